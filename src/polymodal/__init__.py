@@ -1,0 +1,60 @@
+"""One table of text, images, audio, numbers and categories in; one trained, evaluated, saved multimodal model out.
+
+>>> import polymodal as pm
+>>> model = pm.Classifier(epochs=3)  # then: model.fit(table, y="label"); model.predict(new_rows)
+
+Names load when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polymodal.config import RunConfig
+    from polymodal.data.infer import inspect
+    from polymodal.data.table import Table, read_table
+    from polymodal.errors import PolymodalError
+    from polymodal.estimators import Classifier, Regressor, load
+    from polymodal.types import Cells, Prediction, Tokens
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Cells": "types",
+    "Classifier": "estimators",
+    "PolymodalError": "errors",
+    "Prediction": "types",
+    "Regressor": "estimators",
+    "RunConfig": "config",
+    "Table": "data.table",
+    "Tokens": "types",
+    "inspect": "data.infer",
+    "load": "estimators",
+    "read_table": "data.table",
+}
+
+__all__ = [
+    "Cells",
+    "Classifier",
+    "PolymodalError",
+    "Prediction",
+    "Regressor",
+    "RunConfig",
+    "Table",
+    "Tokens",
+    "inspect",
+    "load",
+    "read_table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'polymodal' has no attribute {name!r}")
+    return getattr(import_module(f"polymodal.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,332 @@
+"""The one description of a run: read, checked, overridden, written back.
+
+Python, YAML and the command line all make the same `RunConfig`. `None` means: choose for me; the run writes back what
+was chosen. Settings of a part (an encoder, a fusion, ...) are declared beside its class and checked against that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from polymodal import registry
+from polymodal.errors import ConfigError, did_you_mean
+
+
+class Settings(BaseModel):
+    """A node of the configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Part(BaseModel):
+    """A registered part and its settings: `{name: gated, width: 64}`, or just `gated`.
+
+    A name of None leaves the choice to the defaults.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def _part(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+PartField = Annotated[Part, BeforeValidator(_part)]
+
+
+class ColumnConfig(Settings):
+    """What the user says about one column; the rest is inferred.
+
+    Attributes:
+        modality: what reads the column, with its settings.
+        encoder: what encodes it, with its settings; not for columns of the group `table`.
+    """
+
+    modality: PartField = Part()
+    encoder: PartField = Part()
+
+
+class SplitConfig(Settings):
+    """How rows are divided into train, validation and test.
+
+    Attributes:
+        column: a column whose cells say `train`, `validation` (or `val`, `valid`, `dev`) or `test`.
+        method: `auto` is `stratified` for classes, else `random`; `group` keeps rows of one group on one side;
+            `time` puts the newest rows into test.
+        by: the group or time column.
+        test: share of the rows that have a target.
+        validation: share of the same rows; with a `column` that names no validation rows, of its train rows.
+    """
+
+    column: str | None = None
+    method: Literal["auto", "random", "stratified", "group", "time"] = "auto"
+    by: str | None = None
+    test: float = Field(0.2, ge=0, lt=1)
+    validation: float = Field(0.15, ge=0, lt=1)
+
+
+class OptimizerConfig(Settings):
+    """How the weights move; `lr` and `weight_decay` of None come from the table of defaults.
+
+    Attributes:
+        name: of the algorithm.
+        lr: learning rate at its highest.
+        weight_decay: on matrices and convolution kernels only.
+        momentum: of `sgd`; the others do not use it.
+    """
+
+    name: Literal["sgd", "adam", "adamw", "adadelta", "rmsprop"] = "adamw"
+    lr: float | None = Field(None, gt=0)
+    weight_decay: float | None = Field(None, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+
+
+class ScheduleConfig(Settings):
+    """How the learning rate moves.
+
+    Attributes:
+        name: `cosine` and `linear` fall to zero at the last step.
+        warmup: the share of all steps in which the rate rises from zero.
+    """
+
+    name: Literal["constant", "cosine", "linear"] = "cosine"
+    warmup: float = Field(0.05, ge=0, lt=1)
+
+
+class EarlyStoppingConfig(Settings):
+    """When training ends before its last epoch.
+
+    Attributes:
+        metric: what is watched on the validation rows; None: the task's choice, `log_loss` or `rmse`.
+        patience: so many epochs without gain end the training; None: a quarter of `epochs`, at least 5.
+    """
+
+    metric: str | None = None
+    patience: int | None = Field(None, ge=1)
+
+
+class TrainConfig(Settings):
+    """How the model learns.
+
+    Attributes:
+        epochs: at most so many passes over the training rows.
+        batch_size: rows.
+        optimizer: how the weights move.
+        schedule: how the learning rate moves.
+        clip_norm: a gradient of a larger norm is scaled down to it; None: never.
+        accumulate: so many batches make one update.
+        early_stopping: when training ends before its last epoch.
+        final: `refit` trains once more, on train and validation rows together, for as many epochs as were best;
+            `best` keeps the weights of the best epoch.
+        augment: vary the cells of training rows, as their modalities do.
+        modality_dropout: probability with which an input of a row is hidden while training.
+        auxiliary_loss: weight of the loss of every input by itself, beside the loss of their fusion (0: none).
+        precision: of the forward pass; `auto` is bfloat16 on CUDA devices that have it, else float32.
+    """
+
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    clip_norm: float | None = Field(1.0, gt=0)
+    accumulate: int = Field(1, ge=1)
+    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    final: Literal["refit", "best"] = "refit"
+    augment: bool = True
+    modality_dropout: float | None = Field(None, ge=0, lt=1)
+    auxiliary_loss: float | None = Field(None, ge=0)
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class LimitsConfig(Settings):
+    """What a cell may cost, checked before anything is allocated.
+
+    Attributes:
+        pixels: of one picture.
+        seconds: of one recording.
+        bytes: of one file.
+    """
+
+    pixels: int = Field(50_000_000, ge=1)
+    seconds: float = Field(600.0, gt=0)
+    bytes: int = Field(200_000_000, ge=1)
+
+
+class RunConfig(Settings):
+    """One run, complete.
+
+    Attributes:
+        target: the column that is predicted.
+        task: `classify`, `regress`, ...; a name of None is chosen from the target's values.
+        columns: what the user says about single columns.
+        modalities: settings for every column of a modality; `columns` goes first.
+        encoders: encoder for every input of a modality (and of the group `table`); `columns` goes first.
+        drop: columns that are not used.
+        weight: a column of sample weights.
+        split: how rows are divided into train, validation and test.
+        bad_cells: what an unreadable cell becomes: a missing cell, a dropped row, or an error.
+        limits: what a cell may cost.
+        fusion: how the inputs are combined.
+        train: how the model learns.
+        device: `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+        seed: of the split, the first weights, the order of rows, dropout, augmentation and the bootstrap.
+    """
+
+    target: str | None = None
+    task: PartField = Part()
+    columns: dict[str, ColumnConfig] = {}
+    modalities: dict[str, dict[str, JsonValue]] = {}
+    encoders: dict[str, PartField] = {}
+    drop: tuple[str, ...] = ()
+    weight: str | None = None
+    split: SplitConfig = SplitConfig()
+    bad_cells: Literal["missing", "drop", "error"] = "missing"
+    limits: LimitsConfig = LimitsConfig()
+    fusion: PartField = Part()
+    train: TrainConfig = TrainConfig()
+    device: str = "auto"
+    seed: int = Field(0, ge=0)
+
+
+def make(values: dict[str, Any], *, source: str = "configuration") -> RunConfig:
+    """A checked RunConfig from plain values.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one) or a value of the wrong type, named by its path.
+    """
+    config = cast(RunConfig, _validate(RunConfig, values, source))
+    _check_names(config, source)
+    return config
+
+
+def read(path: Path) -> RunConfig:
+    """A RunConfig from a YAML file.
+
+    Raises:
+        ConfigError: no such file, not YAML, or not a configuration.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no settings; expected lines such as `target: label`.")
+    return make(values, source=str(path))
+
+
+def write(config: RunConfig, path: Path) -> None:
+    """Writes a RunConfig as YAML that `read` gives back equal."""
+    values = config.model_dump(mode="json")
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def override(config: RunConfig, assignments: list[str]) -> RunConfig:
+    """The configuration with `path.to.key=value` assignments applied; values are YAML.
+
+    >>> override(RunConfig(), ["train.epochs=3", "fusion=gated"]).train.epochs
+    3
+    """
+    values = config.model_dump(mode="json")
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set takes PATH=VALUE, for example train.epochs=5; got {assignment!r}.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {path}: {text!r} is not a YAML value.") from error
+        assign(values, path, value)
+    return make(values, source="--set")
+
+
+def assign(values: dict[str, Any], path: str, value: object) -> None:
+    """Sets one key of plain configuration values, such as `train.optimizer.lr`, in place."""
+    *parents, last = path.split(".")
+    node = values
+    for key in parents:
+        child = node.get(key)
+        if isinstance(child, str):  # `fusion: gated` is short for `fusion: {name: gated}`
+            child = {"name": child}
+        node[key] = dict(child) if isinstance(child, dict) else {}
+        node = node[key]
+    node[last] = value
+
+
+def part_settings(kind: str, part: Part) -> Any:
+    """The settings of a part as the frozen dataclass declared beside its class, defaults filled in.
+
+    Raises:
+        ConfigError: unknown part, unknown setting or wrong value.
+    """
+    name = cast(str, part.name)
+    cls = registry.load(kind, name)
+    return _validate(cls.Config, part.settings, f"{registry.describe(kind)} {name!r}")
+
+
+def completed(kind: str, part: Part) -> Part:
+    """The part with every setting written out; checked as `part_settings` does."""
+    return Part(name=part.name, **plain(part_settings(kind, part)))
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A part's settings, a dataclass, as JSON values: tuples become lists."""
+    return cast(dict[str, Any], to_jsonable_python(asdict(settings)))
+
+
+def _check_names(config: RunConfig, source: str) -> None:
+    """Names of parts are checked before any data is read; their settings when the part is built."""
+    chosen = [("fusions", config.fusion.name, "fusion"), ("tasks", config.task.name, "task")]
+    chosen += [("modalities", name, f"modalities.{name}") for name in config.modalities]
+    chosen += [("encoders", name, f"encoders.{name}") for name in config.encoders]
+    chosen += [(f"encoders/{key}", part.name, f"encoders.{key}") for key, part in config.encoders.items()]
+    chosen += [("modalities", c.modality.name, f"columns.{key}.modality") for key, c in config.columns.items()]
+    for kind, name, where in chosen:
+        if name is not None and name not in registry.names(kind):
+            known = registry.names(kind)
+            raise ConfigError(
+                f"{source}: {where}: no {registry.describe(kind)} is called {name!r}."
+                f"{did_you_mean(name, known)} Known: {', '.join(known)}."
+            )
+
+
+def _validate(model: type, values: dict[str, Any], source: str) -> Any:
+    try:
+        return TypeAdapter(model).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(source, model, problem) for problem in error.errors())) from None
+
+
+def _explain(source: str, model: type, problem: Any) -> str:
+    path = [str(key) for key in problem["loc"]]
+    where = ".".join(path)
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _keys(model, path[:-1])
+        return f"{source}: unknown key {where!r}.{did_you_mean(path[-1], known)} Known here: {', '.join(known)}."
+    got = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
+    return f"{source}: {where or 'value'}: {problem['msg']}{got}."
+
+
+def _keys(model: Any, path: list[str]) -> list[str]:
+    """Known keys of the node that a path leads to."""
+    for key in path:
+        fields = getattr(model, "model_fields", {})
+        if key in fields:
+            annotation = fields[key].annotation
+            values = getattr(annotation, "__args__", None)
+            model = annotation if values is None else values[-1]
+        # else: a key of the user's own, such as a column's name; the node is already its type
+    names = getattr(model, "model_fields", None) or getattr(model, "__dataclass_fields__", {})
+    return sorted(names)

@@ -1,0 +1,96 @@
+"""Every error that Polymodal raises on purpose.
+
+    PolymodalError
+    ├── UsageError                  wrong use: the caller can put it right without touching the data
+    │   ├── ConfigError             unknown key, name or value in a configuration
+    │   ├── ColumnError             a column that is absent, named twice, or used in two roles
+    │   └── MissingExtraError       an optional dependency is not installed
+    ├── DataError                   the data cannot be used as they are
+    │   ├── TableError              the table itself: unreadable, ragged, empty
+    │   └── UnreadableCellError     one cell: becomes a reject under the policies `missing` and `drop`
+    ├── BundleError                 a saved model that must not be, or cannot be, loaded
+    │   ├── DamagedBundleError      a hash, a length or a field does not fit
+    │   └── NewerBundleError        written by a newer Polymodal
+    └── TrainingError               training stopped before it ended
+        └── NonFiniteLossError      NaN or infinite loss or gradient, with the rows that caused it
+
+Each message says what was wrong, where (file, row, column) and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class PolymodalError(Exception):
+    """Root of the tree; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class UsageError(PolymodalError):
+    """Wrong use: the caller can put it right without touching the data."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """Unknown key, name or value in a configuration."""
+
+
+class ColumnError(UsageError):
+    """A column that is absent, named twice, or used in two roles."""
+
+
+class MissingExtraError(UsageError):
+    """An optional dependency is not installed; names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}. Install it with: pip install 'polymodal[{extra}]'")
+
+
+class DataError(PolymodalError):
+    """The data cannot be used as they are."""
+
+    exit_code = 2
+
+
+class TableError(DataError):
+    """The table itself: unreadable, ragged, empty."""
+
+
+class UnreadableCellError(DataError):
+    """One cell cannot be read; the message is the reason alone, the table adds file, row and column."""
+
+
+class BundleError(PolymodalError):
+    """A saved model that must not be, or cannot be, loaded."""
+
+    exit_code = 2
+
+
+class DamagedBundleError(BundleError):
+    """A hash, a length or a field does not fit."""
+
+
+class NewerBundleError(BundleError):
+    """Written by a newer Polymodal than this one."""
+
+
+class TrainingError(PolymodalError):
+    """Training stopped before it ended."""
+
+
+class NonFiniteLossError(TrainingError):
+    """NaN or infinite loss or gradient, found before the update; names the rows."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Names the nearest known words, for the end of an error message.
+
+    >>> did_you_mean("gatd", ["gated", "concat"])
+    " Did you mean 'gated'?"
+    """
+    near = get_close_matches(word, list(known), n=2, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -1,0 +1,135 @@
+"""Names what bytes are by how they begin, never by a file's name.
+
+Modalities read only formats they allow; for all others the name makes the message: "not an image: looks like HTML".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+HEAD = 64  # so many first bytes are enough to tell every format below
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format and what it holds: `image`, `audio`, `video`, `document`, `archive` or `program`."""
+
+    name: str
+    family: str
+
+
+def sniff(content: bytes) -> Format | None:
+    """The format of a file from its first bytes; None where nothing known fits.
+
+    >>> sniff(b"<!DOCTYPE html><title>404</title>")
+    Format(name='HTML', family='document')
+    """
+    head = content[:HEAD]
+    for format_, fits in _BINARY:
+        if fits(head):
+            return format_
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for format_, starts in _TEXT:
+        if text.startswith(starts):
+            return format_
+    return PLAIN_TEXT if head and _is_text(head) else None
+
+
+def describe(content: bytes) -> str:
+    """What bytes look like, for the end of a message.
+
+    >>> describe(b"%PDF-1.7")
+    'looks like PDF'
+    """
+    format_ = sniff(content)
+    if format_ is not None:
+        return f"looks like {format_.name}"
+    return f"starts with the unknown bytes {content[:4].hex(' ')}" if content else "holds no bytes"
+
+
+def _starts(*starts: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(starts)
+
+
+def _chunk(container: bytes, kind: bytes) -> Callable[[bytes], bool]:
+    """RIFF and IFF: four letters, a length, four letters that say what is inside."""
+    return lambda head: head[:4] == container and head[8:12] == kind
+
+
+def _is_bmp(head: bytes) -> bool:
+    """`BM` alone begins many a text: the length of the second header must be one that exists, too."""
+    return head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in {12, 40, 52, 56, 64, 108, 124}
+
+
+def _is_mpeg_audio(head: bytes) -> bool:
+    """Frame header of ISO/IEC 11172-3, 2.4.1.3: sync word, layer III, and no reserved version, bit or sample rate."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    version, layer, rates = head[1] >> 3 & 3, head[1] >> 1 & 3, head[2]
+    return version != 1 and layer == 1 and rates >> 4 not in {0, 15} and rates >> 2 & 3 != 3
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.end < len(head):  # not merely a character cut by the end of the head
+            return False
+        text = head[: error.start].decode("utf-8")
+    return re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text) is None
+
+
+JPEG = Format("JPEG", "image")
+PNG = Format("PNG", "image")
+WEBP = Format("WebP", "image")
+GIF = Format("GIF", "image")
+BMP = Format("BMP", "image")
+TIFF = Format("TIFF", "image")
+WAV = Format("WAV", "audio")
+FLAC = Format("FLAC", "audio")
+OGG = Format("Ogg", "audio")
+MP3 = Format("MP3", "audio")
+PLAIN_TEXT = Format("plain text", "document")
+
+_BINARY: tuple[tuple[Format, Callable[[bytes], bool]], ...] = (
+    (JPEG, _starts(b"\xff\xd8\xff")),
+    (PNG, _starts(b"\x89PNG\r\n\x1a\n")),
+    (WEBP, _chunk(b"RIFF", b"WEBP")),
+    (GIF, _starts(b"GIF87a", b"GIF89a")),
+    (BMP, _is_bmp),
+    (TIFF, _starts(b"II*\0", b"MM\0*")),
+    (WAV, _chunk(b"RIFF", b"WAVE")),
+    (FLAC, _starts(b"fLaC")),
+    (OGG, _starts(b"OggS")),
+    (MP3, lambda head: head.startswith(b"ID3") or _is_mpeg_audio(head)),
+    (Format("AIFF", "audio"), _chunk(b"FORM", b"AIFF")),
+    (Format("AVI", "video"), _chunk(b"RIFF", b"AVI ")),
+    (Format("HEIC or AVIF", "photograph"), lambda head: head[4:12] in {b"ftypheic", b"ftypavif", b"ftypmif1"}),
+    (Format("MP4", "video"), lambda head: head[4:8] == b"ftyp"),
+    (Format("Matroska or WebM", "video"), _starts(b"\x1aE\xdf\xa3")),
+    (Format("ZIP", "archive"), _starts(b"PK\x03\x04", b"PK\x05\x06")),
+    (Format("gzip", "archive"), _starts(b"\x1f\x8b")),
+    (Format("7-Zip", "archive"), _starts(b"7z\xbc\xaf\x27\x1c")),
+    (Format("NumPy", "array"), _starts(b"\x93NUMPY")),
+    (Format("Parquet", "table"), _starts(b"PAR1")),
+    (
+        Format("Python pickle", "program"),
+        lambda head: head[:1] == b"\x80" and head[1:2] in {b"\2", b"\3", b"\4", b"\5"},
+    ),
+    (Format("ELF", "program"), _starts(b"\x7fELF")),
+    (Format("PDF", "document"), _starts(b"%PDF-")),
+    (Format("PostScript", "document"), _starts(b"%!PS", b"\xc5\xd0\xd3\xc6")),
+)
+
+_TEXT: tuple[tuple[Format, tuple[bytes, ...]], ...] = (
+    (Format("HTML", "document"), (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<title")),
+    (Format("SVG", "document"), (b"<svg", b"<!doctype svg")),
+    (Format("XML", "document"), (b"<?xml",)),
+    (Format("an M3U8 playlist", "playlist"), (b"#extm3u",)),
+    (Format("an FFmpeg concat list", "playlist"), (b"ffconcat",)),
+    (Format("an SDP session", "playlist"), (b"v=0\no=", b"v=0\r\no=")),
+    (Format("a Git LFS pointer", "document"), (b"version https://git-lfs",)),
+    (Format("JSON", "document"), (b'{"', b"[{", b'["')),
+)

@@ -1,0 +1,79 @@
+"""Finds parts by name: one file is one part, and the file's name is the part's name.
+
+`fusions/gated.py` holds the class `Gated` and is the fusion `"gated"`; `encoders/text/rnn.py` holds `Rnn` and is the
+text encoder `"rnn"`. Other packages add parts through entry points: group `polymodal.fusions`, name `gated`; or group
+`polymodal.encoders`, name `text.rnn`. Listing names imports nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from polymodal.errors import ConfigError, did_you_mean
+
+KINDS = ("modalities", "encoders", "fusions", "tasks", "datasets")
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Names of all parts of a kind, sorted.
+
+    Args:
+        kind: one of `KINDS`; `encoders/MODALITY` lists the encoders of one modality, `encoders` the modalities that
+            have any.
+
+    >>> "concat" in names("fusions")
+    True
+    """
+    return tuple(sorted({*_own_names(kind), *_plugins(kind)}))
+
+
+def load(kind: str, name: str) -> Any:
+    """The class of a part.
+
+    Raises:
+        ConfigError: no part has that name; says which do.
+    """
+    if name in _own_names(kind):
+        module = import_module(f"polymodal.{kind.replace('/', '.')}.{name}")
+        return getattr(module, _class_name(name))
+    if name in _plugins(kind):
+        return _plugins(kind)[name].load()
+    known = names(kind)
+    known_words = ", ".join(known) or "none"
+    raise ConfigError(f"No {describe(kind)} is called {name!r}.{did_you_mean(name, known)} Known: {known_words}.")
+
+
+def describe(kind: str) -> str:
+    """What one part of a kind is called in a message: `fusion`, `text encoder`."""
+    family, _, modality = kind.partition("/")
+    singular = {"modalities": "modality", "datasets": "dataset recipe"}.get(family, family.removesuffix("s"))
+    return f"{modality} {singular}".strip()
+
+
+def _own_names(kind: str) -> list[str]:
+    folder = Path(__file__).parent / kind
+    if kind == "encoders":
+        return [entry.name for entry in folder.iterdir() if (entry / "__init__.py").exists()]
+    return [file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")]
+
+
+@cache
+def _plugins(kind: str) -> dict[str, EntryPoint]:
+    family, _, modality = kind.partition("/")
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=f"polymodal.{family}"):
+        head, dot, tail = entry.name.partition(".")
+        if modality:
+            if dot and head == modality:
+                found[tail] = entry
+        else:
+            found[head] = entry
+    return found
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))

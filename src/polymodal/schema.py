@@ -1,0 +1,75 @@
+"""What a table's columns are: pure data, written to `schema.json` and checked when it is read back."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+
+class Record(BaseModel):
+    """Pure data: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(Record):
+    """One column of the table.
+
+    Attributes:
+        kind: what it was found (or said) to be: a modality's name, or `boolean`, `identifier`, `constant`, `unknown`.
+        modality: the modality that reads it; None where the column is left out.
+        reason: why, in words a user can check.
+        settings: the modality's settings, complete.
+        statistics: what the modality learned from the training rows (vocabulary, mean, ...).
+    """
+
+    name: str
+    kind: str
+    modality: str | None
+    reason: str
+    settings: dict[str, JsonValue] = {}
+    statistics: dict[str, JsonValue] = {}
+
+
+class Input(Record):
+    """One column, or a group of columns, that enter the model through one encoder.
+
+    Attributes:
+        columns: their names, in the order in which the encoder receives them.
+        modality: the folder of `encoders/` where the encoder is found.
+        settings: the encoder's settings, complete.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    modality: str
+    encoder: str
+    settings: dict[str, JsonValue] = {}
+
+
+class Target(Record):
+    """What is predicted.
+
+    Attributes:
+        statistics: what the task learned from the training rows (classes, prior, mean, ...).
+    """
+
+    column: str
+    task: str
+    settings: dict[str, JsonValue] = {}
+    statistics: dict[str, JsonValue] = {}
+
+
+class Schema(Record):
+    """Everything needed to turn a table of the same columns into batches, and predictions into words."""
+
+    columns: tuple[Column, ...]
+    inputs: tuple[Input, ...] = ()
+    target: Target | None = None
+
+    def column(self, name: str) -> Column:
+        """The column of that name."""
+        return next(column for column in self.columns if column.name == name)
+
+    def features(self) -> tuple[Column, ...]:
+        """The columns that enter the model."""
+        return tuple(column for column in self.columns if column.modality is not None)

@@ -1,0 +1,114 @@
+"""How a table holds a column: as Arrow where Arrow can hold the cells, else as Python objects."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from polymodal.errors import TableError
+
+ColumnData: TypeAlias = pa.ChunkedArray | np.ndarray  # an array is one-dimensional, of objects
+
+
+def from_sequence(values: object, where: str) -> ColumnData:
+    """A column from a sequence of cells: list, NumPy array of any shape, Arrow array, pandas or polars Series.
+
+    Raises:
+        TableError: not a sequence; says `where`.
+    """
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if isinstance(values, pa.ChunkedArray | pa.Array):
+        return from_arrow(values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values]))
+    if pandas is not None and isinstance(values, pandas.Series):
+        return from_series(values)
+    if polars is not None and isinstance(values, polars.Series):  # in Arrow, its objects would be memory addresses
+        return from_objects(values.to_list()) if values.dtype == polars.Object else from_arrow(pa.chunked_array(values))
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype != object:
+        return _arrow_or_objects(values)
+    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__") or not isinstance(values, Iterable):
+        raise TableError(f"{where}: expected a sequence of cells, got {type(values).__name__}.")
+    return from_objects(values)
+
+
+def from_series(series: object) -> ColumnData:
+    """A column from a pandas Series; one of objects keeps every object as it is."""
+    if getattr(series, "dtype", None) == np.dtype(object):
+        return from_objects(series)  # type: ignore[arg-type]
+    return _arrow_or_objects(series)
+
+
+def from_arrow(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in types of which Arrow can take rows: it cannot of views, which polars gives."""
+    plain = _plain_type(column.type)
+    return column if plain == column.type else column.cast(plain)
+
+
+def from_objects(values: Iterable[object]) -> np.ndarray:
+    """A column of Python objects."""
+    return np.fromiter(values, dtype=object)  # np.array would stack arrays of equal shape
+
+
+def cells(column: ColumnData) -> Iterator[object]:
+    """The cells as Python objects; None where null, NaN, NaT or the empty string. Lists of numbers become arrays."""
+    return map(_plain, column if isinstance(column, np.ndarray) else _python_objects(column))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        plain = _plain_type(kind.value_type)
+        return kind if plain == kind.value_type else pa.large_list(plain)
+    return kind
+
+
+def _arrow_or_objects(values: object) -> ColumnData:
+    try:
+        column = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, UnicodeError):  # mixed categories, lone surrogates
+        return from_objects(values)  # type: ignore[arg-type]
+    return column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+
+
+def _python_objects(column: pa.ChunkedArray) -> list[object]:
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        column = column.cast(pa.timestamp("us", kind.tz), safe=False)  # Python's datetime ends at microseconds
+    elif pa.types.is_duration(kind) and kind.unit == "ns":
+        column = column.cast(pa.duration("us"), safe=False)
+    objects: list[object] = column.to_pylist()
+    leaf = kind
+    while pa.types.is_list(leaf) or pa.types.is_large_list(leaf) or pa.types.is_fixed_size_list(leaf):
+        leaf = leaf.value_type
+    if leaf is not kind and (pa.types.is_integer(leaf) or pa.types.is_floating(leaf)):
+        return [_array(cell, leaf.to_pandas_dtype()) for cell in objects]
+    return objects
+
+
+def _array(cell: object, dtype: type) -> object:
+    """Nested numbers -> array; as they are where they are ragged or have gaps."""
+    try:
+        return None if cell is None else np.array(cell, dtype=dtype)
+    except (ValueError, TypeError):
+        return cell
+
+
+def _plain(cell: object) -> object:
+    """A cell without NumPy's scalar types; None where it is missing."""
+    if isinstance(cell, np.datetime64):
+        cell = cell.astype("M8[us]").item()
+    elif isinstance(cell, np.timedelta64):
+        cell = cell.astype("m8[us]").item()
+    elif isinstance(cell, np.generic):
+        cell = cell.item()
+    if isinstance(cell, float):
+        return None if cell != cell else cell  # noqa: PLR0124 - NaN alone differs from itself
+    if isinstance(cell, str):
+        return cell or None
+    return None if type(cell).__name__ in ("NaTType", "NAType") else cell  # pandas', without importing it

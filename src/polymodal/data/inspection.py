@@ -1,0 +1,103 @@
+"""What `polymodal inspect` prints: every column of a table, what it is and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from polymodal.schema import Column
+
+_WIDEST_EXAMPLE = 24
+_EXAMPLES = 3
+_HEADER = ("column", "kind", "read as", "missing", "distinct", "examples", "why")
+
+
+@dataclass(frozen=True)
+class InspectedColumn:
+    """One column as it was found.
+
+    Attributes:
+        missing: share of the rows.
+        distinct: number of different values.
+        examples: some cells in print: short, control characters escaped.
+    """
+
+    column: Column
+    missing: float
+    distinct: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A table as it was found; prints as a plain-text table.
+
+    Attributes:
+        source: where the table came from.
+        rows: how many it has.
+    """
+
+    source: str
+    rows: int
+    columns: tuple[InspectedColumn, ...]
+
+    def __str__(self) -> str:
+        lines = [_HEADER, *(_cells(column) for column in self.columns)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths[-1] = 0  # nothing stands to the right of the last
+        title = f"{printable(self.source)}: {self.rows} rows, {len(self.columns)} columns"
+        return "\n".join([title, "", *("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)])
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values that JSON can hold."""
+        return {
+            "source": self.source,
+            "rows": self.rows,
+            "columns": [
+                {
+                    **found.column.model_dump(include={"name", "kind", "modality", "reason"}),
+                    "missing": found.missing,
+                    "distinct": found.distinct,
+                    "examples": list(found.examples),
+                }
+                for found in self.columns
+            ],
+        }
+
+
+def examples(values: list[object]) -> tuple[str, ...]:
+    """The first few different cells in print."""
+    return tuple(list(dict.fromkeys(map(example, values)))[:_EXAMPLES])
+
+
+def example(cell: object) -> str:
+    """One cell in print: bytes and arrays by their size, text short and on one line."""
+    if isinstance(cell, bytes | bytearray):
+        return f"<{len(cell)} bytes>"
+    if isinstance(cell, np.ndarray):
+        return f"<{'×'.join(map(str, cell.shape))} {cell.dtype}>"
+    text = printable(str(cell)[: 2 * _WIDEST_EXAMPLE])
+    return text if len(text) <= _WIDEST_EXAMPLE else f"{text[: _WIDEST_EXAMPLE - 1]}…"
+
+
+def printable(text: str) -> str:
+    r"""Text that is safe on a terminal: control characters, direction marks and lone surrogates become escapes.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _cells(found: InspectedColumn) -> tuple[str, ...]:
+    column = found.column
+    return (
+        printable(column.name),
+        column.kind,
+        column.modality or "-",
+        f"{found.missing:.1%}",
+        str(found.distinct),
+        ", ".join(found.examples),
+        printable(column.reason),
+    )

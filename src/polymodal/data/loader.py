@@ -1,0 +1,117 @@
+"""Makes batches of prepared cells: in a deterministic order, augmented per sample, one batch ahead."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from polymodal.data.prepare import Prepared
+from polymodal.types import Batch, Modality, Tokens
+
+
+@dataclass(frozen=True)
+class LoaderSettings:
+    """How rows become batches.
+
+    Attributes:
+        shuffle: a new order each epoch; else the order of the rows given.
+        augment: varies the cells; for training rows only.
+        seed: of order and augmentation.
+    """
+
+    batch_size: int
+    shuffle: bool = False
+    augment: bool = False
+    seed: int = 0
+
+
+class Loader:
+    """Batches of some rows of a prepared table.
+
+    An epoch is a function of the seed and its number: the variation of a cell depends on (seed, epoch, row, column)
+    alone, not on the batch it falls into. Every row comes exactly once an epoch.
+
+    Args:
+        prepared: the table.
+        modalities: fitted, by column: these columns are collated, others are not.
+        rows: numbers of the table's rows.
+        target: [rows of the table], as the task encodes it; batches have its dtype.
+        weight: [rows of the table].
+        encoded: by input, tokens of every row of the table, from encoders that learn nothing.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        modalities: Mapping[str, Modality],
+        *,
+        rows: np.ndarray,
+        settings: LoaderSettings,
+        target: np.ndarray | None = None,
+        weight: np.ndarray | None = None,
+        encoded: Mapping[str, Tokens] | None = None,
+    ) -> None:
+        self._stores = {name: prepared.stores[name] for name in modalities}
+        self._modalities = modalities
+        self.rows = np.asarray(rows, dtype=np.int64)
+        self.settings = settings
+        self._target = target
+        self._weight = weight
+        self._encoded = encoded or {}
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return len(self._cuts()) + 1 if len(self.rows) else 0
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of one epoch; while one is used, a thread makes the next."""
+        batches = self._batches(number)
+        if not batches:
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="polymodal-loader") as pool:
+            ahead = pool.submit(self._batch, batches[0], number)
+            for rows in batches[1:]:
+                ready, ahead = ahead, pool.submit(self._batch, rows, number)
+                yield ready.result()
+            yield ahead.result()
+
+    def _batches(self, number: int) -> list[np.ndarray]:
+        if not len(self.rows):
+            return []
+        order = self.rows
+        if self.settings.shuffle:
+            order = np.random.default_rng((self.settings.seed, number)).permutation(self.rows)
+        return np.split(order, self._cuts())
+
+    def _cuts(self) -> list[int]:
+        """Where one batch ends and the next begins."""
+        size, count = self.settings.batch_size, len(self.rows)
+        cuts = list(range(size, count, size))
+        if self.settings.shuffle and cuts and size > 1 and count - cuts[-1] == 1:
+            cuts.pop()  # a last batch of one row would make a step of noise: it joins the one before
+        return cuts
+
+    def _batch(self, rows: np.ndarray, epoch: int) -> Batch:
+        cells = {}
+        for name, modality in self._modalities.items():
+            arrays = self._stores[name].arrays(rows)
+            if self.settings.augment:
+                column = zlib.crc32(name.encode("utf-8", "surrogatepass"))
+                for place, (row, array) in enumerate(zip(rows.tolist(), arrays, strict=True)):
+                    if array is not None:
+                        rng = np.random.default_rng((self.settings.seed, epoch, row, column))
+                        arrays[place] = modality.augment(array, rng)
+            cells[name] = modality.collate(arrays)
+        index = torch.from_numpy(rows)
+        return Batch(
+            cells=cells,
+            rows=index,
+            encoded={name: Tokens(tokens.values[index], tokens.mask[index]) for name, tokens in self._encoded.items()},
+            target=None if self._target is None else torch.as_tensor(self._target[rows]),
+            weight=None if self._weight is None else torch.as_tensor(self._weight[rows], dtype=torch.float32),
+        )

@@ -1,0 +1,180 @@
+"""Opens media cells: a path, bytes or an array in; checked content and its hash out. Nothing is ever fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polymodal.config import LimitsConfig
+from polymodal.errors import UnreadableCellError
+
+HEAD = 64  # bytes that formats are recognised by
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# O_NONBLOCK: a pipe that takes the file's place after the check cannot make us wait
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+@dataclass(frozen=True)
+class OpenedCell:
+    """What a media cell holds.
+
+    Attributes:
+        content: the file's bytes, or the array that the table holds.
+        sha256: of the bytes; of an array's type, shape and values.
+        file: where the bytes were read; None where the table holds them itself.
+    """
+
+    content: bytes | np.ndarray
+    sha256: str
+    file: str | None
+
+
+def open_cell(cell: object, folder: Path, limits: LimitsConfig) -> OpenedCell:
+    """The content of a media cell.
+
+    Args:
+        cell: a path (relative to the folder, or absolute; a link is followed), bytes, an array or a PIL image.
+        folder: what relative paths are relative to.
+        limits: `bytes` is checked before a file is read, `pixels` before a PIL image is decoded.
+
+    Raises:
+        UnreadableCellError: with the reason: no such file, not a regular file, empty, too large, an address, ...
+    """
+    if isinstance(cell, str | Path):
+        content = _read(_path(cell, folder), limits.bytes)
+        return OpenedCell(content, hashlib.sha256(content).hexdigest(), file_of(cell, folder))
+    if isinstance(cell, bytes | bytearray | memoryview):
+        _check_size(memoryview(cell).nbytes, limits.bytes)
+        content = bytes(cell)
+        return OpenedCell(content, hashlib.sha256(content).hexdigest(), None)
+    array = _pixels(cell, limits.pixels) if _is_pil(cell) else cell
+    if not isinstance(array, np.ndarray) or array.dtype.hasobject:
+        raise UnreadableCellError(f"expected a path, bytes or an array of numbers, got {type(cell).__name__}")
+    _check_size(array.nbytes, limits.bytes)
+    return OpenedCell(array, digest(array), None)
+
+
+def file_of(cell: object, folder: Path) -> str | None:
+    """The file that a cell names, as a message shows it; None for a cell that names none."""
+    return str(folder / cell) if isinstance(cell, str | Path) else None
+
+
+def head(cell: object, folder: Path) -> bytes | None:
+    """The first bytes of what a cell names or holds; None where there are none to be had."""
+    if isinstance(cell, bytes | bytearray | memoryview):
+        return bytes(memoryview(cell)[:HEAD])
+    if not isinstance(cell, str | Path):
+        return None
+    try:
+        descriptor, _ = _open(_path(cell, folder))
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read(HEAD)
+    except (UnreadableCellError, OSError):  # the reason is told when the cell is read
+        return None
+
+
+def digest(array: np.ndarray) -> str:
+    """Sha256 of an array: its type, its shape and its values."""
+    state = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    state.update(array.tobytes())
+    return state.hexdigest()
+
+
+def as_array(cell: object, limits: LimitsConfig) -> object:
+    """A PIL image as an array, so that modalities need not know of PIL; every other cell as it is.
+
+    Raises:
+        UnreadableCellError: the image has too many pixels or is damaged.
+    """
+    return _pixels(cell, limits.pixels) if _is_pil(cell) else cell
+
+
+def _path(cell: str | Path, folder: Path) -> Path:
+    text = str(cell)
+    if "\0" in text:
+        raise UnreadableCellError("the path holds a NUL character")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise UnreadableCellError("an address, not a path: Polymodal does not fetch; download the file first")
+    return folder / cell
+
+
+def _open(path: Path) -> tuple[int, int]:
+    """Descriptor and size of a regular file; whatever is not one is never opened."""
+    try:
+        _check_regular(os.stat(path).st_mode)  # noqa: PTH116 - beside os.open, which pathlib lacks
+        descriptor = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        raise UnreadableCellError("no such file") from None
+    except (OSError, UnicodeEncodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the path is not valid text"
+        raise UnreadableCellError(f"cannot be opened: {reason}") from error
+    status = os.fstat(descriptor)
+    try:
+        _check_regular(status.st_mode)
+    except UnreadableCellError:
+        os.close(descriptor)
+        raise
+    return descriptor, status.st_size
+
+
+def _check_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((name for matches, name in _KINDS if matches(mode)), "not a file")
+        raise UnreadableCellError(f"{kind}, not a regular file")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    descriptor, size = _open(path)
+    with os.fdopen(descriptor, "rb") as file:
+        _check_size(size, limit)
+        try:
+            content = file.read(limit + 1)
+        except OSError as error:
+            raise UnreadableCellError(f"cannot be read: {error.strerror}") from error
+    _check_size(len(content), limit)  # a file may grow, and those of /proc say that they are empty
+    return content
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size == 0:
+        raise UnreadableCellError("holds no bytes")
+    if size > limit:
+        raise UnreadableCellError(f"{size:,} bytes are more than the limit of {limit:,} (limits.bytes)")
+
+
+def _is_pil(cell: object) -> bool:
+    pil = sys.modules.get("PIL.Image")
+    return pil is not None and isinstance(cell, pil.Image)
+
+
+def _pixels(image: object, limit: int) -> np.ndarray:
+    """A PIL image, upright -> [H, W], [H, W, 3] or [H, W, 4]; uint8, or uint16 where it has 16 bits."""
+    from PIL import Image, ImageOps
+
+    assert isinstance(image, Image.Image)
+    count = image.width * image.height
+    if count > limit:
+        raise UnreadableCellError(f"{count:,} pixels are more than the limit of {limit:,} (limits.pixels)")
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in ("L", "RGB", "RGBA"):
+            return np.asarray(upright)
+        if upright.mode.startswith("I"):  # 16 bits a pixel; PIL would clip them at 255
+            return np.asarray(upright).clip(0, 65535).astype(np.uint16)
+        return np.asarray(upright.convert("RGBA" if upright.has_transparency_data else "RGB"))
+    except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files, which it reads late
+        raise UnreadableCellError(f"not a readable image: {error}") from error

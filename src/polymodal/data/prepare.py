@@ -1,0 +1,108 @@
+"""Reads every cell of a table once into compact arrays; what cannot be read becomes a reject with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from polymodal.config import LimitsConfig
+from polymodal.data.reading import ColumnReader, Reject, modality_of
+from polymodal.data.store import Store
+from polymodal.data.table import Table
+from polymodal.errors import DataError
+from polymodal.schema import Column
+
+__all__ = ["Prepared", "Reject", "Store", "fit_statistics", "modality_of", "prepare", "write_rejects"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table as arrays.
+
+    Attributes:
+        stores: by column.
+        rejects: in the order of columns, then rows.
+        dropped: numbers of the rows that the policy `drop` takes out, ascending; the stores still count them.
+    """
+
+    stores: dict[str, Store]
+    rejects: tuple[Reject, ...]
+    dropped: np.ndarray
+
+
+def prepare(
+    table: Table,
+    columns: Sequence[Column],
+    *,
+    limits: LimitsConfig,
+    bad_cells: Literal["missing", "drop", "error"],
+    cache: Path | None = None,
+) -> Prepared:
+    """Reads the cells of all columns that enter the model; those without a modality are passed over.
+
+    Args:
+        table: holds these columns.
+        columns: of a schema, with complete settings; statistics are not needed.
+        limits: what a cell may cost, checked before it is read.
+        bad_cells: a cell that cannot be read becomes missing; or its row is also listed as dropped; or it is an error.
+        cache: a folder that keeps decoded media by content and settings: memory-mapped, so that they need not fit
+            into memory, and used again by later runs. Without it everything is held in memory.
+
+    Raises:
+        ColumnError: the table lacks a column.
+        DataError: an unreadable cell under the policy `error`; no row left under `drop`.
+    """
+    present = [column for column in columns if column.modality is not None]
+    table.require(*(column.name for column in present))
+    stores: dict[str, Store] = {}
+    rejects: list[Reject] = []
+    for column in present:
+        stores[column.name], found = ColumnReader(table, column, modality_of(column), limits).read(cache)
+        if found and bad_cells == "error":
+            raise DataError(_describe(table, found))
+        rejects += found
+    dropped = sorted({reject.row for reject in rejects}) if bad_cells == "drop" else []
+    if len(dropped) == table.num_rows:
+        raise DataError(f"No row is left: every one has a cell that cannot be read. {_describe(table, rejects)}")
+    return Prepared(stores, tuple(rejects), np.array(dropped, dtype=np.int64))
+
+
+def fit_statistics(columns: Sequence[Column], prepared: Prepared, rows: np.ndarray) -> tuple[Column, ...]:
+    """The columns with what their modalities learn from some rows: those of training, never others.
+
+    Raises:
+        DataError: none of the rows has a cell that could be read.
+    """
+    if not any(store.present[rows].any() for store in prepared.stores.values()):
+        first = f" {prepared.rejects[0].file}: {prepared.rejects[0].reason}." if prepared.rejects else ""
+        raise DataError(f"No training row has a single readable cell.{first}")
+    return tuple(column if column.modality is None else _fitted(column, prepared, rows) for column in columns)
+
+
+def write_rejects(rejects: Iterable[Reject], path: Path) -> None:
+    """Writes rejects as JSON lines with file, row, column, reason and sha256; without rejects, an empty file."""
+    # a lone surrogate in a file's name becomes an escape, which JSON reads back as it was
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        file.writelines(json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects)
+
+
+def _fitted(column: Column, prepared: Prepared, rows: np.ndarray) -> Column:
+    store = prepared.stores[column.name]
+    arrays = (array for row in rows if (array := store[int(row)]) is not None)
+    unfitted = column.model_copy(update={"statistics": {}})
+    return column.model_copy(update={"statistics": modality_of(unfitted).fit(arrays)})
+
+
+def _describe(table: Table, rejects: Sequence[Reject]) -> str:
+    first = rejects[0]
+    others = f" {len(rejects) - 1} more cannot be read." if len(rejects) > 1 else ""
+    file = "" if first.file == table.source else f"{first.file}: "
+    return (
+        f"{table.where(first.row)}, column {first.column!r}: {file}{first.reason}.{others} "
+        "Repair them, or set bad_cells to missing or drop."
+    )

@@ -1,0 +1,194 @@
+"""Reads the cells of one column: media in a few threads and each distinct content once, the rest one by one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from polymodal import registry
+from polymodal.config import LimitsConfig, Part, part_settings
+from polymodal.data.media import OpenedCell, file_of, open_cell
+from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Found, Store
+from polymodal.data.table import Table
+from polymodal.errors import DataError, UnreadableCellError
+from polymodal.schema import Column
+from polymodal.types import Modality
+
+_THREADS = min(4, os.cpu_count() or 1)
+_AHEAD = 4 * _THREADS  # cells in work at a time: what bounds memory
+
+_Item: TypeAlias = tuple[int, object]  # row and cell
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A cell that cannot be read.
+
+    Attributes:
+        file: the file that the cell names; the table where the cell itself is the content.
+        row: in the table, from 0.
+        sha256: of the content; None where none could be had.
+    """
+
+    file: str
+    row: int
+    column: str
+    reason: str
+    sha256: str | None
+
+
+def modality_of(column: Column) -> Modality:
+    """The modality that reads a column: with the column's settings, and fitted if the column has statistics.
+
+    Raises:
+        ConfigError: no such modality, or a setting that it does not have.
+    """
+    assert column.modality is not None, f"column {column.name!r} is left out"
+    modality: type[Modality] = registry.load("modalities", column.modality)
+    return modality(_settings(column), column.statistics or None)
+
+
+@dataclass(frozen=True)
+class ColumnReader:
+    """Reads one column of a table.
+
+    Attributes:
+        limits: what a cell may cost, checked before it is read.
+    """
+
+    table: Table
+    column: Column
+    modality: Modality
+    limits: LimitsConfig
+
+    def read(self, cache: Path | None) -> tuple[Store, list[Reject]]:
+        """The arrays of the column, and the cells that have none; media are kept in the cache where there is one."""
+        if not self.modality.media:
+            return self._read_plain()
+        if cache is None:
+            return self._read_media()
+        return self._read_cached(cache)
+
+    def _items(self) -> Iterator[_Item]:
+        return ((row, cell) for row, cell in enumerate(self.table.cells(self.column.name)) if cell is not None)
+
+    def _read_plain(self) -> tuple[Store, list[Reject]]:
+        writer, rejects = ContentsWriter(), []
+        index = np.full(self.table.num_rows, -1, dtype=np.int64)
+        for row, cell in self._items():
+            try:
+                index[row] = writer.add(self.modality.read(cell))
+            except UnreadableCellError as error:
+                sha256 = hashlib.sha256(str(cell).encode("utf-8", "surrogatepass")).hexdigest()
+                rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))
+        return Store(writer.contents(), index), rejects
+
+    def _read_media(self) -> tuple[Store, list[Reject]]:
+        writer, found = ContentsWriter(), Found()
+        opened = list(self._decode(self._items(), writer, found))
+        return self._assemble(opened, writer.contents(), found)
+
+    def _read_cached(self, cache: Path) -> tuple[Store, list[Reject]]:
+        """Hashes every cell; decodes only if these contents were not decoded with these settings before."""
+        opened = [cell for cell, _ in _in_order(self._open, self._items())]
+        entry = CacheEntry(cache, self._key(opened))
+        first: dict[str, int] = {}
+        for cell in opened:
+            if cell.sha256 is not None:
+                first.setdefault(cell.sha256, cell.row)
+        contents, found = entry.read() or entry.write(lambda writer: self._decode_rows(first, writer))
+        return self._assemble(opened, contents, found)
+
+    def _decode_rows(self, first: dict[str, int], writer: ContentsWriter) -> Found:
+        expected = {row: sha256 for sha256, row in first.items()}
+        found = Found()
+        for cell in self._decode((item for item in self._items() if item[0] in expected), writer, found):
+            if cell.sha256 != expected[cell.row]:
+                where = self.table.where(cell.row)
+                raise DataError(
+                    f"{where}, column {self.column.name!r}: {cell.file} changed while it was read. Run again."
+                )
+        return found
+
+    def _decode(self, items: Iterable[_Item], writer: ContentsWriter, found: Found) -> Iterator[_Opened]:
+        """Opens cells and adds each content that was not found before to the writer."""
+
+        def work(item: _Item) -> tuple[_Opened, np.ndarray | str | None]:
+            cell, opened = self._open(item)
+            if opened is None or opened.sha256 in found:
+                return cell, None
+            try:
+                return cell, self.modality.read(opened.content)
+            except UnreadableCellError as error:
+                return cell, str(error)
+
+        for cell, array in _in_order(work, items):
+            # threads may have read equal cells at the same time: the first one counts
+            if array is not None and cell.sha256 is not None and cell.sha256 not in found:
+                found[cell.sha256] = array if isinstance(array, str) else writer.add(array)
+            yield cell
+
+    def _open(self, item: _Item) -> tuple[_Opened, OpenedCell | None]:
+        row, cell = item
+        file = file_of(cell, self.table.folder) or self.table.source
+        try:
+            opened = open_cell(cell, self.table.folder, self.limits)
+        except UnreadableCellError as error:
+            return _Opened(row, file, None, str(error)), None
+        return _Opened(row, file, opened.sha256, None), opened
+
+    def _key(self, opened: list[_Opened]) -> str:
+        """Names a cache entry by what it depends on: the contents in order, the modality, its settings, the format."""
+        parts = [FORMAT, self.column.modality, asdict(_settings(self.column)), [cell.sha256 for cell in opened]]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _assemble(self, opened: list[_Opened], contents: Contents, found: Found) -> tuple[Store, list[Reject]]:
+        index = np.full(self.table.num_rows, -1, dtype=np.int64)
+        rejects = []
+        for cell in opened:
+            outcome = cell.reason if cell.sha256 is None else found[cell.sha256]
+            if isinstance(outcome, int):
+                index[cell.row] = outcome
+            else:
+                rejects.append(Reject(cell.file, cell.row, self.column.name, str(outcome), cell.sha256))
+        return Store(contents, index), rejects
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What is kept of a media cell after its content went by; without a hash there is a reason."""
+
+    row: int
+    file: str
+    sha256: str | None
+    reason: str | None
+
+
+def _settings(column: Column) -> Any:
+    return part_settings("modalities", Part.model_validate({**column.settings, "name": column.modality}))
+
+
+def _in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
+    """The results of some threads in the order of the items, with few items in work at a time."""
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="polymodal-prepare")
+    pending: deque[Future[_Out]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) == _AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

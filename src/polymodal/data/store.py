@@ -1,0 +1,149 @@
+"""Holds the arrays of one column flat, in memory or memory-mapped, each distinct one once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+
+FORMAT = 1  # part of the key of a cache entry: one more when the files, or what a modality reads, change
+
+Found: TypeAlias = dict[str, int | str]  # by the hash of a cell: number of its array, or why it cannot be read
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Arrays of one dtype and one number of axes, end to end; those of a file are memory-mapped.
+
+    Attributes:
+        values: [elements] of all arrays; not to be written to.
+        offsets: [arrays + 1], where each begins.
+        shapes: [arrays, axes].
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    shapes: np.ndarray
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        flat = self.values[self.offsets[number] : self.offsets[number + 1]]
+        return flat.reshape(self.shapes[number])
+
+
+class Store:
+    """The prepared cells of one column: `store[row]` is an array that cannot be written to, or None where missing."""
+
+    def __init__(self, contents: Contents, index: np.ndarray) -> None:
+        self._contents = contents
+        self._index = index  # [rows]: number of the array; -1: missing
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, row: int) -> np.ndarray | None:
+        number = int(self._index[row])
+        return None if number < 0 else self._contents[number]
+
+    @property
+    def present(self) -> np.ndarray:
+        """Bool [rows]: where there is an array."""
+        return self._index >= 0
+
+    def arrays(self, rows: np.ndarray | Sequence[int]) -> list[np.ndarray | None]:
+        """The arrays of some rows, in the order given."""
+        return [self[int(row)] for row in rows]
+
+
+class ContentsWriter:
+    """Takes arrays one by one, so that they are never all in memory where they go to a file."""
+
+    def __init__(self, file: BinaryIO | None = None) -> None:
+        self._file = BytesIO() if file is None else file
+        self._dtype: np.dtype | None = None
+        self._offsets = [0]
+        self._shapes: list[tuple[int, ...]] = []
+
+    def add(self, array: np.ndarray) -> int:
+        """Appends an array; gives its number."""
+        if self._dtype is None:
+            self._dtype = array.dtype
+        if array.dtype != self._dtype or (self._shapes and len(self._shapes[0]) != array.ndim):
+            raise ValueError(f"A modality gave {array.dtype} {array.shape} after {self._dtype}; it must keep to one.")
+        self._file.write(array.tobytes())
+        self._shapes.append(array.shape)
+        self._offsets.append(self._offsets[-1] + array.size)
+        return len(self._shapes) - 1
+
+    def contents(self) -> Contents:
+        """What was added, where it was added in memory."""
+        assert isinstance(self._file, BytesIO)
+        values = np.frombuffer(self._file.getbuffer().toreadonly(), dtype=self.dtype)
+        return Contents(values, self.offsets, self.shapes)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(np.uint8) if self._dtype is None else self._dtype
+
+    @property
+    def offsets(self) -> np.ndarray:
+        return np.array(self._offsets, dtype=np.int64)
+
+    @property
+    def shapes(self) -> np.ndarray:
+        axes = len(self._shapes[0]) if self._shapes else 1
+        return np.array(self._shapes, dtype=np.int64).reshape(len(self._shapes), axes)
+
+
+class CacheEntry:
+    """A folder of decoded cells that is there whole or not at all: filled beside its place, then renamed.
+
+    `cells.bin` holds the values, `offsets.npy` and `shapes.npy` their layout, and `contents.json` the dtype and, by the
+    hash of a cell, the number of its array or the reason why it cannot be read.
+    """
+
+    def __init__(self, cache: Path, key: str) -> None:
+        self._folder = cache / key
+
+    def read(self) -> tuple[Contents, Found] | None:
+        """The arrays, memory-mapped, and what was found; None where the entry is absent or not whole."""
+        try:
+            header = json.loads((self._folder / "contents.json").read_text(encoding="utf-8"))
+            offsets = np.load(self._folder / "offsets.npy", allow_pickle=False)
+            shapes = np.load(self._folder / "shapes.npy", allow_pickle=False)
+            dtype = np.dtype(header["dtype"])
+            found: Found = header["found"]
+            size = (self._folder / "cells.bin").stat().st_size
+        except (OSError, ValueError, EOFError, TypeError, KeyError):  # whatever a half-written file can cause
+            return None
+        if dtype.kind not in "biuf" or size != offsets[-1] * dtype.itemsize or len(shapes) != len(offsets) - 1:
+            return None
+        # a file without a byte cannot be mapped; asarray: slices of the class memmap are slow
+        mapped = np.memmap(self._folder / "cells.bin", dtype=dtype, mode="r") if size else np.empty(0, dtype)
+        return Contents(np.asarray(mapped), offsets, shapes), found
+
+    def write(self, fill: Callable[[ContentsWriter], Found]) -> tuple[Contents, Found]:
+        """Makes the entry of what `fill` adds to the writer, and of what it says that it found."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".filling-", dir=self._folder.parent, ignore_cleanup_errors=True) as name:
+            whole = Path(name) / "whole"
+            whole.mkdir()
+            with (whole / "cells.bin").open("wb") as file:
+                writer = ContentsWriter(file)
+                found = fill(writer)
+            np.save(whole / "offsets.npy", writer.offsets, allow_pickle=False)
+            np.save(whole / "shapes.npy", writer.shapes, allow_pickle=False)
+            header = {"dtype": writer.dtype.str, "found": found}
+            (whole / "contents.json").write_text(json.dumps(header), encoding="utf-8")
+            if self.read() is None:  # else another process was faster
+                shutil.rmtree(self._folder, ignore_errors=True)
+                whole.rename(self._folder)
+        ready = self.read()
+        assert ready is not None
+        return ready

@@ -1,0 +1,207 @@
+"""The table that everything starts from: named columns of cells, from a file or from memory."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from polymodal.data import columns
+from polymodal.data.columns import ColumnData
+from polymodal.data.delimited import read_delimited
+from polymodal.data.jsonlines import read_json_lines
+from polymodal.errors import ColumnError, TableError, did_you_mean
+
+_STEP = 1024  # cells made Python objects at a time
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_ENDINGS = (*_DELIMITERS, ".parquet", ".jsonl", ".ndjson")
+
+
+class Table:
+    """Named columns of equal length; made by `read_table`, never changed.
+
+    Attributes:
+        num_rows: rows are numbered from 0.
+        names: of the columns, in order.
+        folder: what relative media paths are relative to.
+        source: where it came from, for messages.
+    """
+
+    def __init__(
+        self,
+        data: Mapping[str, ColumnData],
+        *,
+        folder: Path,
+        source: str,
+        lines: Callable[[], Sequence[int]] | None = None,
+        origin: np.ndarray | None = None,
+    ) -> None:
+        self._columns = dict(data)
+        self._lines = lines
+        self._origin = origin  # row numbers in the file; None: the rows are those of the file
+        self.names = tuple(self._columns)
+        self.num_rows = len(next(iter(self._columns.values()))) if self._columns else 0
+        self.folder = folder
+        self.source = source
+
+    def __repr__(self) -> str:
+        return f"Table({self.source}: {self.num_rows} rows, {len(self.names)} columns)"
+
+    def values(self, name: str) -> list[object]:
+        """The cells of a column as Python objects; None where the cell is null, NaN, NaT or the empty string."""
+        return list(self.cells(name))
+
+    def cells(self, name: str) -> Iterator[object]:
+        """The same cells one after the other, without holding them all as Python objects."""
+        self.require(name)
+        column = self._columns[name]
+        for start in range(0, self.num_rows, _STEP):
+            yield from columns.cells(column[start : start + _STEP])
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The table of some rows, by number, in the order given."""
+        rows = np.asarray(rows, dtype=np.int64)
+        taken = {
+            name: column[rows] if isinstance(column, np.ndarray) else column.take(pa.array(rows))
+            for name, column in self._columns.items()
+        }
+        origin = rows if self._origin is None else self._origin[rows]
+        return Table(taken, folder=self.folder, source=self.source, lines=self._lines, origin=origin)
+
+    def without(self, names: Sequence[str]) -> Table:
+        """The table less some columns; names that it does not have are no error."""
+        kept = {name: column for name, column in self._columns.items() if name not in set(names)}
+        return Table(kept, folder=self.folder, source=self.source, lines=self._lines, origin=self._origin)
+
+    def with_column(self, name: str, values: object) -> Table:
+        """The table and one more column, of a name that it does not have.
+
+        Raises:
+            TableError: not a sequence, or not one cell for each row.
+        """
+        assert name not in self._columns, f"{self.source} has a column {name!r} already"
+        column = columns.from_sequence(values, name)
+        if len(column) != self.num_rows:
+            raise TableError(f"{name} has {len(column)} cells, but {self.source} has {self.num_rows} rows.")
+        joined = {**self._columns, name: column}
+        return Table(joined, folder=self.folder, source=self.source, lines=self._lines, origin=self._origin)
+
+    def require(self, *names: str, role: str | None = None) -> None:
+        """Checks that columns exist.
+
+        Args:
+            names: of the columns.
+            role: who asks for them, such as `split.by`, for the message.
+
+        Raises:
+            ColumnError: with the nearest known names.
+        """
+        for name in names:
+            if name not in self._columns:
+                asked = f"{role}: " if role else ""
+                raise ColumnError(
+                    f"{asked}{self.source} has no column {name!r}.{did_you_mean(name, self.names)} "
+                    f"Columns: {', '.join(self.names)}."
+                )
+
+    def line(self, row: int) -> int | None:
+        """The line of the file on which a row starts; None where the table is not made of lines."""
+        if self._lines is None:
+            return None
+        lines = self._lines()
+        number = row if self._origin is None else int(self._origin[row])
+        return lines[number] if number < len(lines) else None
+
+    def where(self, row: int) -> str:
+        """Names a row in a message, by its number in the source: `data.csv, row 3 (line 5)`."""
+        line = self.line(row)
+        number = row if self._origin is None else self._origin[row]
+        return f"{self.source}, row {number}" + ("" if line is None else f" (line {line})")
+
+
+def read_table(source: object, *, folder: Path | None = None) -> Table:
+    """A table from whatever holds one.
+
+    Args:
+        source: a path (.csv, .tsv, .parquet, .jsonl, .ndjson); an object that speaks the Arrow PyCapsule interface
+            (polars, pyarrow, ...); a pandas DataFrame, whose index is ignored; a dict of sequences; a NumPy array
+            [rows, columns], whose columns are called x0, x1, ...; a Table, given back as it is.
+        folder: what relative media paths are relative to; the table's own folder, or the current one, if not given.
+
+    Raises:
+        TableError: unreadable, ragged, empty or with two columns of one name.
+
+    >>> read_table({"size": [1, 2], "name": ["a", ""]}).values("name")
+    ['a', None]
+    """
+    if isinstance(source, Table):
+        return source
+    lines: Callable[[], Sequence[int]] | None = None
+    if isinstance(source, str | Path):
+        path = Path(source)
+        pairs, lines = _read_file(path)
+        name, folder = str(path), folder or path.parent
+    else:
+        name, folder = f"the {type(source).__name__}", folder or Path.cwd()
+        pairs = _read_memory(source, name)
+    twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+    if twice:
+        raise TableError(f"{name}: two columns are called {', '.join(map(repr, twice))}; give each its own name.")
+    lengths = {key: len(column) for key, column in pairs}
+    if len(set(lengths.values())) > 1:
+        raise TableError(f"{name}: columns differ in length: {', '.join(f'{k} {n}' for k, n in lengths.items())}.")
+    if not any(lengths.values()):
+        raise TableError(f"{name} holds no rows.")
+    return Table(dict(pairs), folder=folder, source=name, lines=lines)
+
+
+_Pairs = list[tuple[str, ColumnData]]
+
+
+def _read_file(path: Path) -> tuple[_Pairs, Callable[[], Sequence[int]] | None]:
+    ending = path.suffix.lower()
+    if ending not in _ENDINGS:
+        raise TableError(f"{path}: a table's name ends with one of {', '.join(_ENDINGS)}.")
+    if not path.is_file():
+        raise TableError(f"{path}: {'not a file' if path.exists() else 'no such file'}.")
+    try:
+        if ending == ".parquet":
+            return _arrow_pairs(pq.ParquetFile(path).read()), None
+        if ending in _DELIMITERS:
+            return read_delimited(path, _DELIMITERS[ending])
+        objects, numbers = read_json_lines(path)
+        return [(name, columns.from_objects(cells)) for name, cells in objects.items()], lambda: numbers
+    except (pa.ArrowException, OSError) as error:
+        raise TableError(f"{path} cannot be read: {error}") from error
+
+
+def _read_memory(source: object, name: str) -> _Pairs:
+    if isinstance(source, Mapping):
+        return [(str(key), columns.from_sequence(values, f"{name}, column {key!r}")) for key, values in source.items()]
+    if isinstance(source, np.ndarray):
+        if source.ndim != 2:
+            raise TableError(f"A NumPy table has two axes, [rows, columns]; this one has shape {source.shape}.")
+        return [(f"x{number}", columns.from_sequence(source[:, number], name)) for number in range(source.shape[1])]
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if pandas is not None and isinstance(source, pandas.DataFrame):
+        return [(str(key), columns.from_series(source.iloc[:, place])) for place, key in enumerate(source.columns)]
+    if polars is not None and isinstance(source, polars.DataFrame):
+        return [(series.name, columns.from_sequence(series, name)) for series in source.get_columns()]
+    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        try:
+            return _arrow_pairs(pa.table(source))
+        except (pa.ArrowException, TypeError) as error:
+            raise TableError(f"{name} is not a table that Arrow can read: {error}") from error
+    raise TableError(
+        f"{name} is not a table. Give a path, a DataFrame, an Arrow table, a dict of columns or a NumPy array "
+        "[rows, columns]."
+    )
+
+
+def _arrow_pairs(table: pa.Table) -> _Pairs:
+    return [(name, columns.from_arrow(column)) for name, column in zip(table.column_names, table.columns, strict=True)]

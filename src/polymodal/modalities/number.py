@@ -1,0 +1,153 @@
+"""Numbers: one float a cell, scaled by what the training rows show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import ConfigDict
+
+from polymodal.config import LimitsConfig
+from polymodal.errors import UnreadableCellError
+from polymodal.types import Cells, Recognition, Sample
+
+LARGEST = 1e300  # beyond it, means and differences leave float64
+SCALED_LIMIT = 1e6  # a scaled value beyond it says no more, and its square must fit float32
+
+_NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class NumberConfig:
+    """Settings of a number column.
+
+    Attributes:
+        scaling: `z_score` (x - mean) / standard deviation; `min_max` (x - min) / (max - min); `robust` (x - median) /
+            interquartile range (the standard deviation where that range is zero); `none` leaves values as they are.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    scaling: Literal["z_score", "min_max", "robust", "none"] = "z_score"
+
+
+class Number:
+    """Reads int, float, bool, Decimal, NumPy scalars and numerals such as "1", "1.0", " 2 ", "1e3" as float64 [1].
+
+    Words ("one", "inf", "nan"), infinite values and magnitudes above 1e300 are unreadable. Scaled values are limited to
+    +-1e6, so that one absurd cell cannot overflow float32. A column that is constant, or has no value at all, keeps its
+    spread at 1.
+    """
+
+    Config: ClassVar[type] = NumberConfig
+    group: ClassVar[str | None] = "table"
+    media: ClassVar[bool] = False
+    cardinality: ClassVar[int | None] = None
+    num_features: ClassVar[int] = 1
+
+    def __init__(self, config: NumberConfig, statistics: Mapping[str, Any] | None = None) -> None:
+        self.config = config
+        statistics = statistics or {}
+        self.centre = float(statistics.get("centre", 0.0))
+        self.spread = float(statistics.get("spread", 1.0))
+
+    @classmethod
+    def recognise(cls, sample: Sample) -> Recognition | None:
+        """Sure from 95 % numerals on; unsure where they look like codes; a last resort where half are numerals."""
+        num_cells = len(sample.values)
+        values = [value for value in sample.values if not isinstance(value, bool | np.bool_) and _looks_numeric(value)]
+        if 2 * len(values) < max(num_cells, 1):
+            return None
+        reason = f"{len(values)} of {num_cells} sampled cells are numbers, {sample.distinct} different in all"
+        if len(values) < 0.95 * num_cells:
+            return Recognition(0.4, f"{reason}; the others will be unreadable")
+        few = sample.distinct <= 10 and sample.distinct <= 0.05 * sample.present
+        if few and all(map(_is_whole, values)):
+            return Recognition(0.5, f"{reason}, few and whole: perhaps codes")
+        return Recognition(0.9, reason)
+
+    @classmethod
+    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:  # noqa: ARG003
+        """What is declared suits every column."""
+        return {}
+
+    def read(self, cell: object) -> Float[np.ndarray, " F"]:
+        """One cell as float64 [1]; see the class for what counts as a number."""
+        if isinstance(cell, str):
+            numeral = cell.strip()
+            if not _NUMERAL.fullmatch(numeral):
+                raise UnreadableCellError(f"not a number: {_short(cell)}")
+            value = float(numeral)
+        elif isinstance(cell, int | float | Decimal | np.bool_ | np.integer | np.floating):
+            try:
+                value = float(cell)
+            except (OverflowError, ValueError):  # an int beyond float64; a signalling Decimal
+                raise UnreadableCellError(f"not a number that can be used: {_short(cell)}") from None
+        else:
+            raise UnreadableCellError(f"not a number: a cell of type {type(cell).__name__}")
+        if not abs(value) <= LARGEST:
+            raise UnreadableCellError(f"not finite, or larger than {LARGEST:g}: {_short(cell)}")
+        return np.array([value])
+
+    def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
+        """`centre` and `spread` of the training rows, by the scaling of the settings."""
+        values = np.array([float(array[0]) for array in arrays])
+        if self.config.scaling == "none" or values.size == 0:
+            return {"centre": 0.0, "spread": 1.0}
+        if values.min() == values.max():
+            return {"centre": float(values[0]), "spread": 1.0}
+        unit = np.abs(values).max()  # so that no square leaves float64
+        centre, spread = _centre_and_spread(values / unit, self.config.scaling)
+        return {"centre": float(centre * unit), "spread": float(spread * unit) or 1.0}
+
+    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
+        """The number as it is: no variation of it is known to keep its meaning."""
+        return array
+
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        """Float32 "B 1", scaled; zero where the cell is missing."""
+        present = np.array([array is not None for array in arrays], dtype=np.int64)
+        values = np.nan_to_num(self._scaled(arrays), nan=0.0).astype(np.float32)
+        return Cells(torch.from_numpy(values), torch.from_numpy(present))
+
+    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
+        """Float64 [rows, 1], scaled; NaN where the cell is missing."""
+        return self._scaled(arrays)
+
+    def _scaled(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
+        values = np.array([[np.nan] if array is None else [float(array[0])] for array in arrays]).reshape(-1, 1)
+        limit = float(np.finfo(np.float32).max) if self.config.scaling == "none" else SCALED_LIMIT
+        with np.errstate(over="ignore"):
+            return np.clip((values - self.centre) / self.spread, -limit, limit)
+
+
+def _centre_and_spread(values: np.ndarray, scaling: str) -> tuple[float, float]:
+    if scaling == "min_max":
+        return values.min(), values.max() - values.min()
+    if scaling == "robust":
+        low, median, high = np.percentile(values, [25, 50, 75])
+        return median, (high - low) or values.std()
+    return values.mean(), values.std()
+
+
+def _looks_numeric(value: object) -> bool:
+    """Stricter than `read`: "007" is a code, and a column of codes is not a number."""
+    if isinstance(value, str):
+        numeral = value.strip()
+        return bool(_NUMERAL.fullmatch(numeral)) and not re.match(r"[+-]?0[0-9]", numeral)
+    return isinstance(value, int | float | Decimal | np.integer | np.floating)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) or float(value).is_integer()
+
+
+def _short(cell: object) -> str:
+    """A cell as a message shows it."""
+    text = repr(cell) if isinstance(cell, str) else type(cell).__name__ if isinstance(cell, int) else str(cell)
+    return text if len(text) <= 40 else f"{text[:40]}..."

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
+
+from polymodal.config import Part, part_settings
+from polymodal.errors import UnreadableCellError
+from polymodal.modalities.number import Number, NumberConfig
+from polymodal.types import Sample
+
+
+def sample(values, *, distinct=None, present=None):
+    return Sample(values, [None] * len(values), distinct or len(set(map(str, values))), present or len(values))
+
+
+def fitted(cells, **settings):
+    config = NumberConfig(**settings)
+    number = Number(config)
+    return Number(config, number.fit([number.read(cell) for cell in cells]))
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [(1, 1.0), (1.5, 1.5), (True, 1.0), (np.int16(-3), -3.0), (np.float32(0.5), 0.5), (Decimal("2.25"), 2.25),
+     (np.bool_(False), 0.0), ("1", 1.0), ("1.0", 1.0), (" 2 ", 2.0), ("1e3", 1000.0), ("-.5", -0.5), ("007", 7.0)],
+)  # fmt: skip
+def test_fault_20_declared_coercions(cell, value):
+    array = Number(NumberConfig()).read(cell)
+    assert array.dtype == np.float64
+    assert array.tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    "cell", ["one", "1,000", "1_000", "nan", "inf", "Infinity", "0x10", "1 2", "", "٣", b"1", [1], {}, 1j, np.ones(1)]
+)
+def test_fault_20_the_rest_becomes_reject(cell):
+    with pytest.raises(UnreadableCellError, match="not a number"):
+        Number(NumberConfig()).read(cell)
+
+
+@pytest.mark.parametrize("cell", [math.inf, -math.inf, math.nan, 1e308, "1e308", "1e999", np.float32("inf")])
+def test_fault_21_infinite_or_huge_becomes_reject(cell):
+    with pytest.raises(UnreadableCellError, match="larger than 1e"):
+        Number(NumberConfig()).read(cell)
+
+
+@pytest.mark.parametrize("cell", [10**400, pytest.param(10**5_000, id="digits"), Decimal("1e5000"), Decimal("sNaN")])
+def test_fault_21_beyond_float_becomes_reject(cell):
+    with pytest.raises(UnreadableCellError):
+        Number(NumberConfig()).read(cell)
+
+
+def test_messages_stay_short():
+    with pytest.raises(UnreadableCellError) as caught:
+        Number(NumberConfig()).read("x" * 100_000)
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(
+    ("scaling", "reference"), [("z_score", StandardScaler), ("min_max", MinMaxScaler), ("robust", RobustScaler)]
+)
+def test_scaling_agrees_with_scikit_learn(scaling, reference):
+    train = np.random.default_rng(0).gamma(2, 50, 200)
+    other = np.random.default_rng(1).normal(0, 300, 50)
+    number = fitted(train, scaling=scaling)
+    ours = number.collate([number.read(value) for value in other]).values
+    theirs = reference().fit(train[:, None]).transform(other[:, None])
+    np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_no_scaling_keeps_values():
+    number = fitted([1.0, 5.0], scaling="none")
+    assert number.collate([number.read(5e7)]).values.item() == 5e7
+
+
+def test_robust_without_interquartile_range_takes_the_deviation():
+    assert fitted([0.0] * 9 + [100.0], scaling="robust").spread == pytest.approx(30.0)
+
+
+@pytest.mark.parametrize("scaling", ["z_score", "min_max", "robust", "none"])
+@pytest.mark.parametrize("cells", [[], [0.1, 0.1, 0.1], [1e300, -1e300, 0.0], [5e-324, 0.0], [1e299]])
+def test_any_training_column_gives_finite_values(scaling, cells):
+    number = fitted(cells, scaling=scaling)
+    arrays = [number.read(cell) for cell in (-1e300, 0, 1e300, 0.1, 1e-320)]
+    assert number.collate([*arrays, None]).values.isfinite().all()
+    assert np.isfinite(number.simple_features(arrays)).all()
+
+
+def test_constant_column_is_zero_and_differences_stay():
+    number = fitted([0.1, 0.1, 0.1])
+    assert number.collate([number.read(0.1), number.read(1.1)]).values.tolist() == [[0.0], [1.0]]
+
+
+def test_missing_cells():
+    number = fitted([1.0, 3.0])
+    cells = number.collate([None, number.read(3)])
+    assert cells.values.tolist() == [[0.0], [1.0]]
+    assert cells.lengths.tolist() == [0, 1]
+    features = number.simple_features([None, number.read(3)])
+    assert np.isnan(features[0, 0])
+    assert features[1, 0] == 1.0
+
+
+def test_recognises_numbers_and_their_strings():
+    found = Number.recognise(sample([1.5, "2", " 3e1 ", 4, Decimal("5")] * 20, distinct=80))
+    assert found is not None
+    assert found.confidence == 0.9
+    assert "100 of 100" in found.reason
+
+
+def test_whole_numbers_with_few_values_are_doubtful():
+    found = Number.recognise(sample([0, 1, "2"] * 30, distinct=3, present=1_000))
+    assert found is not None
+    assert found.confidence == 0.5
+
+
+@pytest.mark.parametrize("values", [["a", "b", 1], [True, False], ["007", "012"], [], [[1, 2]], [b"1"]])
+def test_does_not_recognise(values):
+    assert Number.recognise(sample(values)) is None
+
+
+def test_half_numbers_are_a_last_resort():
+    found = Number.recognise(sample([1, 2, 3, "n/a"], distinct=4))
+    assert found is not None
+    assert found.confidence < 0.5
+
+
+def test_settings_are_checked():
+    assert part_settings("modalities", Part(name="number")) == NumberConfig()
+    with pytest.raises(Exception, match="Did you mean 'scaling'"):
+        part_settings("modalities", Part.model_validate({"name": "number", "scalin": "robust"}))

@@ -1,0 +1,122 @@
+"""The rules that modalities, encoders, fusions and tasks have alike, for the checks of `polymodal.testing`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from typing import Any, cast
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from polymodal import registry
+from polymodal.types import Tokens
+
+Settings = Mapping[str, Any]
+
+TOLERANCE = 1e-5  # between a row alone and the row in a batch, in float32
+
+
+def load(kind: str, part: str | type) -> Any:
+    """The class of a part given by name or as itself."""
+    return registry.load(kind, part) if isinstance(part, str) else part
+
+
+def settings_of(cls: Any, values: Settings | None) -> Any:
+    """Settings as the part's own dataclass, defaults filled in."""
+    return TypeAdapter(cls.Config).validate_python(dict(values or {}))
+
+
+def check_config(cls: Any, values: Settings | None) -> Any:
+    """The settings: a frozen dataclass that survives JSON and refuses what it does not know."""
+    adapter: TypeAdapter[Any] = TypeAdapter(cls.Config)
+    config = settings_of(cls, values)
+    frozen = is_dataclass(cls.Config) and getattr(cls.Config, "__dataclass_params__").frozen  # noqa: B009
+    expect(frozen, f"{cls.__name__}.Config is not a frozen dataclass")
+    expect(adapter.validate_json(adapter.dump_json(config)) == config, "settings change on their way through JSON")
+    try:
+        adapter.validate_python({"no_such_setting": 1})
+    except ValidationError:
+        return config
+    raise AssertionError('an unknown setting is taken; give Config __pydantic_config__ = ConfigDict(extra="forbid")')
+
+
+def check_tokens(tokens: Tokens, *, num_rows: int, width: int) -> None:
+    """Shapes, a left-aligned mask, and finite values everywhere."""
+    rows, num_steps, found = tokens.values.shape
+    expect(found == width, f"tokens are {found} wide, `width` says {width}")
+    expect(tokens.mask.shape == (rows, num_steps) and rows == num_rows, "values and mask do not fit the rows")
+    expect(tokens.mask.dtype == torch.bool, "the mask is not of bool")
+    left_aligned = not (tokens.mask[:, 1:] & ~tokens.mask[:, :-1]).any()
+    expect(left_aligned, "the mask is not left-aligned: a real token stands behind a masked one")
+    expect(bool(torch.isfinite(tokens.values).all()), "values are not finite (masked rows count too)")
+
+
+def check_gradients(module: nn.Module, result: Callable[[], Tensor], *, absent: str | None = None) -> bool:
+    """Every parameter that learns is in the graph, and nothing else is; gives whether there is any."""
+    learning = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+    module.zero_grad(set_to_none=True)
+    output = result()
+    strays = {id(leaf) for leaf in _leaves(output)} - {id(parameter) for parameter in learning.values()}
+    expect(
+        not strays,
+        "the result depends on parameters that the module does not know, such as those in a plain list: they would "
+        "not be trained or saved; use nn.ParameterList or nn.ModuleList",
+    )
+    if learning:
+        (output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)).sum().backward()  # type: ignore[no-untyped-call]
+    for name, parameter in learning.items():
+        expect(parameter.grad is not None, f"no gradient reaches {name}" + (f" when {absent}" if absent else ""))
+        gradient = cast(Tensor, parameter.grad)
+        expect(bool(torch.isfinite(gradient).all()), f"the gradient of {name} is not finite")
+        expect(absent is not None or bool(gradient.any()), f"the gradient of {name} is zero: it cannot learn")
+    return bool(learning)
+
+
+def _leaves(output: Tensor) -> list[Tensor]:
+    """All leaf tensors that the graph of a tensor would give a gradient to."""
+    found: list[Tensor] = []
+    seen: set[Any] = set()
+    waiting: list[Any] = [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.append(node.variable)
+        waiting += [following for following, _ in node.next_functions]
+    return found
+
+
+def check_weights(module: nn.Module, other: nn.Module, result: Callable[[nn.Module], Tensor]) -> None:
+    """With the weights of one, another instance gives the very same result."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.01 * torch.randn_like(parameter))  # not what it was built with
+    other.load_state_dict(module.state_dict())
+    same = torch.equal(result(module.eval()), result(other.eval()))
+    expect(same, "state_dict does not hold all that the result depends on")
+
+
+def same_tokens(first: Tokens, second: Tokens) -> bool:
+    """Equal masks, and near values wherever they are real."""
+    return torch.equal(first.mask, second.mask) and near(first.values[first.mask], second.values[second.mask])
+
+
+def near(first: Tensor, second: Tensor) -> bool:
+    """Equal up to the tolerance."""
+    return torch.allclose(first, second, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def same_json(first: object, second: object) -> bool:
+    """Equal as JSON values."""
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+
+
+def expect(condition: bool, otherwise: str) -> None:
+    """Raises AssertionError with these words unless the condition holds."""
+    if not condition:
+        raise AssertionError(otherwise)

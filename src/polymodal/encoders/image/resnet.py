@@ -1,0 +1,70 @@
+"""Residual network for pictures (He et al. 2016), trained from scratch, with GroupNorm instead of BatchNorm."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import nn
+
+from polymodal.layers.normalisation import PixelNorm, group_norm
+from polymodal.modalities.image import Image
+from polymodal.types import Cells, Tokens
+
+_STRIDE = 32  # pixels between two cells of the last feature map, in every ResNet
+
+
+@dataclass(frozen=True)
+class ResnetConfig:
+    """Settings of `Resnet`.
+
+    Attributes:
+        depth: 18, 34 or 50 layers.
+        width: of the tokens.
+        keeps_space: a token for each cell of the last feature map (32 pixels), row by row, instead of their mean.
+        dropout: probability, before the last layer.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    depth: Literal[18, 34, 50] = 18
+    width: PositiveInt = 128
+    keeps_space: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class Resnet(nn.Module):
+    """Pictures UInt8 "N 3 H W" -> one token, or one for each 32 x 32 pixels.
+
+    GroupNorm (Wu & He 2018) keeps rows of a batch independent, where BatchNorm would mix them.
+    """
+
+    Config: ClassVar[type] = ResnetConfig
+    frozen = False
+
+    def __init__(self, config: ResnetConfig, modality: Image) -> None:  # noqa: ARG002  (pictures of any size)
+        super().__init__()
+        from torchvision.models import resnet
+
+        self.config = config
+        self.width = config.width
+        self.token_span: float | None = float(_STRIDE) if config.keeps_space else None
+        network = getattr(resnet, f"resnet{config.depth}")(norm_layer=group_norm)
+        self.features = nn.Sequential(PixelNorm(), *list(network.children())[:-2])  # without mean and classifier
+        self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(network.fc.in_features, config.width))
+
+    @classmethod
+    def needs(cls, config: ResnetConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Takes pictures of any size."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, cells: Cells) -> Tokens:
+        places = self.features(cells.values).flatten(2).transpose(1, 2)  # N, H * W, C
+        if not self.config.keeps_space:
+            places = places.mean(dim=1, keepdim=True)
+        mask = cells.present.unsqueeze(1).expand(-1, places.shape[1])
+        return Tokens(self.project(places), mask)

@@ -1,0 +1,121 @@
+"""All numbers and categories of a row together, through a multi-layer perceptron."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.layers.activation import ActivationName
+from polymodal.layers.mlp import MultiLayerPerceptron
+from polymodal.types import Cells, Tokens
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    """Settings of `Mlp`.
+
+    Attributes:
+        width: of the hidden layers and of the result.
+        layers: Linear, LayerNorm, activation, dropout.
+        activation: `relu`, `gelu`, `tanh` or `sigmoid`.
+        dropout: probability, after every layer.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    layers: PositiveInt = 2
+    activation: ActivationName = "relu"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+@runtime_checkable
+class TableColumn(Protocol):
+    """What this encoder asks of a fitted modality of the group `table`.
+
+    Attributes:
+        cardinality: number of codes, with the reserved code 0; None where cells are floats.
+        num_features: floats a cell.
+    """
+
+    @property
+    def cardinality(self) -> int | None: ...
+
+    @property
+    def num_features(self) -> int: ...
+
+
+class Mlp(nn.Module):
+    """Cells of every column, one `Cells` a column -> one token.
+
+    A category is a learned vector; numbers enter as they are, beside a flag that says whether there are any. A missing
+    cell has a learned vector of its own in both.
+    """
+
+    Config: ClassVar[type] = MlpConfig
+    token_span: float | None = None
+    frozen = False
+
+    def __init__(self, config: MlpConfig, *modalities: TableColumn) -> None:
+        super().__init__()
+        self.config = config
+        columns = [
+            _Numbers(modality.num_features) if modality.cardinality is None else _Categories(modality.cardinality)
+            for modality in modalities
+        ]
+        self.columns = nn.ModuleList(columns)
+        self.mlp = MultiLayerPerceptron(
+            sum(column.width for column in columns),
+            [config.width] * config.layers,
+            activation_name=config.activation,
+            dropout=config.dropout,
+        )
+        self.width = self.mlp.width
+
+    @classmethod
+    def needs(cls, config: MlpConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Works with any scaling and any number of categories."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, *cells: Cells) -> Tokens:
+        vectors = [column(cell.values, cell.present) for column, cell in zip(self.columns, cells, strict=True)]
+        present = torch.stack([cell.present for cell in cells]).any(dim=0)
+        return Tokens.vector(self.mlp(torch.cat(vectors, dim=1)), present)
+
+
+class _Numbers(nn.Module):
+    """Floats, and a flag for a missing cell, whose floats are learned."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.width = num_features + 1
+        self.missing = nn.Parameter(torch.zeros(num_features))
+
+    def forward(self, values: Float[Tensor, "N F"], present: Bool[Tensor, " N"]) -> Float[Tensor, "N E"]:
+        known = present.unsqueeze(1)
+        return torch.cat([torch.where(known, values, self.missing), (~known).to(values.dtype)], dim=1)
+
+
+class _Categories(nn.Module):
+    """An embedding for every code, and one more for a missing cell.
+
+    Its width follows the rule of thumb min(50, 1.6 * n ** 0.56) of the library fastai.
+    """
+
+    def __init__(self, cardinality: int) -> None:
+        super().__init__()
+        self.width = min(50, round(1.6 * cardinality**0.56))
+        self.missing = cardinality
+        self.embedding = nn.Embedding(cardinality + 1, self.width)
+
+    def forward(self, codes: Int[Tensor, "N 1"], present: Bool[Tensor, " N"]) -> Float[Tensor, "N E"]:
+        vectors: Tensor = self.embedding(torch.where(present, codes.squeeze(1), self.missing))
+        return vectors

@@ -1,0 +1,58 @@
+"""Mean of word-piece embeddings: the fastest text encoder, and a hard one to beat on short texts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import nn
+
+from polymodal.layers.pooling import lengths_to_mask, masked_mean
+from polymodal.modalities.text import Text
+from polymodal.types import Cells, Tokens
+
+
+@dataclass(frozen=True)
+class BagConfig:
+    """Settings of `Bag`.
+
+    Attributes:
+        width: of an embedding and of the result.
+        dropout: probability with which a feature of the mean is dropped in training.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class Bag(nn.Module):
+    """Text "N T" of ids -> one token: the mean of its pieces' embeddings, as in fastText (Joulin et al. 2016)."""
+
+    Config: ClassVar[type] = BagConfig
+    token_span: float | None = None
+    frozen = False
+
+    def __init__(self, config: BagConfig, modality: Text) -> None:
+        super().__init__()
+        self.config = config
+        self.width = config.width
+        self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
+        # Small at first: what training adds then counts, also for pieces that it meets a few times only.
+        nn.init.normal_(self.embedding.weight, std=0.05)
+        self.dropout = nn.Dropout(config.dropout)
+
+    @classmethod
+    def needs(cls, config: BagConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Works with any tokenizer."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, cells: Cells) -> Tokens:
+        mask = lengths_to_mask(cells.lengths, cells.values.shape[1])
+        mean = masked_mean(self.embedding(cells.values), mask)
+        return Tokens.vector(self.dropout(mean), cells.present)

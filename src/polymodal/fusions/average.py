@@ -1,0 +1,65 @@
+"""Mean of the inputs, with weights of the user's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.errors import ConfigError, did_you_mean
+from polymodal.layers.projection import StackInputs
+from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class AverageConfig:
+    """Settings of `Average`.
+
+    Attributes:
+        width: of the result.
+        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
+        weights: by input, above zero; an input that is not named has weight 1. They need not sum to one.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    project: bool = True
+    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+
+
+class Average(nn.Module):
+    """z = sum of w_i v_i / sum of w_i over the inputs i that are present; v_i: pooled and projected, "B D".
+
+    Raises:
+        ConfigError: a weight for an input that there is not.
+    """
+
+    weights: Tensor
+
+    Config: ClassVar[type] = AverageConfig
+    keeps_time: ClassVar[bool] = False
+
+    def __init__(self, config: AverageConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.stack = StackInputs(widths, width=config.width if config.project else None)
+        self.width = self.stack.width
+        given = config.weights or {}
+        for name in given:
+            if name not in widths:
+                known = ", ".join(self.stack.names)
+                raise ConfigError(
+                    f"Fusion 'average': weights: no input is called {name!r}."
+                    f"{did_you_mean(name, self.stack.names)} Inputs: {known}."
+                )
+        weights = torch.tensor([given.get(name, 1.0) for name in self.stack.names])
+        self.register_buffer("weights", weights, persistent=False)  # follows from the settings
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        vectors, present = self.stack(tokens)  # zeros where absent
+        anything = present.any(dim=1)
+        total = torch.where(anything, (self.weights * present).sum(dim=1), 1.0)
+        return Tokens.vector((self.weights.unsqueeze(-1) * vectors).sum(dim=1) / total.unsqueeze(-1), anything)

@@ -1,0 +1,47 @@
+"""Largest value of each feature over the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict, PositiveInt
+from torch import nn
+
+from polymodal.layers.pooling import masked_max
+from polymodal.layers.projection import StackInputs
+from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class MaxConfig:
+    """Settings of `Max`.
+
+    Attributes:
+        width: of the result.
+        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    project: bool = True
+
+
+class Max(nn.Module):
+    """z_d = max of v_id over the inputs i that are present; v_i: pooled and projected, "B D".
+
+    Max pooling over views, as in multi-view CNNs (Su et al. 2015).
+    """
+
+    Config: ClassVar[type] = MaxConfig
+    keeps_time: ClassVar[bool] = False
+
+    def __init__(self, config: MaxConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.stack = StackInputs(widths, width=config.width if config.project else None)
+        self.width = self.stack.width
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        vectors, present = self.stack(tokens)
+        return Tokens.vector(masked_max(vectors, present), present.any(dim=1))

@@ -1,0 +1,50 @@
+"""Product of the inputs, feature by feature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import ConfigDict, PositiveInt
+from torch import nn
+
+from polymodal.layers.projection import StackInputs
+from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class ProductConfig:
+    """Settings of `Product`.
+
+    Attributes:
+        width: of the result.
+        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    project: bool = True
+
+
+class Product(nn.Module):
+    """z_d = product of v_id over the inputs i that are present; v_i: pooled and projected, "B D".
+
+    The Hadamard product of bilinear pooling (Kim et al. 2017, arXiv 1610.04325, equation 4). An absent input counts
+    as one, the neutral element.
+    """
+
+    Config: ClassVar[type] = ProductConfig
+    keeps_time: ClassVar[bool] = False
+
+    def __init__(self, config: ProductConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.stack = StackInputs(widths, width=config.width if config.project else None)
+        self.width = self.stack.width
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        vectors, present = self.stack(tokens)
+        factors = torch.where(present.unsqueeze(-1), vectors, vectors.new_ones(()))
+        anything = present.any(dim=1)
+        return Tokens.vector(factors.prod(dim=1) * anything.unsqueeze(-1), anything)

@@ -1,0 +1,46 @@
+"""Sum of the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import ConfigDict, PositiveInt
+from torch import nn
+
+from polymodal.layers.projection import StackInputs
+from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class SumConfig:
+    """Settings of `Sum`.
+
+    Attributes:
+        width: of the result.
+        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    project: bool = True
+
+
+class Sum(nn.Module):
+    """z = sum of v_i over the inputs i that are present; v_i: pooled and projected, "B D".
+
+    An absent input adds nothing, so a row with fewer inputs gives a smaller z; `average` keeps its size.
+    """
+
+    Config: ClassVar[type] = SumConfig
+    keeps_time: ClassVar[bool] = False
+
+    def __init__(self, config: SumConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.stack = StackInputs(widths, width=config.width if config.project else None)
+        self.width = self.stack.width
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        vectors, present = self.stack(tokens)  # zeros where absent: the neutral element
+        return Tokens.vector(vectors.sum(dim=1), present.any(dim=1))

@@ -1,0 +1,171 @@
+"""Spectrograms in torch: framing, power spectrum, mel filters, log-mel, MFCC; batched, exportable, differentiable.
+
+Framing: frame t is centred on the samples [t * hop, (t + 1) * hop), so a row has as many frames as hops that hold a
+sample, ceil(length / hop), and the shortest clip has one. Outside of a row there are zeros: its frames depend on its
+own samples alone, however far a batch is padded.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polymodal.layers.pooling import lengths_to_mask, zero_masked
+
+MelScale = Literal["htk", "slaney"]
+
+POWER_FLOOR = 1e-6
+"""Power below which the logarithm stays flat: some 100 dB under a sine at full scale in a 25 ms window, and above the
+rounding noise of 16-bit samples, so that digital silence and a quiet room look alike."""
+
+
+def frame_lengths(lengths: Int[Tensor, " B"], *, hop: int) -> Int[Tensor, " B"]:
+    """Number of frames of rows with so many samples."""
+    return torch.div(lengths + hop - 1, hop, rounding_mode="floor")
+
+
+def power_spectrum(
+    samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"], *, window: int, hop: int, fft_size: int
+) -> Float[Tensor, "B T F"]:
+    """Squared magnitude of the short-time Fourier transform under a periodic Hann window.
+
+    Args:
+        samples: waveforms, padded at the right with anything.
+        lengths: samples of each row.
+        window: samples in a frame.
+        hop: samples from one frame to the next.
+        fft_size: at least `window`; frames are filled with zeros up to it. F = fft_size // 2 + 1.
+    """
+    real = torch.where(lengths_to_mask(lengths, samples.shape[1]), samples, samples.new_zeros(()))
+    before = max(window - hop, 0) // 2
+    frames = functional.pad(real, (before, window - 1 - before)).unfold(1, window, hop)
+    hann = torch.hann_window(window, dtype=samples.dtype, device=samples.device)
+    spectrum = torch.view_as_real(torch.fft.rfft(frames * hann, n=fft_size))
+    return spectrum.square().sum(dim=-1)
+
+
+def mel_filters(
+    num_mels: int,
+    *,
+    fft_size: int,
+    sample_rate: int,
+    low: float = 0.0,
+    high: float | None = None,
+    scale: MelScale = "htk",
+) -> np.ndarray:
+    """Triangular filters from power spectrum to mel bands, float64 [fft_size // 2 + 1, num_mels].
+
+    `htk`: mel = 2595 log10(1 + f / 700) (O'Shaughnessy 1987; HTK book, equation 5.13), peaks of height one.
+    `slaney`: linear below 1 kHz, logarithmic above, filters of equal area (Slaney 1998, Auditory Toolbox).
+
+    Args:
+        num_mels: number of bands.
+        fft_size: of the spectrum.
+        sample_rate: in Hz.
+        low: lower edge of the first band, Hz.
+        high: upper edge of the last band, Hz; None: half the sample rate.
+        scale: which mel scale.
+    """
+    edges_mel = np.linspace(_to_mel(low, scale), _to_mel(high or sample_rate / 2, scale), num_mels + 2)
+    edges = _to_hertz(edges_mel, scale)
+    bins = np.arange(fft_size // 2 + 1) * sample_rate / fft_size
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - left) / (centre - left)
+    falling = (right - bins[:, None]) / (right - centre)
+    filters: np.ndarray = np.maximum(0.0, np.minimum(rising, falling))
+    if scale == "slaney":
+        filters *= 2.0 / (right - left)
+    return filters
+
+
+def cosine_transform(num_mels: int, num_coefficients: int) -> np.ndarray:
+    """Orthonormal DCT-II, float64 [num_mels, num_coefficients] (Ahmed, Natarajan & Rao 1974)."""
+    angles = np.pi / num_mels * np.outer(np.arange(num_mels) + 0.5, np.arange(num_coefficients))
+    basis: np.ndarray = np.cos(angles) * np.sqrt(2.0 / num_mels)
+    basis[:, 0] /= np.sqrt(2.0)
+    return basis
+
+
+class LogMel(nn.Module):
+    """Waveforms -> natural logarithm of the power in mel bands.
+
+    Args:
+        sample_rate: in Hz.
+        num_mels: bands, from 0 Hz to half the sample rate.
+        window_seconds: of a frame.
+        hop_seconds: from one frame to the next.
+        scale: mel scale, see `mel_filters`.
+
+    Attributes:
+        window, hop: samples. The transform is the next power of two of the window.
+    """
+
+    filters: Tensor
+
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        num_mels: int = 64,
+        window_seconds: float = 0.025,
+        hop_seconds: float = 0.010,
+        scale: MelScale = "htk",
+    ) -> None:
+        super().__init__()
+        self.window = max(round(window_seconds * sample_rate), 1)
+        self.hop = max(round(hop_seconds * sample_rate), 1)
+        self.fft_size = 1 << (self.window - 1).bit_length()
+        filters = mel_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate, scale=scale)
+        # Not persistent: it follows from the settings.
+        self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
+
+    def frame_lengths(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Number of frames of rows with so many samples."""
+        return frame_lengths(lengths, hop=self.hop)
+
+    def forward(self, samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
+        """Frames after a row's own last one are zeros."""
+        power = power_spectrum(samples, lengths, window=self.window, hop=self.hop, fft_size=self.fft_size)
+        bands = (power @ self.filters).clamp(min=POWER_FLOOR).log()
+        return zero_masked(bands, lengths_to_mask(self.frame_lengths(lengths), bands.shape[1]))
+
+
+class Mfcc(nn.Module):
+    """Waveforms -> mel-frequency cepstral coefficients (Davis & Mermelstein 1980): cosine transform of a log-mel."""
+
+    basis: Tensor
+
+    def __init__(self, sample_rate: int, *, num_coefficients: int = 13, num_mels: int = 40) -> None:
+        super().__init__()
+        self.log_mel = LogMel(sample_rate, num_mels=num_mels)
+        basis = cosine_transform(num_mels, num_coefficients)
+        self.register_buffer("basis", torch.from_numpy(basis).float(), persistent=False)
+
+    def frame_lengths(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Number of frames of rows with so many samples."""
+        return self.log_mel.frame_lengths(lengths)
+
+    def forward(self, samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T F"]:
+        """Frames after a row's own last one are zeros."""
+        coefficients: Tensor = self.log_mel(samples, lengths) @ self.basis
+        return coefficients
+
+
+def _to_mel(hertz: float, scale: MelScale) -> float:
+    if scale == "htk":
+        return 2595.0 * float(np.log10(1.0 + hertz / 700.0))
+    if hertz < 1000.0:
+        return hertz * 3.0 / 200.0
+    return 15.0 + 27.0 * float(np.log(hertz / 1000.0) / np.log(6.4))
+
+
+def _to_hertz(mel: np.ndarray, scale: MelScale) -> np.ndarray:
+    if scale == "htk":
+        return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    logarithmic = 1000.0 * np.exp((mel - 15.0) * np.log(6.4) / 27.0)
+    return np.where(mel < 15.0, mel * 200.0 / 3.0, logarithmic)

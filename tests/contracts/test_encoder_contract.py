@@ -1,0 +1,28 @@
+import pytest
+
+from polymodal import registry
+from polymodal.testing import check_encoder
+
+# They need a checkpoint: tests/unit/encoders/test_hf.py and test_timm.py make small ones and check the contract there.
+PRETRAINED = {("text", "hf"), ("image", "timm")}
+ENCODERS = {(kind, name) for kind in registry.names("encoders") for name in registry.names(f"encoders/{kind}")}
+
+# Settings beside the defaults that change what is computed.
+VARIANTS = [
+    ("text", "rnn", {"cell": "rnn", "layers": 2, "width": 6, "bidirectional": False}),
+    ("text", "rnn", {"cell": "lstm", "layers": 2, "width": 6}),
+    ("image", "cnn", {"grid": 1, "blocks": 1, "activation": "gelu"}),
+    ("image", "resnet", {"keeps_space": True}),
+    ("audio", "cnn", {"num_mels": 21, "channels": 3, "activation": "sigmoid", "blocks": 4}),
+    ("table", "mlp", {"layers": 1, "activation": "tanh"}),
+]
+
+
+@pytest.mark.parametrize(("modality", "name"), sorted(ENCODERS - PRETRAINED))
+def test_encoder_keeps_the_contract(modality, name):
+    check_encoder(name, modality)
+
+
+@pytest.mark.parametrize(("modality", "name", "settings"), VARIANTS)
+def test_encoder_keeps_the_contract_with_other_settings(modality, name, settings):
+    check_encoder(name, modality, settings=settings)

@@ -1,0 +1,223 @@
+"""What a model has to beat: a constant, and a linear model on simple features of each input.
+
+Classification: the majority class; logistic regression for each input, log-probabilities averaged over the inputs that
+a row has. Regression: the mean; ridge regression on the features of all inputs side by side. Both fit in seconds.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+from scipy import sparse
+
+from polymodal.data.prepare import Prepared
+from polymodal.data.store import Store
+from polymodal.evaluation.evaluate import Report, evaluate_scores, report
+from polymodal.metrics import classification
+from polymodal.tasks.classify import Classify
+from polymodal.tasks.regress import Regress
+from polymodal.types import Head, Modality
+
+Features: TypeAlias = np.ndarray | sparse.csr_matrix
+"""[rows, features]; one kind for all rows of an input."""
+
+_Column: TypeAlias = tuple[Store, Modality]
+
+_ROWS = 256  # cells in memory at a time
+_MAX_TRAIN = 20_000  # more rows hardly help a linear model and cost minutes
+_MAX_DENSE = 2_000  # dense features of one input; those that vary most are kept
+_C = 20.0  # inverse strength of the logistic regression's L2 penalty, for rows of unit size
+_ALPHA = 1.0  # strength of the ridge penalty, for rows of unit size
+
+
+def fit_baselines(
+    task: Head,
+    prepared: Prepared,
+    *,
+    modalities: Mapping[str, Modality],
+    target: Num[np.ndarray, " R"],
+    train: Int[np.ndarray, " N"],
+    test: Int[np.ndarray, " M"],
+    seed: int = 0,
+) -> dict[str, Report | dict[str, Report]]:
+    """Fits the baselines on the training rows and measures them on the test rows.
+
+    Columns of one group (numbers and categories) make one input. An input is fitted on the rows that have it and says
+    nothing about the others; a row with no input gets the prior. Of more than 20,000 training rows as many are drawn.
+
+    Args:
+        task: the model's head, whose metrics are used; of other heads than classify and regress there is no baseline.
+        prepared: the table's cells.
+        modalities: fitted, by column; the columns that enter the model.
+        target: as the task encodes it, for every row of the table; rows where it is NaN are left out.
+        train: row numbers.
+        test: row numbers.
+        seed: of the bootstrap and of the draw.
+
+    Returns:
+        `majority` (`mean` for regression) and `linear`: a report each; `linear_by_input`: a report for each input.
+        Empty without test rows of known target.
+    """
+    train, test = train[~np.isnan(target[train])], test[~np.isnan(target[test])]
+    if not isinstance(task, Classify | Regress) or not len(test):
+        return {}
+    if len(train) > _MAX_TRAIN:
+        train = np.random.default_rng(seed).choice(train, _MAX_TRAIN, replace=False)
+    inputs: dict[str, list[_Column]] = {}
+    for column, modality in modalities.items():
+        inputs.setdefault(modality.group or column, []).append((prepared.stores[column], modality))
+    rows = np.concatenate([train, test])
+    blocks = {name: _block(columns, rows, len(train)) for name, columns in inputs.items()}
+    if isinstance(task, Classify):
+        return _classify(
+            blocks, target[train].astype(int), target[test].astype(int), num_classes=len(task.labels), seed=seed
+        )
+    return _regress(blocks, target[train], target[test], task=task, seed=seed)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Features of one input on training and test rows, and which rows have it.
+
+    The mean square of a training row is one, whatever the number of features: inputs of many do not outweigh inputs of
+    few, and one strength of penalty suits both.
+    """
+
+    train: Features
+    test: Features
+    in_train: Bool[np.ndarray, " N"]
+    in_test: Bool[np.ndarray, " M"]
+
+
+def _block(columns: Sequence[_Column], rows: Int[np.ndarray, " R"], num_train: int) -> _Block:
+    """Features of an input's columns side by side, scaled by the rows that come first: the training rows."""
+    parts = [_features(store, modality, rows) for store, modality in columns]
+    present = np.any([has for _, has in parts], axis=0)
+    joined = _side_by_side([_scale(values, has, num_train) for values, has in parts])
+    train, test, in_train, in_test = joined[:num_train], joined[num_train:], present[:num_train], present[num_train:]
+    size = np.linalg.norm(train.data if sparse.issparse(train) else train) / np.sqrt(max(in_train.sum(), 1))
+    return _Block(train / (size or 1), test / (size or 1), in_train, in_test)
+
+
+def _features(store: Store, modality: Modality, rows: Int[np.ndarray, " R"]) -> tuple[Features, Bool[np.ndarray, " R"]]:
+    """Simple features of one column's cells, and which rows have a cell."""
+    pieces, present = [], []
+    for start in range(0, len(rows), _ROWS):
+        arrays = store.arrays(rows[start : start + _ROWS])
+        pieces.append(modality.simple_features(arrays))
+        present += [array is not None for array in arrays]
+    joined = sparse.vstack(pieces, format="csr") if sparse.issparse(pieces[0]) else np.vstack(pieces).astype(float)
+    return joined, np.array(present)
+
+
+def _scale(values: Features, present: Bool[np.ndarray, " N"], num_train: int) -> Features:
+    """Dense features standardised by the training rows that have the cell; zero, the mean, where there is none.
+
+    Sparse features (counts of words) are scaled by their modality and stay as they are.
+    """
+    if sparse.issparse(values):
+        return values
+    fitted = values[:num_train][present[:num_train]]
+    if not len(fitted):
+        return np.zeros_like(values)
+    spread = fitted.std(axis=0)
+    kept = np.sort(np.argsort(-spread, kind="stable")[:_MAX_DENSE])
+    centre, spread = fitted.mean(axis=0)[kept], spread[kept]
+    constant = spread <= 1e-12 * np.abs(centre)  # up to rounding
+    standardised = (values[:, kept] - centre) / np.where(constant, 1, spread)
+    return np.where(present[:, None], standardised, 0)
+
+
+def _side_by_side(features: Sequence[Features]) -> Features:
+    if any(map(sparse.issparse, features)):
+        return sparse.hstack(features, format="csr")
+    return np.hstack(features)
+
+
+def _classify(
+    blocks: Mapping[str, _Block],
+    target: Int[np.ndarray, " N"],
+    truth: Int[np.ndarray, " M"],
+    *,
+    num_classes: int,
+    seed: int,
+) -> dict[str, Report | dict[str, Report]]:
+    counts = np.bincount(target, minlength=num_classes)
+    log_prior = np.log((counts + 1 / num_classes) / (len(target) + 1))  # one more row, spread over all classes
+
+    def measured(log_probabilities: Float[np.ndarray, "M K"]) -> Report:
+        return report(log_probabilities, truth, classification.measure, seed=seed)
+
+    total, votes, alone = np.zeros((len(truth), num_classes)), np.zeros(len(truth)), {}
+    for name, block in blocks.items():
+        if len(np.unique(target[block.in_train])) < 2:
+            continue  # nothing to tell apart: the input says nothing
+        log_probabilities = np.where(block.in_test[:, None], _logistic(block, target, np.exp(log_prior)), 0)
+        total, votes = total + log_probabilities, votes + block.in_test
+        alone[name] = measured(np.where(block.in_test[:, None], log_probabilities, log_prior))
+    mean = total / np.maximum(votes, 1)[:, None]
+    mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
+    return {
+        "majority": measured(np.tile(log_prior, (len(truth), 1))),
+        "linear": measured(np.where(votes[:, None] > 0, mean, log_prior)),
+        "linear_by_input": alone,
+    }
+
+
+def _logistic(block: _Block, target: Int[np.ndarray, " N"], prior: Float[np.ndarray, " K"]) -> Float[np.ndarray, "M K"]:
+    """Log-probabilities of the test rows; the prior enters as one more training row, so that none is infinite."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    seen = target[block.in_train]
+    model = LogisticRegression(C=_C, max_iter=200)
+    with warnings.catch_warnings():
+        # The iterations bound the time; a baseline that is not quite at its optimum is still a baseline.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(block.train[block.in_train], seen)
+    probabilities = np.zeros((len(block.in_test), len(prior)))
+    probabilities[:, model.classes_] = model.predict_proba(block.test)
+    return np.asarray(np.log((len(seen) * probabilities + prior) / (len(seen) + 1)))
+
+
+def _regress(
+    blocks: Mapping[str, _Block],
+    target: Float[np.ndarray, " N"],
+    truth: Float[np.ndarray, " M"],
+    *,
+    task: Regress,
+    seed: int,
+) -> dict[str, Report | dict[str, Report]]:
+    def measured(scores: Float[np.ndarray, " M"]) -> Report:
+        return evaluate_scores(task, scores[:, None], truth, seed=seed)
+
+    constant = target.mean()
+    fitted = {name: block for name, block in blocks.items() if block.in_train.any()}
+    together = _ridge(_joined(list(fitted.values())), target, constant) if fitted else np.full(len(truth), constant)
+    return {
+        "mean": measured(np.full(len(truth), constant)),
+        "linear": measured(together),
+        "linear_by_input": {name: measured(_ridge(block, target, constant)) for name, block in fitted.items()},
+    }
+
+
+def _joined(blocks: Sequence[_Block]) -> _Block:
+    return _Block(
+        train=_side_by_side([block.train for block in blocks]),
+        test=_side_by_side([block.test for block in blocks]),
+        in_train=np.any([block.in_train for block in blocks], axis=0),
+        in_test=np.any([block.in_test for block in blocks], axis=0),
+    )
+
+
+def _ridge(block: _Block, target: Float[np.ndarray, " N"], constant: float) -> Float[np.ndarray, " M"]:
+    """Predictions for the test rows: the constant where they have nothing."""
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=_ALPHA).fit(block.train[block.in_train], target[block.in_train])
+    return np.where(block.in_test, model.predict(block.test), constant)

@@ -1,0 +1,55 @@
+"""From what a run is (schema and configuration, both complete) to the model it describes."""
+
+from __future__ import annotations
+
+from polymodal import registry
+from polymodal.config import Part, RunConfig, part_settings
+from polymodal.data.prepare import modality_of
+from polymodal.errors import ConfigError
+from polymodal.model import Model
+from polymodal.schema import Input, Schema, Target
+from polymodal.types import Encoder, Fusion, Head, Modality
+
+
+def build(schema: Schema, config: RunConfig) -> Model:
+    """A model with fresh weights (pretrained encoders: with theirs, where their settings name a checkpoint).
+
+    Args:
+        schema: columns with settings and statistics, inputs with encoders, the fitted target.
+        config: its `fusion` and `train` are used.
+
+    Raises:
+        ConfigError: an unknown part or setting.
+    """
+    if schema.target is None:
+        raise ConfigError("The schema names no target; a model needs one.")
+    modalities = {column.name: modality_of(column) for column in schema.features()}
+    encoders = {of_input.name: _encoder(of_input, modalities) for of_input in schema.inputs}
+    widths = {name: encoder.width for name, encoder in encoders.items()}
+    fusion_class = registry.load("fusions", config.fusion.name or "")
+    fusion: Fusion = fusion_class(part_settings("fusions", config.fusion), widths=widths)
+    share = config.train.auxiliary_loss or 0.0
+    return Model(
+        encoders,
+        {of_input.name: of_input.columns for of_input in schema.inputs},
+        fusion,
+        _head(schema.target, fusion.width),
+        auxiliary={name: _head(schema.target, width) for name, width in widths.items()} if share else {},
+        auxiliary_loss=share,
+        modality_dropout=config.train.modality_dropout or 0.0,
+    )
+
+
+def _encoder(of_input: Input, modalities: dict[str, Modality]) -> Encoder:
+    kind = f"encoders/{of_input.modality}"
+    settings = part_settings(kind, Part(name=of_input.encoder, **of_input.settings))
+    encoder: Encoder = registry.load(kind, of_input.encoder)(
+        settings, *(modalities[column] for column in of_input.columns)
+    )
+    return encoder
+
+
+def _head(target: Target, width: int) -> Head:
+    settings = part_settings("tasks", Part(name=target.task, **target.settings))
+    head: Head = registry.load("tasks", target.task)(settings, width=width, statistics=target.statistics)
+    return head

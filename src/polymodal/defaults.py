@@ -1,0 +1,173 @@
+"""What a user who says nothing gets: the table of defaults, and how it completes a configuration.
+
+| training rows | epochs, at most | batch | text | image  | audio | table |
+|---------------|-----------------|-------|------|--------|-------|-------|
+| < 500         | 60              | 16    | bag  | cnn    | cnn   | mlp   |
+| < 5,000       | 40              | 32    | bag  | cnn    | cnn   | mlp   |
+| < 20,000      | 20              | 64    | bag  | cnn    | cnn   | mlp   |
+| < 100,000     | 10              | 64    | rnn  | resnet | cnn   | mlp   |
+| more          | 4               | 128   | rnn  | resnet | cnn   | mlp   |
+
+Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 and a cosine schedule with warm-up, auxiliary losses
+of weight 1, modality dropout 0.2, early stopping on the task's loss metric after a quarter of the epochs without gain,
+then a refit on train and validation rows. Widths and the rest are declared beside each part; picture size, sample rate
+and clip length are suggested by the modality from a sample of the cells. The user's settings go before what an encoder
+needs, and that before what a modality suggests. `docs/reference/defaults.md` says how these were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from polymodal import registry
+from polymodal.config import ColumnConfig, Part, RunConfig, TrainConfig, part_settings, plain
+from polymodal.errors import ConfigError
+from polymodal.schema import Column, Input
+from polymodal.types import Modality
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Default:
+    """One line of the table: for fewer training rows than `rows`."""
+
+    rows: float
+    epochs: int
+    batch_size: int
+    encoders: Mapping[str, str]
+
+
+_SMALL = {"text": "bag", "image": "cnn", "audio": "cnn", "table": "mlp"}
+_LARGE = {"text": "rnn", "image": "resnet", "audio": "cnn", "table": "mlp"}
+TABLE = (
+    Default(rows=500, epochs=60, batch_size=16, encoders=_SMALL),
+    Default(rows=5_000, epochs=40, batch_size=32, encoders=_SMALL),
+    Default(rows=20_000, epochs=20, batch_size=64, encoders=_SMALL),
+    Default(rows=100_000, epochs=10, batch_size=64, encoders=_LARGE),
+    Default(rows=float("inf"), epochs=4, batch_size=128, encoders=_LARGE),
+)
+FUSION = "concat"
+LR = 2e-3
+WEIGHT_DECAY = 0.05
+MODALITY_DROPOUT = 0.2
+AUXILIARY_LOSS = 1.0
+
+
+def default(num_rows: int) -> Default:
+    """The line of the table for so many training rows."""
+    return next(line for line in TABLE if num_rows < line.rows)
+
+
+def complete_train(config: TrainConfig, *, num_rows: int, monitor: str) -> TrainConfig:
+    """Training settings with every None filled in.
+
+    Args:
+        config: what the user said.
+        num_rows: training rows.
+        monitor: the metric that the task stops early on.
+    """
+    line = default(num_rows)
+    epochs = config.epochs or line.epochs
+    stopping, optimizer = config.early_stopping, config.optimizer
+    chosen = {
+        "epochs": epochs,
+        "batch_size": config.batch_size or line.batch_size,
+        "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
+        "auxiliary_loss": _or(config.auxiliary_loss, AUXILIARY_LOSS),
+        "optimizer": optimizer.model_copy(
+            update={"lr": _or(optimizer.lr, LR), "weight_decay": _or(optimizer.weight_decay, WEIGHT_DECAY)}
+        ),
+        "early_stopping": stopping.model_copy(
+            update={"metric": stopping.metric or monitor, "patience": stopping.patience or max(5, epochs // 4)}
+        ),
+    }
+    return config.model_copy(update=chosen)
+
+
+def complete_inputs(
+    columns: Sequence[Column], config: RunConfig, *, num_rows: int, suggested: Mapping[str, Settings]
+) -> tuple[tuple[Column, ...], tuple[Input, ...]]:
+    """The columns with complete settings, and the inputs that they form.
+
+    Args:
+        columns: as inferred.
+        config: what the user said.
+        num_rows: training rows.
+        suggested: by column, what its modality suggests from a sample of the cells.
+
+    Raises:
+        ConfigError: an unknown encoder or setting; an encoder for a single column that enters with others.
+    """
+    inputs = []
+    completed = {column.name: column for column in columns}
+    for name, modality, members in _groups(columns):
+        part = _encoder(name, modality, members, config, default(num_rows))
+        encoder = registry.load(f"encoders/{modality}", part.name or "")
+        settings = part_settings(f"encoders/{modality}", part)
+        names = tuple(sorted(column.name for column in members))
+        inputs.append(
+            Input(name=name, columns=names, modality=modality, encoder=part.name or "", settings=plain(settings))
+        )
+        for column in members:
+            completed[column.name] = _complete(column, suggested.get(column.name, {}), encoder.needs(settings))
+    ordered = tuple(completed[column.name] for column in columns)
+    return ordered, tuple(sorted(inputs, key=lambda of_input: of_input.name))
+
+
+def _groups(columns: Iterable[Column]) -> list[tuple[str, str, list[Column]]]:
+    """Name, encoder folder and columns of every input; columns of a grouped modality enter together."""
+    single: list[tuple[str, str, list[Column]]] = []
+    grouped: dict[str, list[Column]] = {}
+    for column in columns:
+        if column.modality is None:
+            continue
+        group = _modality(column).group
+        if group is None:
+            single.append((column.name, column.modality, [column]))
+        else:
+            grouped.setdefault(group, []).append(column)
+    taken = {name for name, _, _ in single}
+    return single + [(_free(group, taken), group, members) for group, members in grouped.items()]
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or where a column of that name is an input by itself, the first free one after it."""
+    return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
+
+
+def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, line: Default) -> Part:
+    """What the user said of the column, else of the modality, else the table, else the first encoder there is."""
+    said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
+    together = _modality(members[0]).group is not None
+    for column, part in said.items():
+        if together and (part.name or part.settings):
+            raise ConfigError(
+                f"columns.{column}.encoder: this column enters together with others, as the input {name!r}; "
+                f"set encoders.{modality} instead."
+            )
+    by_column = Part() if together else said[name]
+    by_modality = config.encoders.get(modality, Part())
+    first = next(iter(registry.names(f"encoders/{modality}")), None)
+    chosen = by_column.name or by_modality.name or line.encoders.get(modality) or first
+    if chosen is None:
+        raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
+    inherited = by_modality.settings if by_modality.name in (None, chosen) else {}
+    return Part(name=chosen, **{**inherited, **by_column.settings})
+
+
+def _complete(column: Column, suggested: Settings, needed: Settings) -> Column:
+    """All settings of a column: the user's, else the encoder's needs, else the suggestion, else as declared."""
+    part = Part(name=column.modality, **{**suggested, **needed, **column.settings})
+    return column.model_copy(update={"settings": plain(part_settings("modalities", part))})
+
+
+def _modality(column: Column) -> type[Modality]:
+    cls: type[Modality] = registry.load("modalities", column.modality or "")
+    return cls
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value

@@ -1,0 +1,126 @@
+"""The model: one encoder per input, one fusion, one head. This file reads as the architecture diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from polymodal.layers.by_name import ByName
+from polymodal.types import Batch, Cells, Encoder, Fusion, Head, Prediction, Tokens
+
+
+class Model(nn.Module):
+    """Batch -> encoders -> fusion -> head -> Prediction.
+
+    A missing cell never enters an encoder: encoders run on the rows that have one, and their tokens are scattered
+    back among rows of masked tokens. While training, whole inputs are hidden at random (`modality_dropout`), so that
+    the model learns to do without any of them; and each input may also have to predict the target by itself
+    (`auxiliary`), so that a strong input does not starve a weak one of gradient (Wang et al. 2020, "What makes
+    training multi-modal classification networks hard?").
+
+    Args:
+        encoders: by input.
+        columns: by input, the columns that its encoder receives, in order.
+        fusion: combines the tokens of all inputs.
+        head: turns the fused tokens into a prediction.
+        auxiliary: by input, a head of its own; empty for none. They only serve the loss.
+        auxiliary_loss: weight of the mean of their losses.
+        modality_dropout: probability with which an input of a row is hidden while training; a row keeps at least one.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        columns: Mapping[str, Sequence[str]],
+        fusion: Fusion,
+        head: Head,
+        *,
+        auxiliary: Mapping[str, Head] | None = None,
+        auxiliary_loss: float = 1.0,
+        modality_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.encoders = ByName(cast(Mapping[str, nn.Module], encoders))
+        self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
+        self.fusion = fusion
+        self.head = head
+        self.auxiliary = ByName(cast(Mapping[str, nn.Module], auxiliary or {}))
+        self.auxiliary_loss = auxiliary_loss
+        self.modality_dropout = modality_dropout
+
+    def forward(self, batch: Batch) -> Prediction:
+        return self.combine(self.encode_all(batch))
+
+    def encode_all(self, batch: Batch) -> dict[str, Tokens]:
+        """Tokens of every input, before fusion."""
+        return {name: self.encode(name, batch) for name in self.encoders}
+
+    def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
+        """Prediction from the tokens of every input."""
+        prediction: Prediction = self.head(self.fusion(tokens))
+        return prediction
+
+    def encode(self, name: str, batch: Batch) -> Tokens:
+        """Tokens of one input for all rows of the batch; rows without a cell are masked."""
+        if name in batch.encoded:
+            return batch.encoded[name]
+        encoder = self.encoders[name]
+        cells = [batch.cells[column] for column in self.columns[name]]
+        present = torch.stack([column.present for column in cells]).any(dim=0)
+        if bool(present.all()):
+            return encoder(*cells)  # type: ignore[no-any-return]
+        if not bool(present.any()):
+            return _absent(len(batch), encoder)
+        rows = present.nonzero().squeeze(1)
+        return _scatter(encoder(*[column.rows(rows) for column in cells]), rows, len(batch))
+
+    def training_loss(self, batch: Batch, target: Tensor) -> tuple[Float[Tensor, " B"], Prediction]:
+        """Loss of each row while training, with hidden inputs and auxiliary heads, and the prediction it came from."""
+        tokens = self.encode_all(batch)
+        loss_of_inputs = [
+            head.loss(head(tokens[name]), target)  # type: ignore[operator]
+            for name, head in self.auxiliary.items()
+        ]
+        prediction = self.combine(self._hide(tokens))
+        loss = self.head.loss(prediction, target)
+        if loss_of_inputs:
+            loss = loss + self.auxiliary_loss * torch.stack(loss_of_inputs).mean(dim=0)
+        return loss, prediction
+
+    def _hide(self, tokens: dict[str, Tokens]) -> dict[str, Tokens]:
+        if not self.modality_dropout or len(tokens) < 2:
+            return tokens
+        present = torch.stack([of_input.present for of_input in tokens.values()])
+        keep = keep_some(present, self.modality_dropout)
+        return {name: of_input.where_present(row) for (name, of_input), row in zip(tokens.items(), keep, strict=True)}
+
+
+def keep_some(present: Bool[Tensor, "I B"], probability: float) -> Bool[Tensor, "I B"]:
+    """Which of the present inputs of each row to keep: each is hidden with the probability, one always stays."""
+    order = torch.rand(present.shape, device=present.device).masked_fill(~present, 2.0)
+    survivor = order == order.min(dim=0, keepdim=True).values
+    return present & ((order >= probability) | survivor)
+
+
+def _absent(num_rows: int, encoder: nn.Module) -> Tokens:
+    """Masked tokens for a batch in which nobody has the input; touches every parameter, or DDP would wait for ever."""
+    parameters = list(encoder.parameters())
+    values = torch.zeros(num_rows, 1, cast(Encoder, encoder).width, device=parameters[0].device if parameters else None)
+    for parameter in parameters:
+        values = values + parameter.sum() * 0.0
+    return Tokens(values, values.new_zeros(num_rows, 1, dtype=torch.bool))
+
+
+def _scatter(tokens: Tokens, rows: Tensor, num_rows: int) -> Tokens:
+    values = tokens.values.new_zeros(num_rows, *tokens.values.shape[1:]).index_copy(0, rows, tokens.values)
+    mask = tokens.mask.new_zeros(num_rows, tokens.mask.shape[1]).index_copy(0, rows, tokens.mask)
+    return Tokens(values, mask)
+
+
+def without(cells: Cells) -> Cells:
+    """The same column with every cell missing."""
+    return Cells(torch.zeros_like(cells.values), torch.zeros_like(cells.lengths))

@@ -1,0 +1,106 @@
+"""What looks on while a model learns: the log and the progress line."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from polymodal.training.history import EpochRecord, History
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+
+@runtime_checkable
+class Callback(Protocol):
+    """Hears of every epoch and, however the training ends, of its end."""
+
+    def on_epoch(self, record: EpochRecord) -> None: ...
+
+    def on_end(self, history: History) -> None: ...
+
+
+class JsonLog:
+    """Writes one line of JSON an epoch, at once, so that a killed run leaves its log. NaN and infinity become null.
+
+    Each line holds the fields of `EpochRecord`, after `phase` where one is given.
+
+    Args:
+        path: of the file.
+        phase: which of several trainings with one log this is.
+        append: keep what the file holds; else an older file of that name is replaced.
+    """
+
+    def __init__(self, path: Path, *, phase: str | None = None, append: bool = False) -> None:
+        self.path = path
+        self.named = {} if phase is None else {"phase": phase}
+        if not append:
+            path.write_text("", encoding="utf-8")
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        line = json.dumps(_finite(self.named | asdict(record)), allow_nan=False)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def on_end(self, history: History) -> None:
+        """Every line is already written."""
+
+
+class Progress:
+    """Shows on stderr how the training goes: live on a terminal, elsewhere not at all unless `verbose`.
+
+    Args:
+        epochs: how many there will be at most.
+        metric: the name of the watched metric.
+        verbose: without a terminal, write one plain line an epoch.
+    """
+
+    def __init__(self, epochs: int, *, metric: str, verbose: bool = False) -> None:
+        self.epochs = epochs
+        self.metric = metric
+        self.verbose = verbose
+        self.seconds = 0.0
+        self.bar = _bar(epochs) if sys.stderr.isatty() else None
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        self.seconds += record.seconds
+        left = timedelta(seconds=round(self.seconds / record.epoch * (self.epochs - record.epoch)))
+        words = f"{_describe(record, self.metric)}  {left} left"
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=record.epoch, words=words, refresh=True)
+        elif self.verbose:
+            sys.stderr.write(f"epoch {record.epoch}/{self.epochs}  {words}\n")
+
+    def on_end(self, history: History) -> None:  # noqa: ARG002
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def _bar(epochs: int) -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = ("epoch", MofNCompleteColumn(), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.fields[words]}"))
+    bar = Bar(*columns, console=Console(stderr=True))
+    bar.add_task("training", total=epochs, words="")
+    bar.start()
+    return bar
+
+
+def _describe(record: EpochRecord, metric: str) -> str:
+    figures = [("loss", record.loss), (metric, record.metric), (f"val_{metric}", record.validation.get(metric))]
+    words = [f"{name} {value:.4f}" for name, value in figures if value is not None]
+    return "  ".join([*words, f"{record.rows_per_second:,.0f} rows/s"])
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,52 @@
+"""Optimizers by name."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn import Parameter
+from torch.optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
+
+from polymodal.config import OptimizerConfig
+
+
+def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
+    """The optimizer of all parameters of a model that learn; frozen ones are left out.
+
+    Weight decay acts on matrices and convolution kernels only: pulling biases, normalisations and embeddings towards
+    zero takes freedom away without regularising. In `adamw` it is decoupled from the gradient (Loshchilov & Hutter,
+    arXiv 1711.05101, algorithm 2), in the others it is the gradient of an L2 penalty. `momentum` is that of `sgd`.
+
+    Args:
+        model: its parameters that require no gradient are frozen.
+        config: with `lr` and `weight_decay` filled in.
+    """
+    lr, weight_decay = config.lr, config.weight_decay
+    assert lr is not None and weight_decay is not None, "the defaults fill these in before training"
+    groups = parameter_groups(model, weight_decay)
+    match config.name:
+        case "sgd":
+            return SGD(groups, lr=lr, momentum=config.momentum)
+        case "adam":
+            return Adam(groups, lr=lr)
+        case "adamw":
+            return AdamW(groups, lr=lr)
+        case "adadelta":
+            return Adadelta(groups, lr=lr)
+        case "rmsprop":
+            return RMSprop(groups, lr=lr)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, list[Parameter] | float]]:
+    """Two groups: the parameters that decay, and those that do not."""
+    embeddings = {
+        parameter
+        for module in model.modules()
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
+        for parameter in module.parameters()
+    }
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    decays = [parameter.ndim >= 2 and parameter not in embeddings for parameter in learned]
+    return [
+        {"params": [p for p, decay in zip(learned, decays, strict=True) if decay], "weight_decay": weight_decay},
+        {"params": [p for p, decay in zip(learned, decays, strict=True) if not decay], "weight_decay": 0.0},
+    ]

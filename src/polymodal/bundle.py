@@ -1,0 +1,202 @@
+"""The saved model: tensors and schema-checked JSON in one folder, no code, no pickle.
+
+    manifest.json        version of the format, who wrote it, sha256 and size of every other file
+    config.json          the RunConfig
+    schema.json          columns, inputs and target, with what was learned about them
+    weights.safetensors  the state of the model
+    metrics.json         what evaluation found
+    README.md            model card
+
+A string in these files is only ever compared with the names of registered parts: none names something to import, to
+fetch or to open. An encoder that starts from an outside file calls that setting `checkpoint`; here it is null, and the
+encoder's `portable` settings say all that is needed to build it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from polymodal import bundle_files, registry, strict_json, tensorfile
+from polymodal import config as configuration
+from polymodal.build import build
+from polymodal.bundle_files import CARD, CONFIG, FORMAT, METRICS, SCHEMA, WEIGHTS, Sealed, refusing
+from polymodal.config import RunConfig
+from polymodal.errors import (
+    BundleError,
+    ConfigError,
+    DamagedBundleError,
+    MissingExtraError,
+    PolymodalError,
+    did_you_mean,
+)
+from polymodal.schema import Schema
+
+Documents = dict[str, object]
+_MIGRATIONS: dict[int, Callable[[Documents], Documents]] = {}  # from this format to the next
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model and everything that is needed to use it.
+
+    Attributes:
+        model: in eval mode when it was loaded.
+        metrics: JSON values.
+        card: model card, Markdown.
+    """
+
+    model: nn.Module
+    schema: Schema
+    config: RunConfig
+    metrics: dict[str, Any]
+    card: str
+
+
+def save(bundle: Bundle, folder: Path | str) -> int:
+    """Writes a bundle to a folder; one that is already there is replaced once the new one is whole.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        BundleError: the folder holds other files, the disk refuses, or the model holds what a bundle cannot.
+    """
+    return bundle_files.write(Path(folder), _files(bundle))
+
+
+def load(folder: Path | str) -> Bundle:
+    """The bundle that a folder holds, on the CPU. Runs nothing that the folder brings.
+
+    Raises:
+        BundleError: there is none, or it needs a part that is not installed.
+        DamagedBundleError: a file is missing, altered, or not what it should be.
+        NewerBundleError: written by a newer Polymodal.
+        MissingExtraError: it needs an optional dependency.
+    """
+    return _restore(bundle_files.read(Path(folder)))
+
+
+def to_bytes(bundle: Bundle) -> bytes:
+    """What `save` writes, as bytes; the same for the same model.
+
+    Raises:
+        BundleError: the model holds what a bundle cannot.
+    """
+    return bundle_files.pack(_files(bundle))
+
+
+def from_bytes(data: bytes) -> Bundle:
+    """The bundle that `to_bytes` made bytes of; as careful as `load`, and raises the same."""
+    return _restore(bundle_files.unpack(data))
+
+
+def _files(bundle: Bundle) -> dict[str, bytes]:
+    """The bundle's files; what `_restore` would not read back is refused now, while the model is at hand."""
+    try:
+        files = {
+            CONFIG: strict_json.dump(bundle.config.model_dump(mode="json")),
+            SCHEMA: strict_json.dump(_portable(bundle).model_dump(mode="json")),
+            METRICS: strict_json.dump(bundle.metrics),
+            WEIGHTS: tensorfile.encode(bundle.model.state_dict()),
+            CARD: bundle.card.encode(),
+        }
+        _read_config(strict_json.parse(files[CONFIG]))
+        _read_schema(strict_json.parse(files[SCHEMA]))
+    except (ConfigError, TypeError, ValueError) as error:
+        raise BundleError(f"A bundle cannot hold this model: {error}") from error
+    return files
+
+
+def _portable(bundle: Bundle) -> Schema:
+    """The schema with settings from which every encoder can be built without a file outside."""
+    encoders = cast(Any, bundle.model).encoders
+    inputs = tuple(
+        entry.model_copy(update={"settings": strict_json.parse(strict_json.dump(encoders[entry.name].portable))})
+        for entry in bundle.schema.inputs
+    )
+    return bundle.schema.model_copy(update={"inputs": inputs})
+
+
+def _restore(sealed: Sealed) -> Bundle:
+    documents: Documents = {}
+    for name in (CONFIG, SCHEMA, METRICS):
+        with refusing(f"{sealed.source}: {name}"):
+            documents[name] = strict_json.parse(sealed.files[name])
+    for version in range(sealed.format, FORMAT):
+        documents = _MIGRATIONS[version](documents)
+    with refusing(f"{sealed.source}: {CONFIG}"):
+        config = _read_config(documents[CONFIG])
+    with refusing(f"{sealed.source}: {SCHEMA}"):
+        schema = _read_schema(documents[SCHEMA])
+    with refusing(f"{sealed.source}: {METRICS}"):
+        metrics = _object(documents[METRICS])
+    with refusing(f"{sealed.source}: {CARD}"):
+        card = sealed.files[CARD].decode()
+    with refusing(f"{sealed.source}: {WEIGHTS}"):
+        weights = tensorfile.decode(sealed.files[WEIGHTS])
+    return Bundle(_model(sealed.source, schema, config, weights), schema, config, metrics, card)
+
+
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError("is not a JSON object")
+    return value
+
+
+def _read_config(value: object) -> RunConfig:
+    return configuration.make(_object(value), source="configuration")
+
+
+def _read_schema(value: object) -> Schema:
+    """A schema whose names all exist, and that names nothing outside.
+
+    Raises:
+        ValueError: it contradicts itself.
+        ConfigError: it names a part that is not registered here.
+    """
+    schema = Schema.model_validate(value)
+    features = [column.name for column in schema.features()]
+    inputs = [entry.name for entry in schema.inputs]
+    if len({column.name for column in schema.columns}) < len(schema.columns) or len(set(inputs)) < len(inputs):
+        raise ValueError("two columns or two inputs have the same name")
+    parts = [("modalities", column.modality) for column in schema.features()]
+    for entry in schema.inputs:
+        if unknown := set(entry.columns).difference(features):
+            raise ValueError(f"input {entry.name!r} needs columns that do not enter the model: {sorted(unknown)}")
+        if entry.settings.get("checkpoint") is not None:
+            raise ValueError(f"input {entry.name!r} depends on a checkpoint outside the bundle")
+        parts += [("encoders", entry.modality), (f"encoders/{entry.modality}", entry.encoder)]
+    if schema.target is not None:
+        parts.append(("tasks", schema.target.task))
+    for kind, name in parts:
+        known = registry.names(kind)
+        if name not in known:
+            part, words = registry.describe(kind), ", ".join(known) or "none"
+            raise ConfigError(f"no {part} is called {name!r}.{did_you_mean(str(name), known)} Known: {words}.")
+    return schema
+
+
+def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Tensor]) -> nn.Module:
+    try:
+        with torch.random.fork_rng(devices=[]):  # first weights are drawn and replaced: nobody else's numbers change
+            model: nn.Module = build(schema, config)
+        _fill(model, weights)
+    except MissingExtraError:
+        raise
+    except (PolymodalError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # What a part raises for a setting or statistic that it never wrote is the part's own choice.
+        raise DamagedBundleError(f"{source}: no model can be built from it: {error}") from error
+    return model.eval()
+
+
+def _fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    for name, tensor in model.state_dict().items():
+        if name in weights and weights[name].dtype != tensor.dtype:  # load_state_dict would convert silently
+            raise ValueError(f"tensor {name!r} is {weights[name].dtype}, the model's {tensor.dtype}")
+    model.load_state_dict(weights, strict=True, assign=False)

@@ -1,0 +1,174 @@
+import json
+import random
+import struct
+
+import pytest
+import safetensors.torch
+import torch
+
+from polymodal import tensorfile
+
+
+def everything():
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        name: torch.randint(0, 2, (3, 2), generator=generator).to(dtype)
+        if dtype == torch.bool
+        else (torch.randn(3, 5, generator=generator) * 50).to(dtype)
+        for name, dtype in tensorfile.DTYPES.items()
+    }
+    return tensors | {
+        "scalar": torch.tensor(3.5),
+        "empty": torch.empty(0, 4),
+        "special": torch.tensor([float("nan"), float("inf"), -0.0, 1e-45]),
+        'name with " and ä': torch.arange(3),
+    }
+
+
+def same(left, right):
+    return (
+        left.keys() == right.keys()
+        and all(left[name].dtype == right[name].dtype and left[name].shape == right[name].shape for name in left)
+        and all(
+            left[name].contiguous().reshape(-1).view(torch.uint8).equal(right[name].reshape(-1).view(torch.uint8))
+            for name in left
+        )
+    )
+
+
+def file(header, data=b""):
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return bytearray(struct.pack("<Q", len(text)) + text + data)
+
+
+def entry(begin=0, end=8, shape=(2,), dtype="F32", **more):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end], **more}
+
+
+def test_round_trip_is_equal_bit_for_bit():
+    assert same(everything(), tensorfile.decode(bytearray(tensorfile.encode(everything()))))
+
+
+def test_the_reference_library_reads_what_is_written_and_writes_what_is_read():
+    assert same(everything(), safetensors.torch.load(tensorfile.encode(everything())))
+    assert same(everything(), tensorfile.decode(bytearray(safetensors.torch.save(everything()))))
+
+
+def test_no_tensor_at_all():
+    assert tensorfile.decode(bytearray(tensorfile.encode({}))) == {}
+
+
+def test_shared_expanded_and_transposed_tensors_are_written_whole():
+    weight = torch.arange(6.0).reshape(2, 3)
+    tensors = {
+        "a": weight,
+        "tied": weight,
+        "row": weight[0],
+        "transposed": weight.T,
+        "wide": weight[:, :1].expand(2, 9),
+    }
+    assert same(tensors, tensorfile.decode(bytearray(tensorfile.encode(tensors))))
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (torch.zeros(2, dtype=torch.complex64), "complex64"),
+        (torch.zeros(2).to_sparse(), "sparse"),
+        ({"a": 1}, "is a dict"),
+    ],
+)
+def test_refuses_to_write_what_it_would_not_read(value, reason):
+    with pytest.raises(ValueError, match=f"'odd'.*{reason}"):
+        tensorfile.encode({"fine": torch.zeros(1), "odd": value})
+
+
+def test_hand_made_file_is_read():
+    data = file({"a": entry(), "b": entry(8, 9, [], "U8")}, struct.pack("<ffB", 1.5, -2, 7))
+    assert same(tensorfile.decode(data), {"a": torch.tensor([1.5, -2]), "b": torch.tensor(7, dtype=torch.uint8)})
+
+
+TWICE = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}'
+KEY_TWICE = b'{"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}}'
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (file(TWICE, b"ab"), "'a' appears twice"),
+        (file(KEY_TWICE, b"a"), "'shape' appears twice"),
+        (file({"a": entry(extra=1)}, bytes(8)), "described wrongly"),
+        (file({"a": {"dtype": "F32", "shape": [2]}}, bytes(8)), "described wrongly"),
+        (file({"__metadata__": {"format": "pt"}}), "described wrongly"),
+        (file({"a": entry(dtype="F8_E5M2", end=2)}, bytes(2)), "described wrongly"),
+        (file({"a": entry(dtype="object")}, bytes(8)), "described wrongly"),
+        (file({"a": entry(dtype=["F32"])}, bytes(8)), "described wrongly"),
+        (file({"a": None}), "described wrongly"),
+        (file([entry()], bytes(8)), "not a JSON object"),
+        (file({"a": entry(shape=[True, 2])}, bytes(8)), "described wrongly"),
+        (file({"a": entry(shape=[2.0])}, bytes(8)), "described wrongly"),
+        (file({"a": {**entry(), "data_offsets": [0, 8, 8]}}, bytes(8)), "described wrongly"),
+        (file({"a": entry(shape=[1] * 65, dtype="U8", end=1)}, bytes(1)), "described wrongly"),
+        (file(b'{"a":{"dtype":"U8","shape":[NaN],"data_offsets":[0,1]}}', b"a"), "NaN"),
+        (file(b"\xff{}"), "utf-8"),
+        (file(b"not json"), "Expecting value"),
+    ],
+)
+def test_fault_43_a_header_that_is_not_as_it_should_be(data, reason):
+    with pytest.raises(ValueError, match=reason):
+        tensorfile.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (bytearray(struct.pack("<Q", 2**62) + b"{}"), "does not fit"),
+        (bytearray(struct.pack("<Q", 3) + b"{}"), "does not fit"),
+        (bytearray(b"\x02\x00\x00"), "does not fit"),
+        (bytearray(), "does not fit"),
+        (file({"a": entry(), "b": entry(4, 12)}, bytes(12)), "'b' overlaps"),
+        (file({"a": entry(), "b": entry()}, bytes(8)), "'b' overlaps"),
+        (file({"a": entry(), "b": entry(12, 20)}, bytes(20)), "'b' leaves a hole"),
+        (file({"a": entry(4, 12)}, bytes(12)), "'a' leaves a hole"),
+        (file({"a": entry()}, bytes(9)), "describes 8 bytes.* holds 9"),
+        (file({"a": entry()}, bytes(7)), "describes 8 bytes.* holds 7"),
+        (file({}, b"x"), "describes 0 bytes"),
+        (file({"a": entry(-8, 0)}, bytes(8)), "described wrongly"),
+        (file({"a": entry(shape=[-2])}, bytes(8)), "described wrongly"),
+        (file({"a": entry(shape=[-1, -2])}, bytes(8)), "described wrongly"),
+        (file({"a": entry(8, 0)}, bytes(8)), "hole"),
+        (file({"a": entry(0, 8, [3])}, bytes(8)), "8 bytes; needs 12"),
+        (file({"a": entry(0, 8, [2**62, 2**62])}, bytes(8)), "needs"),
+        (file({"a": entry(0, 8, [2**64])}, bytes(8)), "64 bits"),
+        (file({"a": entry(0, 0, [0, 2**62, 2**62])}), "impossible shape"),
+        (file({"a": entry(0, 1, [1], "U8"), "b": entry(1, 9)}, bytes(9)), "not aligned"),
+        (file({"a": entry(0, 1, [1], "BOOL")}, b"\x02"), "neither true nor false"),
+    ],
+)
+def test_fault_44_lengths_and_ranges_that_do_not_fit(data, reason):
+    with pytest.raises(ValueError, match=reason):
+        tensorfile.decode(data)
+
+
+def test_fault_44_a_long_header_is_refused_before_it_is_parsed(monkeypatch):
+    monkeypatch.setattr(tensorfile, "MAX_HEADER", 10)
+    monkeypatch.setattr(tensorfile.strict_json, "parse", lambda data: pytest.fail("parsed"))
+    with pytest.raises(ValueError, match="does not fit"):
+        tensorfile.decode(file({"a": entry()}, bytes(8)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_header_with_random_damage_is_read_or_refused_and_never_crashes(seed):
+    whole = tensorfile.encode(everything())
+    end = 8 + int.from_bytes(whole[:8], "little")
+    rng = random.Random(seed)
+    refused = 0
+    for _ in range(500):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(end)] = rng.choice([rng.randrange(256), *b'"{}[],:0129-'])
+        try:
+            tensorfile.decode(data)
+        except ValueError:
+            refused += 1
+    assert refused > 100

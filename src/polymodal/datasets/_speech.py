@@ -1,0 +1,75 @@
+"""Synthetic speech for recipes, from the eSpeak NG library that the wheel `espeakng-loader` carries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polymodal.errors import MissingExtraError, PolymodalError
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A text and how to say it.
+
+    Attributes:
+        voice: an eSpeak NG language and variant: `en-us+f2`.
+        rate: words a minute, 80 to 450.
+        pitch: 0 to 99; 50 is the voice's own.
+    """
+
+    text: str
+    voice: str
+    rate: int = 175
+    pitch: int = 50
+
+
+def speak(utterances: Sequence[Utterance], *, sample_rate: int) -> Iterator[np.ndarray]:
+    """What the utterances sound like: for each a float32 array [samples] in [-1, 1].
+
+    The same sequence of utterances always sounds the same; an utterance depends a little on those before it.
+
+    Raises:
+        MissingExtraError: `espeakng-loader` is not installed.
+        PolymodalError: eSpeak NG failed, with what it said.
+    """
+    try:
+        import espeakng_loader
+    except ImportError:
+        raise MissingExtraError("espeakng-loader", "demo", "Synthetic speech") from None
+    import soxr
+
+    program = Path(__file__).with_name("_espeak.py")
+    paths = [espeakng_loader.get_library_path(), espeakng_loader.get_data_path()]
+    done = subprocess.run(
+        [sys.executable, "-I", str(program), *paths],
+        input=json.dumps([asdict(utterance) for utterance in utterances]).encode(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = done.stderr.decode(errors="replace").strip() or f"it ended with code {done.returncode}"
+        raise PolymodalError(
+            f"eSpeak NG did not speak: {reason}. Install it anew with: pip install --force-reinstall espeakng-loader"
+        )
+    spoken_rate, waves = _parse(done.stdout)
+    return (soxr.resample(wave.astype(np.float32) / 2**15, spoken_rate, sample_rate) for wave in waves)
+
+
+def _parse(speech: bytes) -> tuple[int, Iterator[np.ndarray]]:
+    """Sample rate and int16 arrays from the format that `_espeak` describes."""
+
+    def waves() -> Iterator[np.ndarray]:
+        start = 4
+        while start < len(speech):
+            count = int.from_bytes(speech[start : start + 4], "little")
+            yield np.frombuffer(speech, "<i2", count, offset=start + 4)
+            start += 4 + 2 * count
+
+    return int.from_bytes(speech[:4], "little"), waves()

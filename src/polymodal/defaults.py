@@ -34,7 +34,7 @@ Settings = dict[str, Any]
 class Default:
     """One line of the table: for fewer training rows than `rows`."""
 
-    rows: float
+    rows: int | float
     epochs: int
     batch_size: int
     encoders: Mapping[str, str]
@@ -124,7 +124,7 @@ def _groups(columns: Iterable[Column]) -> list[tuple[str, str, list[Column]]]:
     for column in columns:
         if column.modality is None:
             continue
-        group = _modality(column).group
+        group = _group(column)
         if group is None:
             single.append((column.name, column.modality, [column]))
         else:
@@ -141,7 +141,7 @@ def _free(name: str, taken: set[str]) -> str:
 def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, line: Default) -> Part:
     """What the user said of the column, else of the modality, else the table, else the first encoder there is."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
-    together = _modality(members[0]).group is not None
+    together = _group(members[0]) is not None
     for column, part in said.items():
         if together and (part.name or part.settings):
             raise ConfigError(
@@ -164,9 +164,10 @@ def _complete(column: Column, suggested: Settings, needed: Settings) -> Column:
     return column.model_copy(update={"settings": plain(part_settings("modalities", part))})
 
 
-def _modality(column: Column) -> type[Modality]:
+def _group(column: Column) -> str | None:
+    """The input that a column enters with others; None where it is one by itself."""
     cls: type[Modality] = registry.load("modalities", column.modality or "")
-    return cls
+    return cls.group
 
 
 def _or(value: float | None, otherwise: float) -> float:

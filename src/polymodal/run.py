@@ -82,7 +82,7 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
     task = _choose_task(values, config)
     head: type[Head] = registry.load("tasks", task.name or "")
     split = split_rows(table, config.split, target=values, stratify=head.stratified, seed=config.seed)
-    config = _complete(config, task, head, num_rows=len(split.train))
+    config = _complete(config, task, monitor=head.monitor, num_rows=len(split.train))
     columns, inputs = complete_inputs(
         columns, config, num_rows=len(split.train), suggested=suggest_settings(table, columns, config.limits)
     )
@@ -91,7 +91,7 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
             table, columns, limits=config.limits, bad_cells=config.bad_cells, cache=cache or Path(temporary)
         )
         split = _without(split, prepared.dropped)
-        target = _fit_target(values, head, config, rows=split.train)
+        target = _target(config, head.fit_target([values[row] for row in split.train], column=config.target or ""))
         schema = Schema(columns=fit_statistics(columns, prepared, split.train), inputs=inputs, target=target)
         config = _written_out(config, schema)
         trainer = _Trainer(
@@ -230,13 +230,13 @@ def _choose_task(values: Sequence[object], config: RunConfig) -> Part:
     return Part(name=max(found)[1], **config.task.settings)
 
 
-def _complete(config: RunConfig, task: Part, head: type[Head], *, num_rows: int) -> RunConfig:
+def _complete(config: RunConfig, task: Part, *, monitor: str, num_rows: int) -> RunConfig:
     fusion = config.fusion if config.fusion.name else Part(name=FUSION, **config.fusion.settings)
     return config.model_copy(
         update={
             "task": configuration.completed("tasks", task),
             "fusion": configuration.completed("fusions", fusion),
-            "train": complete_train(config.train, num_rows=num_rows, monitor=head.monitor),
+            "train": complete_train(config.train, num_rows=num_rows, monitor=monitor),
         }
     )
 
@@ -254,11 +254,10 @@ def _written_out(config: RunConfig, schema: Schema) -> RunConfig:
     return config.model_copy(update={"columns": columns, "modalities": {}, "encoders": groups})
 
 
-def _fit_target(values: Sequence[object], head: type[Head], config: RunConfig, *, rows: np.ndarray) -> Target:
+def _target(config: RunConfig, statistics: dict[str, Any]) -> Target:
     part_settings("tasks", config.task)
-    column = config.target or ""
-    statistics = head.fit_target([values[row] for row in rows], column=column)
-    return Target(column=column, task=config.task.name or "", settings=config.task.settings, statistics=statistics)
+    name = config.task.name or ""
+    return Target(column=config.target or "", task=name, settings=config.task.settings, statistics=statistics)
 
 
 def _weights(table: Table, config: RunConfig) -> np.ndarray | None:

@@ -13,6 +13,8 @@ import torch
 from polymodal.data.prepare import Prepared
 from polymodal.types import Batch, Modality, Tokens
 
+_STRETCH = 16  # batches of random rows that are sorted by size together
+
 
 @dataclass(frozen=True)
 class LoaderSettings:
@@ -34,7 +36,9 @@ class Loader:
     """Batches of some rows of a prepared table.
 
     An epoch is a function of the seed and its number: the variation of a cell depends on (seed, epoch, row, column)
-    alone, not on the batch it falls into. Every row comes exactly once an epoch.
+    alone, not on the batch it falls into. Every row comes exactly once an epoch. Shuffled rows of like size share a
+    batch, so that a short recording is not padded to a long one: a random order is sorted by size within stretches of
+    up to 16 batches, and the batches come in random order again.
 
     Args:
         prepared: the table.
@@ -63,6 +67,9 @@ class Loader:
         self._target = target
         self._weight = weight
         self._encoded = encoded or {}
+        self._sizes = np.zeros(len(self.rows), dtype=np.int64)
+        for store in self._stores.values():
+            self._sizes += store.sizes[self.rows]
 
     def __len__(self) -> int:
         """Batches of an epoch."""
@@ -83,10 +90,18 @@ class Loader:
     def _batches(self, number: int) -> list[np.ndarray]:
         if not len(self.rows):
             return []
-        order = self.rows
-        if self.settings.shuffle:
-            order = np.random.default_rng((self.settings.seed, number)).permutation(self.rows)
-        return np.split(order, self._cuts())
+        if not self.settings.shuffle:
+            return np.split(self.rows, self._cuts())
+        rng = np.random.default_rng((self.settings.seed, number))
+        order = rng.permutation(len(self.rows))
+        # In few batches, or by size alone, the same rows would meet in every epoch.
+        sizes = self._sizes * rng.uniform(0.9, 1.1, len(order))
+        stretch = max(1, min(_STRETCH, len(self) // 4)) * self.settings.batch_size
+        for start in range(0, len(order), stretch):
+            part = order[start : start + stretch]
+            order[start : start + stretch] = part[np.argsort(sizes[part])]
+        batches = np.split(self.rows[order], self._cuts())
+        return [batches[place] for place in rng.permutation(len(batches))]
 
     def _cuts(self) -> list[int]:
         """Where one batch ends and the next begins."""

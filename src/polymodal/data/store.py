@@ -56,6 +56,13 @@ class Store:
         """Bool [rows]: where there is an array."""
         return self._index >= 0
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """Int64 [rows]: bytes of each array; 0 where missing."""
+        sizes = np.append(np.diff(self._contents.offsets), 0) * self._contents.values.itemsize
+        found: np.ndarray = sizes[self._index]  # -1, missing, is the appended 0
+        return found
+
     def arrays(self, rows: np.ndarray | Sequence[int]) -> list[np.ndarray | None]:
         """The arrays of some rows, in the order given."""
         return [self[int(row)] for row in rows]

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from polymodal import registry
 
 
+@runtime_checkable
 class Recipe(Protocol):
     """How a data set is built; one file of `datasets/` each.
 

@@ -1,0 +1,191 @@
+"""Writes the generated parts of the reference pages: `python docs/generate.py`; a test finds pages that are stale.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; whatever is around it is written by hand.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import TypeAdapter
+
+from polymodal import defaults, registry
+from polymodal.config import RunConfig
+
+REFERENCE = Path(__file__).parent / "reference"
+_PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+_PART_REFERENCE = "#/$defs/Part"
+
+Json = dict[str, Any]
+
+
+def generated(page: str) -> str:
+    """The text of a page with its generated parts as they should be."""
+
+    def fresh(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{PARTS[found[2]]().strip()}\n\n{found[3]}"
+
+    return _PART.sub(fresh, page)
+
+
+def run_keys() -> str:
+    """Every key of `RunConfig`, by its path."""
+    schema = TypeAdapter(RunConfig).json_schema()
+    return _table(("key", "takes", "default", "meaning"), _keys(schema, schema["$defs"], ""))
+
+
+def part_keys() -> str:
+    """The settings of every part that comes with Polymodal."""
+    sections = []
+    for kind in ("modalities", *(f"encoders/{name}" for name in registry.names("encoders")), "fusions", "tasks"):
+        title = "Encoders of " + kind.split("/")[1] if "/" in kind else kind.capitalize()
+        sections.append(f"## {title}")
+        for name in registry.names(kind):
+            part = registry.load(kind, name)
+            if not part.__module__.startswith("polymodal."):  # a plug-in that happens to be installed
+                continue
+            schema = TypeAdapter(part.Config).json_schema()
+            summary = (inspect.getdoc(inspect.getmodule(part)) or "").split("\n\n")[0].replace("\n", " ")
+            rows = _keys(schema, schema.get("$defs", {}), "")
+            sections += [f"### `{name}`", summary, _table(("setting", "takes", "default", "meaning"), rows)]
+    return "\n\n".join(sections)
+
+
+def default_lines() -> str:
+    """The table of defaults."""
+    inputs = list(defaults.TABLE[0].encoders)
+    rows = [
+        (
+            f"fewer than {line.rows:,}" if line.rows != float("inf") else "more",
+            *map(str, (line.epochs, line.batch_size)),
+            *(f"`{line.encoders[name]}`" for name in inputs),
+        )
+        for line in defaults.TABLE
+    ]
+    return _table(("training rows", "epochs, at most", "batch size", *inputs), rows)
+
+
+def default_constants() -> str:
+    """What does not depend on the number of rows."""
+    constants = {
+        "fusion.name": defaults.FUSION,
+        "train.optimizer.lr": defaults.LR,
+        "train.optimizer.weight_decay": defaults.WEIGHT_DECAY,
+        "train.modality_dropout": defaults.MODALITY_DROPOUT,
+        "train.auxiliary_loss": defaults.AUXILIARY_LOSS,
+    }
+    return _table(("key", "default"), [(f"`{key}`", f"`{value}`") for key, value in constants.items()])
+
+
+def commands() -> str:
+    """Every command of the command line with its arguments and options."""
+    from polymodal.cli.main import app
+
+    return "\n\n".join(_commands(typer.main.get_command(app), "polymodal"))
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "run_keys": run_keys,
+    "part_keys": part_keys,
+    "default_lines": default_lines,
+    "default_constants": default_constants,
+    "commands": commands,
+}
+
+
+def _keys(schema: Json, definitions: Json, path: str) -> Iterator[tuple[str, str, str, str]]:
+    """One line for each key below a node; nodes that hold further keys stand for these."""
+    meanings = _attributes(schema.get("description", ""))
+    for name, node in schema["properties"].items():
+        if (below := _settings(node, definitions)) is not None:
+            yield from _keys(below, definitions, f"{path}{name}.")
+        elif (below := _settings(node.get("additionalProperties"), definitions)) is not None:
+            yield from _keys(below, definitions, f"{path}{name}.NAME.")
+        else:
+            default = None if node.get("$ref") == _PART_REFERENCE else node["default"]
+            yield f"`{path}{name}`", _takes(node), f"`{json.dumps(default)}`", meanings[name]
+
+
+def _settings(node: object, definitions: Json) -> Json | None:
+    """The schema of the further keys that a node holds; None for a value or a part."""
+    reference = node.get("$ref", "") if isinstance(node, dict) else ""
+    schema: Json = definitions.get(reference.rpartition("/")[2], {})
+    return schema if "properties" in schema and reference != _PART_REFERENCE else None
+
+
+def _takes(node: Json) -> str:
+    """In words, which values a key takes."""
+    match node:
+        case {"anyOf": choices}:
+            words = " or ".join(map(_takes, choices))
+        case {"enum": names}:
+            words = " or ".join(f"`{name}`" for name in names)
+        case {"const": name}:
+            words = f"`{name}`"
+        case {"type": "array", "prefixItems": items}:
+            words = f"list of {len(items)}: {_takes(items[0])}"
+        case {"type": "array", "items": item}:
+            words = f"list: {_takes(item)}"
+        case {"type": "object", "additionalProperties": value}:
+            words = f"mapping, name to {_takes(value)}"
+        case {"type": "integer" | "number" as kind}:
+            words = kind + _bounds(node, whole=kind == "integer")
+        case {"type": "boolean"}:
+            words = "`true` or `false`"
+        case _:
+            words = "a part" if node.get("$ref") == _PART_REFERENCE else str(node.get("type", "any value"))
+    return words
+
+
+def _bounds(node: Json, *, whole: bool) -> str:
+    low, above = node.get("minimum"), node.get("exclusiveMinimum")
+    if whole and above is not None:
+        low, above = above + 1, None
+    words = [f"from {low:,}"] if low is not None else [f"above {above:,}"] if above is not None else []
+    words += [f"to {node['maximum']:,}"] if "maximum" in node else []
+    words += [f"below {node['exclusiveMaximum']:,}"] if "exclusiveMaximum" in node else []
+    return "".join(f" {word}" for word in words)
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    """The `Attributes` section of a docstring."""
+    section = docstring.partition("Attributes:\n")[2]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8,}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(meaning.split()) for name, meaning in entries}
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    """By what a command declares, not by its printed help, which differs between versions of typer and rich."""
+    if hasattr(command, "commands"):
+        for verb, below in command.commands.items():
+            if not below.hidden:
+                yield from _commands(below, f"{name} {verb}")
+        return
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    yield f"## `{' '.join([name, *(argument.metavar or argument.name.upper() for argument in arguments)])}`"
+    yield inspect.cleandoc(command.help or "")
+    if rows := [(_spelling(option), option.help or "") for option in options if not option.hidden]:
+        yield _table(("option", "meaning"), rows)
+
+
+def _spelling(option: Any) -> str:
+    value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
+    return ", ".join(f"`{name}{value}`" for name in option.opts) + (" (needed)" if option.required else "")
+
+
+def _table(head: tuple[str, ...], rows: Any) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    for file in sorted(REFERENCE.glob("*.md")):
+        file.write_text(generated(file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,72 @@
+"""`polymodal datasets`: real tables to try things on, built on this machine from what packages carry."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from polymodal.cli.terminal import counting, say
+
+if TYPE_CHECKING:
+    from polymodal.datasets._cache import Recipe
+
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Where data sets are kept; else by $POLYMODAL_CACHE, $XDG_CACHE_HOME, the system."
+    ),
+]
+
+app = typer.Typer(help="List the data sets that can be built here, or build one.", rich_markup_mode=None)
+
+
+@app.command("list")
+def list_recipes() -> None:
+    """List the data sets that can be built, with their licences."""
+    from polymodal import registry
+
+    for name in registry.names("datasets"):
+        _describe(name)
+        say()
+
+
+@app.command()
+def build(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See: polymodal datasets list.")],
+    folder: FolderOption = None,
+) -> None:
+    """Build a data set, unless it is there already, and print the path of its table."""
+    path = obtain(name, folder)
+    _describe(name)
+    say(f"  table      {path}")
+
+
+def obtain(name: str, folder: Path | None) -> Path:
+    """The path of a data set's table, built when needed; says on a terminal how far it is."""
+    from polymodal.datasets._cache import cached
+
+    with counting(f"building {name}: row") as progress:
+        return cached(name, folder or _root(), progress=progress)
+
+
+def _root() -> Path | None:
+    """Where the environment says that data sets are kept; None where it says nothing."""
+    if own := os.environ.get("POLYMODAL_CACHE"):
+        return Path(own) / "datasets"
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared) / "polymodal" / "datasets"
+    return None
+
+
+def _describe(name: str) -> None:
+    from polymodal import registry
+
+    recipe = cast("Recipe", registry.load("datasets", name)())
+    say(f"{name}: {recipe.title}")
+    say(f"  rows       {recipe.rows}")
+    say(f"  source     {recipe.source}")
+    say(f"  licence    {recipe.licence}")
+    say(f"  synthetic  {recipe.synthetic}")

@@ -1,0 +1,112 @@
+"""The command line: composes the commands, and turns every error into one paragraph and an exit code.
+
+Nothing heavy is imported here or at the top of a command's file: `polymodal --help` costs no torch.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from polymodal import __version__
+from polymodal.cli import datasets
+from polymodal.cli.demo import demo
+from polymodal.cli.evaluate import evaluate
+from polymodal.cli.inspect import inspect
+from polymodal.cli.list import list_parts
+from polymodal.cli.predict import predict
+from polymodal.cli.terminal import complain
+from polymodal.cli.train import train
+from polymodal.errors import PolymodalError, did_you_mean
+
+_DEBUG = "--debug"
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+app = typer.Typer(rich_markup_mode=None)
+for command in (inspect, train, evaluate, predict):
+    app.command()(command)
+app.command("list")(list_parts)
+app.add_typer(datasets.app, name="datasets")
+app.command()(demo)
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"polymodal {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option(_DEBUG, help="After an error, show the traceback. May stand anywhere.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version.")
+    ] = False,
+) -> None:
+    """One table of text, images, audio, numbers and categories in; one trained, evaluated, saved model out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: words of the command line, by default those of this process.
+
+    Returns:
+        The exit code: 0 done, 2 wrong use or input, 130 interrupted, 1 anything else.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    words = [word for word in given if word != _DEBUG] or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: complain(f"Warning: {message}")
+            code = typer.main.get_command(app)(words, prog_name="polymodal", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:  # the last stop: whatever it is, it is told and not swallowed
+        if _DEBUG in given:
+            traceback.print_exc()
+        code, message = _explain(error)
+        complain(message)
+        return code
+    if code == _INTERRUPTED:  # typer has caught the KeyboardInterrupt
+        complain("Interrupted.")
+    return code or 0
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    """Exit code, and one paragraph for people."""
+    if isinstance(error, PolymodalError):
+        return error.exit_code, f"Error: {error}"
+    if isinstance(error, typer.TyperException):
+        return error.exit_code, f"Error: {_usage(error)}"
+    if isinstance(error, KeyboardInterrupt):
+        return _INTERRUPTED, "Interrupted."
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return (
+        1,
+        f"Error: something went wrong that Polymodal did not expect: {what}. Run it again with --debug to see where.",
+    )
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What typer says of a word that it does not understand, with the nearest that it does."""
+    message = error.format_message()
+    if near := getattr(error, "possibilities", None):
+        message = f"{error.message}.{did_you_mean(getattr(error, 'option_name', ''), near)}"
+    context = getattr(error, "ctx", None)
+    return message + (f" See: {context.command_path} --help" if context is not None else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What commands write: results on standard output, warnings on standard error, and nothing that steers a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import typer
+
+Report = Callable[[int, int], None]
+"""(done, to do) -> None"""
+
+
+def clean(text: str) -> str:
+    """The text with every control character but the line break escaped: names and cells come from anywhere."""
+    from polymodal.data.inspection import printable
+
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def say(text: str = "") -> None:
+    """Writes a line to standard output."""
+    typer.echo(clean(text))
+
+
+def complain(text: str) -> None:
+    """Writes a line to standard error."""
+    typer.echo(clean(text), err=True)
+
+
+def tabulate(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Writes a table: on a terminal fitted to its width, elsewhere one plain line a row."""
+    lines = [[clean(cell).replace("\n", " ") for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _on_terminal(header, lines)
+        return
+    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
+    for line in (header, *lines):
+        typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def _on_terminal(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in header:
+        table.add_column(title, overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line))  # a str would be read as markup
+    Console().print(table)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Report | None]:
+    """Gives a function that shows on a terminal how much is done; elsewhere None."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    def show(done: int, todo: int) -> None:
+        typer.echo(f"\r{what} {done}/{todo}", err=True, nl=False)
+
+    yield show
+    typer.echo("\r\x1b[2K", err=True, nl=False)  # wipes the line

@@ -1,0 +1,153 @@
+"""`polymodal train`: from a table to a folder with the trained model and all that tells how it came about."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from polymodal.cli.arguments import SetOption, TableArgument
+from polymodal.cli.figures import print_metrics
+from polymodal.cli.runfolder import BUNDLE, CONFIG, LOG, REJECTS, run_folder
+from polymodal.cli.terminal import say, tabulate
+
+if TYPE_CHECKING:
+    from polymodal.config import RunConfig
+    from polymodal.run import Run
+    from polymodal.training.callbacks import Callback
+
+_SHOWN_REJECTS = 5
+
+
+def train(  # noqa: PLR0913 - the options of a command
+    table: TableArgument,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="RUN", help="The folder to make: run.yaml, logs and the bundle."),
+    ],
+    *,
+    target: Annotated[str | None, typer.Option(metavar="COL", help="The column to predict.")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="COL", help="The column that says train, validation or test.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL", help="A column not to learn from, beside those of the file. May be repeated."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set go before it.")
+    ] = None,
+    assignments: SetOption = None,
+    seed: Annotated[int | None, typer.Option(help="Decides everything that is random.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder that keeps decoded media for later runs.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="RUN may hold an older run; replace it.")] = False,
+) -> None:
+    """Train a model on a table."""
+    settings = _settings(config, target=target, split=split, drop=drop or [], seed=seed, assignments=assignments or [])
+    with run_folder(output, overwrite=overwrite):
+        from polymodal.run import train as train_model
+        from polymodal.training.callbacks import JsonLog, Progress
+
+        def watch(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+            log = JsonLog(output / LOG, phase=phase, append=phase != "train")
+            return [log, Progress(epochs, metric=metric)]
+
+        run = train_model(table, settings, watch=watch, cache=cache)
+        if not run.history.epochs:
+            raise KeyboardInterrupt  # before anything was learned
+        _print(run, output, size=_write(run, output))
+    if run.history.interrupted:
+        raise typer.Exit(130)
+
+
+def _settings(
+    file: Path | None,
+    *,
+    target: str | None,
+    split: str | None,
+    drop: Sequence[str],
+    seed: int | None,
+    assignments: list[str],
+) -> RunConfig:
+    """The configuration: the file, then the options, then `--set`."""
+    from polymodal import config as configuration
+
+    config = configuration.RunConfig() if file is None else configuration.read(file)
+    values = config.model_dump(mode="json")
+    values["drop"] = list(dict.fromkeys([*config.drop, *drop]))
+    values |= {name: value for name, value in (("target", target), ("seed", seed)) if value is not None}
+    values["split"] |= {} if split is None else {"column": split}
+    return configuration.override(configuration.make(values, source="options"), assignments)
+
+
+def _write(run: Run, folder: Path) -> int:
+    """Leaves the run in its folder, the bundle first: if that fails, an older run stays as it was. Returns its size."""
+    from polymodal import bundle
+    from polymodal import config as configuration
+    from polymodal.data.prepare import write_rejects
+
+    size = bundle.save(run.bundle, folder / BUNDLE)
+    write_rejects(run.rejects, folder / REJECTS)
+    configuration.write(run.bundle.config, folder / CONFIG)
+    return size
+
+
+def _print(run: Run, folder: Path, *, size: int) -> None:
+    metrics = run.bundle.metrics
+    if run.history.interrupted:
+        say(f"Interrupted after {len(run.history.epochs)} epochs; the best of them, {run.history.best_epoch}, is kept.")
+    side = "test" if metrics["test"] else "validation"
+    baselines = {name: report for name, report in metrics["baselines"].items() if name != "linear_by_input"}
+    print_metrics({f"model, {side}": metrics[side], **baselines})
+    say()
+    say(_rows(metrics["rows"]))
+    say()
+    _print_columns(run)
+    _print_rejects(run, folder)
+    say()
+    say(f"Bundle: {folder / BUNDLE} ({_bytes(size)})")
+    say(f"Next: polymodal predict {shlex.quote(str(folder / BUNDLE))} NEW.csv -o predictions.csv")
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
+def _rows(counts: dict[str, int]) -> str:
+    """Where every row of the table went."""
+    parts = {
+        "train": counts["train"],
+        "validation": counts["validation"],
+        "test": counts["test"],
+        "without a target": counts["unlabelled"],
+        "dropped for unreadable cells": counts["dropped"],
+    }
+    shown = " + ".join(f"{count} {name}" for name, count in parts.items() if count)
+    unknown = counts["unknown_class"]
+    note = f" ({unknown} of them not measured: their class is not in train)" if unknown else ""
+    return f"Rows: {sum(parts.values())} = {shown}{note}"
+
+
+def _print_columns(run: Run) -> None:
+    schema = run.bundle.schema
+    encoders = {name: entry.encoder for entry in schema.inputs for name in entry.columns}
+    tabulate(
+        ("column", "read as", "encoder", "why"),
+        [(c.name, c.modality or "left out", encoders.get(c.name, "-"), c.reason) for c in schema.columns],
+    )
+
+
+def _print_rejects(run: Run, folder: Path) -> None:
+    if not run.rejects:
+        return
+    bad, cells = run.bundle.config.bad_cells, "cell" if len(run.rejects) == 1 else "cells"
+    became = "their rows were dropped" if bad == "drop" else "counted as missing"
+    say()
+    say(f"Rejects: {len(run.rejects)} {cells} could not be read, {became}. All are in {folder / REJECTS}.")
+    first = run.rejects[:_SHOWN_REJECTS]
+    tabulate(("file", "row", "column", "reason"), [(r.file, str(r.row), r.column, r.reason) for r in first])

@@ -1,0 +1,129 @@
+"""A stranger's test: the how-to pages on parts are carried out as written, in a copy of the package."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILE = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+TRAIN = """
+import numpy as np
+import polymodal
+from polymodal import bundle, config, registry, run
+from polymodal.data.table import read_table
+from polymodal.predict import predict
+
+rows = {
+    "note": ["cheap thing of wood", "made of solid gold", "a wooden thing", "gold and silver", None] * 8,
+    "price": [1.0, 30.0, None, 28.5, 31.0] * 8,
+    "label": ["cheap", "dear", "cheap", "dear", "dear"] * 8,
+}
+
+
+def train(**settings):
+    made = config.make({"target": "label", "train": {"epochs": 2, "final": "best"}, **settings})
+    trained = run.train(rows, made).bundle
+    bundle.save(trained, "bundle")
+    again = predict(bundle.load("bundle"), rows).scores
+    assert np.isfinite(again).all() and np.array_equal(again, predict(trained, rows).scores)
+    return trained
+"""
+
+
+def files(page: str) -> dict[str, str]:
+    """The files that a page tells the reader to write."""
+    return dict(FILE.findall((ROOT / "docs/how-to" / page).read_text(encoding="utf-8")))
+
+
+def python(*words: str, path: Path, folder: Path) -> str:
+    """What a new process prints that finds packages in `path` first."""
+    environment = {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def with_median(tmp_path_factory) -> Path:
+    """A copy of the package with the one new file of the page; gives the folder to import from."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "src/polymodal", folder / "src/polymodal", ignore=shutil.ignore_patterns("__pycache__"))
+    before = {file.relative_to(folder) for file in folder.rglob("*.py")}
+    [(name, code)] = files("add-a-fusion.md").items()
+    assert Path(name) not in before
+    (folder / name).write_text(code, encoding="utf-8")
+    return folder / "src"
+
+
+def test_a_new_fusion_is_one_new_file(with_median, tmp_path):
+    script = f"""{TRAIN}
+assert polymodal.__file__.startswith({str(with_median)!r})
+assert "median" in registry.names("fusions")
+assert config.override(config.RunConfig(), ["fusion=median", "fusion.width=64"]).fusion.settings == {{"width": 64}}
+trained = train(fusion={{"name": "median", "width": 16}})
+assert type(trained.model.fusion).__name__ == "Median" and trained.model.fusion.width == 16
+"""
+    python("-c", script, path=with_median, folder=tmp_path)
+
+
+def test_a_new_fusion_is_known_to_the_command_line(with_median, tmp_path):
+    listed = python("-m", "polymodal.cli.main", "list", "fusions", path=with_median, folder=tmp_path)
+    assert "median" in listed.split()
+
+
+def test_a_new_fusion_is_found_by_the_contract_tests(with_median):
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contracts/test_fusion_contract.py", "-k", "median"]
+    assert "1 passed" in python(*words, path=with_median, folder=ROOT)
+
+
+@pytest.fixture(scope="module")
+def with_textconv(tmp_path_factory) -> Path:
+    """The package of the page as an installer would leave it; gives the folder to import from."""
+    folder = tmp_path_factory.mktemp("site")
+    written = files("add-an-encoder.md")
+    project = tomllib.loads(written.pop("pyproject.toml"))["project"]
+    information = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    information.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (information / "METADATA").write_text(metadata, encoding="utf-8")
+    groups = [
+        "\n".join([f"[{group}]", *(f"{name} = {place}" for name, place in entries.items())])
+        for group, entries in project["entry-points"].items()
+    ]
+    (information / "entry_points.txt").write_text("\n\n".join(groups) + "\n", encoding="utf-8")
+    for name, code in written.items():
+        (folder / name).write_text(code, encoding="utf-8")
+    return folder
+
+
+def test_an_encoder_by_entry_point(with_textconv, tmp_path):
+    script = f"""{TRAIN}
+assert "conv" in registry.names("encoders/text")
+trained = train(encoders={{"text": "conv"}}, columns={{"note": {{"modality": "text"}}}})
+assert type(trained.model.encoders["note"]).__name__ == "TextConv"
+"""
+    python("-c", script, path=with_textconv, folder=tmp_path)
+    listed = python("-m", "polymodal.cli.main", "list", "encoders", path=with_textconv, folder=tmp_path)
+    assert "text/conv" in listed.split()
+    without = f"""
+from polymodal import bundle, errors
+try:
+    bundle.load({str(tmp_path / "bundle")!r})
+except errors.BundleError as error:
+    assert "no text encoder is called 'conv'" in str(error), error
+else:
+    raise AssertionError("loaded without the package")
+"""
+    python("-c", without, path=ROOT / "src", folder=tmp_path)
+
+
+def test_an_encoder_by_entry_point_keeps_the_contract(with_textconv):
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(with_textconv), "test_textconv.py"]
+    assert "1 passed" in python(*words, path=with_textconv, folder=with_textconv)

@@ -1,0 +1,145 @@
+"""The docs are true: examples run, configurations are valid, generated pages are fresh, links lead somewhere."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from polymodal import config, registry
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Code of one language, less files with a title, which other tests put in their places."""
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [code for name, info, code in found if name == language and "title=" not in info]
+
+
+def with_blocks(*languages: str) -> list:
+    pages = [page for page in PAGES if any(blocks(page, language) for language in languages)]
+    return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages]
+
+
+@pytest.fixture
+def tables(tmp_path, monkeypatch) -> None:
+    """The tables that the examples are about, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    Path("media").mkdir()
+    lines = []
+    for row in range(48):
+        dear = row % 2
+        pixels = rng.integers(0, 128, (32, 32, 3), dtype=np.uint8) + np.uint8(127 * dear)
+        Image.fromarray(pixels).save(f"media/{row}.png")
+        words = ("a small thing of wood" if not dear else "made of solid gold with stones").split()
+        note = " ".join(rng.permutation(words))
+        price = "" if row % 7 == 0 else f"{rng.normal(10 + 20 * dear, 3):.2f}"
+        colour, label = ["red", "blue", "green"][rng.integers(3)], ["cheap", "dear"][dear]
+        lines.append(",".join([f"media/{row}.png", note, price, colour, label]))
+    header = "photo,note,price,colour,label"
+    Path("data.csv").write_text("\n".join([header, *lines]) + "\n")
+    Path("train.csv").write_text("\n".join([header, *lines[:36]]) + "\n")
+    Path("test.csv").write_text("\n".join([header, *lines[36:]]) + "\n")
+    Path("new.csv").write_text("\n".join(line.rpartition(",")[0] for line in [header, *lines[36:42]]) + "\n")
+
+
+@pytest.mark.parametrize("page", with_blocks("python"))
+def test_python_examples_run(page, tables):
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), {"__name__": "example"})
+
+
+@pytest.mark.parametrize("page", with_blocks("bash"))
+def test_commands_run_as_written(page, tables):
+    """Blocks marked `bash`, one after the other; those that install, or take minutes, are marked `shell`."""
+    from polymodal.cli.main import main
+
+    for command in "".join(blocks(page, "bash")).splitlines():
+        program, *words = shlex.split(command)
+        assert program == "polymodal"
+        assert main(words) == 0, command
+
+
+@pytest.mark.parametrize("page", with_blocks("bash", "shell"))
+def test_commands_exist_and_options_too(page):
+    import typer
+
+    from polymodal.cli.main import app
+
+    commands = typer.main.get_command(app).commands
+    text = "".join(blocks(page, "bash") + blocks(page, "shell")).replace("\\\n", " ")
+    for words in (shlex.split(line) for line in text.splitlines()):
+        if words[0] == "polymodal":
+            known = {name for parameter in commands[words[1]].params for name in parameter.opts}
+            assert {word for word in words[2:] if word.startswith("-")} <= known
+            settings = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
+            own = {"fusion=median", "encoders.text=conv"}  # what the page itself adds
+            config.override(config.RunConfig(), [setting for setting in settings if setting not in own])
+        elif words[0] == "make":
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", with_blocks("yaml"))
+def test_configurations_are_valid(page):
+    for code in blocks(page, "yaml"):
+        made = config.make(yaml.safe_load(code))
+        parts = {"fusions": made.fusion, **{f"encoders/{name}": part for name, part in made.encoders.items()}}
+        for kind, part in parts.items():
+            if part.name is not None:
+                config.part_settings(kind, part)
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in (ROOT / "docs/reference").glob("*.md")])
+def test_generated_reference_is_fresh(page):
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec is not None and spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    text = page.read_text(encoding="utf-8")
+    assert text == generate.generated(text), "run: python docs/generate.py"
+
+
+def test_defaults_page_and_readme_name_every_part():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for kind in ("fusions", "tasks", *(f"encoders/{name}" for name in registry.names("encoders"))):
+        for name in registry.names(kind):
+            if registry.load(kind, name).__module__.startswith("polymodal."):
+                assert f"`{name}`" in readme, f"README lacks {kind}/{name}"
+
+
+def test_readme_is_short_and_its_map_is_right():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 150
+    entries = next(code for code in blocks(ROOT / "README.md", "text") if code.startswith("src/")).splitlines()
+    for entry in entries:
+        name = entry.split()[0]
+        assert (ROOT / ("src/polymodal" if entry.startswith("  ") else "") / name).exists(), name
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES])
+def test_links_lead_to_files(page):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_decisions_are_short():
+    for page in (ROOT / "docs/decisions").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 20 and all(f"**{part}.**" in text for part in ("Context", "Choice", "Price"))
+
+
+def test_site_builds_without_a_warning(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site/how-to/add-a-fusion/index.html").exists()

@@ -1,0 +1,53 @@
+import inspect
+from importlib import import_module
+
+import pytest
+
+import polymodal as pm
+
+HOMES = {
+    "Cells": "polymodal.types",
+    "Classifier": "polymodal.estimators",
+    "PolymodalError": "polymodal.errors",
+    "Prediction": "polymodal.types",
+    "Regressor": "polymodal.estimators",
+    "RunConfig": "polymodal.config",
+    "Table": "polymodal.data.table",
+    "Tokens": "polymodal.types",
+    "inspect": "polymodal.data.infer",
+    "load": "polymodal.estimators",
+    "read_table": "polymodal.data.table",
+}
+
+
+def test_the_public_names_are_these():
+    assert pm.__all__ == sorted(HOMES)
+    assert sorted(dir(pm)) == sorted([*HOMES, "__version__"])
+
+
+@pytest.mark.parametrize(("name", "home"), HOMES.items())
+def test_each_name_is_the_one_of_its_module(name, home):
+    public = getattr(pm, name)
+    assert public is getattr(import_module(home), name)
+    assert public.__module__ == home
+    assert len((inspect.getdoc(public) or "").splitlines()[0]) > 10
+
+
+@pytest.mark.parametrize("name", ["Classifier", "Regressor"])
+def test_the_estimators_offer_these_methods(name):
+    own = {
+        member: function
+        for member, function in inspect.getmembers(getattr(pm, name))
+        if not member.startswith("_") and getattr(function, "__module__", "polymodal").startswith("polymodal")
+    }
+    methods = {member for member, function in own.items() if inspect.isfunction(function)}
+    proba = {"predict_proba"} if name == "Classifier" else set()
+    assert methods - {"set_fit_request", "set_score_request"} == proba | {
+        *("evaluate", "fit", "get_params", "predict", "save", "score", "set_params")
+    }
+    assert all(inspect.getdoc(function) for function in own.values())
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Clasifier'"):
+        pm.Clasifier

@@ -70,7 +70,7 @@ def test_one_value_a_row():
     assert values_of(TABLE, None, name="y") == ["u", "v", "w"]
     assert values_of(TABLE, "a", name="y") == [1, 2, 3]
     for wrong in ([1, 2], np.ones((3, 2)), np.array(1.0)):
-        with pytest.raises(ValueError, match="inconsistent|1d array"):
+        with pytest.raises(ValueError, match=r"inconsistent|1d array"):
             values_of(TABLE, wrong, name="y")
     with pytest.raises(TableError, match="extra has 2 cells, but the dict has 3 rows"):
         TABLE.with_column("extra", [1, 2])

@@ -71,6 +71,9 @@ def in_brackets(interval: Mapping[str, float] | None) -> str:
     return "" if interval is None else f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
 
 
+_HARMLESS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "&<|`*[]\\"})
+
+
 def _cell(text: str) -> str:
-    """Text from the data, harmless in a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;").replace("`", "'")
+    """Text from the data, on one line; what would be Markdown or HTML is written by number, so that it only shows."""
+    return " ".join(text.split()).translate(_HARMLESS)

@@ -108,8 +108,9 @@ class EarlyStoppingConfig(Settings):
     """When training ends before its last epoch.
 
     Attributes:
-        metric: what is watched on the validation rows; None: the task's choice, `log_loss` or `rmse`.
-        patience: so many epochs without gain end the training; None: a quarter of `epochs`, at least 5.
+        metric: what is watched on the validation rows; None: the task's choice, `accuracy` or `rmse`. Of equal epochs
+            the later counts: its learning rate was lower.
+        patience: so many epochs without gain end the training; None: a third of `epochs`, at least 5.
     """
 
     metric: str | None = None
@@ -292,6 +293,12 @@ def _check_names(config: RunConfig, source: str) -> None:
     chosen += [("modalities", name, f"modalities.{name}") for name in config.modalities]
     chosen += [("encoders", name, f"encoders.{name}") for name in config.encoders]
     chosen += [(f"encoders/{key}", part.name, f"encoders.{key}") for key, part in config.encoders.items()]
+    for modality, settings in config.modalities.items():
+        if "name" in settings:
+            raise ConfigError(
+                f"{source}: modalities.{modality}.name: these are settings for every {modality} column; to say what one"
+                " column is, set columns.COLUMN.modality."
+            )
     chosen += [("modalities", c.modality.name, f"columns.{key}.modality") for key, c in config.columns.items()]
     for kind, name, where in chosen:
         if name is not None and name not in registry.names(kind):

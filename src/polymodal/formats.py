@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePath
 
 HEAD = 64  # so many first bytes are enough to tell every format below
 
@@ -47,6 +48,19 @@ def describe(content: bytes) -> str:
     if format_ is not None:
         return f"looks like {format_.name}"
     return f"starts with the unknown bytes {content[:4].hex(' ')}" if content else "holds no bytes"
+
+
+def misnamed(file: str, content: bytes) -> str | None:
+    r"""A remark on a picture or recording whose file's name ends as that of another format; else None.
+
+    >>> misnamed("cat.jpg", b"\x89PNG\r\n\x1a\n")
+    'read as PNG though named .jpg'
+    """
+    suffix = PurePath(file).suffix.lower()
+    said, found = _SUFFIXES.get(suffix), sniff(content)
+    if said is None or found is None or said == found or found not in _SUFFIXES.values():
+        return None
+    return f"read as {found.name} though named {suffix}"
 
 
 def _starts(*starts: bytes) -> Callable[[bytes], bool]:
@@ -92,6 +106,19 @@ FLAC = Format("FLAC", "audio")
 OGG = Format("Ogg", "audio")
 MP3 = Format("MP3", "audio")
 PLAIN_TEXT = Format("plain text", "document")
+
+_SUFFIXES = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), JPEG),
+    ".png": PNG,
+    ".webp": WEBP,
+    ".gif": GIF,
+    **dict.fromkeys((".bmp", ".dib"), BMP),
+    **dict.fromkeys((".tif", ".tiff"), TIFF),
+    **dict.fromkeys((".wav", ".wave"), WAV),
+    ".flac": FLAC,
+    **dict.fromkeys((".ogg", ".oga", ".opus"), OGG),
+    ".mp3": MP3,
+}
 
 _BINARY: tuple[tuple[Format, Callable[[bytes], bool]], ...] = (
     (JPEG, _starts(b"\xff\xd8\xff")),

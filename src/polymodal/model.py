@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from polymodal.layers.by_name import ByName
-from polymodal.types import Batch, Cells, Encoder, Fusion, Head, Prediction, Tokens
+from polymodal.types import Batch, Encoder, Fusion, Head, Prediction, Tokens
 
 
 class Model(nn.Module):
@@ -101,9 +101,9 @@ class Model(nn.Module):
 
 def keep_some(present: Bool[Tensor, "I B"], probability: float) -> Bool[Tensor, "I B"]:
     """Which of the present inputs of each row to keep: each is hidden with the probability, one always stays."""
-    order = torch.rand(present.shape, device=present.device).masked_fill(~present, 2.0)
-    survivor = order == order.min(dim=0, keepdim=True).values
-    return present & ((order >= probability) | survivor)
+    draw = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
+    survivor = draw == draw.max(dim=0, keepdim=True).values  # the last that a rising probability would hide
+    return present & ((draw >= probability) | survivor)
 
 
 def _absent(num_rows: int, encoder: nn.Module) -> Tokens:
@@ -119,8 +119,3 @@ def _scatter(tokens: Tokens, rows: Tensor, num_rows: int) -> Tokens:
     values = tokens.values.new_zeros(num_rows, *tokens.values.shape[1:]).index_copy(0, rows, tokens.values)
     mask = tokens.mask.new_zeros(num_rows, tokens.mask.shape[1]).index_copy(0, rows, tokens.mask)
     return Tokens(values, mask)
-
-
-def without(cells: Cells) -> Cells:
-    """The same column with every cell missing."""
-    return Cells(torch.zeros_like(cells.values), torch.zeros_like(cells.lengths))

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -19,6 +19,7 @@ from jaxtyping import Float
 from polymodal.bundle import Bundle
 from polymodal.data.loader import Loader, LoaderSettings
 from polymodal.data.prepare import Reject, modality_of, prepare
+from polymodal.data.remarks import Remarks, sentences, unseen
 from polymodal.data.table import read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError, UsageError, did_you_mean
@@ -87,6 +88,7 @@ def predict(
     batch_size: int = 64,
     device: str = "auto",
     bad_cells: Literal["missing", "drop", "error"] = "missing",
+    tell: Callable[[str], None] | None = None,
 ) -> Predictions:
     """Predicts every row of a table; cells that cannot be read count as missing, and the status says so.
 
@@ -99,6 +101,7 @@ def predict(
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         bad_cells: `error` stops at the first cell that cannot be read; `drop` means `missing` here, because no row is
             ever left out of a prediction.
+        tell: called with each remark on cells that were read, but not as they stand; they are not rejects.
 
     Raises:
         ColumnError: a column that the model uses is absent.
@@ -114,6 +117,7 @@ def predict(
     settings = LoaderSettings(batch_size=batch_size, shuffle=False, augment=False, seed=0)
     parts: list[Prediction] = []
     rejects: list[Reject] = []
+    remarks: list[Remarks] = []
     for start in range(0, table.num_rows, _CHUNK_ROWS):
         chunk = table.take(np.arange(start, min(start + _CHUNK_ROWS, table.num_rows)))
         prepared = prepare(chunk, columns, limits=bundle.config.limits, bad_cells="missing")
@@ -124,7 +128,11 @@ def predict(
                 " Repair the cell, or set bad_cells to missing."
             )
         loader = Loader(prepared, modalities, rows=np.arange(chunk.num_rows), settings=settings)
+        remarks += [prepared.remarks, unseen(prepared, modalities, np.arange(chunk.num_rows))]
         parts += [prediction for _, prediction in score_batches(model, loader, where)]
+    if tell is not None:
+        for sentence in sentences(*remarks):
+            tell(sentence)
     scores = np.concatenate([part.scores.numpy() for part in parts])
     present = np.concatenate([part.present.numpy() for part in parts])
     return Predictions(model.head.decode(scores), _status(present, rejects), scores, tuple(rejects))

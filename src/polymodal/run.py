@@ -20,6 +20,7 @@ from polymodal.config import ColumnConfig, Part, RunConfig, part_settings
 from polymodal.data.infer import infer_columns
 from polymodal.data.loader import Loader, LoaderSettings
 from polymodal.data.prepare import Prepared, Reject, fit_statistics, modality_of, prepare
+from polymodal.data.remarks import sentences, truncated, unseen
 from polymodal.data.split import Split, split_rows
 from polymodal.data.suggest import suggest_settings
 from polymodal.data.table import Table, read_table
@@ -53,6 +54,7 @@ class Run:
         rejects: cells that could not be read.
         split: row numbers of each side.
         unlabelled: number of rows left out because they have no target.
+        remarks: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
     """
 
     bundle: Bundle
@@ -60,6 +62,7 @@ class Run:
     rejects: tuple[Reject, ...]
     split: Split
     unlabelled: int
+    remarks: tuple[str, ...]
 
 
 def train(source: object, config: RunConfig, *, watch: Watch | None = None, cache: Path | None = None) -> Run:
@@ -94,18 +97,22 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
         target = _target(config, head.fit_target([values[row] for row in split.train], column=config.target or ""))
         schema = Schema(columns=fit_statistics(columns, prepared, split.train), inputs=inputs, target=target)
         config = _written_out(config, schema)
-        trainer = _Trainer(
-            schema, config, prepared, head.encode_target(values, target.statistics), _weights(table, config)
-        )
+        weight = _weights(table, config, split.train)
+        trainer = _Trainer(schema, config, prepared, head.encode_target(values, target.statistics), weight)
         model, history, metrics = trainer.run(split, watch or (lambda *_: ()))
+        measured = np.concatenate([split.validation, split.test])
+        remarks = sentences(
+            prepared.remarks, truncated(schema.features()), unseen(prepared, trainer.modalities, measured)
+        )
     unlabelled = sum(value is None for value in values)
     metrics["rows"] |= {
         "unlabelled": unlabelled,
         "dropped": sum(values[row] is not None for row in prepared.dropped),  # the others are unlabelled
         "rejected_cells": len(prepared.rejects),
     }
+    metrics["remarks"] = list(remarks)
     bundle = Bundle(model, schema, config, metrics, model_card(schema, config, metrics))
-    return Run(bundle, history, prepared.rejects, split, unlabelled)
+    return Run(bundle, history, prepared.rejects, split, unlabelled, remarks)
 
 
 class _Trainer:
@@ -243,13 +250,14 @@ def _complete(config: RunConfig, task: Part, *, monitor: str, num_rows: int) -> 
 
 def _written_out(config: RunConfig, schema: Schema) -> RunConfig:
     """The configuration with the schema's choices as a user would write them: all of them, so that it repeats."""
-    inputs = {name: of_input for of_input in schema.inputs for name in of_input.columns}
-    modalities = {column.name: Part(name=column.modality, **column.settings) for column in schema.features()}
-    groups = {i.modality: Part(name=i.encoder, **i.settings) for i in schema.inputs if i.columns != (i.name,)}
-    encoders = {i.name: Part(name=i.encoder, **i.settings) for i in schema.inputs if i.columns == (i.name,)}
+    grouped = {column.name for column in schema.features() if modality_of(column).group is not None}
+    groups = {i.modality: Part(name=i.encoder, **i.settings) for i in schema.inputs if i.columns[0] in grouped}
+    single = {i.columns[0]: Part(name=i.encoder, **i.settings) for i in schema.inputs if i.columns[0] not in grouped}
     columns = {
-        name: ColumnConfig(modality=part, encoder=encoders.get(inputs[name].name, Part()))
-        for name, part in modalities.items()
+        column.name: ColumnConfig(
+            modality=Part(name=column.modality, **column.settings), encoder=single.get(column.name, Part())
+        )
+        for column in schema.features()
     }
     return config.model_copy(update={"columns": columns, "modalities": {}, "encoders": groups})
 
@@ -260,15 +268,21 @@ def _target(config: RunConfig, statistics: dict[str, Any]) -> Target:
     return Target(column=config.target or "", task=name, settings=config.task.settings, statistics=statistics)
 
 
-def _weights(table: Table, config: RunConfig) -> np.ndarray | None:
+def _weights(table: Table, config: RunConfig, train: np.ndarray) -> np.ndarray | None:
+    """The sample weight of every row, some of which must count among the training rows."""
     if config.weight is None:
         return None
     cells = table.values(config.weight)
     for row, cell in enumerate(cells):
         if not isinstance(cell, int | float) or not 0 <= cell < float("inf"):
-            raise DataError(f"{table.where(row)}, column {config.weight!r}: {cell!r} is no sample weight; "
+            found = "the cell is empty" if cell is None else f"{cell!r} is no sample weight"
+            raise DataError(f"{table.where(row)}, column {config.weight!r}: {found}; "
                             "weights are numbers from 0 upwards.")  # fmt: skip
-    return np.array(cells, dtype=np.float32)
+    weights = np.array(cells, dtype=np.float32)
+    if not weights[train].any():
+        raise DataError(f"{table.source}, column {config.weight!r}: the sample weights of all {len(train)} training "
+                        "rows are 0, so none of them counts. Give some of them a weight above 0.")  # fmt: skip
+    return weights
 
 
 def _without(split: Split, dropped: np.ndarray) -> Split:

@@ -104,6 +104,7 @@ def _check_reading(modality: Modality, cells: Sequence[object]) -> list[np.ndarr
     expect(len(kinds) == 1, f"read gives arrays of different dtype or number of axes: {kinds}")
     again = [modality.read(cell) for cell in cells]
     expect(all(map(np.array_equal, arrays, again)), "read gives another array the second time")
+    expect(all(isinstance(modality.remark(cell), str | None) for cell in cells), "a remark is neither None nor words")
     try:
         modality.read(object())
     except UnreadableCellError:

@@ -191,8 +191,17 @@ class Modality(Protocol):
             UnreadableCellError: with the reason; the cell becomes a reject.
         """
 
+    def remark(self, cell: object) -> str | None:
+        """What `read`, which took this cell, changes in it that a user may want to know; None where there is nothing.
+
+        A few words that follow "12 cells", equal for equal changes, because they are counted: "cut to 30 s".
+        """
+
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """Statistics (JSON values) of the arrays of the training rows."""
+        """Statistics (JSON values) of the arrays of the training rows.
+
+        `truncated`, where there is one, counts those that are longer than what enters the model; the user is told.
+        """
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A random variation of one array that keeps its meaning; called on training rows only."""
@@ -220,6 +229,10 @@ class Encoder(Protocol):
     @classmethod
     def needs(cls, config: Any) -> dict[str, Any]:
         """Settings of the modality that this encoder depends on."""
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        """Settings (JSON values) from which the same module can be built without any file outside of a bundle."""
 
     def __call__(self, *cells: Cells) -> Tokens: ...
 

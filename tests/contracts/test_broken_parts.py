@@ -206,7 +206,15 @@ class HidesMissing(Category):
         return type(cells)(cells.values, torch.ones_like(cells.lengths))
 
 
-@pytest.mark.parametrize(("part", "words"), [(ChangesItself, "second time"), (HidesMissing, "lengths must be 0")])
+class RemarksInNumbers(Category):
+    def remark(self, cell):
+        return len(cell)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [(ChangesItself, "second time"), (HidesMissing, "lengths must be 0"), (RemarksInNumbers, "None nor words")],
+)
 def test_broken_modalities_are_caught(part, words):
     with pytest.raises(AssertionError, match=words):
         check_modality(part, cells=["red", "green", "blue"])

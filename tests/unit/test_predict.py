@@ -114,6 +114,14 @@ def test_no_row_is_ever_dropped(bundle):
     assert predict(bundle, ROWS, bad_cells="drop").status == STATUS
 
 
+@pytest.mark.parametrize("chunk_rows", [512, 3, 1])
+def test_fault_19_an_unseen_category_is_told_once_with_its_count(bundle, monkeypatch, chunk_rows):
+    monkeypatch.setattr(module, "_CHUNK_ROWS", chunk_rows)
+    told = []
+    predict(bundle, {**ROWS, "colour": ["pink", *ROWS["colour"][1:]]}, tell=told.append)
+    assert told == ["colour: 2 cells of a category unseen, or too rare, in training"]
+
+
 def test_the_policy_error_stops_at_an_unreadable_cell(bundle, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK_ROWS", 2)
     with pytest.raises(DataError, match=r"row 3, column 'photo': not an image: looks like HTML"):

@@ -30,7 +30,7 @@ def predict(
         raise UsageError(f"Cannot write predictions to {output}: there is no folder {output.parent}.")
     if output.exists() and table.exists() and output.samefile(table):
         raise UsageError(f"{output} is the table itself; choose another file for the predictions.")
-    predictions = predict_rows(load(bundle), table)
+    predictions = predict_rows(load(bundle), table, tell=say)
     predictions.write(output)
     counts = Counter(status.partition(":")[0] for status in predictions.status)
     say(f"{output}: {len(predictions)} rows ({', '.join(f'{count} {kind}' for kind, count in counts.items())})")

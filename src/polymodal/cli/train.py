@@ -106,6 +106,8 @@ def _print(run: Run, folder: Path, *, size: int) -> None:
     print_metrics({f"model, {side}": metrics[side], **baselines})
     say()
     say(_rows(metrics["rows"]))
+    for remark in run.remarks:
+        say(remark)
     say()
     _print_columns(run)
     _print_rejects(run, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -28,11 +28,13 @@ class Prepared:
         stores: by column.
         rejects: in the order of columns, then rows.
         dropped: numbers of the rows that the policy `drop` takes out, ascending; the stores still count them.
+        remarks: column -> what reading changed -> number of cells; columns with nothing to say are left out.
     """
 
     stores: dict[str, Store]
     rejects: tuple[Reject, ...]
     dropped: np.ndarray
+    remarks: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def prepare(
@@ -61,15 +63,19 @@ def prepare(
     table.require(*(column.name for column in present))
     stores: dict[str, Store] = {}
     rejects: list[Reject] = []
+    remarks: dict[str, dict[str, int]] = {}
     for column in present:
-        stores[column.name], found = ColumnReader(table, column, modality_of(column), limits).read(cache)
-        if found and bad_cells == "error":
-            raise DataError(_describe(table, found))
-        rejects += found
+        read = ColumnReader(table, column, modality_of(column), limits).read(cache)
+        if read.rejects and bad_cells == "error":
+            raise DataError(_describe(table, read.rejects))
+        stores[column.name] = read.store
+        rejects += read.rejects
+        if read.remarks:
+            remarks[column.name] = dict(read.remarks)
     dropped = sorted({reject.row for reject in rejects}) if bad_cells == "drop" else []
     if len(dropped) == table.num_rows:
         raise DataError(f"No row is left: every one has a cell that cannot be read. {_describe(table, rejects)}")
-    return Prepared(stores, tuple(rejects), np.array(dropped, dtype=np.int64))
+    return Prepared(stores, tuple(rejects), np.array(dropped, dtype=np.int64), remarks)
 
 
 def fit_statistics(columns: Sequence[Column], prepared: Prepared, rows: np.ndarray) -> tuple[Column, ...]:

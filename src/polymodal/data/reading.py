@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -14,10 +14,10 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from polymodal import registry
+from polymodal import formats, registry
 from polymodal.config import LimitsConfig, Part, part_settings
 from polymodal.data.media import OpenedCell, file_of, open_cell
-from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Found, Store
+from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Finding, Found, Store
 from polymodal.data.table import Table
 from polymodal.errors import DataError, UnreadableCellError
 from polymodal.schema import Column
@@ -48,6 +48,20 @@ class Reject:
     sha256: str | None
 
 
+@dataclass(frozen=True)
+class ReadColumn:
+    """What came of reading one column.
+
+    Attributes:
+        rejects: in the order of rows.
+        remarks: how many cells, of those that were read, each remark is on.
+    """
+
+    store: Store
+    rejects: list[Reject]
+    remarks: Counter[str]
+
+
 def modality_of(column: Column) -> Modality:
     """The modality that reads a column: with the column's settings, and fitted if the column has statistics.
 
@@ -72,8 +86,8 @@ class ColumnReader:
     modality: Modality
     limits: LimitsConfig
 
-    def read(self, cache: Path | None) -> tuple[Store, list[Reject]]:
-        """The arrays of the column, and the cells that have none; media are kept in the cache where there is one."""
+    def read(self, cache: Path | None) -> ReadColumn:
+        """Reads every cell, or its copy in the cache: media are kept there where there is one."""
         if not self.modality.media:
             return self._read_plain()
         if cache is None:
@@ -83,23 +97,24 @@ class ColumnReader:
     def _items(self) -> Iterator[_Item]:
         return ((row, cell) for row, cell in enumerate(self.table.cells(self.column.name)) if cell is not None)
 
-    def _read_plain(self) -> tuple[Store, list[Reject]]:
-        writer, rejects = ContentsWriter(), []
+    def _read_plain(self) -> ReadColumn:
+        writer, rejects, remarks = ContentsWriter(), [], Counter[str]()
         index = np.full(self.table.num_rows, -1, dtype=np.int64)
         for row, cell in self._items():
             try:
                 index[row] = writer.add(self.modality.read(cell))
+                remarks.update(_told(self.modality.remark(cell)))
             except UnreadableCellError as error:
                 sha256 = hashlib.sha256(str(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))
-        return Store(writer.contents(), index), rejects
+        return ReadColumn(Store(writer.contents(), index), rejects, remarks)
 
-    def _read_media(self) -> tuple[Store, list[Reject]]:
+    def _read_media(self) -> ReadColumn:
         writer, found = ContentsWriter(), Found()
         opened = list(self._decode(self._items(), writer, found))
         return self._assemble(opened, writer.contents(), found)
 
-    def _read_cached(self, cache: Path) -> tuple[Store, list[Reject]]:
+    def _read_cached(self, cache: Path) -> ReadColumn:
         """Hashes every cell; decodes only if these contents were not decoded with these settings before."""
         opened = [cell for cell, _ in _in_order(self._open, self._items())]
         entry = CacheEntry(cache, self._key(opened))
@@ -124,19 +139,19 @@ class ColumnReader:
     def _decode(self, items: Iterable[_Item], writer: ContentsWriter, found: Found) -> Iterator[_Opened]:
         """Opens cells and adds each content that was not found before to the writer."""
 
-        def work(item: _Item) -> tuple[_Opened, np.ndarray | str | None]:
+        def work(item: _Item) -> tuple[_Opened, np.ndarray | str | None, str | None]:
             cell, opened = self._open(item)
             if opened is None or opened.sha256 in found:
-                return cell, None
+                return cell, None, None
             try:
-                return cell, self.modality.read(opened.content)
+                return cell, self.modality.read(opened.content), self.modality.remark(opened.content)
             except UnreadableCellError as error:
-                return cell, str(error)
+                return cell, str(error), None
 
-        for cell, array in _in_order(work, items):
+        for cell, array, remark in _in_order(work, items):
             # threads may have read equal cells at the same time: the first one counts
             if array is not None and cell.sha256 is not None and cell.sha256 not in found:
-                found[cell.sha256] = array if isinstance(array, str) else writer.add(array)
+                found[cell.sha256] = Finding(array if isinstance(array, str) else writer.add(array), remark)
             yield cell
 
     def _open(self, item: _Item) -> tuple[_Opened, OpenedCell | None]:
@@ -146,23 +161,25 @@ class ColumnReader:
             opened = open_cell(cell, self.table.folder, self.limits)
         except UnreadableCellError as error:
             return _Opened(row, file, None, str(error)), None
-        return _Opened(row, file, opened.sha256, None), opened
+        remark = formats.misnamed(file, opened.content) if isinstance(opened.content, bytes) and opened.file else None
+        return _Opened(row, file, opened.sha256, None, remark), opened
 
     def _key(self, opened: list[_Opened]) -> str:
         """Names a cache entry by what it depends on: the contents in order, the modality, its settings, the format."""
         parts = [FORMAT, self.column.modality, asdict(_settings(self.column)), [cell.sha256 for cell in opened]]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def _assemble(self, opened: list[_Opened], contents: Contents, found: Found) -> tuple[Store, list[Reject]]:
+    def _assemble(self, opened: list[_Opened], contents: Contents, found: Found) -> ReadColumn:
         index = np.full(self.table.num_rows, -1, dtype=np.int64)
-        rejects = []
+        rejects, remarks = [], Counter[str]()
         for cell in opened:
-            outcome = cell.reason if cell.sha256 is None else found[cell.sha256]
+            outcome, remark = (cell.reason, None) if cell.sha256 is None else found[cell.sha256]
             if isinstance(outcome, int):
                 index[cell.row] = outcome
+                remarks.update(_told(cell.remark, remark))
             else:
                 rejects.append(Reject(cell.file, cell.row, self.column.name, str(outcome), cell.sha256))
-        return Store(contents, index), rejects
+        return ReadColumn(Store(contents, index), rejects, remarks)
 
 
 @dataclass(frozen=True)
@@ -173,6 +190,11 @@ class _Opened:
     file: str
     sha256: str | None
     reason: str | None
+    remark: str | None = None
+
+
+def _told(*remarks: str | None) -> list[str]:
+    return [remark for remark in remarks if remark is not None]
 
 
 def _settings(column: Column) -> Any:

@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
-FORMAT = 1  # part of the key of a cache entry: one more when the files, or what a modality reads, change
+FORMAT = 2  # part of the key of a cache entry: one more when the files, or what a modality reads, change
 
-Found: TypeAlias = dict[str, int | str]  # by the hash of a cell: number of its array, or why it cannot be read
+
+class Finding(NamedTuple):
+    """What came of one content: the number of its array, or why it cannot be read; and the modality's remark on it."""
+
+    outcome: int | str
+    remark: str | None = None
+
+
+Found: TypeAlias = dict[str, Finding]  # by the hash of a cell
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ class CacheEntry:
     """A folder of decoded cells that is there whole or not at all: filled beside its place, then renamed.
 
     `cells.bin` holds the values, `offsets.npy` and `shapes.npy` their layout, and `contents.json` the dtype and, by the
-    hash of a cell, the number of its array or the reason why it cannot be read.
+    hash of a cell, what was found: its array's number, or the reason why it cannot be read, and the remark on it.
     """
 
     def __init__(self, cache: Path, key: str) -> None:
@@ -125,7 +133,7 @@ class CacheEntry:
             offsets = np.load(self._folder / "offsets.npy", allow_pickle=False)
             shapes = np.load(self._folder / "shapes.npy", allow_pickle=False)
             dtype = np.dtype(header["dtype"])
-            found: Found = header["found"]
+            found = {sha256: Finding(*finding) for sha256, finding in dict(header["found"]).items()}
             size = (self._folder / "cells.bin").stat().st_size
         except (OSError, ValueError, EOFError, TypeError, KeyError):  # whatever a half-written file can cause
             return None

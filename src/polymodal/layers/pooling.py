@@ -32,15 +32,3 @@ def masked_max(values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Flo
     lowest = torch.finfo(values.dtype).min
     largest = torch.where(mask.unsqueeze(-1), values, lowest).amax(dim=1)
     return torch.where(mask.any(dim=1, keepdim=True), largest, values.new_zeros(()))
-
-
-def masked_first(values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B D"]:
-    """The first token; masks are left-aligned, so it is real wherever any is."""
-    return zero_masked(values[:, :1], mask[:, :1]).squeeze(1)
-
-
-def masked_last(values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B D"]:
-    """The last real token."""
-    last = (mask.sum(dim=1) - 1).clamp(min=0)
-    index = last.view(-1, 1, 1).expand(-1, 1, values.shape[-1])
-    return zero_masked(values, mask).gather(1, index).squeeze(1)

@@ -43,7 +43,7 @@ class AudioConfig:
 
     Attributes:
         sample_rate: samples a second at which recordings are stored and enter the encoder.
-        max_seconds: of a longer recording the first part is kept; `fit` counts those that fill it.
+        max_seconds: of a longer recording the first part is kept.
         limit_seconds: a recording longer than this is refused, by its header before anything is decoded.
         noise: in training, white noise at a signal-to-noise ratio between these two, in decibels; none where null.
         gain: louder or softer by up to so many decibels.
@@ -54,7 +54,7 @@ class AudioConfig:
     sample_rate: Annotated[int, Field(ge=1_000, le=192_000)] = 16_000
     max_seconds: Annotated[float, Field(gt=0)] = 30.0
     limit_seconds: Annotated[float, Field(gt=0)] = 600.0
-    noise: tuple[float, float] | None = (15.0, 40.0)
+    noise: tuple[float, float] | None = None
     gain: Annotated[float, Field(ge=0)] = 6.0
     shift: Annotated[float, Field(ge=0)] = 0.1
 
@@ -122,19 +122,28 @@ class Audio:
             raise UnreadableCellError("empty: it holds no samples")
         return _to_int16(kept * FULL_SCALE)
 
+    def remark(self, cell: object) -> str | None:
+        """That a recording is resampled, mixed to one channel, or cut to `max_seconds`."""
+        rate, num_channels, num_frames = _shape(cell, self.config)
+        changes = {
+            f"resampled from {rate} Hz to {self.sample_rate} Hz": rate != self.sample_rate,
+            f"mixed from {num_channels} channels to one": num_channels > 1,
+            f"cut to {self.config.max_seconds:g} s": num_frames > math.ceil(self.config.max_seconds * rate),
+        }
+        return ", ".join(words for words, happens in changes.items() if happens) or None
+
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """`median_seconds`, `level_mean` and `level_std` in dB, and how many fill `max_seconds`: `truncated`."""
+        """`median_seconds`; `level_mean` and `level_std` in dB."""
         lengths, levels = [], []
         for array in arrays:
             lengths.append(len(array))
             levels.append(20 * math.log10(_rms(array) / FULL_SCALE + 1e-5))  # silence is -100 dB
         if not lengths:
-            return {"median_seconds": 0.0, "level_mean": 0.0, "level_std": 1.0, "truncated": 0}
+            return {"median_seconds": 0.0, "level_mean": 0.0, "level_std": 1.0}
         return {
             "median_seconds": float(np.median(lengths)) / self.sample_rate,
             "level_mean": float(np.mean(levels)),
             "level_std": float(np.std(levels)),
-            "truncated": sum(length >= self._max_samples for length in lengths),
         }
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> Waveform:
@@ -227,6 +236,15 @@ def _read_mono(file: soundfile.SoundFile, config: AudioConfig) -> np.ndarray:
     if num_frames < file.frames != _UNKNOWN_FRAMES:
         raise UnreadableCellError(f"truncated: {num_frames} of {file.frames} frames are there")
     return np.concatenate(blocks)
+
+
+def _shape(cell: object, config: AudioConfig) -> tuple[int, int, int]:
+    """Sample rate, channels and frames of a cell that can be read, a file's by its header alone."""
+    if isinstance(cell, np.ndarray):
+        return config.sample_rate, cell.shape[1] if cell.ndim == 2 else 1, len(cell)
+    assert isinstance(cell, bytes)
+    with soundfile.SoundFile(BytesIO(cell)) as file:
+        return file.samplerate, file.channels, file.frames
 
 
 def _check_wav(content: bytes) -> None:

@@ -100,6 +100,10 @@ class Category:
             raise UnreadableCellError(f"not a category: {len(name)} characters, at most {LONGEST_NAME} make a name")
         return np.frombuffer(name.encode(), dtype=np.uint8)
 
+    def remark(self, cell: object) -> str | None:  # noqa: ARG002
+        """Nothing: another spelling of a category is the same category."""
+        return None
+
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`categories`, in the order of their codes: the most frequent first, equals by name."""
         counts = Counter(array.tobytes().decode() for array in arrays if array.size)

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import PIL.ImageFile
@@ -30,6 +30,7 @@ from polymodal.errors import ConfigError, UnreadableCellError
 from polymodal.types import Cells, Recognition, Sample
 
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
+_Seen = TypeVar("_Seen")
 
 # The classes themselves, not `Image.open`: it tries formats by the dozen and warns of sizes that `max_pixels` allows
 # (for TIFF and WebP Pillow's own limit, 179 million pixels, holds as well).
@@ -138,6 +139,11 @@ class Image:
             raise UnreadableCellError(f"not an image: a cell of type {type(cell).__name__}")
         return _to_square(picture, self.config)
 
+    def remark(self, cell: object) -> str | None:
+        """That of an animation, or of a file of many pages, only the first frame is read."""
+        several = _from_header(cell, lambda file: bool(getattr(file, "is_animated", False)))
+        return "cut to the first frame" if several else None
+
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`mean` and `std` of each channel, of values in [0, 1], over all pixels of the training rows."""
         counts = np.zeros((3, 256))  # how often each channel has each value: exact, in one pass
@@ -216,12 +222,17 @@ def _longer_side(cell: object) -> int | None:
     """In pixels, by the header alone; None where the cell is no picture."""
     if isinstance(cell, np.ndarray):
         return max(cell.shape[:2]) if _is_picture(cell) else None
+    return _from_header(cell, lambda file: max(file.size))
+
+
+def _from_header(cell: object, look: Callable[[PIL.ImageFile.ImageFile], _Seen]) -> _Seen | None:
+    """What is seen of a file without decoding it; None where it is no picture, or too damaged for that."""
     opener = _OPENERS.get(found) if isinstance(cell, bytes) and (found := formats.sniff(cell)) else None
     if opener is None:
         return None
     try:
         with opener(BytesIO(cell)) as file:  # type: ignore[arg-type]
-            return max(file.size)
+            return look(file)
     except _DAMAGE:
         return None
 

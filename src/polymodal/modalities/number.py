@@ -94,6 +94,10 @@ class Number:
             raise UnreadableCellError(f"not finite, or larger than {LARGEST:g}: {_short(cell)}")
         return np.array([value])
 
+    def remark(self, cell: object) -> str | None:  # noqa: ARG002
+        """Nothing: a number is read as it is."""
+        return None
+
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`centre` and `spread` of the training rows, by the scaling of the settings."""
         values = np.array([float(array[0]) for array in arrays])

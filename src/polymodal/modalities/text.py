@@ -121,6 +121,11 @@ class Text:
         text = unicodedata.normalize("NFC", paired)
         return np.frombuffer(b"" if text.isspace() else text.encode(), dtype=np.uint8)
 
+    def remark(self, cell: object) -> str | None:
+        """That a text is cut to `max_characters`."""
+        limit = self.config.max_characters
+        return f"cut to {limit} characters" if isinstance(cell, str) and len(cell) > limit else None
+
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """The `tokenizer` as JSON, its `padding_id`, and how many training texts are `truncated` to `max_tokens`.
 

@@ -45,7 +45,7 @@ class ClassifyConfig:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None = None
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -60,7 +60,9 @@ class Classify(nn.Module):
 
     Config: ClassVar[type] = ClassifyConfig
     metric: ClassVar[str] = "accuracy"  # the one to report first
-    monitor: ClassVar[str] = "log_loss"  # the one to stop early on: it moves before the accuracy does
+    monitor: ClassVar[str] = (
+        "accuracy"  # the one to stop early on: the loss punishes confidence long before accuracy falls
+    )
     stratified: ClassVar[bool] = True
 
     prior: Tensor

@@ -150,7 +150,7 @@ class _Best:
         }
 
     def see(self, epoch: int, value: float) -> None:
-        if self.sign * value > self.gain:
+        if self.sign * value >= self.gain:  # of equals the later: its learning rate was lower
             state = self.model.state_dict()
             self.state = {name: state[name].to("cpu", copy=True) for name in state.keys() - self.frozen}
             self.gain, self.epoch = self.sign * value, epoch

@@ -51,6 +51,9 @@ class Blob:
             raise UnreadableCellError("not a blob")
         return np.frombuffer(cell[4:], np.uint8).astype(np.int16) * self.config.step
 
+    def remark(self, cell: object) -> str | None:
+        return f"{len(cell)} bytes long" if isinstance(cell, bytes) and len(cell) > 5 else None
+
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         return {"total": int(sum(array.sum() for array in arrays)), "fitted_before": self.statistics is not None}
 

@@ -3,13 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from polymodal.layers.pooling import lengths_to_mask, masked_first, masked_last, masked_max, masked_mean
+from polymodal.layers.pooling import lengths_to_mask, masked_max, masked_mean
 
 REFERENCE = {
     masked_mean: lambda rows: rows.mean(axis=0),
     masked_max: lambda rows: rows.max(axis=0),
-    masked_first: lambda rows: rows[0],
-    masked_last: lambda rows: rows[-1],
 }
 
 

@@ -73,13 +73,13 @@ def test_what_is_too_loud_is_clipped():
     assert array.min() == -32_767
 
 
-def test_a_long_recording_keeps_its_first_part_and_is_counted():
+def test_a_long_recording_keeps_its_first_part_and_says_so():
     long, short = sine(2.0), sine(0.5)
     audio = Audio(AudioConfig(max_seconds=1.0))
     arrays = [audio.read(encode(long)), audio.read(encode(long, 8_000)), audio.read(encode(short))]
     assert [len(array) for array in arrays] == [RATE, RATE, RATE // 2]
     np.testing.assert_array_equal(arrays[0], read(encode(long))[:RATE])
-    assert audio.fit(arrays)["truncated"] == 2
+    assert [audio.remark(encode(cell)) for cell in (long, short)] == ["cut to 1 s", None]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_statistics():
     assert statistics["median_seconds"] == 2
     assert statistics["level_mean"] == pytest.approx(levels.mean(), abs=0.02)
     assert statistics["level_std"] == pytest.approx(levels.std(), abs=0.02)
-    assert audio.fit([])["truncated"] == 0
+    assert audio.fit([]) == {"median_seconds": 0.0, "level_mean": 0.0, "level_std": 1.0}
     assert audio.fit([np.zeros(10, np.int16)])["level_mean"] == pytest.approx(-100)
 
 

@@ -103,7 +103,7 @@ def test_every_epoch_is_served_in_its_own_order_and_validation_always_alike():
 
 
 @pytest.mark.parametrize(
-    ("metric", "values", "best"), [("score", [1, 3, 2, 3, 0], 2), ("loss", [5, 4, 4, 2, 3], 4), ("score", [1, 2, 3], 3)]
+    ("metric", "values", "best"), [("score", [1, 3, 2, 3, 0], 4), ("loss", [5, 4, 4, 2, 3], 4), ("score", [1, 2, 3], 3)]
 )
 def test_the_weights_of_the_best_epoch_are_kept(metric, values, best):
     model, until_best = make_model(), make_model()

@@ -40,6 +40,10 @@ class Through(nn.Module):
     def needs(cls, config: Any) -> dict[str, Any]:
         return {}
 
+    @property
+    def portable(self) -> dict[str, Any]:
+        return {}
+
     def forward(self, *cells: Cells) -> Tokens:
         self.calls += 1
         (column,) = cells
@@ -68,6 +72,9 @@ class Squares(nn.Module):
     """Linear regression by least squares; the prior is zero."""
 
     Config: ClassVar[type] = Nothing
+    metric: ClassVar[str] = "rmse"
+    monitor: ClassVar[str] = "rmse"
+    stratified: ClassVar[bool] = False
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -47,8 +47,8 @@ class CnnConfig:
     blocks: PositiveInt = 3
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    band_masks: NonNegativeInt = 2
-    time_masks: NonNegativeInt = 2
+    band_masks: NonNegativeInt = 1
+    time_masks: NonNegativeInt = 1
 
 
 class Cnn(nn.Module):

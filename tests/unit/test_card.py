@@ -1,0 +1,76 @@
+"""The model card says what matters, and nothing in the data can write into it."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+
+from polymodal.card import in_brackets, model_card
+from polymodal.config import make
+from polymodal.schema import Column, Input, Schema, Target
+
+CONFIG = make({"fusion": "concat"})
+SCORE = {"value": 0.9312, "low": 0.9061, "high": 0.9534}
+METRICS = {
+    "test": {"accuracy": SCORE, "log_loss": SCORE},
+    "validation": {"accuracy": SCORE | {"value": 0.5}},
+    "baselines": {"majority": {"accuracy": SCORE | {"value": 0.25}}, "linear": {}, "linear_by_input": {"a": {}}},
+    "rows": {"train": 70, "unknown_class": 2},
+}
+
+
+def make_card(name: str = "photo", *, target: str = "label", reason: str = "every cell differs", metrics=METRICS):
+    columns = (
+        Column(name=name, kind="image", modality="image", reason=""),
+        Column(name=f"{name} id", kind="identifier", modality=None, reason=reason),
+    )
+    inputs = (Input(name=name, columns=(name,), modality="image", encoder="cnn"),)
+    return model_card(
+        Schema(columns=columns, inputs=inputs, target=Target(column=target, task="classify")), CONFIG, metrics
+    )
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a line of a table, split as Markdown splits it, as a reader sees them."""
+    return [html.unescape(cell).strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def test_the_card_names_task_inputs_rows_and_results():
+    card = make_card()
+    assert card.startswith("# Model for the column label\n")
+    assert "task `classify`, fusion `concat`" in card
+    assert "\n| photo | image | photo | cnn |\n" in card
+    assert "\n- photo id: every cell differs\n" in card
+    assert "Rows: train 70, unknown class 2." in card
+    assert "\n| metric | model, test | majority | linear |\n|---|---|---|---|\n" in card
+    assert "\n| accuracy | 0.931 [0.906, 0.953] | 0.250 [0.906, 0.953] |  |\n" in card
+
+
+def test_without_test_rows_it_shows_the_validation_rows():
+    card = make_card(metrics=METRICS | {"test": {}})
+    assert "| metric | model, validation |" in card
+    assert "| accuracy | 0.500 [" in card
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a|b", "a\\|b", "a\\", "<script>alert(1)</script>", "a\n\n# b\r\n| c |", "![x](http://a.example/p.png)", "`a`",
+     "[a](javascript:b)", "&lt;b&gt;", "**a**", "--- \u2028 # a"],
+)  # fmt: skip
+def test_fault_66_what_the_data_hold_only_shows(name):
+    card, plain = make_card(name, target=name, reason=name), make_card()
+    assert len(card.splitlines()) == len(plain.splitlines())
+    shown = " ".join(name.split())
+    number = plain.splitlines().index("| photo | image | photo | cnn |")
+    assert cells(card.splitlines()[number]) == [shown, "image", shown, "cnn"]
+    lines = [card.splitlines()[0], *(line for line in card.splitlines() if line.endswith("cnn |") or line[:2] == "- ")]
+    assert len(lines) == 3
+    for line in lines:
+        assert not re.search(r"[<`*\[\]\\]|&(?!#\d+;)", line)
+
+
+def test_a_value_and_its_interval():
+    assert in_brackets(SCORE) == "0.931 [0.906, 0.953]"
+    assert in_brackets(None) == ""

@@ -1,0 +1,103 @@
+import pytest
+import yaml
+
+from polymodal import config
+from polymodal.config import Part, RunConfig
+from polymodal.errors import ConfigError
+
+
+def test_nothing_said_is_a_configuration():
+    assert config.make({}) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"traget": "y"}, "'traget'. Did you mean 'target'?"),
+        ({"train": {"epoch": 3}}, "'train.epoch'. Did you mean 'epochs'?"),
+        ({"columns": {"photo": {"modalty": "image"}}}, "'columns.photo.modalty'. Did you mean 'modality'?"),
+        ({"fusion": "concta"}, "fusion: no fusion is called 'concta'. Did you mean 'concat'?"),
+        ({"task": "clasify"}, "task: no task is called 'clasify'. Did you mean 'classify'?"),
+        ({"encoders": {"imge": "cnn"}}, "'imge'. Did you mean 'image'?"),
+        ({"encoders": {"image": "cn"}}, "encoders.image: no image encoder is called 'cn'. Did you mean 'cnn'?"),
+        ({"columns": {"x": {"modality": "imag"}}}, "columns.x.modality: no modality is called 'imag'"),
+        ({"modalities": {"text": {"name": "text"}}}, "modalities.text.name"),
+        ({"train": {"epochs": 0}}, "train.epochs: Input should be greater than or equal to 1 (got 0)"),
+        ({"split": {"test": 1.5}}, "split.test"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_path_with_the_nearest_known_word(values, words):
+    with pytest.raises(ConfigError) as error:
+        config.make(values)
+    assert words in str(error.value)
+
+
+def test_every_problem_is_told_at_once():
+    with pytest.raises(ConfigError) as error:
+        config.make({"sede": 1, "train": {"epoch": 3}})
+    assert "seed" in str(error.value) and "epochs" in str(error.value)
+
+
+def test_a_name_alone_is_a_part():
+    assert config.make({"fusion": "concat"}).fusion == Part(name="concat")
+
+
+def test_yaml_gives_back_what_was_written(tmp_path):
+    given = config.make(
+        {
+            "target": "label",
+            "columns": {"photo é": {"encoder": {"name": "cnn", "width": 8}}},
+            "drop": ["id"],
+            "train": {"optimizer": {"lr": 0.5}},
+        }
+    )
+    config.write(given, tmp_path / "run.yaml")
+    assert config.read(tmp_path / "run.yaml") == given
+    assert yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))["columns"].keys() == {"photo é"}
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "", "a: [", "\x00"])
+def test_a_file_that_is_no_configuration_is_refused_by_its_name(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"run\.yaml"):
+        config.read(path)
+
+
+def test_an_absent_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        config.read(tmp_path / "none.yaml")
+
+
+class TestOverride:
+    def test_values_are_yaml_and_later_ones_win(self):
+        made = config.override(
+            RunConfig(), ["train.epochs=3", "train.clip_norm=null", "drop=[a, b]", "train.epochs=4", "target=y"]
+        )
+        assert (made.train.epochs, made.train.clip_norm, made.drop, made.target) == (4, None, ("a", "b"), "y")
+
+    def test_a_setting_joins_a_part_that_is_a_name(self):
+        made = config.override(RunConfig(), ["fusion=concat", "fusion.width=8", "encoders.image.name=cnn"])
+        assert made.fusion == Part(name="concat", width=8)
+        assert made.encoders["image"].name == "cnn"
+
+    @pytest.mark.parametrize("assignment", ["train.epochs", "=3", "x=[", "train.epoch=3"])
+    def test_what_cannot_be_set_is_refused(self, assignment):
+        with pytest.raises(ConfigError):
+            config.override(RunConfig(), [assignment])
+
+    def test_the_configuration_given_is_not_changed(self):
+        given = config.make({"columns": {"a": {"encoder": "cnn"}}})
+        config.override(given, ["columns.a.encoder=rnn"])
+        assert given.columns["a"].encoder.name == "cnn"
+
+
+class TestParts:
+    def test_settings_are_checked_against_the_class(self):
+        assert config.part_settings("fusions", Part(name="concat", width=8)).width == 8
+        with pytest.raises(ConfigError, match=r"fusion 'concat': unknown key 'wdth'. Did you mean 'width'"):
+            config.part_settings("fusions", Part(name="concat", wdth=8))
+
+    def test_completed_writes_every_setting_out(self):
+        made = config.completed("fusions", Part(name="concat", width=8))
+        assert made.settings == {"width": 8, "project": True}

@@ -1,0 +1,36 @@
+"""What every file of the repository keeps to; import cycles and layers are import-linter's (`make check`)."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(path.relative_to(ROOT) for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py"))
+MOST_LINES = 400
+VAGUE = ("util", "utils", "helper", "helpers", "common", "misc", "base", "manager")
+
+
+def test_there_are_files_to_check():
+    assert Path("src/polymodal/model.py") in FILES
+    assert Path("tests/unit/test_structure.py") in FILES
+
+
+def test_no_file_is_too_long_to_read():
+    long = {str(path): number for path in FILES if (number := len((ROOT / path).read_text().splitlines())) > MOST_LINES}
+    assert not long
+
+
+def test_packages_reexport_nothing_but_the_public_api():
+    full = [path for path in FILES if path.name == "__init__.py" and (ROOT / path).stat().st_size]
+    assert full == [Path("src/polymodal/__init__.py")]
+
+
+@pytest.mark.parametrize("word", VAGUE)
+def test_a_name_says_what_a_file_holds(word):
+    named = [path for path in FILES if any(word in part.removesuffix(".py").split("_") for part in path.parts)]
+    assert not named
+
+
+def test_test_files_can_be_told_apart_by_name():
+    names = [path.name for path in FILES if path.parts[0] == "tests" and path.name != "conftest.py"]
+    assert len(names) == len(set(names))

@@ -34,7 +34,8 @@ class CnnConfig:
             convolution's stride, which costs a quarter, then by pooling.
         activation: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, before the last layer.
-        band_masks: frequency bands hidden from a clip in training (SpecAugment).
+        band_masks: frequency bands hidden from a clip in training (SpecAugment); none by default, for it
+            hides the colour of a voice.
         time_masks: stretches of time hidden from a clip in training.
     """
 
@@ -47,8 +48,8 @@ class CnnConfig:
     blocks: PositiveInt = 3
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    band_masks: NonNegativeInt = 1
-    time_masks: NonNegativeInt = 1
+    band_masks: NonNegativeInt = 0
+    time_masks: NonNegativeInt = 0
 
 
 class Cnn(nn.Module):

@@ -108,9 +108,9 @@ class EarlyStoppingConfig(Settings):
     """When training ends before its last epoch.
 
     Attributes:
-        metric: what is watched on the validation rows; None: the task's choice, `accuracy` or `rmse`. Of equal epochs
+        metric: what is watched on the validation rows; None: the task's choice, `log_loss` or `rmse`. Of equal epochs
             the later counts: its learning rate was lower.
-        patience: so many epochs without gain end the training; None: a third of `epochs`, at least 5.
+        patience: so many epochs without gain end the training; None: half of `epochs`, at least 5.
     """
 
     metric: str | None = None

@@ -3,16 +3,16 @@
 | training rows | epochs, at most | batch | text | image  | audio | table |
 |---------------|-----------------|-------|------|--------|-------|-------|
 | < 500         | 40              | 16    | bag  | cnn    | cnn   | mlp   |
-| < 5,000       | 20              | 32    | bag  | cnn    | cnn   | mlp   |
-| < 20,000      | 15              | 64    | bag  | cnn    | cnn   | mlp   |
+| < 5,000       | 16              | 32    | bag  | cnn    | cnn   | mlp   |
+| < 20,000      | 12              | 64    | bag  | cnn    | cnn   | mlp   |
 | < 100,000     | 10              | 64    | rnn  | resnet | cnn   | mlp   |
 | more          | 4               | 128   | rnn  | resnet | cnn   | mlp   |
 
 Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 and a cosine schedule with warm-up, auxiliary losses
-of weight 1, modality dropout 0.2, early stopping when the task's metric has not gained for a third of the epochs,
-then a refit on train and validation rows. Widths and the rest are declared beside each part; picture size, sample rate
-and clip length are suggested by the modality from a sample of the cells. The user's settings go before what an encoder
-needs, and that before what a modality suggests. `docs/reference/defaults.md` says how these were found.
+of weight 1, modality dropout 0.3, early stopping when the metric that the task watches has not gained for half of the
+epochs, then a refit on train and validation rows. Widths and the rest are declared beside each part; picture size,
+sample rate and clip length are suggested by the modality from a sample of the cells. The user's settings go before what
+an encoder needs, and that before what a modality suggests.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ _SMALL = {"text": "bag", "image": "cnn", "audio": "cnn", "table": "mlp"}
 _LARGE = {"text": "rnn", "image": "resnet", "audio": "cnn", "table": "mlp"}
 TABLE = (
     Default(rows=500, epochs=40, batch_size=16, encoders=_SMALL),
-    Default(rows=5_000, epochs=20, batch_size=32, encoders=_SMALL),
-    Default(rows=20_000, epochs=15, batch_size=64, encoders=_SMALL),
+    Default(rows=5_000, epochs=16, batch_size=32, encoders=_SMALL),
+    Default(rows=20_000, epochs=12, batch_size=64, encoders=_SMALL),
     Default(rows=100_000, epochs=10, batch_size=64, encoders=_LARGE),
     Default(rows=float("inf"), epochs=4, batch_size=128, encoders=_LARGE),
 )
 FUSION = "concat"
 LR = 2e-3
 WEIGHT_DECAY = 0.05
-MODALITY_DROPOUT = 0.2
+MODALITY_DROPOUT = 0.3
 AUXILIARY_LOSS = 1.0
 
 
@@ -81,7 +81,7 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str) -> Train
             update={"lr": _or(optimizer.lr, LR), "weight_decay": _or(optimizer.weight_decay, WEIGHT_DECAY)}
         ),
         "early_stopping": stopping.model_copy(
-            update={"metric": stopping.metric or monitor, "patience": stopping.patience or max(5, epochs // 3)}
+            update={"metric": stopping.metric or monitor, "patience": stopping.patience or max(5, epochs // 2)}
         ),
     }
     return config.model_copy(update=chosen)

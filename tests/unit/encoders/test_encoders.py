@@ -87,7 +87,6 @@ def test_audio_cnn_hides_parts_of_the_spectrogram_in_training_only():
     assert not torch.equal(encoder(cells).values, encoder(cells).values)
     encoder.eval()
     assert torch.equal(encoder(cells).values, encoder(cells).values)
-    encoder.train()
     plain = AudioCnn(AudioCnn.Config(channels=2, dropout=0.0, band_masks=0, time_masks=0), modality)
     assert torch.equal(plain(cells).values, plain(cells).values)
 

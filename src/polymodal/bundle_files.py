@@ -119,7 +119,8 @@ def read(folder: Path) -> Sealed:
     try:
         present = {path.name for path in folder.iterdir()}
         if MANIFEST not in present:
-            raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}.")
+            inside = f" Did you mean {folder / 'bundle'}?" if (folder / "bundle" / MANIFEST).is_file() else ""
+            raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}.{inside}")
         manifest = _read_manifest(source, _read_file(source, folder / MANIFEST, MANIFEST_LIMIT))
         if odd := present ^ {MANIFEST, *LIMITS}:
             flaws = (f"{name!r} {'does not belong there' if name in present else 'is missing'}" for name in sorted(odd))

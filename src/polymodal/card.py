@@ -76,4 +76,5 @@ _HARMLESS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "&<|`*[]\\"})
 
 def _cell(text: str) -> str:
     """Text from the data, on one line; what would be Markdown or HTML is written by number, so that it only shows."""
-    return " ".join(text.split()).translate(_HARMLESS)
+    encodable = text.encode(errors="backslashreplace").decode()  # half of a surrogate pair has no UTF-8
+    return " ".join(encodable.split()).translate(_HARMLESS)

@@ -6,7 +6,9 @@ was chosen. Settings of a part (an encoder, a fusion, ...) are declared beside i
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import dataclasses
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -197,16 +199,19 @@ class RunConfig(Settings):
     fusion: PartField = Part()
     train: TrainConfig = TrainConfig()
     device: str = "auto"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
 
 
 def make(values: dict[str, Any], *, source: str = "configuration") -> RunConfig:
     """A checked RunConfig from plain values.
 
     Raises:
-        ConfigError: an unknown key (with the nearest known one) or a value of the wrong type, named by its path.
+        ConfigError: an unknown key (with the nearest known one), a value of the wrong type or a number that is not
+            finite, named by its path.
     """
     config = cast(RunConfig, _validate(RunConfig, values, source))
+    for path, number in _not_finite(config.model_dump()):  # JSON has no form for it: no bundle could
+        raise ConfigError(f"{source}: {path}: {number} is not a finite number.")
     _check_names(config, source)
     return config
 
@@ -218,10 +223,10 @@ def read(path: Path) -> RunConfig:
         ConfigError: no such file, not YAML, or not a configuration.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = _parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no settings; expected lines such as `target: label`.")
@@ -246,9 +251,10 @@ def override(config: RunConfig, assignments: list[str]) -> RunConfig:
         if not equals or not path:
             raise ConfigError(f"--set takes PATH=VALUE, for example train.epochs=5; got {assignment!r}.")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {path}: {text!r} is not a YAML value.") from error
+            value = _parse(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = getattr(error, "problem", None) or error
+            raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
         assign(values, path, value)
     return make(values, source="--set")
 
@@ -284,7 +290,41 @@ def completed(kind: str, part: Part) -> Part:
 
 def plain(settings: Any) -> dict[str, Any]:
     """A part's settings, a dataclass, as JSON values: tuples become lists."""
-    return cast(dict[str, Any], to_jsonable_python(asdict(settings)))
+    return cast(dict[str, Any], to_jsonable_python(dataclasses.asdict(settings)))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key twice in one mapping is an error; PyYAML would let the last of them win."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        mapping: yaml.MappingNode = super().compose_mapping_node(anchor)
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(
+                        problem=f"the key {key.value!r} appears twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return mapping
+
+
+def _parse(text: str) -> Any:
+    """The value that YAML stands for.
+
+    Raises:
+        yaml.YAMLError, ValueError, RecursionError: it is no YAML, holds a key twice or an impossible date.
+    """
+    return yaml.load(text, _Loader)  # noqa: S506 - the safe loader, made stricter
+
+
+def _not_finite(value: object, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every NaN and infinity in plain values, with the path to it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+    nodes = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, node in nodes:
+        yield from _not_finite(node, f"{path}.{key}".lstrip("."))
 
 
 def _check_names(config: RunConfig, source: str) -> None:
@@ -316,6 +356,13 @@ def _validate(model: type, values: dict[str, Any], source: str) -> Any:
         raise ConfigError("\n".join(_explain(source, model, problem) for problem in error.errors())) from None
 
 
+_EXPECTED = {  # where pydantic speaks of Python's types
+    "tuple_type": "Input should be a list such as [a, b]",
+    "model_type": "Input should be settings such as {name: value}",
+    "dict_type": "Input should be settings such as {name: value}",
+}
+
+
 def _explain(source: str, model: type, problem: Any) -> str:
     path = [str(key) for key in problem["loc"]]
     where = ".".join(path)
@@ -323,7 +370,7 @@ def _explain(source: str, model: type, problem: Any) -> str:
         known = _keys(model, path[:-1])
         return f"{source}: unknown key {where!r}.{did_you_mean(path[-1], known)} Known here: {', '.join(known)}."
     got = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
-    return f"{source}: {where or 'value'}: {problem['msg']}{got}."
+    return f"{source}: {where or 'value'}: {_EXPECTED.get(problem['type'], problem['msg'])}{got}."
 
 
 def _keys(model: Any, path: list[str]) -> list[str]:
@@ -335,5 +382,6 @@ def _keys(model: Any, path: list[str]) -> list[str]:
             values = getattr(annotation, "__args__", None)
             model = annotation if values is None else values[-1]
         # else: a key of the user's own, such as a column's name; the node is already its type
-    names = getattr(model, "model_fields", None) or getattr(model, "__dataclass_fields__", {})
-    return sorted(names)
+    if dataclasses.is_dataclass(model):
+        return sorted(field.name for field in dataclasses.fields(model))
+    return sorted(getattr(model, "model_fields", {}))

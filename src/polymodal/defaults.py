@@ -8,11 +8,11 @@
 | < 100,000     | 10              | 64    | rnn  | resnet | cnn   | mlp   |
 | more          | 4               | 128   | rnn  | resnet | cnn   | mlp   |
 
-Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 and a cosine schedule with warm-up, auxiliary losses
-of weight 1, modality dropout 0.3, early stopping when the metric that the task watches has not gained for half of the
-epochs, then a refit on train and validation rows. Widths and the rest are declared beside each part; picture size,
-sample rate and clip length are suggested by the modality from a sample of the cells. The user's settings go before what
-an encoder needs, and that before what a modality suggests.
+Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 (the other optimizers: see `OWN_LR` and `L2_PENALTY`)
+and a cosine schedule with warm-up, auxiliary losses of weight 1, modality dropout 0.3, early stopping when the metric
+that the task watches has not gained for half of the epochs, then a refit on train and validation rows. Widths and the
+rest are declared beside each part; picture size, sample rate and clip length are suggested by the modality from some
+cells. The user's settings go before what an encoder needs, and that before what a modality suggests.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ TABLE = (
 )
 FUSION = "concat"
 LR = 2e-3
-WEIGHT_DECAY = 0.05
+OWN_LR = {"sgd": 0.05, "adadelta": 1.0}  # adadelta's is a factor on a step of its own choice: at 0.002 nothing moves
+WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
+L2_PENALTY = 1e-3  # weight decay of the others, which add it to the gradient: 0.05 would outweigh the loss there
 MODALITY_DROPOUT = 0.3
 AUXILIARY_LOSS = 1.0
 
@@ -72,13 +74,17 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str) -> Train
     line = default(num_rows)
     epochs = config.epochs or line.epochs
     stopping, optimizer = config.early_stopping, config.optimizer
+    decay = WEIGHT_DECAY if optimizer.name == "adamw" else L2_PENALTY
     chosen = {
         "epochs": epochs,
         "batch_size": config.batch_size or line.batch_size,
         "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
         "auxiliary_loss": _or(config.auxiliary_loss, AUXILIARY_LOSS),
         "optimizer": optimizer.model_copy(
-            update={"lr": _or(optimizer.lr, LR), "weight_decay": _or(optimizer.weight_decay, WEIGHT_DECAY)}
+            update={
+                "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR)),
+                "weight_decay": _or(optimizer.weight_decay, decay),
+            }
         ),
         "early_stopping": stopping.model_copy(
             update={"metric": stopping.metric or monitor, "patience": stopping.patience or max(5, epochs // 2)}

@@ -21,8 +21,8 @@ def pick_device(name: str) -> torch.device:
     >>> pick_device("cpu")
     device(type='cpu')
     """
-    kind, _, number = name.partition(":")
-    if kind not in _KINDS or (number and not (kind == "cuda" and number.isdecimal())):
+    kind, colon, number = name.partition(":")
+    if kind not in _KINDS or (colon and not (kind == "cuda" and number.isascii() and number.isdecimal())):
         raise ConfigError(
             f"device: no device is called {name!r}.{did_you_mean(name, _KINDS)} Known: {', '.join(_KINDS)}."
         )

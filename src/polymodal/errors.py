@@ -5,7 +5,7 @@
     │   ├── ConfigError             unknown key, name or value in a configuration
     │   ├── ColumnError             a column that is absent, named twice, or used in two roles
     │   └── MissingExtraError       an optional dependency is not installed
-    ├── DataError                   the data cannot be used as they are
+    ├── DataError                   the data cannot be used as they are; a ValueError too, as scikit-learn wants it
     │   ├── TableError              the table itself: unreadable, ragged, empty
     │   └── UnreadableCellError     one cell: becomes a reject under the policies `missing` and `drop`
     ├── BundleError                 a saved model that must not be, or cannot be, loaded
@@ -50,8 +50,8 @@ class MissingExtraError(UsageError):
         super().__init__(f"{purpose} needs the package {package!r}. Install it with: pip install 'polymodal[{extra}]'")
 
 
-class DataError(PolymodalError):
-    """The data cannot be used as they are."""
+class DataError(PolymodalError, ValueError):
+    """The data cannot be used as they are. A ValueError too: that is what scikit-learn expects of an estimator."""
 
     exit_code = 2
 

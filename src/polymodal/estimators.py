@@ -298,5 +298,14 @@ def load(folder: Path | str) -> Classifier | Regressor:
 
 
 def _of_rows(weight: object, rows: _Rows) -> Float[np.ndarray, " kept"] | None:
-    """The sample weights of some rows."""
-    return None if weight is None else np.asarray(weight, dtype=float)[rows]
+    """The sample weights of some rows.
+
+    Raises:
+        ValueError: not one number a row.
+    """
+    if weight is None:
+        return None
+    weights = np.asarray(weight, dtype=float)
+    if weights.shape != rows.shape:
+        raise ValueError(f"sample_weight has the shape {weights.shape}; give one number for each of {len(rows)} rows.")
+    return np.asarray(weights[rows])

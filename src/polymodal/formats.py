@@ -15,7 +15,7 @@ HEAD = 64  # so many first bytes are enough to tell every format below
 
 @dataclass(frozen=True)
 class Format:
-    """A file format and what it holds: `image`, `audio`, `video`, `document`, `archive` or `program`."""
+    """A file format and what it holds: `image`, `audio`, `video`, `photograph`, `document`, `playlist`, `table`, ..."""
 
     name: str
     family: str

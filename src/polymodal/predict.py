@@ -55,7 +55,8 @@ class Predictions:
 
         `.csv` marks text that a spreadsheet would take for a formula: where a text begins with `=`, `+`, `-`, `@`, a
         tab or a carriage return, or with such a character after single quotes, one single quote is put before it;
-        taking one away gives the text back. Numbers that are not finite become empty or null.
+        taking one away gives the text back. Numbers that are not finite become empty or null. Half of a surrogate
+        pair, which UTF-8 has no form for, becomes its escape.
 
         Raises:
             UsageError: the ending is none of .csv, .parquet, .jsonl, .ndjson, or the file cannot be written.
@@ -167,7 +168,7 @@ def _status(present: np.ndarray, rejects: Iterable[Reject]) -> list[str]:
 
 
 def _write_csv(columns: dict[str, list[object]], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_neutral(name) for name in columns)
         for row in zip(*columns.values(), strict=True):
@@ -175,7 +176,7 @@ def _write_csv(columns: dict[str, list[object]], path: Path) -> None:
 
 
 def _write_lines(columns: dict[str, list[object]], path: Path) -> None:
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         for row in zip(*columns.values(), strict=True):
             record = dict(zip(columns, row, strict=True))
             file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
@@ -185,9 +186,15 @@ def _write_parquet(columns: dict[str, list[object]], path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    table = pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()})
+    table = pyarrow.table(
+        {_utf8(name): pyarrow.array([_utf8(value) for value in values]) for name, values in columns.items()}
+    )
     with path.open("wb") as file:
         parquet.write_table(table, file)
+
+
+def _utf8(value: object) -> object:
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _neutral(value: object) -> object:

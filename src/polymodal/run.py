@@ -89,6 +89,7 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
     columns, inputs = complete_inputs(
         columns, config, num_rows=len(split.train), suggested=suggest_settings(table, columns, config.limits)
     )
+    _refuse_early(config, head, values, split.train)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         prepared = prepare(
             table, columns, limits=config.limits, bad_cells=config.bad_cells, cache=cache or Path(temporary)
@@ -145,7 +146,7 @@ class _Trainer:
         metrics["baselines"] = fit_baselines(
             model.head,
             self.prepared,
-            modalities=self.modalities,
+            inputs={name: {c: self.modalities[c] for c in columns} for name, columns in model.columns.items()},
             target=self.target,
             train=rows,
             test=self._known(split.test),
@@ -248,6 +249,13 @@ def _complete(config: RunConfig, task: Part, *, monitor: str, num_rows: int) -> 
     )
 
 
+def _refuse_early(config: RunConfig, head: Any, values: Sequence[object], train: np.ndarray) -> None:
+    """Raises what is wrong with the device, the watched metric or the target before media are read: that takes long."""
+    pick_precision(config.train.precision, pick_device(config.device))
+    larger_is_better(config.train.early_stopping.metric or "")
+    head.encode_target(values, head.fit_target([values[row] for row in train], column=config.target or ""))
+
+
 def _written_out(config: RunConfig, schema: Schema) -> RunConfig:
     """The configuration with the schema's choices as a user would write them: all of them, so that it repeats."""
     grouped = {column.name for column in schema.features() if modality_of(column).group is not None}
@@ -278,11 +286,12 @@ def _weights(table: Table, config: RunConfig, train: np.ndarray) -> np.ndarray |
             found = "the cell is empty" if cell is None else f"{cell!r} is no sample weight"
             raise DataError(f"{table.where(row)}, column {config.weight!r}: {found}; "
                             "weights are numbers from 0 upwards.")  # fmt: skip
-    weights = np.array(cells, dtype=np.float32)
+    weights = np.array(cells, dtype=np.float64)
     if not weights[train].any():
         raise DataError(f"{table.source}, column {config.weight!r}: the sample weights of all {len(train)} training "
                         "rows are 0, so none of them counts. Give some of them a weight above 0.")  # fmt: skip
-    return weights
+    # Only their proportions count; beside the largest, none of them and no sum leaves float32.
+    return np.asarray(weights / weights.max(), dtype=np.float32)
 
 
 def _without(split: Split, dropped: np.ndarray) -> Split:

@@ -45,7 +45,8 @@ def dump(value: object) -> bytes:
         ValueError: the value holds NaN, infinity, or something else that `parse` refuses.
         TypeError: the value holds an object that JSON has no form for.
     """
-    data = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1).encode("utf-8") + b"\n"
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
+    data = text.encode("utf-8", errors="backslashreplace")  # a lone surrogate, which has no UTF-8, becomes its escape
     parse(data)
     return data
 

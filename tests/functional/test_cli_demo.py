@@ -44,6 +44,12 @@ def test_the_demonstration_compares_and_predicts(cli, recipes, tmp_path):
     assert "seconds" in done.out
 
 
+def test_a_wrong_setting_is_told_before_the_table_is_built(cli, recipes):
+    done = cli("demo", settings=["train.epoch=3"])
+    assert (done.code, done.out, recipes) == (2, "", [])
+    assert "Did you mean 'epochs'?" in done.err
+
+
 def interval(value, half):
     return {"value": value, "low": value - half, "high": value + half}
 

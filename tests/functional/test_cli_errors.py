@@ -153,6 +153,22 @@ def test_predict_refuses_before_it_works(cli, run, table, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_evaluate_refuses_before_it_works(cli, run, table, tmp_path):
+    before = table.read_bytes()
+    refused(cli("evaluate", run / "bundle", table, "--json", tmp_path / "no/figures.json"), "no folder")
+    refused(cli("evaluate", run / "bundle", table, "--json", table), "the table itself")
+    assert table.read_bytes() == before
+
+
+def test_the_folder_of_a_run_is_not_its_bundle(cli, run, table, tmp_path):
+    refused(cli("predict", run, table, "-o", tmp_path / "out.csv"), f"Did you mean {run / 'bundle'}?")
+
+
+def test_a_data_set_that_cannot_be_kept(cli, tmp_path):
+    (tmp_path / "file").write_text("")
+    refused(cli("datasets", "build", "avdigits", "--folder", tmp_path / "file"), str(tmp_path / "file"), "--folder")
+
+
 def test_predict_and_evaluate_need_their_columns(cli, run, tmp_path):
     rows = make_rows(tmp_path / "data", 4)
     for gone, command in (("photo", "predict"), ("label", "evaluate"), ("note", "evaluate")):
@@ -178,6 +194,7 @@ def test_evaluate_needs_one_known_target(cli, run, tmp_path):
         (("datasets", "buidl"), ("Did you mean 'build'?",)),
         (("datasets", "build", "avdigit"), ("Did you mean 'avdigits'?",)),
         (("list", "fusion"), ("Did you mean 'fusions'?",)),
+        (("list", "fusions", "tasks"), ("(tasks). See: polymodal list --help",)),
     ],
 )
 def test_a_typo_on_the_command_line(cli, words, parts):

@@ -34,7 +34,7 @@ def odd(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(cli, odd, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    settings = [*SMALL, "modalities.text={max_characters: 200, max_tokens: 16}", "split.validation=0"]
+    settings = [*SMALL, "modalities.text={max_characters: 200, max_tokens: 100}", "split.validation=0"]
     done = cli("train", odd, "--target", "label", "--split", "side", "-o", folder, settings=settings)
     assert (done.code, done.err) == (0, "")
     return folder, done

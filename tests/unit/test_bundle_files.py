@@ -211,7 +211,7 @@ def test_a_fifo_does_not_hang(folder):
 def test_no_bundle_there(tmp_path):
     with pytest.raises(BundleError, match="No such file"):
         read(tmp_path / "nowhere")
-    with pytest.raises(BundleError, match=r"holds no manifest.json"):
+    with pytest.raises(BundleError, match=r"holds no manifest.json\.$"):
         read(tmp_path)
     (tmp_path / "model.pkl").write_bytes(b"")
     with pytest.raises(BundleError, match="Not a directory"):

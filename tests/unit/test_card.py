@@ -74,3 +74,8 @@ def test_fault_66_what_the_data_hold_only_shows(name):
 def test_a_value_and_its_interval():
     assert in_brackets(SCORE) == "0.931 [0.906, 0.953]"
     assert in_brackets(None) == ""
+
+
+def test_fault_23_half_of_a_surrogate_pair_shows_as_its_escape():
+    card = make_card("photo \ud800")
+    assert "photo \\ud800" in html.unescape(card.encode().decode())

@@ -24,6 +24,11 @@ def test_nothing_said_is_a_configuration():
         ({"modalities": {"text": {"name": "text"}}}, "modalities.text.name"),
         ({"train": {"epochs": 0}}, "train.epochs: Input should be greater than or equal to 1 (got 0)"),
         ({"split": {"test": 1.5}}, "split.test"),
+        ({"seed": 2**63}, "seed: Input should be less than"),
+        ({"drop": "id"}, "drop: Input should be a list such as [a, b] (got 'id')"),
+        ({"columns": {"x": "image"}}, "columns.x: Input should be settings such as {name: value} (got 'image')"),
+        ({"limits": {"seconds": float("inf")}}, "limits.seconds: inf is not a finite number"),
+        ({"modalities": {"audio": {"max_seconds": [1, float("nan")]}}}, "modalities.audio.max_seconds.1: nan is not"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_path_with_the_nearest_known_word(values, words):
@@ -56,12 +61,28 @@ def test_yaml_gives_back_what_was_written(tmp_path):
     assert yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))["columns"].keys() == {"photo é"}
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "", "a: [", "\x00"])
+@pytest.mark.parametrize("text", ["[1, 2]", "", "a: [", "\x00", "seed: 2024-13-45", f"a: {'[' * 5000}"])
 def test_a_file_that_is_no_configuration_is_refused_by_its_name(tmp_path, text):
     path = tmp_path / "run.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"run\.yaml"):
         config.read(path)
+
+
+@pytest.mark.parametrize("text", ["train: {epochs: 1}\nseed: 2\ntrain: {batch_size: 8}", "split: {test: 0, test: 1}"])
+def test_a_key_twice_is_refused(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"run\.yaml(.|\n)*'(train|test)' appears twice(.|\n)* line \d"):
+        config.read(path)
+    with pytest.raises(ConfigError, match="'a' appears twice"):
+        config.override(RunConfig(), ["drop={a: 1, a: 2}"])
+
+
+def test_anchors_and_merges_are_no_keys_twice(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("encoders: {image: &small {name: cnn, width: 8}, audio: {<<: *small, width: 4}}")
+    assert config.read(path).encoders["audio"] == Part(name="cnn", width=4)
 
 
 def test_an_absent_file_is_refused(tmp_path):
@@ -81,7 +102,7 @@ class TestOverride:
         assert made.fusion == Part(name="concat", width=8)
         assert made.encoders["image"].name == "cnn"
 
-    @pytest.mark.parametrize("assignment", ["train.epochs", "=3", "x=[", "train.epoch=3"])
+    @pytest.mark.parametrize("assignment", ["train.epochs", "=3", "x=[", "train.epoch=3", "seed=2024-13-45"])
     def test_what_cannot_be_set_is_refused(self, assignment):
         with pytest.raises(ConfigError):
             config.override(RunConfig(), [assignment])
@@ -95,7 +116,9 @@ class TestOverride:
 class TestParts:
     def test_settings_are_checked_against_the_class(self):
         assert config.part_settings("fusions", Part(name="concat", width=8)).width == 8
-        with pytest.raises(ConfigError, match=r"fusion 'concat': unknown key 'wdth'. Did you mean 'width'"):
+        with pytest.raises(
+            ConfigError, match=r"unknown key 'wdth'. Did you mean 'width'\? Known here: project, width\."
+        ):
             config.part_settings("fusions", Part(name="concat", wdth=8))
 
     def test_completed_writes_every_setting_out(self):

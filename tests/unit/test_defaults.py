@@ -184,6 +184,16 @@ def test_training_takes_the_line_of_its_rows(line):
     assert 5 <= train.early_stopping.patience <= max(5, train.epochs)
 
 
+@pytest.mark.parametrize(
+    ("name", "lr", "decay"), [("adam", 2e-3, 1e-3), ("rmsprop", 2e-3, 1e-3), ("sgd", 0.05, 1e-3), ("adadelta", 1, 1e-3)]
+)
+def test_each_optimizer_has_a_rate_and_a_decay_at_which_it_learns(name, lr, decay):
+    optimizer = complete_train(
+        make({"train": {"optimizer": {"name": name}}}).train, num_rows=100, monitor="r2"
+    ).optimizer
+    assert (optimizer.lr, optimizer.weight_decay) == (lr, decay)
+
+
 def test_nothing_that_the_user_said_of_training_changes():
     said = {
         "epochs": 3, "batch_size": 7, "modality_dropout": 0.0, "auxiliary_loss": 0.0, "clip_norm": None,

@@ -39,6 +39,8 @@ def test_named_devices(machine):
         ("mps", "needs an Apple GPU"),
         ("cudda", "Did you mean 'cuda'"),
         ("cpu:3", "no device is called 'cpu:3'"),
+        ("cpu:", "no device is called 'cpu:'"),
+        ("cuda:", "no device is called 'cuda:'"),
         ("cuda:x", "no device is called 'cuda:x'"),
         ("", "no device is called ''"),
     ],

@@ -79,6 +79,12 @@ def test_scores_are_those_of_scikit_learn(classifier, regressor, weight):
     assert expected > 0.5
 
 
+def test_weights_for_a_score_are_one_a_row(classifier, regressor):
+    for model, truth in ((classifier, KIND), (regressor, PRICE)):
+        with pytest.raises(ValueError, match=rf"sample_weight has the shape \(5,\); .* {ROWS} rows"):
+            model.score(X, truth, sample_weight=np.ones(5))
+
+
 def test_a_row_without_target_does_not_count_and_a_new_class_is_wrong(classifier):
     y = classifier.predict(X).astype(object)
     assert classifier.score(X, y) == 1

@@ -188,6 +188,20 @@ def test_csv(tmp_path):
         ]
 
 
+def test_fault_23_half_of_a_surrogate_pair_is_written_as_its_escape(tmp_path):
+    columns = {"prediction": np.array(["a\ud800", "é"], dtype=object), "p_a\ud800": np.array([0.5, 0.25])}
+    predictions = some_predictions(columns=columns, status=["ok", "partial: \udcff.png"])
+    for ending in ("csv", "parquet", "jsonl"):
+        predictions.write(tmp_path / f"out.{ending}")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file))[1:] == [["a\\ud800", "0.5", "ok"], ["é", "0.25", "partial: \\udcff.png"]]
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table.column_names == ["prediction", "p_a\\ud800", "status"]
+    assert table["prediction"].to_pylist() == ["a\\ud800", "é"]
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(lines[0]) == {"prediction": "a\ud800", "p_a\ud800": 0.5, "status": "ok"}
+
+
 def test_fault_65_formulas_in_csv_are_neutralised_and_can_be_had_back(tmp_path):
     dangerous = ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''@x"]
     harmless = ["a=b", "'quoted'", "", "'", "x-1", " =1"]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from polymodal.config import RunConfig, make
-from polymodal.errors import DataError
+from polymodal.errors import ConfigError, DataError
 from polymodal.run import train
 
 ROWS = 24
@@ -51,6 +51,41 @@ def test_a_cell_that_is_no_weight_is_named(cell, found):
     table = TABLE | {"w": [*weights(1.0)[:3], cell, *weights(1.0)[4:]]}
     with pytest.raises(DataError, match=f"row 3, column 'w': {found}.*numbers from 0 upwards"):
         run(table, weight="w")
+
+
+@pytest.mark.parametrize("unit", [3e38, 1e39, 1e-50])
+def test_only_the_proportions_of_weights_count(unit):
+    plain, scaled = (
+        run(TABLE | {"w": [k * factor for k in range(1, ROWS + 1)]}, weight="w").bundle.model.state_dict()
+        for factor in (1.0, unit)
+    )
+    for key, value in plain.items():
+        torch.testing.assert_close(scaled[key], value)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"device": "cpu:7"}, "no device is called"),
+        ({"train": {"precision": "float16"}, "device": "cpu"}, "float16 needs a CUDA device"),
+        ({"train": {"early_stopping": {"metric": "acuracy"}}}, "Did you mean 'accuracy'"),
+        ({"split": {"test": 0.2, "validation": 0.2}, "target": "same"}, "one class only"),
+        ({"target": "size", "task": "regress", "columns": {"label": {"modality": "category"}}, "odd": 1}, "'n/a'"),
+    ],
+)
+def test_what_is_wrong_with_the_settings_or_the_target_is_said_before_cells_are_read(monkeypatch, config, words):
+    monkeypatch.setattr("polymodal.run.prepare", lambda *_, **__: pytest.fail("read the cells"))
+    table = TABLE | {"same": ["a"] * ROWS}
+    if config.pop("odd", None):
+        table["size"] = [*map(str, TABLE["size"][:-1]), "n/a"]
+    with pytest.raises((ConfigError, DataError), match=words):
+        run(table, **config)
+
+
+def test_a_column_that_is_called_as_a_group_has_a_baseline_of_its_own():
+    words = [f"{label} word {row}" for row, label in enumerate(TABLE["label"])]
+    bundle = run(TABLE | {"table": words}, columns={"table": {"modality": "text"}}).bundle
+    assert list(bundle.metrics["baselines"]["linear_by_input"]) == [i.name for i in bundle.schema.inputs]
 
 
 @pytest.mark.parametrize("name", ["size", "table"])

@@ -65,6 +65,11 @@ def test_takes_what_is_just_allowed():
     strict_json.parse(b'{"a":' * 64 + b"1" + b"}" * 64)
 
 
+def test_fault_23_half_of_a_surrogate_pair_comes_back():
+    assert strict_json.dump("é") == '"é"\n'.encode()
+    assert strict_json.parse(strict_json.dump({"\udcff": ["a\ud800b"]})) == {"\udcff": ["a\ud800b"]}
+
+
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], 2**64, {1: "a", "1": "b"}])
 def test_writes_nothing_that_it_would_not_read(value):
     with pytest.raises(ValueError):

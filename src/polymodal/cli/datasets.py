@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from polymodal.cli.terminal import counting, say
+from polymodal.errors import UsageError
 
 if TYPE_CHECKING:
     from polymodal.datasets._cache import Recipe
@@ -45,11 +46,18 @@ def build(
 
 
 def obtain(name: str, folder: Path | None) -> Path:
-    """The path of a data set's table, built when needed; says on a terminal how far it is."""
+    """The path of a data set's table, built when needed; says on a terminal how far it is.
+
+    Raises:
+        UsageError: the folder cannot be written to, or the disk is full.
+    """
     from polymodal.datasets._cache import cached
 
-    with counting(f"building {name}: row") as progress:
-        return cached(name, folder or _root(), progress=progress)
+    try:
+        with counting(f"building {name}: row") as progress:
+            return cached(name, folder or _root(), progress=progress)
+    except OSError as error:
+        raise UsageError(f"Cannot build the data set {name}: {error}. Another --folder may help.") from error
 
 
 def _root() -> Path | None:

@@ -15,6 +15,7 @@ from polymodal.cli.figures import print_metrics
 from polymodal.cli.terminal import say, tabulate
 
 if TYPE_CHECKING:
+    from polymodal.config import RunConfig
     from polymodal.run import Run
 
 _MODELS = {  # name -> columns to learn without
@@ -28,13 +29,14 @@ _SHOWN_ROWS = 5
 def demo(folder: FolderOption = None, assignments: SetOption = None) -> None:
     """Build the data set avdigits, train on pictures, on speech and on both, and compare."""
     start = time.monotonic()
+    config = _settings(assignments or [])  # a typo is told before the table is built
     path = obtain("avdigits", folder)
     say(
         "Which digit is it? Noisy handwriting, the digit spoken in noise (voices of test unseen in train), a weak hint."
     )
     say(f"The table, part synthetic: {path}")
     say()
-    runs = _train(path, assignments or [])
+    runs = _train(path, config)
     fused = runs["fused"].bundle
     baselines = {name: fused.metrics["baselines"][name] for name in ("linear", "majority")}
     print_metrics({**{name: run.bundle.metrics["test"] for name, run in runs.items()}, **baselines})
@@ -47,13 +49,17 @@ def demo(folder: FolderOption = None, assignments: SetOption = None) -> None:
     say(f"  polymodal train {shlex.quote(str(path))} --target label --split split -o digits")
 
 
-def _train(path: Path, assignments: list[str]) -> dict[str, Run]:
+def _settings(assignments: list[str]) -> RunConfig:
     from polymodal import config as configuration
+
+    config = configuration.make({"target": "label", "split": {"column": "split"}}, source="demo")
+    return configuration.override(config, assignments)
+
+
+def _train(path: Path, config: RunConfig) -> dict[str, Run]:
     from polymodal.run import train
     from polymodal.training.callbacks import Progress
 
-    config = configuration.make({"target": "label", "split": {"column": "split"}}, source="demo")
-    config = configuration.override(config, assignments)
     runs = {}
     with tempfile.TemporaryDirectory(prefix="polymodal-") as cache:  # media are decoded once for all three
         for name, dropped in _MODELS.items():

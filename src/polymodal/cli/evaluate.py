@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polymodal.cli.arguments import BundleArgument, TableArgument
+from polymodal.cli.arguments import BundleArgument, TableArgument, check_output
 from polymodal.cli.figures import print_metrics
 from polymodal.cli.terminal import say
 from polymodal.errors import BundleError, DataError, UsageError
@@ -27,20 +27,22 @@ def evaluate(
     """Measure a trained model on a table that has the target."""
     from polymodal.bundle import load
 
+    if json_file is not None:
+        check_output(json_file, table, what="the figures")
     trained = load(bundle)
     found = _measure(trained, table)
     rows = found["rows"]
-    if json_file is not None:
-        try:
-            json_file.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"Cannot write the figures to {json_file}: {error.strerror}.") from error
     print_metrics({table.name: found["metrics"], "test rows of training": trained.metrics.get("test", {})})
     say()
     say(
         f"Rows: {sum(rows.values())} = {rows['measured']} measured + {rows['unlabelled']} without a target"
         f" + {rows['unknown_class']} of a class that training did not have"
     )
+    if json_file is not None:
+        try:
+            json_file.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"Cannot write the figures to {json_file}: {error.strerror}.") from error
 
 
 def _measure(bundle: Bundle, path: Path) -> dict[str, Any]:

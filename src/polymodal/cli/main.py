@@ -105,6 +105,7 @@ def _usage(error: typer.TyperException) -> str:
     if near := getattr(error, "possibilities", None):
         message = f"{error.message}.{did_you_mean(getattr(error, 'option_name', ''), near)}"
     context = getattr(error, "ctx", None)
+    message += "" if message.endswith((".", "?")) else "."
     return message + (f" See: {context.command_path} --help" if context is not None else "")
 
 

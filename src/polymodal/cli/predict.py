@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from polymodal.cli.arguments import BundleArgument, TableArgument
+from polymodal.cli.arguments import BundleArgument, TableArgument, check_output
 from polymodal.cli.terminal import say
-from polymodal.errors import UsageError
 
 
 def predict(
@@ -26,10 +25,7 @@ def predict(
     from polymodal.predict import predict as predict_rows
 
     check_ending(output)
-    if not output.parent.is_dir():
-        raise UsageError(f"Cannot write predictions to {output}: there is no folder {output.parent}.")
-    if output.exists() and table.exists() and output.samefile(table):
-        raise UsageError(f"{output} is the table itself; choose another file for the predictions.")
+    check_output(output, table, what="predictions")
     predictions = predict_rows(load(bundle), table, tell=say)
     predictions.write(output)
     counts = Counter(status.partition(":")[0] for status in predictions.status)

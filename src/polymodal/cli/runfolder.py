@@ -39,7 +39,7 @@ def run_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
             stack.enter_context(_locked(path))
         except OSError as error:
             raise UsageError(f"Cannot write to the run's folder {path}: {error.strerror}. Choose another.") from error
-        if not overwrite and _names(path) - {_LOCK}:
+        if not overwrite and _names(path) - {_LOCK, LOG}:  # a log alone is of a run that failed
             raise UsageError(f"{path} holds an older run. Choose another folder, or add --overwrite.")
         yield
 

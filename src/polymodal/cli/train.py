@@ -38,7 +38,7 @@ def train(  # noqa: PLR0913 - the options of a command
         typer.Option(metavar="COL", help="A column not to learn from, beside those of the file. May be repeated."),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set go before it.")
+        Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set overrule it.")
     ] = None,
     assignments: SetOption = None,
     seed: Annotated[int | None, typer.Option(help="Decides everything that is random.")] = None,

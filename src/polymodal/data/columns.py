@@ -15,10 +15,10 @@ ColumnData: TypeAlias = pa.ChunkedArray | np.ndarray  # an array is one-dimensio
 
 
 def from_sequence(values: object, where: str) -> ColumnData:
-    """A column from a sequence of cells: list, NumPy array of any shape, Arrow array, pandas or polars Series.
+    """A column from a sequence of cells: list, array or tensor of any shape, Arrow array, pandas or polars Series.
 
     Raises:
-        TableError: not a sequence; says `where`.
+        TableError: not a sequence, or of a type that Arrow does not know; says `where`.
     """
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
     if isinstance(values, pa.ChunkedArray | pa.Array):
@@ -26,10 +26,13 @@ def from_sequence(values: object, where: str) -> ColumnData:
     if pandas is not None and isinstance(values, pandas.Series):
         return from_series(values)
     if polars is not None and isinstance(values, polars.Series):  # in Arrow, its objects would be memory addresses
-        return from_objects(values.to_list()) if values.dtype == polars.Object else from_arrow(pa.chunked_array(values))
+        return from_objects(values.to_list()) if values.dtype == polars.Object else _from_polars(values, where)
+    if not isinstance(values, np.ndarray) and hasattr(values, "__array__"):  # the elements of a tensor are tensors
+        values = np.asarray(values)
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype != object:
         return _arrow_or_objects(values)
-    if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__") or not isinstance(values, Iterable):
+    no_cells = isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) == 0
+    if no_cells or not hasattr(values, "__len__") or not isinstance(values, Iterable):
         raise TableError(f"{where}: expected a sequence of cells, got {type(values).__name__}.")
     return from_objects(values)
 
@@ -39,6 +42,13 @@ def from_series(series: object) -> ColumnData:
     if getattr(series, "dtype", None) == np.dtype(object):
         return from_objects(series)  # type: ignore[arg-type]
     return _arrow_or_objects(series)
+
+
+def _from_polars(series: object, where: str) -> pa.ChunkedArray:
+    try:
+        return from_arrow(pa.chunked_array(series))
+    except pa.ArrowException as error:  # a type of polars alone, such as Int128
+        raise TableError(f"{where}: cells that Arrow cannot hold: {error}. Cast them to another type.") from error
 
 
 def from_arrow(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -57,6 +67,11 @@ def cells(column: ColumnData) -> Iterator[object]:
     return map(_plain, column if isinstance(column, np.ndarray) else _python_objects(column))
 
 
+def as_text(cell: object) -> str:
+    """What `str` gives; hexadecimal for integers of more than the 4,300 digits that Python prints."""
+    return hex(cell) if isinstance(cell, int) and cell.bit_length() > 10_000 else str(cell)
+
+
 def _plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_string_view(kind):
         return pa.large_string()
@@ -65,6 +80,10 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         plain = _plain_type(kind.value_type)
         return kind if plain == kind.value_type else pa.large_list(plain)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain_type(kind.value_type), kind.list_size)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
     return kind
 
 

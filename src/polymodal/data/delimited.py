@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,19 +17,22 @@ import pyarrow.csv as pa_csv
 from polymodal.errors import TableError
 
 _BLOCK = 1 << 26  # bytes; also the longest record that can be read
-_NULL_WORDS = ("NaN", "nan", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>")
+_NULL_WORDS = ("", "NaN", "nan", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>")
 _BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _FLOAT = r"^(-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity))$"
 _TOO_LONG_FOR_FLOAT = r"^-?[0-9]{16,}$"
+_LONGEST_CELL = 2**31 - 1  # characters: the most that the csv module can be told on every system
+_END = "end of file"
 
 
 def read_delimited(path: Path, delimiter: str) -> tuple[list[tuple[str, pa.ChunkedArray]], Callable[[], list[int]]]:
     """The columns of a CSV or TSV file (UTF-8, with or without BOM), and a function that gives the line of each row.
 
     A column becomes numbers or booleans only where every cell is one as written: `007`, `+5` and integers that a float
-    would round keep their column a column of strings. Dates stay strings. Words such as `NA` count as missing only
-    beside numbers or booleans. Names are cut of blanks; a column without one is called `column_N` by its position.
+    would round keep their column a column of strings. Dates stay strings. Blanks and words such as `NA` count as
+    missing only beside numbers or booleans. Names are cut of blanks; a column without one is called `column_N` by its
+    position.
 
     Raises:
         TableError: empty, ragged, not UTF-8, an unclosed quote; with the line.
@@ -48,7 +54,7 @@ def read_delimited(path: Path, delimiter: str) -> tuple[list[tuple[str, pa.Chunk
     except pa.ArrowInvalid as error:
         raise TableError(_diagnose(path, delimiter, names) or f"{path} cannot be read: {error}") from error
     if (unclosed := _unclosed_quote(path, delimiter)) is not None:
-        raise TableError(f'{path}, line {unclosed}: a quote (") opens here and never closes.')
+        raise TableError(unclosed)
     columns = [(name, _typed(column)) for name, column in zip(names, table.columns, strict=True)]
     return columns, cache(partial(record_lines, path, delimiter))
 
@@ -58,17 +64,25 @@ def record_lines(path: Path, delimiter: str) -> list[int]:
     return [line for line, _ in _records(path, delimiter)][1:]
 
 
-def _records(path: Path, delimiter: str) -> Iterator[tuple[int, Sequence[str]]]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter)
+def _records(path: Path, delimiter: str, *more: str) -> Iterator[tuple[int, Sequence[str]]]:
+    """The records of a file, and of more lines put after it, with the line on which each starts."""
+    with _long_cells(), path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        reader = csv.reader(chain(file, more), delimiter=delimiter)
         start = 1
-        try:
-            for record in reader:
-                if record:  # a blank line is no record
-                    yield start, record
-                start = reader.line_num + 1
-        except csv.Error:  # a cell over the csv module's limit, which Arrow does read: later lines are not known
-            return
+        for record in reader:
+            if record:  # a blank line is no record
+                yield start, record
+            start = reader.line_num + 1
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """The csv module reads cells as long as Arrow does: beyond its own limit it would know no later line."""
+    limit = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _header(path: Path, delimiter: str) -> tuple[int, list[str]]:
@@ -86,6 +100,8 @@ def _diagnose(path: Path, delimiter: str, names: list[str]) -> str | None:
                 raw.decode()
             except UnicodeDecodeError as error:
                 return f"{path}, line {number}: byte {error.start + 1} is not UTF-8. Save the file as UTF-8."
+    if (unclosed := _unclosed_quote(path, delimiter)) is not None:
+        return unclosed
     records = 0
     for line, record in _records(path, delimiter):
         records += 1
@@ -97,21 +113,15 @@ def _diagnose(path: Path, delimiter: str, names: list[str]) -> str | None:
     return f"{path} holds no rows." if records == 1 else None
 
 
-def _unclosed_quote(path: Path, delimiter: str) -> int | None:
-    """The line of the last record where its quote never closes: Arrow takes the rest of the file as one cell."""
+def _unclosed_quote(path: Path, delimiter: str) -> str | None:
+    """What is wrong where a quote never closes: Arrow takes the rest of the file as one cell."""
     with path.open("rb") as file:
-        quotes = sum(block.count(b'"') for block in iter(partial(file.read, 1 << 20), b""))
-    if quotes % 2 == 0:
-        return None
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        start = 1
-        try:
-            for _ in reader:
-                start = reader.line_num + 1
-        except csv.Error as error:  # strict also minds `"a"b`, which is no reason to refuse
-            return start if "unexpected end" in str(error) else None
-    return None
+        if not any(b'"' in block for block in iter(partial(file.read, 1 << 20), b"")):
+            return None
+    line, last = 1, cast(Sequence[str], [_END])
+    for line, last in _records(path, delimiter, _END):  # noqa: B007 - the last one counts
+        pass
+    return None if last == [_END] else f'{path}, line {line}: a quote (") opens here and never closes.'
 
 
 def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from polymodal.data.columns import as_text
 from polymodal.schema import Column
 
 _WIDEST_EXAMPLE = 24
@@ -77,7 +78,7 @@ def example(cell: object) -> str:
         return f"<{len(cell)} bytes>"
     if isinstance(cell, np.ndarray):
         return f"<{'×'.join(map(str, cell.shape))} {cell.dtype}>"
-    text = printable(str(cell)[: 2 * _WIDEST_EXAMPLE])
+    text = printable(as_text(cell)[: 2 * _WIDEST_EXAMPLE])
     return text if len(text) <= _WIDEST_EXAMPLE else f"{text[: _WIDEST_EXAMPLE - 1]}…"
 
 

@@ -32,6 +32,8 @@ def _record(raw: bytes, where: str, *, first: bool) -> dict[str, object]:
     try:
         text = raw.decode("utf-8-sig" if first else "utf-8")
         record = json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, where))
+    except TableError:  # of `_unique`; it is a ValueError too
+        raise
     except ValueError as error:
         raise TableError(f"{where}: not JSON: {error}.") from error
     except RecursionError as error:

@@ -14,8 +14,9 @@ import numpy as np
 
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
+from polymodal.formats import HEAD
 
-HEAD = 64  # bytes that formats are recognised by
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -69,7 +70,9 @@ def open_cell(cell: object, folder: Path, limits: LimitsConfig) -> OpenedCell:
 
 
 def file_of(cell: object, folder: Path) -> str | None:
-    """The file that a cell names, as a message shows it; None for a cell that names none."""
+    """The file that a cell names, as a message shows it, an address as it is; None for a cell that names none."""
+    if isinstance(cell, str) and _ADDRESS.match(cell):
+        return cell
     return str(folder / cell) if isinstance(cell, str | Path) else None
 
 
@@ -107,7 +110,7 @@ def _path(cell: str | Path, folder: Path) -> Path:
     text = str(cell)
     if "\0" in text:
         raise UnreadableCellError("the path holds a NUL character")
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+    if _ADDRESS.match(text):
         raise UnreadableCellError("an address, not a path: Polymodal does not fetch; download the file first")
     return folder / cell
 
@@ -162,7 +165,7 @@ def _is_pil(cell: object) -> bool:
 
 
 def _pixels(image: object, limit: int) -> np.ndarray:
-    """A PIL image, upright -> [H, W], [H, W, 3] or [H, W, 4]; uint8, or uint16 where it has 16 bits."""
+    """A PIL image, upright -> [H, W], [H, W, 3] or [H, W, 4]; uint8, or uint16 or float32 where it has more bits."""
     from PIL import Image, ImageOps
 
     assert isinstance(image, Image.Image)
@@ -171,10 +174,19 @@ def _pixels(image: object, limit: int) -> np.ndarray:
         raise UnreadableCellError(f"{count:,} pixels are more than the limit of {limit:,} (limits.pixels)")
     try:
         upright = ImageOps.exif_transpose(image)
-        if upright.mode in ("L", "RGB", "RGBA"):
-            return np.asarray(upright)
-        if upright.mode.startswith("I"):  # 16 bits a pixel; PIL would clip them at 255
-            return np.asarray(upright).clip(0, 65535).astype(np.uint16)
-        return np.asarray(upright.convert("RGBA" if upright.has_transparency_data else "RGB"))
+        see_through = upright.has_transparency_data  # L and RGB, too, may have one transparent colour
+        if upright.mode in ("RGBA", "F") or (upright.mode in ("L", "RGB") and not see_through):
+            return np.asarray(upright)  # PIL would clip floats in [0, 1] to black
+        if not upright.mode.startswith("I"):
+            return np.asarray(upright.convert("RGBA" if see_through else "RGB"))
+        pixels = np.asarray(upright)
     except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files, which it reads late
         raise UnreadableCellError(f"not a readable image: {error}") from error
+    return _to_uint16(pixels)  # PIL would clip 16 bits a pixel at 255
+
+
+def _to_uint16(pixels: np.ndarray) -> np.ndarray:
+    low, high = int(pixels.min(initial=0)), int(pixels.max(initial=0))
+    if low < 0 or high > 65_535:
+        raise UnreadableCellError(f"pixels outside 0 to 65535: from {low} to {high}")
+    return pixels.astype(np.uint16)

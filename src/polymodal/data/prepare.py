@@ -85,8 +85,9 @@ def fit_statistics(columns: Sequence[Column], prepared: Prepared, rows: np.ndarr
         DataError: none of the rows has a cell that could be read.
     """
     if not any(store.present[rows].any() for store in prepared.stores.values()):
-        first = f" {prepared.rejects[0].file}: {prepared.rejects[0].reason}." if prepared.rejects else ""
-        raise DataError(f"No training row has a single readable cell.{first}")
+        first = prepared.rejects[0] if prepared.rejects else None
+        why = f" {first.file}, row {first.row}, column {first.column!r}: {first.reason}." if first else ""
+        raise DataError(f"No training row has a single readable cell.{why} Repair the cells, or use other columns.")
     return tuple(column if column.modality is None else _fitted(column, prepared, rows) for column in columns)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from polymodal import formats, registry
 from polymodal.config import LimitsConfig, Part, part_settings
+from polymodal.data.columns import as_text
 from polymodal.data.media import OpenedCell, file_of, open_cell
 from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Finding, Found, Store
 from polymodal.data.table import Table
@@ -105,7 +106,7 @@ class ColumnReader:
                 index[row] = writer.add(self.modality.read(cell))
                 remarks.update(_told(self.modality.remark(cell)))
             except UnreadableCellError as error:
-                sha256 = hashlib.sha256(str(cell).encode("utf-8", "surrogatepass")).hexdigest()
+                sha256 = hashlib.sha256(as_text(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))
         return ReadColumn(Store(writer.contents(), index), rejects, remarks)
 

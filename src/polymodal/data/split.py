@@ -235,7 +235,10 @@ def _moment(cell: object) -> int | float | dt.datetime | None:
     if isinstance(cell, str):
         cell = _parsed(cell.strip())
     if isinstance(cell, dt.datetime):
-        return cell.astimezone(dt.UTC) if cell.tzinfo else cell.replace(tzinfo=dt.UTC)
+        try:
+            return cell.astimezone(dt.UTC) if cell.tzinfo else cell.replace(tzinfo=dt.UTC)
+        except OverflowError:  # in UTC it lies before the year 1 or after 9999
+            return None
     if isinstance(cell, dt.date):
         return dt.datetime(cell.year, cell.month, cell.day, tzinfo=dt.UTC)
     return cell if isinstance(cell, int | float) and not isinstance(cell, bool) else None

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
-FORMAT = 2  # part of the key of a cache entry: one more when the files, or what a modality reads, change
+FORMAT = 3  # part of the key of a cache entry: one more when the files, or what a modality reads, change
 
 
 class Finding(NamedTuple):

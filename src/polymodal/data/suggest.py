@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ def suggest_settings(table: Table, columns: Sequence[Column], limits: LimitsConf
 def _sample(table: Table, column: Column, limits: LimitsConfig) -> list[object]:
     modality: type[Modality] = registry.load("modalities", column.modality or "")
     values = survey(table, column.name, limits).sample.values
-    values = values[:: max(1, len(values) // _CELLS)]
+    values = values[:: max(1, math.ceil(len(values) / _CELLS))]
     if not modality.media:
         return list(values)
     cells: list[object] = []

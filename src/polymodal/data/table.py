@@ -191,7 +191,7 @@ def _read_memory(source: object, name: str) -> _Pairs:
     if pandas is not None and isinstance(source, pandas.DataFrame):
         return [(str(key), columns.from_series(source.iloc[:, place])) for place, key in enumerate(source.columns)]
     if polars is not None and isinstance(source, polars.DataFrame):
-        return [(series.name, columns.from_sequence(series, name)) for series in source.get_columns()]
+        return [(s.name, columns.from_sequence(s, f"{name}, column {s.name!r}")) for s in source.get_columns()]
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         try:
             return _arrow_pairs(pa.table(source))

@@ -39,7 +39,7 @@ def fit_baselines(
     task: Head,
     prepared: Prepared,
     *,
-    modalities: Mapping[str, Modality],
+    inputs: Mapping[str, Mapping[str, Modality]],
     target: Num[np.ndarray, " R"],
     train: Int[np.ndarray, " N"],
     test: Int[np.ndarray, " M"],
@@ -47,13 +47,13 @@ def fit_baselines(
 ) -> dict[str, Report | dict[str, Report]]:
     """Fits the baselines on the training rows and measures them on the test rows.
 
-    Columns of one group (numbers and categories) make one input. An input is fitted on the rows that have it and says
-    nothing about the others; a row with no input gets the prior. Of more than 20,000 training rows as many are drawn.
+    An input is fitted on the rows that have it and says nothing about the others; a row with no input gets the prior.
+    Of more than 20,000 training rows as many are drawn.
 
     Args:
         task: the model's head, whose metrics are used; of other heads than classify and regress there is no baseline.
         prepared: the table's cells.
-        modalities: fitted, by column; the columns that enter the model.
+        inputs: by input of the model, its columns with their fitted modalities.
         target: as the task encodes it, for every row of the table; rows where it is NaN are left out.
         train: row numbers.
         test: row numbers.
@@ -68,11 +68,11 @@ def fit_baselines(
         return {}
     if len(train) > _MAX_TRAIN:
         train = np.random.default_rng(seed).choice(train, _MAX_TRAIN, replace=False)
-    inputs: dict[str, list[_Column]] = {}
-    for column, modality in modalities.items():
-        inputs.setdefault(modality.group or column, []).append((prepared.stores[column], modality))
     rows = np.concatenate([train, test])
-    blocks = {name: _block(columns, rows, len(train)) for name, columns in inputs.items()}
+    blocks = {
+        name: _block([(prepared.stores[column], modality) for column, modality in columns.items()], rows, len(train))
+        for name, columns in inputs.items()
+    }
     if isinstance(task, Classify):
         return _classify(
             blocks, target[train].astype(int), target[test].astype(int), num_classes=len(task.labels), seed=seed

@@ -30,9 +30,16 @@ FULL_SCALE = 32_767  # the stored value of 1.0
 _FORMATS = {formats.WAV, formats.FLAC, formats.OGG, formats.MP3}
 _RATES = range(1_000, 384_001)  # Hz; outside of it a header is broken or made to do harm
 _UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's number of frames where a header does not give it
+# Of layer III, by the version in a frame's header: 3 is MPEG-1, 2 is MPEG-2, 0 is MPEG-2.5.
+_MP3_KBPS = {
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    0: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _BLOCK = 1 << 20  # samples, of all channels, that are decoded at once
 _NUM_MFCC = 20
-_LOUDEST = 2.0  # of float arrays: some overshoot is clipped, 16-bit values stored as float are not sound
+_LOUDEST = 2.0  # of float samples: some overshoot is clipped, 16-bit values stored as float are not sound
 _MOST_CHANNELS = 64  # of arrays: more, and the axes are probably swapped
 _SHORTEST_ARRAY = 400  # samples; inference takes a shorter one for a vector
 
@@ -64,8 +71,10 @@ class Audio:
 
     Channels are averaged, any rate from 1 to 384 kHz is resampled (soxr, high quality), and what lies outside [-1, 1]
     is clipped. Arrays are [S] or [S, C] at the column's own sample rate: int16, or float in [-1, 1]. Unreadable are a
-    recording that is empty or shorter than one sample, that holds NaN or infinity, or whose file ends too soon: fewer
-    frames than its header claims, a WAV data chunk or an Ogg page cut short, an Ogg stream without its last page.
+    recording that is empty or shorter than one sample, that holds NaN, infinity or samples beyond +-2 (16-bit values
+    stored as float, most likely), or whose file ends too soon: fewer frames than its header claims, a WAV data chunk or
+    an Ogg page cut short, an Ogg stream without its last page; and an MP3 of varying bit rate that does not say how
+    long it is.
     """
 
     Config: ClassVar[type] = AudioConfig
@@ -115,6 +124,8 @@ class Audio:
             raise UnreadableCellError(f"not audio: a cell of type {type(cell).__name__}")
         if not np.isfinite(mono).all():
             raise UnreadableCellError("damaged: it holds samples that are NaN or infinite")
+        if (peak := np.abs(mono).max(initial=0)) > _LOUDEST:
+            raise UnreadableCellError(f"samples reach {peak:g}; as float they lie in [-1, 1]")
         if rate != self.sample_rate:
             mono = soxr.resample(mono, rate, self.sample_rate)
         kept: np.ndarray = mono[: self._max_samples]
@@ -199,6 +210,8 @@ def _decode(content: bytes, config: AudioConfig) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(BytesIO(content)) as file:
             _check_header(file, config)
+            if file.format == "MP3":
+                _check_mp3(content, file.frames)
             return _read_mono(file, config), file.samplerate
     except soundfile.SoundFileError as error:
         reason = getattr(error, "error_string", str(error))  # the message itself would hold an address in memory
@@ -211,7 +224,7 @@ def _measure(cell: object) -> tuple[int, float] | None:
         return None
     try:
         with soundfile.SoundFile(BytesIO(cell)) as file:
-            return file.samplerate, file.frames / file.samplerate
+            return None if file.frames == _UNKNOWN_FRAMES else (file.samplerate, file.frames / file.samplerate)
     except soundfile.SoundFileError:
         return None
 
@@ -219,8 +232,10 @@ def _measure(cell: object) -> tuple[int, float] | None:
 def _check_header(file: soundfile.SoundFile, config: AudioConfig) -> None:
     if file.samplerate not in _RATES:
         raise UnreadableCellError(f"a sample rate of {file.samplerate} Hz; {_RATES[0]} to {_RATES[-1]} are let in")
+    if file.frames == _UNKNOWN_FRAMES:  # FLAC that was written to a pipe; libsndfile cannot read it
+        raise UnreadableCellError("its header does not say how long it is; encode it again")
     seconds = file.frames / file.samplerate
-    if file.frames != _UNKNOWN_FRAMES and seconds > config.limit_seconds:
+    if seconds > config.limit_seconds:
         raise UnreadableCellError(f"too long: {seconds:,.0f} seconds, at most {config.limit_seconds:,g} are let in")
 
 
@@ -233,7 +248,7 @@ def _read_mono(file: soundfile.SoundFile, config: AudioConfig) -> np.ndarray:
         num_frames += len(block)
         if num_frames > config.limit_seconds * file.samplerate:
             raise UnreadableCellError(f"too long: more than the {config.limit_seconds:,g} seconds that are let in")
-    if num_frames < file.frames != _UNKNOWN_FRAMES:
+    if num_frames < file.frames:
         raise UnreadableCellError(f"truncated: {num_frames} of {file.frames} frames are there")
     return np.concatenate(blocks)
 
@@ -275,6 +290,33 @@ def _check_ogg(content: bytes) -> None:
         raise UnreadableCellError("truncated: the stream ends before its last page")
 
 
+def _check_mp3(content: bytes, num_frames: int) -> None:
+    """Without an index libsndfile guesses the length by the first bit rate, and leaves out what lies behind."""
+    samples = _mp3_samples(content)
+    if samples > num_frames + 8 * 1_152:  # the padding at both ends, which an index tells of, is shorter
+        raise UnreadableCellError(
+            f"an MP3 of varying bit rate without an index: only {num_frames} of about {samples} samples would be read;"
+            " encode it again"
+        )
+
+
+def _mp3_samples(content: bytes) -> int:
+    """Samples by the headers of the frames (ISO/IEC 11172-3, 2.4.1.3); one counts where another follows it."""
+    place, samples = 0, 0
+    if content.startswith(b"ID3"):  # a tag, its length in four times seven bits
+        place = 10 + sum((byte & 127) << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0), strict=False))
+    while 0 <= (place := content.find(b"\xff", place)) < len(content) - 4:
+        version, bits = content[place + 1] >> 3 & 3, content[place + 2]
+        step = 1
+        if content[place + 1] & 0xE6 == 0xE2 and version in _MP3_KBPS and bits >> 4 < 15 and bits >> 2 & 3 < 3:
+            length = 1_152 if version == 3 else 576
+            size = length * 125 * _MP3_KBPS[version][bits >> 4] // _MP3_RATES[version][bits >> 2 & 3] + (bits >> 1 & 1)
+            if size > 4 and content[place + size : place + size + 2] == content[place : place + 2]:
+                step, samples = size, samples + length
+        place += step
+    return samples
+
+
 def _from_array(array: np.ndarray, config: AudioConfig) -> np.ndarray:
     if not _is_waveform(array):
         raise UnreadableCellError(
@@ -285,9 +327,6 @@ def _from_array(array: np.ndarray, config: AudioConfig) -> np.ndarray:
         raise UnreadableCellError(f"too long: {seconds:,.0f} seconds, at most {config.limit_seconds:,g} are let in")
     scale = 32_768 if array.dtype == np.int16 else 1
     samples = (array / scale).astype(np.float32)
-    peak = np.abs(samples).max(initial=0)
-    if np.isfinite(peak) and peak > _LOUDEST:
-        raise UnreadableCellError(f"samples reach {peak:g}; as float they lie in [-1, 1]")
     return samples if samples.ndim == 1 else samples.mean(axis=1)
 
 

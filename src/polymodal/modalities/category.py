@@ -139,8 +139,8 @@ def _name(cell: object) -> str:
         return unicodedata.normalize("NFC", paired.strip())
     if isinstance(cell, bool | np.bool_):
         return str(bool(cell)).lower()
-    if isinstance(cell, Decimal):
-        cell = float(cell)
+    if isinstance(cell, Decimal) and not cell.is_snan() and Decimal(repr(float(cell))) == cell:
+        cell = float(cell)  # others have digits that a float would lose: two of them must not become one
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
         return str(int(cell))
     if isinstance(cell, int) and cell.bit_length() > 10_000:  # Python prints none of more than 4,300 digits

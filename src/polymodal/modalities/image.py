@@ -214,6 +214,8 @@ def _decode(content: bytes, config: ImageConfig) -> Pillow.Image:
         file.draft(None, (2 * config.size, 2 * config.size))  # a JPEG much larger than needed: decode a reduced one
         file.load()
         return _to_rgb(ImageOps.exif_transpose(file))
+    except UnreadableCellError:  # too many pixels; it is a ValueError too
+        raise
     except _DAMAGE as error:
         raise UnreadableCellError(f"damaged {format_.name} file: {error}") from error
 

@@ -18,6 +18,7 @@ from polymodal.errors import UnreadableCellError
 from polymodal.types import Cells, Recognition, Sample
 
 LARGEST = 1e300  # beyond it, means and differences leave float64
+UNSCALED_LIMIT = 1e15  # squares, and what a few layers make of them, still fit float32
 SCALED_LIMIT = 1e6  # a scaled value beyond it says no more, and its square must fit float32
 
 _NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -40,8 +41,8 @@ class Number:
     """Reads int, float, bool, Decimal, NumPy scalars and numerals such as "1", "1.0", " 2 ", "1e3" as float64 [1].
 
     Words ("one", "inf", "nan"), infinite values and magnitudes above 1e300 are unreadable. Scaled values are limited to
-    +-1e6, so that one absurd cell cannot overflow float32. A column that is constant, or has no value at all, keeps its
-    spread at 1.
+    +-1e6 (+-1e15 where nothing is scaled), so that one absurd cell cannot overflow float32. A column that is constant,
+    or has no value at all, keeps its spread at 1.
     """
 
     Config: ClassVar[type] = NumberConfig
@@ -125,7 +126,7 @@ class Number:
 
     def _scaled(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
         values = np.array([[np.nan] if array is None else [float(array[0])] for array in arrays]).reshape(-1, 1)
-        limit = float(np.finfo(np.float32).max) if self.config.scaling == "none" else SCALED_LIMIT
+        limit = UNSCALED_LIMIT if self.config.scaling == "none" else SCALED_LIMIT
         with np.errstate(over="ignore"):
             return np.clip((values - self.centre) / self.spread, -limit, limit)
 

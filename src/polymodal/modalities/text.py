@@ -1,10 +1,8 @@
-"""Text: any language, cut into the subwords of a vocabulary that the training rows (or a given file) define."""
+"""Text: any language, cut into subwords of a learned or given vocabulary, or into hashed groups of letters."""
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
@@ -18,26 +16,13 @@ import torch
 from jaxtyping import UInt8
 from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix, hstack
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
+from polymodal.codecs import subwords
+from polymodal.codecs.letters import Letters
+from polymodal.codecs.subwords import Subwords
 from polymodal.config import LimitsConfig
-from polymodal.errors import ConfigError, UnreadableCellError
+from polymodal.errors import UnreadableCellError
 from polymodal.types import Cells, Recognition, Sample
-
-PADDING, UNKNOWN = "[PAD]", "[UNK]"
-
-# Parts of a tokenizer file that are let in. A regular expression from a file could take exponential time, so `Split`
-# and `Replace` are let in with plain strings only, which `_refuse_regex` sees to.
-_ALLOWED = {
-    "normalizer": {"BertNormalizer", "ByteLevel", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Precompiled",
-                   "Prepend", "Replace", "Sequence", "Strip", "StripAccents"},
-    "pre_tokenizer": {"BertPreTokenizer", "ByteLevel", "CharDelimiterSplit", "Digits", "Metaspace", "Punctuation",
-                      "Sequence", "Split", "UnicodeScripts", "Whitespace", "WhitespaceSplit"},
-    "post_processor": {"BertProcessing", "ByteLevel", "RobertaProcessing", "Sequence", "TemplateProcessing"},
-    "decoder": {"BPEDecoder", "ByteFallback", "ByteLevel", "CTC", "Fuse", "Metaspace", "Replace", "Sequence", "Strip",
-                "WordPiece"},
-    "model": {"BPE", "Unigram", "WordLevel", "WordPiece"},
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,12 +30,12 @@ class TextConfig:
     """Settings of a text column.
 
     Attributes:
-        tokenizer: `bpe` learns a vocabulary from the training rows; anything else is the path of a `tokenizer.json`,
-            which is copied into the statistics and not opened again.
-        vocabulary_size: the most subwords that `bpe` learns.
+        tokenizer: `bpe` learns subwords from the training rows; `letters` hashes words and groups of 2 to 4 letters;
+            anything else is the path of a `tokenizer.json`, which is copied into the statistics and not opened again.
+        vocabulary_size: the most subwords that `bpe` learns; how many buckets `letters` hashes into.
         max_tokens: the first ones of a text enter the model, the rest do not; `fit` counts the texts that are cut.
         max_characters: the first ones of a text are kept when it is read.
-        lowercase: `bpe` takes upper and lower case as one.
+        lowercase: `bpe` and `letters` take upper and lower case as one.
         token_dropout: in training, the share of words that are left out at random; one word always stays.
     """
 
@@ -82,14 +67,14 @@ class Text:
     def max_tokens(self) -> int:
         return self.config.max_tokens
 
-    @cached_property
+    @property
     def vocabulary_size(self) -> int:
         """One more than the largest token id."""
-        return max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        return self._vocabulary.vocabulary_size
 
     @property
     def padding_id(self) -> int:
-        return int(self._statistics["padding_id"])
+        return self._vocabulary.padding_id
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
@@ -127,20 +112,21 @@ class Text:
         return f"cut to {limit} characters" if isinstance(cell, str) and len(cell) > limit else None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """The `tokenizer` as JSON, its `padding_id`, and how many training texts are `truncated` to `max_tokens`.
+        """The `tokenizer` (a file's text, or `letters`), and how many training texts are `truncated` to `max_tokens`.
 
         Raises:
             ConfigError: the tokenizer file is absent, is none, or holds a part that is not let in.
         """
-        texts = [_decode(array) for array in arrays]
-        learn = self.config.tokenizer == "bpe"
-        tokenizer = _train(texts, self.config) if learn else _read_tokenizer(Path(self.config.tokenizer))
-        encodings = tokenizer.encode_batch_fast(texts)
-        return {
-            "tokenizer": tokenizer.to_str(),
-            "padding_id": _padding_id(tokenizer),
-            "truncated": sum(len(encoding.ids) > self.config.max_tokens for encoding in encodings),
-        }
+        config, texts = self.config, [_decode(array) for array in arrays]
+        if config.tokenizer == _LETTERS:
+            whole, tokenizer = self._letters(None).encode(texts), _LETTERS
+        else:
+            if config.tokenizer == "bpe":
+                learned = subwords.train(texts, vocabulary_size=config.vocabulary_size, lowercase=config.lowercase)
+            else:
+                learned = subwords.read(Path(config.tokenizer))
+            whole, tokenizer = [encoding.ids for encoding in learned.encode_batch_fast(texts)], learned.to_str()
+        return {"tokenizer": tokenizer, "truncated": sum(len(ids) > config.max_tokens for ids in whole)}
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, " bytes"]:
         """The text without some of its words."""
@@ -157,8 +143,7 @@ class Text:
         """Token ids Int64 "B T", left-aligned, T the longest of the batch; a text that gives none is one unknown."""
         lengths = np.zeros(len(arrays), dtype=np.int64)
         rows = [row for row, array in enumerate(arrays) if array is not None and array.size]
-        encodings = self._tokenizer.encode_batch_fast([_decode(cast(np.ndarray, arrays[row])) for row in rows])
-        tokens = [encoding.ids or [self._unknown_id] for encoding in encodings]
+        tokens = self._vocabulary.encode([_decode(cast(np.ndarray, arrays[row])) for row in rows])
         lengths[rows] = [len(ids) for ids in tokens]
         values = np.full((len(arrays), max(1, *lengths, 0)), self.padding_id, dtype=np.int64)
         for row, ids in zip(rows, tokens, strict=True):
@@ -181,23 +166,17 @@ class Text:
         return csr_matrix(normalize(hstack(blocks)))
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        tokenizer = _load_tokenizer(self._statistics["tokenizer"], source="the statistics of a text column")
-        num_marks = tokenizer.num_special_tokens_to_add(is_pair=False)
-        if self.config.max_tokens <= num_marks:  # the library would then not truncate at all
-            raise ConfigError(
-                f"max_tokens = {self.config.max_tokens} leaves no room for words: this tokenizer adds {num_marks} marks"
-                " of its own to every text."
-            )
-        tokenizer.enable_truncation(self.config.max_tokens)
-        return tokenizer
+    def _vocabulary(self) -> Subwords | Letters:
+        tokenizer = self._statistics["tokenizer"]
+        max_tokens = self.config.max_tokens
+        return self._letters(max_tokens) if tokenizer == _LETTERS else Subwords(tokenizer, max_tokens=max_tokens)
 
-    @cached_property
-    def _unknown_id(self) -> int:
-        unknown = getattr(self._tokenizer.model, "unk_token", None)
-        return cast(int, self._tokenizer.token_to_id(unknown)) if unknown else self.padding_id
+    def _letters(self, max_tokens: int | None) -> Letters:
+        config = self.config
+        return Letters(num_buckets=config.vocabulary_size, max_tokens=max_tokens, lowercase=config.lowercase)
 
 
+_LETTERS = "letters"
 _PRINTABLE = (int, float, Decimal, date, time, np.bool_, np.integer, np.floating)
 
 
@@ -210,76 +189,3 @@ def _print(cell: object) -> str:
 
 def _decode(array: np.ndarray) -> str:
     return array.tobytes().decode()
-
-
-def _train(texts: Sequence[str], config: TextConfig) -> Tokenizer:
-    """Byte-pair encoding inside words (Sennrich et al. 2016, arXiv 1508.07909), the same for the same texts."""
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN, fuse_unk=True))
-    tokenizer.normalizer = normalizers.Lowercase() if config.lowercase else normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
-    counts = Counter("".join(tokenizer.normalizer.normalize_str(text) for text in texts))
-    letters = sorted(
-        (letter for letter in counts if not letter.isspace()), key=lambda letter: (-counts[letter], letter)
-    )
-    room = config.vocabulary_size // 2  # the other half is for longer pieces, in scripts of thousands of letters too
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocabulary_size,
-        min_frequency=2,
-        special_tokens=[PADDING, UNKNOWN],
-        initial_alphabet=letters[:room],
-        limit_alphabet=room,  # the trainer alone would break ties between rare letters at random
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
-
-
-def _read_tokenizer(path: Path) -> Tokenizer:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"Cannot read the tokenizer {path}: {error}. Give `bpe`, or the path of a tokenizer.json."
-        ) from error
-    return _load_tokenizer(text, source=str(path))
-
-
-def _load_tokenizer(text: str, *, source: str) -> Tokenizer:
-    """A tokenizer whose parts are all let in; what is built is what was checked, so duplicate keys hide nothing."""
-    try:
-        parts = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{source} is not a tokenizer file: {error}.") from error
-    if not isinstance(parts, dict) or not isinstance(parts.get("model"), dict):
-        raise ConfigError(f"{source} is not a tokenizer file: it has no model.")
-    if "type" not in parts["model"]:
-        raise ConfigError(f"{source}: the tokenizer's model does not say its type.")
-    for section, allowed in _ALLOWED.items():
-        node = {"type": parts["model"]["type"]} if section == "model" else parts.get(section)
-        _check_parts(node, allowed, where=f"{source}: {section}")
-    parts |= {"padding": None, "truncation": None}  # both are ours to set
-    parts["model"].pop("dropout", None)  # random merges: the same text would not give the same tokens
-    try:
-        return Tokenizer.from_str(json.dumps(parts))
-    except Exception as error:  # the library raises just this class, nothing narrower
-        raise ConfigError(f"{source} is not a tokenizer file: {error}.") from error
-
-
-def _check_parts(node: object, allowed: set[str], *, where: str) -> None:
-    if isinstance(node, list):
-        for item in node:
-            _check_parts(item, allowed, where=where)
-    elif isinstance(node, dict):
-        if "Regex" in node:
-            raise ConfigError(f"{where} holds a regular expression; Polymodal lets in none from a file.")
-        kind = node.get("type")
-        if kind is not None and str(kind) not in allowed:
-            raise ConfigError(f"{where}: {kind!r} is not let in. Let in: {', '.join(sorted(allowed))}.")
-        for item in node.values():
-            _check_parts(item, allowed, where=where)
-
-
-def _padding_id(tokenizer: Tokenizer) -> int:
-    """Of the usual names the first that is there; else 0: the mask alone says what is padding."""
-    ids = (tokenizer.token_to_id(name) for name in (PADDING, "<pad>"))
-    return next((padding for padding in ids if padding is not None), 0)

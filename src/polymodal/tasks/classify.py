@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Num
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -26,6 +26,11 @@ from polymodal.types import Prediction, Recognition, Tokens
 _FEW = 20  # more distinct whole numbers than these are quantities rather than names
 
 _TYPES: dict[str, Callable[[str], Any]] = {"bool": "true".__eq__, "int": int, "float": float, "str": str}
+
+
+def _by_word(weights: object) -> object:
+    """Classes as words: YAML and Python say 1 or true where the table does."""
+    return {_name(label): factor for label, factor in weights.items()} if isinstance(weights, Mapping) else weights
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,9 @@ class ClassifyConfig:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None = None
+    class_weight: Annotated[
+        Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None, BeforeValidator(_by_word)
+    ] = None
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 

@@ -56,12 +56,12 @@ def fit(
         ConfigError: the validation rows do not give the watched metric.
     """
     torch.manual_seed(plan.seed)
-    model.to(plan.device)
     num_steps = plan.epochs * math.ceil(len(train) / plan.train.accumulate)
-    stepper = Stepper(model, plan.train, device=plan.device, precision=plan.precision, num_steps=num_steps)
     best = _Best(model, larger_is_better=plan.larger_is_better)
     history = History()
     try:
+        model.to(plan.device)
+        stepper = Stepper(model, plan.train, device=plan.device, precision=plan.precision, num_steps=num_steps)
         for epoch in range(1, plan.epochs + 1):
             record = _run_epoch(epoch, stepper, train, validation, plan)
             history.epochs.append(record)

@@ -63,3 +63,11 @@ def test_other_files_are_never_among_a_run(tmp_path):
     with pytest.raises(UsageError, match=r"thesis\.tex"), run_folder(tmp_path, overwrite=True):
         pytest.fail("overwritten")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_log_of_a_run_that_failed_is_no_older_run(tmp_path):
+    with pytest.raises(KeyError), run_folder(tmp_path, overwrite=False):
+        (tmp_path / "log.jsonl").write_text("")
+        raise KeyError
+    with run_folder(tmp_path, overwrite=False):
+        pass

@@ -245,6 +245,10 @@ class TestInspect:
         assert found.columns[0].examples == ("<4 bytes>", "<5 bytes>")
         assert found.columns[1].examples == ("<2×3 float64>", "<4 float64>")
 
+    def test_fault_21_an_integer_too_long_to_print(self):
+        (found,) = inspect({"n": [1.5, 10**5_000]}).columns
+        assert found.examples == ("1.5", "0x" + hex(10**5_000)[2:23] + "…")
+
     def test_to_dict_is_json(self, fakes):
         found = inspect({"n": [1.5, 2.5], "y": [1, 2]}, config=RunConfig(target="y")).to_dict()
         assert json.loads(json.dumps(found)) == found

@@ -94,6 +94,11 @@ class TestFiles:
         refuses(cell, tmp_path, reason)
         assert media.head(cell, tmp_path) is None
 
+    def test_files_in_messages(self, tmp_path):
+        assert media.file_of("a.png", tmp_path) == str(tmp_path / "a.png")
+        assert media.file_of("https://example.org/a.png", tmp_path) == "https://example.org/a.png"
+        assert media.file_of(b"content", tmp_path) is None
+
     def test_head(self, tmp_path):
         (tmp_path / "file").write_bytes(bytes(range(100)))
         assert media.head("file", tmp_path) == bytes(range(64)) == media.head(bytes(range(100)), tmp_path)
@@ -135,6 +140,7 @@ class TestPil:
             ("CMYK", (255, 0, 0, 0), [0, 255, 255]),
             ("I;16", 40_000, 40_000),
             ("I", 40_000, 40_000),
+            ("F", 0.5, 0.5),
         ],
     )
     def test_modes(self, tmp_path, mode, colour, expected):
@@ -142,12 +148,22 @@ class TestPil:
         np.testing.assert_array_equal(array[0, 1], expected)
         assert array.shape[:2] == (1, 2)
 
+    @pytest.mark.parametrize("colour", [-1, 65_536])
+    def test_pixels_of_more_than_16_bits_are_not_clipped(self, tmp_path, colour):
+        refuses(Image.new("I", (2, 1), colour), tmp_path, "^pixels outside 0 to 65535")
+
     def test_palette(self, tmp_path):
         picture = Image.new("P", (1, 1), 1)
         picture.putpalette([0, 0, 0, 10, 20, 30])
         np.testing.assert_array_equal(open_cell(picture, tmp_path, LIMITS).content[0, 0], [10, 20, 30])
         picture.info["transparency"] = 1
         np.testing.assert_array_equal(open_cell(picture, tmp_path, LIMITS).content[0, 0], [10, 20, 30, 0])
+
+    def test_a_transparent_colour(self, tmp_path):
+        for mode, colour, expected in (("L", 7, [7, 7, 7, 0]), ("RGB", (1, 2, 3), [1, 2, 3, 0])):
+            picture = Image.new(mode, (1, 1), colour)
+            picture.info["transparency"] = colour
+            np.testing.assert_array_equal(open_cell(picture, tmp_path, LIMITS).content[0, 0], expected)
 
     def test_upright(self, tmp_path):
         picture = Image.fromarray(np.array([[1, 2, 3]], np.uint8))

@@ -210,6 +210,10 @@ class TestPlain:
         assert (reject.file, reject.row, reject.column) == ("the dict", 2, "number")
         assert (reject.reason, reject.sha256) == ("not a number: 'one'", sha(b"one"))
 
+    def test_fault_21_an_integer_too_long_to_print_becomes_reject(self):
+        (reject,) = read(read_table({"number": [1, 10**5_000]}), [NUMBER]).rejects
+        assert (reject.row, reject.sha256) == (1, sha(hex(10**5_000).encode()))
+
     def test_fault_23_text_round_trip(self, fakes):
         texts = ["nul \0", "👩‍👧", "שלום", "lone \ud800", "long " * 100_000]
         word = Column(name="t", kind="word", modality="word", reason="")
@@ -235,7 +239,7 @@ class TestPolicies:
         table = read_table({"blob": [b"x", b"y"]})
         with pytest.raises(DataError, match="No row is left"):
             read(table, bad_cells="drop")
-        with pytest.raises(DataError, match=r"No training row has a single readable cell.*not a blob"):
+        with pytest.raises(DataError, match=r"readable cell\. the dict, row 0, column 'blob': not a blob\. Repair"):
             fit_statistics([BLOB], read(table), np.arange(2))
 
 

@@ -218,6 +218,7 @@ class TestTime:
         ("times", "reason"),
         [
             ([1, 2, 3, None], "row 3, column 't': None is no time"),
+            (["9999-12-31T23:00:00-05:00", "2020-01-01", "2020-01-02"], "row 0, column 't': '9999.*is no time"),
             ([1, 2, 3, "soon"], "row 3, column 't': 'soon' is no time"),
             (["nan", "1", "2", "3"], "row 0, column 't': 'nan' is no time"),
             ([1, 2, "2024-01-01"], "mixes numbers and dates"),

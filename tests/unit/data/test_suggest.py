@@ -49,6 +49,12 @@ def test_other_cells_come_as_they_are_and_columns_left_out_do_not_come(shown):
     assert shown == {Figure.__name__: [1.5, 2.5]}
 
 
+@pytest.mark.parametrize("rows", [64, 65, 127, 128, 255])
+def test_a_sample_is_never_larger(shown, rows):
+    suggest_settings(read_table({"n": [float(row) for row in range(rows)]}), [column("n", "number")], LIMITS)
+    assert 32 < len(shown[Figure.__name__]) <= 64
+
+
 def test_a_sample_is_spread_over_the_column(shown):
     table = read_table({"n": [float(row) for row in range(5_000)]})
     suggest_settings(table, [column("n", "number")], LIMITS)

@@ -1,5 +1,6 @@
 """Tables come in whole: nothing lost, nothing guessed, and errors that name the line."""
 
+import csv as csv_module
 import datetime as dt
 import json
 from decimal import Decimal
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from polymodal.data.table import Table, read_table
 from polymodal.errors import ColumnError, TableError
@@ -50,6 +52,12 @@ class TestDelimited:
         assert table.values("n") == [1, None, None]
         assert table.values("country") == ["NA", "DE", "null"]
 
+    def test_blanks_count_as_missing_beside_numbers_only(self, csv):
+        table = csv("n,b,s\n 1,true, x\n  , ,  \n3,false,y\n")
+        assert table.values("n") == [1, None, 3]
+        assert table.values("b") == [True, None, False]
+        assert table.values("s") == [" x", "  ", "y"]
+
     def test_inf_survives(self, csv):
         assert csv("a\n1.5\ninf\n-Infinity\n1e400\n").values("a") == [1.5, np.inf, -np.inf, np.inf]
 
@@ -80,6 +88,14 @@ class TestDelimited:
         with pytest.raises(TableError, match=r"line 3: a quote .* never closes"):
             csv('a,b\n1,2\n3,"x\n5,6\n')
 
+    @pytest.mark.parametrize("before", ["", '5" pipe,1\n', '"a"b,1\n', f"{'long ' * 40_000},1\n"])
+    def test_unclosed_quote_in_a_long_file(self, csv, before):
+        rest = "".join(f"{row},word\n" for row in range(20_000))  # more than the csv module takes for one cell
+        line = 2 + before.count("\n")
+        for opening in ('1,"x\n', '"1,x\n'):
+            with pytest.raises(TableError, match=rf"line {line}: a quote .* never closes"):
+                csv(f"a,b\n{before}{opening}{rest}")
+
     def test_stray_quotes_are_content(self, csv):
         assert csv('a,b\n5" pipe,x\n1,y\n').values("a") == ['5" pipe', "1"]
 
@@ -105,7 +121,16 @@ class TestDelimited:
 
     def test_a_very_long_cell(self, csv):
         long = "word " * 400_000
-        assert csv(f"a,b\n1,{long}\n").values("b") == [long]
+        table = csv(f"a,b\n1,{long}\n2,\n")
+        assert table.values("b") == [long, None]
+        assert [table.line(0), table.line(1)] == [2, 3]
+        with pytest.raises(TableError, match="line 3: 3 cells"):
+            csv(f"a,b\n1,{long}\n2,3,4\n")
+
+    def test_the_csv_modules_own_limit_stays(self, csv):
+        before = csv_module.field_size_limit()
+        csv('a\n"1"\n').line(0)
+        assert csv_module.field_size_limit() == before
 
     def test_text_round_trip(self, tmp_path):
         pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "t.csv", index=False)
@@ -188,6 +213,16 @@ class TestArrow:
         table = read_table(frame).take(np.array([2, 0]))
         assert [table.values(name) for name in table.names] == [["z", "x"], [None, b"1"], [[], ["p"]], [3, 1]]
 
+    def test_polars_nested_text(self):
+        cells = {"struct": [{"a": "x"}, {"a": "y"}], "array": [["x"], ["y"]]}
+        frame = pl.DataFrame(cells, schema_overrides={"array": pl.Array(pl.String, 1)})
+        table = read_table(frame).take(np.array([1, 0]))
+        assert [table.values(name) for name in cells] == [[{"a": "y"}, {"a": "x"}], [["y"], ["x"]]]
+
+    def test_polars_types_that_arrow_lacks(self):
+        with pytest.raises(TableError, match="the DataFrame, column 'n': cells that Arrow cannot hold"):
+            read_table(pl.DataFrame({"n": pl.Series([1], dtype=pl.Int128)}))
+
     def test_polars_objects_are_objects_not_addresses(self):
         cells = [{"any": 1}, None, "thing"]
         assert read_table(pl.DataFrame({"o": pl.Series(cells, dtype=pl.Object)})).values("o") == cells
@@ -266,6 +301,13 @@ class TestMemory:
         assert table.values("series") == [1, "one"]
         assert table.values("arrow") == [1, None]
 
+    def test_tensors(self):
+        table = read_table({"label": torch.tensor([1, 0]), "image": torch.zeros(2, 4, 3)})
+        assert table.values("label") == [1, 0]
+        assert [type(cell) for cell in table.values("label")] == [int, int]
+        assert [cell.shape for cell in table.values("image")] == [(4, 3), (4, 3)]
+        assert all(isinstance(cell, np.ndarray) for cell in table.values("image"))
+
     def test_numpy(self):
         table = read_table(np.array([[1.0, np.nan], [3.0, np.inf]]))
         assert table.names == ("x0", "x1")
@@ -277,6 +319,7 @@ class TestMemory:
             ({"a": [1], "b": [1, 2]}, r"differ in length: a 1, b 2"),
             ({"a": "text"}, "expected a sequence of cells, got str"),
             ({"a": 1}, "expected a sequence of cells, got int"),
+            ({"a": np.array(1)}, "expected a sequence of cells, got ndarray"),
             ({}, "no rows"),
             ({"a": []}, "no rows"),
             (np.zeros(3), "two axes"),

@@ -55,6 +55,10 @@ def test_values_join_as_a_column_of_a_free_name(values):
     assert TABLE.names == ("a", "y")
 
 
+def test_a_tensor_gives_numbers():
+    assert list(map(repr, values_of(TABLE, torch.tensor([4, 5, 6]), name="y"))) == ["4", "5", "6"]
+
+
 def test_a_role_is_named_by_the_values_else_by_who_asks():
     assert attach(TABLE, pd.Series([1, 2, 3], name="label"), name="b", role="y")[1] == "label"
     assert attach(TABLE, [1, 2, 3], name="b", role="y")[1] == "b"

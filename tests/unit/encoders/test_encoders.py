@@ -185,3 +185,7 @@ def test_mlp_learns_a_vector_for_missing_cells_of_each_column():
     assert numbers.missing.grad.any()
     assert categories.embedding.weight.grad[categories.missing].any()
     assert categories.embedding.weight.grad[0].eq(0).all()  # no unseen category here
+
+
+def test_bag_asks_for_letter_groups_of_longer_texts():
+    assert Text(Text.Config(**Bag.needs(Bag.Config()))).config.tokenizer == "letters"

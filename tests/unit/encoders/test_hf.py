@@ -196,6 +196,14 @@ def test_texts_longer_than_the_checkpoint_reads_are_refused(tiny_bert):
         encoder_and_cells(tiny_bert, max_tokens=21)
 
 
+def test_the_length_that_the_user_gave_the_column_counts(tiny_bert):
+    """The user's settings of a column go before what the encoder needs."""
+    encoder, _ = encoder_and_cells(tiny_bert)
+    statistics = {"tokenizer": (tiny_bert / "tokenizer.json").read_text()}
+    with pytest.raises(ConfigError, match="max_tokens is 21, the checkpoint reads 20"):
+        Hf(encoder.config, Text(Text.Config(max_tokens=21), statistics))
+
+
 def test_a_tokenizer_with_more_pieces_than_the_checkpoint_is_refused(tiny_bert, monkeypatch):
     monkeypatch.setattr(Text, "vocabulary_size", 301)
     with pytest.raises(ConfigError, match="301 pieces, the checkpoint knows 300"):

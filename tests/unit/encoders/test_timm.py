@@ -90,8 +90,17 @@ def test_a_folder_must_hold_one_file_of_weights(weights, tmp_path):
 
 
 def test_weights_of_another_network_are_refused(weights):
-    with pytest.raises(ConfigError, match="does not fit 'test_resnet'"):
+    with pytest.raises(ConfigError, match=r"does not fit 'test_resnet': .* such as 'blocks") as caught:
         Timm(TimmConfig(architecture="test_resnet", checkpoint=str(weights)), image())
+    assert len(str(caught.value)) < 400  # not every tensor by name
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), [torch.ones(3)], {"epoch": 3, "state_dict": {}}])
+def test_a_file_of_something_else_than_tensors_by_name_is_refused(tmp_path, content):
+    file = tmp_path / "weights.pth"
+    torch.save(content, file)
+    with pytest.raises(ConfigError, match="something else than tensors by name"):
+        Timm(TimmConfig(**SMALL, checkpoint=str(file)), image())
 
 
 def test_fault_41_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path):

@@ -30,8 +30,8 @@ def store(cells: Arrays) -> Store:
 class FakeModality(Modality):
     """Vectors as they are; missing ones are NaN, or empty rows of a sparse matrix."""
 
-    def __init__(self, width: int, *, group: str | None = None, as_sparse: bool = False) -> None:
-        self.width, self.group, self.as_sparse = width, group, as_sparse
+    def __init__(self, width: int, *, as_sparse: bool = False) -> None:
+        self.width, self.as_sparse = width, as_sparse
 
     def simple_features(self, arrays: Arrays) -> np.ndarray | sparse.csr_matrix:
         missing = np.full(self.width, 0.0 if self.as_sparse else np.nan)
@@ -51,12 +51,22 @@ def classification(rows: int = 400, num_classes: int = 3) -> tuple[Classify, np.
     return Classify(ClassifyConfig(), width=2, statistics=statistics), target.astype(float), features
 
 
-def run(task: Head, columns: dict[str, tuple[Arrays, FakeModality]], target: np.ndarray, **rows: np.ndarray) -> dict:
+def run(
+    task: Head,
+    columns: dict[str, tuple[Arrays, FakeModality]],
+    target: np.ndarray,
+    *,
+    inputs: dict[str, Sequence[str]] | None = None,
+    **rows: np.ndarray,
+) -> dict:
     split = {"train": np.arange(len(target) // 2), "test": np.arange(len(target) // 2, len(target)), **rows}
     return fit_baselines(
         task,
         Prepared({name: store(cells) for name, (cells, _) in columns.items()}, (), np.array([], dtype=np.int64)),
-        modalities={name: modality for name, (_, modality) in columns.items()},
+        inputs={
+            name: {column: columns[column][1] for column in of_input}
+            for name, of_input in (inputs or {name: [name] for name in columns}).items()
+        },
         target=target,
         **split,
     )
@@ -117,18 +127,24 @@ def test_sparse_and_dense_inputs_stand_side_by_side() -> None:
     assert found["linear"]["accuracy"]["value"] > 0.9
 
 
-def test_columns_of_one_group_are_one_input() -> None:
+def test_columns_of_one_input_stand_side_by_side_and_others_apart() -> None:
     head, target, features = classification(num_classes=2)
     noise = features(0)[:, :1]
     # Only the difference of the two columns tells the classes apart: alone, each is useless.
     other = noise + 0.5 * (2 * target[:, None] - 1)
     found = run(
         head,
-        {"u": (list(noise), FakeModality(1, group="table")), "v": (list(other), FakeModality(1, group="table"))},
+        {
+            "u": (list(noise), FakeModality(1)),
+            "v": (list(other), FakeModality(1)),
+            "table": (list(features(0)), FakeModality(5)),  # a column of the name that a group has elsewhere
+        },
         target,
+        inputs={"table": ["table"], "table_2": ["u", "v"]},
     )
-    assert list(found["linear_by_input"]) == ["table"]
-    assert found["linear"]["accuracy"]["value"] == 1.0
+    assert list(found["linear_by_input"]) == ["table", "table_2"]
+    assert found["linear_by_input"]["table_2"]["accuracy"]["value"] == 1.0
+    assert found["linear_by_input"]["table"]["accuracy"]["value"] < 0.9
 
 
 def test_missing_cells_neither_train_nor_vote() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
 from polymodal.types import Sample
@@ -125,6 +126,42 @@ def test_fault_11_nan_and_infinity_become_reject(value):
     samples[100] = value
     for cell in (encode(samples, subtype="FLOAT"), samples):
         with pytest.raises(UnreadableCellError, match="NaN or infinite"):
+            read(cell)
+
+
+def test_a_flac_of_unknown_length_is_refused_by_name():
+    content = bytearray(encode(sine(), kind="FLAC"))
+    content[21] &= 0xF0  # the number of samples, 36 bits; 0 is what a program writes that cannot go back
+    content[22:26] = bytes(4)
+    with pytest.raises(UnreadableCellError, match="does not say how long it is"):
+        read(bytes(content))
+    assert "max_seconds" not in Audio.suggest([bytes(content)], LimitsConfig())
+
+
+def without_index(content):
+    """An MP3 less its first frame, which holds the index."""
+    return content[content.index(content[:2], 4) :]
+
+
+def test_an_mp3_of_varying_bit_rate_needs_an_index():
+    samples = 0.1 * np.random.default_rng(0).standard_normal(6 * RATE)
+    samples[RATE : 4 * RATE] *= 0.01
+    file = {}
+    for mode in ("VARIABLE", "CONSTANT"):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, samples, RATE, format="MP3", bitrate_mode=mode, compression_level=0.5)
+        file[mode] = buffer.getvalue()
+        tag = b"ID3\4\0\0" + bytes([0, 0, 2, 0]) + file[mode][:256]
+        assert len(read(tag + file[mode])) == len(read(file[mode])) == len(samples)
+    assert len(read(without_index(file["CONSTANT"]))) == pytest.approx(len(samples), abs=2_000)
+    with pytest.raises(UnreadableCellError, match="MP3 of varying bit rate without an index"):
+        read(without_index(file["VARIABLE"]))
+
+
+@pytest.mark.parametrize("level", [2.5, 30_000, 3e38])
+def test_float_samples_that_are_no_sound_become_reject(level):
+    for cell in (sine(level=level), encode(sine(rate=44_100, level=level), 44_100, subtype="FLOAT")):
+        with pytest.raises(UnreadableCellError, match=r"samples reach .* in \[-1, 1\]"):
             read(cell)
 
 

@@ -55,6 +55,13 @@ def test_fault_20_what_is_no_category_becomes_reject(cell):
         Category(CategoryConfig()).read(cell)
 
 
+def test_long_decimals_that_differ_stay_apart():
+    numbers = ["12345678901234567891", "12345678901234567892", "0.12345678901234567891", "0.12345678901234567892"]
+    assert [name(Decimal(number)) for number in numbers] == numbers
+    assert name(Decimal(numbers[0])) == name(int(numbers[0]))
+    assert len(name(Decimal("sNaN"))) > 0
+
+
 def test_fault_23_any_text_makes_a_name():
     assert name("e\u0301") == name("\u00e9")
     assert name("a\ud800b") == "a\ufffdb"

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import torch
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from polymodal.config import Part, part_settings
@@ -88,6 +89,8 @@ def test_any_training_column_gives_finite_values(scaling, cells):
     arrays = [number.read(cell) for cell in (-1e300, 0, 1e300, 0.1, 1e-320)]
     assert number.collate([*arrays, None]).values.isfinite().all()
     assert np.isfinite(number.simple_features(arrays)).all()
+    network = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.LayerNorm(8)).eval()
+    assert network(number.collate(arrays).values).isfinite().all()
 
 
 def test_constant_column_is_zero_and_differences_stay():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import json
 import unicodedata
+import zlib
 
 import numpy as np
 import pytest
@@ -291,3 +292,26 @@ def test_does_not_recognise(values):
 
 def test_names_of_files_are_no_text():
     assert Text.recognise(sample(["a.mp4", "b.mp4"], [b"\0\0\0\x20ftyp"] * 2)) is None
+
+
+def test_letters_hash_each_word_and_its_groups():
+    text = fitted(tokenizer="letters", vocabulary_size=100)
+    cells = text.collate([text.read("Ab"), None, text.read("!")])
+    groups = [" ab ", " a", "ab", "b ", " ab", "ab ", " ab "]
+    assert cells.values[0].tolist() == [1 + zlib.crc32(group.encode()) % 100 for group in groups]
+    assert cells.lengths.tolist() == [7, 0, 4]
+    assert text.vocabulary_size == 101
+    assert text.padding_id == 0
+
+
+def test_letters_know_a_word_that_training_never_met():
+    text = fitted(tokenizer="letters")
+    new, old = (set(text.collate([text.read(word)]).values[0].tolist()) for word in ("unfriendly", "friends"))
+    assert len(new & old) >= 10
+
+
+def test_letters_are_cut_to_the_most_tokens_and_counted():
+    text = Text(TextConfig(tokenizer="letters", max_tokens=7))
+    statistics = text.fit([text.read("ab"), text.read("abc")])
+    assert statistics == {"tokenizer": "letters", "truncated": 1}
+    assert Text(text.config, statistics).collate([text.read("abc")]).lengths.item() == 7

@@ -9,6 +9,7 @@ from scipy.special import expit, log_softmax
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
 
+from polymodal.config import Part, part_settings
 from polymodal.errors import ConfigError, DataError
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.types import Head, Prediction, Tokens
@@ -207,6 +208,19 @@ def test_with_two_classes_bce_is_the_binary_cross_entropy_of_the_log_odds() -> N
     scores, target = torch.randn(8, 2), torch.randint(2, (8,))
     expected = F.binary_cross_entropy_with_logits(scores[:, 1] - scores[:, 0], target.float(), reduction="none")
     torch.testing.assert_close(part.loss(prediction(scores), target), expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights"),
+    [([0, 1, 1], {0: 3, 1: 1}), ([True, False], {True: 3}), ([0.5, 1.0], {0.5: 3}), (["a", "b"], {"a": 3})],
+)
+def test_class_weights_name_classes_as_the_table_does(labels, weights) -> None:
+    config = part_settings("tasks", Part(name="classify", class_weight=weights))
+    statistics = Classify.fit_target(labels, column="y")
+    part = Classify(config, width=2, statistics=statistics)
+    place = int(Classify.encode_target([next(iter(weights))], statistics)[0])
+    assert part.class_weight[place] == 3
+    assert part.class_weight.sum() == 4
 
 
 def test_class_weights_multiply_the_loss_of_their_rows() -> None:

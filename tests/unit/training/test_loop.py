@@ -200,6 +200,17 @@ def test_fault_33_training_stops_at_rows_that_are_not_finite_and_callbacks_hear_
     assert len(listener.ended) == 1
 
 
+def test_callbacks_hear_of_the_end_where_training_cannot_even_begin(monkeypatch):
+    def no_memory(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("polymodal.training.loop.Stepper", no_memory)
+    listener = Listener()
+    with pytest.raises(MemoryError):
+        fit(make_model(), train_rows(), None, plan=make_plan(), callbacks=[listener])
+    assert len(listener.ended) == 1
+
+
 def test_fault_33_scores_of_validation_rows_that_are_not_finite_name_the_rows():
     spoilt = X[24:].copy()
     spoilt[3, 0] = np.inf

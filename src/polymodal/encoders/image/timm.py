@@ -140,6 +140,8 @@ def _load_weights(network: Any, file: Path, architecture: str) -> None:
         tensors = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ConfigError(f"Image encoder 'timm': {file} is not a file of weights: {error}") from error
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise ConfigError(f"Image encoder 'timm': {file} holds something else than tensors by name. {_EXPECTED}")
     if "_conv_stem.weight" in tensors:
         tensors = _from_efficientnet_pytorch(tensors, network, architecture)
     classifier = network.pretrained_cfg.get("classifier", "classifier")
@@ -148,7 +150,9 @@ def _load_weights(network: Any, file: Path, architecture: str) -> None:
     try:
         network.load_state_dict(features, strict=True)
     except RuntimeError as error:
-        raise ConfigError(f"Image encoder 'timm': {file} does not fit {architecture!r}: {error}") from error
+        apart = sorted(features.keys() ^ network.state_dict().keys())
+        why = f"{len(apart)} tensors are in one of the two only, such as {apart[0]!r}." if apart else str(error)
+        raise ConfigError(f"Image encoder 'timm': {file} does not fit {architecture!r}: {why}") from error
 
 
 _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}

@@ -107,7 +107,8 @@ class _Numbers(nn.Module):
 class _Categories(nn.Module):
     """An embedding for every code, and one more for a missing cell.
 
-    Its width follows the rule of thumb min(50, 1.6 * n ** 0.56) of the library fastai.
+    Its width follows the rule of thumb min(50, 1.6 * n ** 0.56) of the library fastai. Code 0 (unseen) and a missing
+    cell may never come while training: their vectors start near the mean of the others, so that they say little then.
     """
 
     def __init__(self, cardinality: int) -> None:
@@ -115,6 +116,8 @@ class _Categories(nn.Module):
         self.width = min(50, round(1.6 * cardinality**0.56))
         self.missing = cardinality
         self.embedding = nn.Embedding(cardinality + 1, self.width)
+        with torch.no_grad():
+            self.embedding.weight[[0, cardinality]] *= 0.1
 
     def forward(self, codes: Int[Tensor, "N 1"], present: Bool[Tensor, " N"]) -> Float[Tensor, "N E"]:
         vectors: Tensor = self.embedding(torch.where(present, codes.squeeze(1), self.missing))

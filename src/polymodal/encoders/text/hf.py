@@ -75,7 +75,7 @@ class Hf(nn.Module):
         self.frozen = not config.train
         self.network = _build(architecture)
         self.width = int(self.network.config.hidden_size)
-        _check_fit(architecture, config, modality)
+        _check_fit(architecture, modality)
         if config.checkpoint is not None:
             _load_weights(self.network, _folder(config.checkpoint))
         self.requires_grad_(config.train)
@@ -176,7 +176,7 @@ def _build(architecture: Mapping[str, JsonValue]) -> Any:
     return network
 
 
-def _check_fit(architecture: Mapping[str, JsonValue], config: HfConfig, modality: Text) -> None:
+def _check_fit(architecture: Mapping[str, JsonValue], modality: Text) -> None:
     pieces, positions = architecture.get("vocab_size"), architecture.get("max_position_embeddings")
     if isinstance(pieces, int) and modality.vocabulary_size > pieces:
         raise ConfigError(
@@ -184,9 +184,9 @@ def _check_fit(architecture: Mapping[str, JsonValue], config: HfConfig, modality
             "use the tokenizer.json of its own folder."
         )
     reserved = 2 if architecture["model_type"] in _FROM_POSITION_TWO else 0
-    if isinstance(positions, int) and config.max_tokens > positions - reserved:
+    if isinstance(positions, int) and modality.max_tokens > positions - reserved:
         raise ConfigError(
-            f"Text encoder 'hf': max_tokens is {config.max_tokens}, the checkpoint reads {positions - reserved}."
+            f"Text encoder 'hf': max_tokens is {modality.max_tokens}, the checkpoint reads {positions - reserved}."
         )
 
 

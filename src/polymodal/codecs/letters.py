@@ -1,0 +1,52 @@
+"""Words and the groups of letters in them, hashed: a vocabulary that needs no training and knows every new word."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+_SIZES = (2, 3, 4)
+
+
+class Letters:
+    """Texts -> ids of their words and of each group of 2 to 4 letters in a word, its edges included.
+
+    As in fastText (Bojanowski et al. 2017, arXiv 1607.04606, section 3.2): a word that training never met shares most
+    of its groups with words that it did. Two groups in one bucket are taken as one.
+
+    Args:
+        num_buckets: of the hash; ids are 1 to `num_buckets`.
+        max_tokens: the first ones of a text are kept.
+        lowercase: take upper and lower case as one.
+    """
+
+    padding_id = 0
+
+    def __init__(self, *, num_buckets: int, max_tokens: int | None, lowercase: bool) -> None:
+        self.vocabulary_size = num_buckets + 1
+        self._num_buckets, self._max_tokens, self._lowercase = num_buckets, max_tokens, lowercase
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text; at least one."""
+        return [self._encode(text.lower() if self._lowercase else text) for text in texts]
+
+    def _encode(self, text: str) -> list[int]:
+        groups = islice(_groups(text), self._max_tokens)
+        return [1 + zlib.crc32(group.encode()) % self._num_buckets for group in groups]
+
+
+def _groups(text: str) -> Iterator[str]:
+    """Each word between blanks, then its groups; a word that is itself a group counts twice.
+
+    >>> list(_groups("Ab"))
+    [' Ab ', ' A', 'Ab', 'b ', ' Ab', 'Ab ', ' Ab ']
+    """
+    for word in _WORD.findall(text):
+        edged = f" {word} "
+        yield edged
+        for size in _SIZES:
+            for start in range(len(edged) - size + 1):
+                yield edged[start : start + size]

@@ -91,12 +91,20 @@ def commands() -> str:
     return "\n\n".join(_commands(typer.main.get_command(app), "polymodal"))
 
 
+def recipes() -> str:
+    """The data sets that can be built."""
+    found = {name: registry.load("datasets", name)() for name in registry.names("datasets")}
+    rows = [(f"`{name}`", f"{it.rows:,}", it.title, it.source, it.licence) for name, it in found.items()]
+    return _table(("name", "rows", "what", "built from", "licence"), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "run_keys": run_keys,
     "part_keys": part_keys,
     "default_lines": default_lines,
     "default_constants": default_constants,
     "commands": commands,
+    "recipes": recipes,
 }
 
 
@@ -109,7 +117,9 @@ def _keys(schema: Json, definitions: Json, path: str) -> Iterator[tuple[str, str
         elif (below := _settings(node.get("additionalProperties"), definitions)) is not None:
             yield from _keys(below, definitions, f"{path}{name}.NAME.")
         else:
-            default = None if node.get("$ref") == _PART_REFERENCE else node["default"]
+            default = node.get("default")
+            if node.get("$ref") == _PART_REFERENCE and not (default or {}).get("name"):
+                default = None  # the choice is left to the defaults
             yield f"`{path}{name}`", _takes(node), f"`{json.dumps(default)}`", meanings[name]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from polymodal import registry
 from polymodal.config import Part, RunConfig, part_settings
 from polymodal.data.prepare import modality_of
@@ -40,13 +43,31 @@ def build(schema: Schema, config: RunConfig) -> Model:
     )
 
 
+def build_encoder(cls: type, settings: Any, modalities: Sequence[Modality]) -> Encoder:
+    """An encoder of a class, with the encoders that it is made of.
+
+    A composite encoder says by `submodules` which of its settings are encoders, and of what kind: `{"image":
+    "encoders/image"}`. These are built first, for the modality that reads one member of a cell (`Video.picture`), and
+    handed in as keyword arguments of the same names.
+    """
+    inside = {
+        name: _inner(kind, getattr(settings, name), modalities) for name, kind in getattr(cls, "submodules", {}).items()
+    }
+    encoder: Encoder = cls(settings, *modalities, **inside)
+    return encoder
+
+
+def _inner(kind: str, part: Part, modalities: Sequence[Modality]) -> Encoder:
+    inner: Any = modalities[0]
+    return build_encoder(registry.load(kind, part.name or ""), part_settings(kind, part), [inner.picture])
+
+
 def _encoder(of_input: Input, modalities: dict[str, Modality]) -> Encoder:
     kind = f"encoders/{of_input.modality}"
     settings = part_settings(kind, Part(name=of_input.encoder, **of_input.settings))
-    encoder: Encoder = registry.load(kind, of_input.encoder)(
-        settings, *(modalities[column] for column in of_input.columns)
+    return build_encoder(
+        registry.load(kind, of_input.encoder), settings, [modalities[column] for column in of_input.columns]
     )
-    return encoder
 
 
 def _head(target: Target, width: int) -> Head:

@@ -169,7 +169,7 @@ def _read_schema(value: object) -> Schema:
     for entry in schema.inputs:
         if unknown := set(entry.columns).difference(features):
             raise ValueError(f"input {entry.name!r} needs columns that do not enter the model: {sorted(unknown)}")
-        if entry.settings.get("checkpoint") is not None:
+        if _names_checkpoint(entry.settings):
             raise ValueError(f"input {entry.name!r} depends on a checkpoint outside the bundle")
         parts += [("encoders", entry.modality), (f"encoders/{entry.modality}", entry.encoder)]
     if schema.target is not None:
@@ -180,6 +180,15 @@ def _read_schema(value: object) -> Schema:
             part, words = registry.describe(kind), ", ".join(known) or "none"
             raise ConfigError(f"no {part} is called {name!r}.{did_you_mean(str(name), known)} Known: {words}.")
     return schema
+
+
+def _names_checkpoint(settings: object) -> bool:
+    """Whether an encoder, or one inside of it, would read weights from somewhere else."""
+    if isinstance(settings, list):
+        return any(map(_names_checkpoint, settings))
+    if not isinstance(settings, dict):
+        return False
+    return settings.get("checkpoint") is not None or any(map(_names_checkpoint, settings.values()))
 
 
 def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Tensor]) -> nn.Module:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import platform
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from polymodal.config import RunConfig
@@ -10,48 +13,115 @@ from polymodal.schema import Schema
 
 
 def model_card(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> str:
-    """A model card in Markdown, after Mitchell et al. 2019, "Model cards for model reporting"."""
-    target = schema.target.column if schema.target else ""
+    """A model card in Markdown, after Mitchell et al. 2019, "Model cards for model reporting".
+
+    What nobody told Polymodal (who is responsible, the licence of the data) is said to be unknown.
+    """
+    target = _cell(schema.target.name if schema.target else "")
     task = schema.target.task if schema.target else ""
-    inputs = "\n".join(
-        f"| {_cell(i.name)} | {i.modality} | {_cell(', '.join(i.columns))} | {i.encoder} |" for i in schema.inputs
-    )
-    left_out = (
-        "\n".join(f"- {_cell(c.name)}: {_cell(c.reason)}" for c in schema.columns if c.modality is None) or "- none"
-    )
-    rows = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in metrics["rows"].items())
-    return f"""# Model for the column {_cell(target)}
+    return f"""{_front_matter(schema, task)}
+# Model for the column {target}
 
 A Polymodal bundle: task `{task}`, fusion `{config.fusion.name}`. It holds weights and JSON, no code.
 
-## Use
+## Model details
+
+{_details(schema, config)}
+
+## Intended use
+
+To predict {target} for rows that come from where the training rows came from, with a person who can notice and correct
+a mistake. Not for other populations, devices or times without measuring again (`polymodal evaluate`), nor for decisions
+about people that nobody reviews.
 
     polymodal predict THIS_FOLDER NEW_ROWS.csv -o predictions.csv
 
-    import polymodal as pm
-    predictions = pm.load("THIS_FOLDER").predict(new_rows)
+    from polymodal.bundle import load
+    from polymodal.predict import predict
+    predictions = predict(load("THIS_FOLDER"), "NEW_ROWS.csv")
 
 ## Inputs
 
-| input | modality | columns | encoder |
-|---|---|---|---|
-{inputs}
+{_inputs(schema)}
 
-A missing or unreadable cell is allowed everywhere; a row with none gets the training rows' prior. Left out:
+A missing or unreadable cell is allowed everywhere: the prediction then rests on the inputs that are there, and its
+`status` says so. A row with none gets the training rows' prior. A category that training did not see counts as unknown.
+Left out:
 
-{left_out}
+{_left_out(schema)}
+
+## Training data
+
+{_training_data(config, metrics)}
 
 ## Results
 
-Rows: {rows}. 95 % bootstrap intervals in brackets.
+{_side(metrics)} 95 % bootstrap intervals in brackets.
 
 {_results(metrics)}
 
 ## Limits
 
-These figures hold for rows like the test rows. Nobody has checked this model for fairness, or for use where a mistake
-can harm somebody.
+These figures hold for rows like those measured on; they say nothing of groups within them, which were not measured
+apart. Confidence is not certainty: where `ece` is shown, it says how far the two are from one another. Nobody has
+checked this model for fairness, or for use where a mistake can harm somebody. `schema.json` holds words of the training
+data (vocabularies, categories, classes): look at it before you pass the model on.
 """
+
+
+def _front_matter(schema: Schema, task: str) -> str:
+    """YAML for sites that show models: registered names only, nothing from the data."""
+    modalities = sorted({column.modality or "" for column in schema.features()})
+    tags = ["polymodal", "multimodal", task, *modalities]
+    return "\n".join(["---", "library_name: polymodal", "tags:", *(f"- {json.dumps(tag)}" for tag in tags), "---", ""])
+
+
+def _details(schema: Schema, config: RunConfig) -> str:
+    pretrained = {
+        entry.name: entry.settings["checkpoint"] for entry in schema.inputs if entry.settings.get("checkpoint")
+    }
+    made_with = f"Polymodal {_version('polymodal')}, PyTorch {_version('torch')}, Python {platform.python_version()}"
+    lines = [
+        f"Made with {made_with}; seed {config.seed}. `config.json` repeats the training.",
+        "Responsible for it, and its licence: unknown, unless said elsewhere.",
+        *(
+            f"The input {_cell(name)} starts from the checkpoint {_cell(str(checkpoint))}, whose own licence holds."
+            for name, checkpoint in pretrained.items()
+        ),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _inputs(schema: Schema) -> str:
+    rows = (f"| {_cell(i.name)} | {i.modality} | {_cell(', '.join(i.columns))} | {i.encoder} |" for i in schema.inputs)
+    return "\n".join(["| input | modality | columns | encoder |", "|---|---|---|---|", *rows])
+
+
+def _left_out(schema: Schema) -> str:
+    lines = [f"- {_cell(c.name)}: {_cell(c.reason)}" for c in schema.columns if c.modality is None]
+    return "\n".join(lines) or "- none"
+
+
+def _training_data(config: RunConfig, metrics: Mapping[str, Any]) -> str:
+    rows = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in metrics["rows"].items())
+    split = config.split
+    how = f"by the column {_cell(split.column)}" if split.column else f"by the method `{split.method}`"
+    remarks = "".join(f"\n- {_cell(remark)}" for remark in metrics.get("remarks", ()))
+    read = f"\n\nRead, but not as it stood:\n{remarks}" if remarks else ""
+    return f"Rows: {rows}. Divided {how}. Where the rows come from, and their licence: unknown.{read}"
+
+
+def _side(metrics: Mapping[str, Any]) -> str:
+    if metrics["test"]:
+        return "On the test rows, which neither training nor the choice of the model has seen."
+    return "On the validation rows, by which the best epoch was chosen: expect a little less on new rows."
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from a folder that was not installed
+        return "of an unknown version"
 
 
 def _results(metrics: Mapping[str, Any]) -> str:

@@ -10,14 +10,17 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, cast, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from polymodal import registry
+from polymodal import registry, strict_yaml
+from polymodal.cleaning import CleanConfig
 from polymodal.errors import ConfigError, did_you_mean
+from polymodal.tabletext import TableConfig
+from polymodal.targets import TargetField
 
 
 class Settings(BaseModel):
@@ -170,15 +173,17 @@ class RunConfig(Settings):
     """One run, complete.
 
     Attributes:
-        target: the column that is predicted.
+        target: the column that is predicted, or a list of several: columns of numbers, which one model predicts.
         task: `classify`, `regress`, ...; a name of None is chosen from the target's values.
         columns: what the user says about single columns.
         modalities: settings for every column of a modality; `columns` goes first.
         encoders: encoder for every input of a modality (and of the group `table`); `columns` goes first.
         drop: columns that are not used.
+        table: how CSV, TSV and JSON lines are written, where they do not say so themselves.
         weight: a column of sample weights.
         split: how rows are divided into train, validation and test.
         bad_cells: what an unreadable cell becomes: a missing cell, a dropped row, or an error.
+        clean: what is changed in the data before the model learns.
         limits: what a cell may cost.
         fusion: how the inputs are combined.
         train: how the model learns.
@@ -186,20 +191,27 @@ class RunConfig(Settings):
         seed: of the split, the first weights, the order of rows, dropout, augmentation and the bootstrap.
     """
 
-    target: str | None = None
+    target: TargetField = None
     task: PartField = Part()
     columns: dict[str, ColumnConfig] = {}
     modalities: dict[str, dict[str, JsonValue]] = {}
     encoders: dict[str, PartField] = {}
     drop: tuple[str, ...] = ()
+    table: TableConfig = TableConfig()
     weight: str | None = None
     split: SplitConfig = SplitConfig()
     bad_cells: Literal["missing", "drop", "error"] = "missing"
+    clean: CleanConfig = CleanConfig()
     limits: LimitsConfig = LimitsConfig()
     fusion: PartField = Part()
     train: TrainConfig = TrainConfig()
     device: str = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that are predicted: none, one or several."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
 
 
 def make(values: dict[str, Any], *, source: str = "configuration") -> RunConfig:
@@ -223,7 +235,7 @@ def read(path: Path) -> RunConfig:
         ConfigError: no such file, not YAML, or not a configuration.
     """
     try:
-        values = _parse(path.read_text(encoding="utf-8"))
+        values = strict_yaml.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -251,7 +263,7 @@ def override(config: RunConfig, assignments: list[str]) -> RunConfig:
         if not equals or not path:
             raise ConfigError(f"--set takes PATH=VALUE, for example train.epochs=5; got {assignment!r}.")
         try:
-            value = _parse(text)
+            value = strict_yaml.parse(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             reason = getattr(error, "problem", None) or error
             raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
@@ -280,7 +292,11 @@ def part_settings(kind: str, part: Part) -> Any:
     """
     name = cast(str, part.name)
     cls = registry.load(kind, name)
-    return _validate(cls.Config, part.settings, f"{registry.describe(kind)} {name!r}")
+    settings = _validate(cls.Config, part.settings, f"{registry.describe(kind)} {name!r}")
+    inside = getattr(cls, "submodules", {})  # settings that are parts themselves
+    return dataclasses.replace(
+        settings, **{field: completed(inner, getattr(settings, field)) for field, inner in inside.items()}
+    )
 
 
 def completed(kind: str, part: Part) -> Part:
@@ -291,31 +307,6 @@ def completed(kind: str, part: Part) -> Part:
 def plain(settings: Any) -> dict[str, Any]:
     """A part's settings, a dataclass, as JSON values: tuples become lists."""
     return cast(dict[str, Any], to_jsonable_python(dataclasses.asdict(settings)))
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key twice in one mapping is an error; PyYAML would let the last of them win."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        mapping: yaml.MappingNode = super().compose_mapping_node(anchor)
-        seen: set[str] = set()
-        for key, _ in mapping.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(
-                        problem=f"the key {key.value!r} appears twice", problem_mark=key.start_mark
-                    )
-                seen.add(key.value)
-        return mapping
-
-
-def _parse(text: str) -> Any:
-    """The value that YAML stands for.
-
-    Raises:
-        yaml.YAMLError, ValueError, RecursionError: it is no YAML, holds a key twice or an impossible date.
-    """
-    return yaml.load(text, _Loader)  # noqa: S506 - the safe loader, made stricter
 
 
 def _not_finite(value: object, path: str = "") -> Iterator[tuple[str, float]]:
@@ -360,6 +351,7 @@ _EXPECTED = {  # where pydantic speaks of Python's types
     "tuple_type": "Input should be a list such as [a, b]",
     "model_type": "Input should be settings such as {name: value}",
     "dict_type": "Input should be settings such as {name: value}",
+    "dataclass_type": "Input should be settings such as {name: value}",
 }
 
 
@@ -381,6 +373,8 @@ def _keys(model: Any, path: list[str]) -> list[str]:
             annotation = fields[key].annotation
             values = getattr(annotation, "__args__", None)
             model = annotation if values is None else values[-1]
+        elif dataclasses.is_dataclass(model):
+            model = get_type_hints(model).get(key, model)
         # else: a key of the user's own, such as a column's name; the node is already its type
     if dataclasses.is_dataclass(model):
         return sorted(field.name for field in dataclasses.fields(model))

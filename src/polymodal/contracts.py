@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
+from html.parser import HTMLParser
 from typing import Any, cast
 
+import numpy as np
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from polymodal import registry
-from polymodal.types import Tokens
+from polymodal.errors import UnreadableCellError
+from polymodal.types import Modality, Tokens
 
 Settings = Mapping[str, Any]
 
+_LONGEST_PREVIEW = 500_000  # characters: five seconds of WAV
+_PREVIEW_TAGS = frozenset(
+    {"audio", "bdi", "br", "code", "div", "em", "figcaption", "figure", "img", "li", "ol", "small", "source", "span",
+     "strong", "time", "ul", "video"}
+)  # fmt: skip
 TOLERANCE = 1e-5  # between a row alone and the row in a batch, in float32
+
+
+def sample_cells(modality: str) -> list[object]:
+    """Six cells, all different, as a table would hold them.
+
+    Args:
+        modality: one of those below, or one whose class gives its own by a class method `examples`.
+
+    Raises:
+        AssertionError: another modality; its author passes `cells` to the checks.
+    """
+    rng = np.random.default_rng(0)
+    samples: dict[str, Callable[[], list[object]]] = {
+        "text": lambda: ["a small red cat", "two dogs run", "red", "a dog and a cat play in the sun", "sun", "no dogs"],
+        "image": lambda: [rng.integers(0, 256, (20 + row, 24, 3), dtype=np.uint8) for row in range(6)],
+        "audio": lambda: [rng.uniform(-0.5, 0.5, n) for n in (4_000, 1_600, 2_345, 900, 3_001, 450)],
+        "number": lambda: [1.5, -2, "3.25", 0.0, 1e3, 7],
+        "category": lambda: ["red", "green", "blue", "white", "black", "grey"],
+    }
+    if modality not in samples:
+        own = getattr(registry.load("modalities", modality), "examples", None)
+        expect(own is not None, f"no sample cells for the modality {modality!r}: pass cells=[...]")
+        return list(cast(Callable[[], list[object]], own)())
+    return samples[modality]()
 
 
 def load(kind: str, part: str | type) -> Any:
@@ -52,6 +84,37 @@ def check_tokens(tokens: Tokens, *, num_rows: int, width: int) -> None:
     left_aligned = not (tokens.mask[:, 1:] & ~tokens.mask[:, :-1]).any()
     expect(left_aligned, "the mask is not left-aligned: a real token stands behind a masked one")
     expect(bool(torch.isfinite(tokens.values).all()), "values are not finite (masked rows count too)")
+
+
+def check_preview(modality: Modality, cells: Sequence[object]) -> None:
+    """Previews are small, load nothing from outside, and what a cell holds never becomes markup in them."""
+    for place, cell in enumerate([*cells, "</script><b onclick=x>'\""]):
+        try:
+            shown = modality.preview(cell)
+        except UnreadableCellError:
+            expect(place == len(cells), "preview refuses a cell that read takes")
+            continue
+        expect(isinstance(shown, str) and bool(shown), "preview gives no HTML")
+        expect(len(shown) <= _LONGEST_PREVIEW, f"a preview of {len(shown)} characters is not small")
+        found = _Markup()
+        found.feed(shown)
+        found.close()
+        expect(not found.wrong, f"a preview may not hold {found.wrong}")
+
+
+class _Markup(HTMLParser):
+    """Notes what may run, or load from outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in _PREVIEW_TAGS:
+            self.wrong.append(f"<{tag}>")
+        for name, value in attrs:
+            if name.startswith("on") or (name in {"src", "href", "poster"} and not (value or "").startswith("data:")):
+                self.wrong.append(f"{name}={value!r}")
 
 
 def check_gradients(module: nn.Module, result: Callable[[], Tensor], *, absent: str | None = None) -> bool:

@@ -1,12 +1,12 @@
 """What a user who says nothing gets: the table of defaults, and how it completes a configuration.
 
-| training rows | epochs, at most | batch | text | image  | audio | table |
-|---------------|-----------------|-------|------|--------|-------|-------|
-| < 500         | 40              | 16    | bag  | cnn    | cnn   | mlp   |
-| < 5,000       | 16              | 32    | bag  | cnn    | cnn   | mlp   |
-| < 20,000      | 12              | 64    | bag  | cnn    | cnn   | mlp   |
-| < 100,000     | 10              | 64    | rnn  | resnet | cnn   | mlp   |
-| more          | 4               | 128   | rnn  | resnet | cnn   | mlp   |
+| training rows | epochs, at most | batch | text | image  | audio | video  | images | table |
+|---------------|-----------------|-------|------|--------|-------|--------|--------|-------|
+| < 500         | 40              | 16    | bag  | cnn    | cnn   | frames | each   | mlp   |
+| < 5,000       | 16              | 32    | bag  | cnn    | cnn   | frames | each   | mlp   |
+| < 20,000      | 12              | 64    | bag  | cnn    | cnn   | frames | each   | mlp   |
+| < 100,000     | 10              | 64    | rnn  | resnet | cnn   | frames | each   | mlp   |
+| more          | 4               | 128   | rnn  | resnet | cnn   | frames | each   | mlp   |
 
 Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 (the other optimizers: see `OWN_LR` and `L2_PENALTY`)
 and a cosine schedule with warm-up, auxiliary losses of weight 1, modality dropout 0.3, early stopping when the metric
@@ -40,8 +40,8 @@ class Default:
     encoders: Mapping[str, str]
 
 
-_SMALL = {"text": "bag", "image": "cnn", "audio": "cnn", "table": "mlp"}
-_LARGE = {"text": "rnn", "image": "resnet", "audio": "cnn", "table": "mlp"}
+_SMALL = {"text": "bag", "image": "cnn", "audio": "cnn", "video": "frames", "images": "each", "table": "mlp"}
+_LARGE = {"text": "rnn", "image": "resnet", "audio": "cnn", "video": "frames", "images": "each", "table": "mlp"}
 TABLE = (
     Default(rows=500, epochs=40, batch_size=16, encoders=_SMALL),
     Default(rows=5_000, epochs=16, batch_size=32, encoders=_SMALL),

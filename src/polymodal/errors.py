@@ -61,7 +61,15 @@ class TableError(DataError):
 
 
 class UnreadableCellError(DataError):
-    """One cell cannot be read; the message is the reason alone, the table adds file, row and column."""
+    """One cell cannot be read; the message is the reason alone, the table adds file, row and column.
+
+    Attributes:
+        member: which of the media that the cell lists it is, from 0; None for a cell that lists none.
+    """
+
+    def __init__(self, reason: str, *, member: int | None = None) -> None:
+        super().__init__(reason)
+        self.member = member
 
 
 class BundleError(PolymodalError):

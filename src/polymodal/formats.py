@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-HEAD = 64  # so many first bytes are enough to tell every format below
+HEAD = 132  # so many first bytes are enough to tell every format below
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,26 @@ def misnamed(file: str, content: bytes) -> str | None:
     return f"read as {found.name} though named {suffix}"
 
 
+def holds(head: bytes) -> str | None:
+    r"""What a file is for, by its first thousand bytes: its format's family, but what is inside where a format has two.
+
+    A container is `audio` where its first bytes name sound and no pictures, or the brand of recordings; else `video`. A
+    GIF is `video` where it repeats, or waits before a frame.
+
+    >>> holds(b"\0\0\0\x1cftypM4A ")
+    'audio'
+    """
+    format_ = sniff(head)
+    if format_ is None:
+        return None
+    if format_ == GIF:
+        return "video" if _MOVES.search(head) else "image"
+    sound, pictures = _TRACKS.get(format_, (None, None))
+    if sound is not None and pictures is not None and sound.search(head) and not pictures.search(head):
+        return "audio"
+    return format_.family
+
+
 def _starts(*starts: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(starts)
 
@@ -85,6 +105,16 @@ def _is_mpeg_audio(head: bytes) -> bool:
     return version != 1 and layer == 1 and rates >> 4 not in {0, 15} and rates >> 2 & 3 != 3
 
 
+def _is_adts(head: bytes) -> bool:
+    """Header of ISO/IEC 13818-7, 6.2: sync word, layer 0, and a sample rate that exists."""
+    return len(head) >= 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0 and head[2] >> 2 & 15 < 13
+
+
+def _is_quicktime(head: bytes) -> bool:
+    """MP4 and its elders, which begin with another box than `ftyp`; of less than 16 MB, so that no text begins so."""
+    return head[4:8] == b"ftyp" or (head[:1] == b"\0" and head[4:8] in {b"moov", b"mdat", b"wide", b"free", b"skip"})
+
+
 def _is_text(head: bytes) -> bool:
     try:
         text = head.decode("utf-8")
@@ -101,10 +131,15 @@ WEBP = Format("WebP", "image")
 GIF = Format("GIF", "image")
 BMP = Format("BMP", "image")
 TIFF = Format("TIFF", "image")
+DICOM = Format("DICOM", "image")
 WAV = Format("WAV", "audio")
 FLAC = Format("FLAC", "audio")
 OGG = Format("Ogg", "audio")
 MP3 = Format("MP3", "audio")
+AAC = Format("AAC", "audio")
+MP4 = Format("MP4", "video")
+MATROSKA = Format("Matroska or WebM", "video")
+AVI = Format("AVI", "video")
 PLAIN_TEXT = Format("plain text", "document")
 
 _SUFFIXES = {
@@ -114,13 +149,28 @@ _SUFFIXES = {
     ".gif": GIF,
     **dict.fromkeys((".bmp", ".dib"), BMP),
     **dict.fromkeys((".tif", ".tiff"), TIFF),
+    **dict.fromkeys((".dcm", ".dicom"), DICOM),
     **dict.fromkeys((".wav", ".wave"), WAV),
     ".flac": FLAC,
     **dict.fromkeys((".ogg", ".oga", ".opus"), OGG),
     ".mp3": MP3,
+    ".aac": AAC,
+    **dict.fromkeys((".mp4", ".m4v", ".m4a", ".m4b", ".mov", ".3gp"), MP4),
+    **dict.fromkeys((".mkv", ".mka", ".webm"), MATROSKA),
+    ".avi": AVI,
 }
 
+# How the kinds of track are named: sound, pictures.
+_TRACKS = {
+    MP4: (re.compile(rb"ftypM4[AB] |hdlr.{8}soun", re.DOTALL), re.compile(rb"hdlr.{8}vide", re.DOTALL)),
+    MATROSKA: (re.compile(rb"\x86[\x80-\xa0]A_"), re.compile(rb"\x86[\x80-\xa0]V_")),  # element CodecID
+    AVI: (re.compile(rb"strh.{4}auds", re.DOTALL), re.compile(rb"strh.{4}vids", re.DOTALL)),
+}
+# The extension that says how often to repeat; a graphic control extension with a delay (GIF89a, 23).
+_MOVES = re.compile(rb"\x21\xff\x0bNETSCAPE2\.0|\x21\xf9\x04.(?!\0\0)..", re.DOTALL)
+
 _BINARY: tuple[tuple[Format, Callable[[bytes], bool]], ...] = (
+    (DICOM, lambda head: head[128:132] == b"DICM"),  # the 128 bytes before may be another format, such as TIFF
     (JPEG, _starts(b"\xff\xd8\xff")),
     (PNG, _starts(b"\x89PNG\r\n\x1a\n")),
     (WEBP, _chunk(b"RIFF", b"WEBP")),
@@ -132,10 +182,11 @@ _BINARY: tuple[tuple[Format, Callable[[bytes], bool]], ...] = (
     (OGG, _starts(b"OggS")),
     (MP3, lambda head: head.startswith(b"ID3") or _is_mpeg_audio(head)),
     (Format("AIFF", "audio"), _chunk(b"FORM", b"AIFF")),
-    (Format("AVI", "video"), _chunk(b"RIFF", b"AVI ")),
+    (AAC, _is_adts),
+    (AVI, _chunk(b"RIFF", b"AVI ")),
     (Format("HEIC or AVIF", "photograph"), lambda head: head[4:12] in {b"ftypheic", b"ftypavif", b"ftypmif1"}),
-    (Format("MP4", "video"), lambda head: head[4:8] == b"ftyp"),
-    (Format("Matroska or WebM", "video"), _starts(b"\x1aE\xdf\xa3")),
+    (MP4, _is_quicktime),
+    (MATROSKA, _starts(b"\x1aE\xdf\xa3")),
     (Format("ZIP", "archive"), _starts(b"PK\x03\x04", b"PK\x05\x06")),
     (Format("gzip", "archive"), _starts(b"\x1f\x8b")),
     (Format("7-Zip", "archive"), _starts(b"7z\xbc\xaf\x27\x1c")),

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from sklearn.base import BaseEstimator
 
 from polymodal import config as configuration
-from polymodal.config import Part, RunConfig
+from polymodal.config import RunConfig
 from polymodal.errors import ConfigError, did_you_mean
 
 _Self = TypeVar("_Self", bound="Parameters")  # typing.Self is beyond the checker that tests run under
@@ -33,7 +33,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     other, its name being the path, dots and all.
     """
 
-    _task: ClassVar[str]
+    _tasks: ClassVar[tuple[str, ...]]  # those that it does
 
     def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter as an argument
         self,
@@ -98,9 +98,10 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         if "test" not in values.get("split", {}):
             configuration.assign(values, "split.test", 0.0)
         config = configuration.make(values, source=type(self).__name__)
-        if config.task.name not in (None, self._task):
-            raise ConfigError(f"{type(self).__name__}: task: it does {self._task!r}, not {config.task.name!r}.")
-        return config.model_copy(update={"task": Part(name=self._task, **config.task.settings)})
+        if config.task.name not in (None, *self._tasks):
+            done = " and ".join(map(repr, self._tasks))
+            raise ConfigError(f"{type(self).__name__}: task: it does {done}, not {config.task.name!r}.")
+        return config
 
 
 def _plain(config: RunConfig | Mapping[str, object] | str | Path | None) -> dict[str, Any]:

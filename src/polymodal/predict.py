@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 
 from polymodal.bundle import Bundle
+from polymodal.data.clean import repaired
 from polymodal.data.loader import Loader, LoaderSettings
 from polymodal.data.prepare import Reject, modality_of, prepare
 from polymodal.data.remarks import Remarks, sentences, unseen
@@ -108,7 +109,7 @@ def predict(
         ColumnError: a column that the model uses is absent.
         DataError: the table, or under `error` a cell, cannot be read.
     """
-    table = read_table(source)
+    table = read_table(source, text=bundle.config.table)
     columns = bundle.schema.features()
     used = [column.name for column in columns]
     table.require(*used)
@@ -129,7 +130,8 @@ def predict(
                 " Repair the cell, or set bad_cells to missing."
             )
         loader = Loader(prepared, modalities, rows=np.arange(chunk.num_rows), settings=settings)
-        remarks += [prepared.remarks, unseen(prepared, modalities, np.arange(chunk.num_rows))]
+        present = np.arange(chunk.num_rows)
+        remarks += [prepared.remarks, unseen(prepared, modalities, present), repaired(prepared, modalities, present)]
         parts += [prediction for _, prediction in score_batches(model, loader, where)]
     if tell is not None:
         for sentence in sentences(*remarks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,9 @@ from polymodal import registry
 from polymodal.build import build
 from polymodal.bundle import Bundle
 from polymodal.card import model_card
-from polymodal.config import ColumnConfig, Part, RunConfig, part_settings
+from polymodal.config import ColumnConfig, Part, RunConfig
+from polymodal.data.audit.audit import leaks
+from polymodal.data.clean import Action, clean_cells, clean_rows, counted, with_policies
 from polymodal.data.infer import infer_columns
 from polymodal.data.loader import Loader, LoaderSettings
 from polymodal.data.prepare import Prepared, Reject, fit_statistics, modality_of, prepare
@@ -26,13 +29,16 @@ from polymodal.data.suggest import suggest_settings
 from polymodal.data.table import Table, read_table
 from polymodal.defaults import FUSION, complete_inputs, complete_train
 from polymodal.device import pick_device
-from polymodal.errors import ColumnError, DataError
+from polymodal.errors import DataError
 from polymodal.evaluation.baselines import fit_baselines
-from polymodal.evaluation.evaluate import evaluate_scores
+from polymodal.evaluation.evaluate import Measured, evaluate_scores
+from polymodal.metrics.bootstrap import known_rows
 from polymodal.metrics.direction import larger_is_better
 from polymodal.model import Model
 from polymodal.predict import score
-from polymodal.schema import Schema, Target
+from polymodal.schema import Schema
+from polymodal.task_choice import choose_task, fit_target, target_values
+from polymodal.task_choice import remarks as on_target
 from polymodal.training.callbacks import Callback
 from polymodal.training.frozen import encode_frozen
 from polymodal.training.history import History
@@ -55,6 +61,11 @@ class Run:
         split: row numbers of each side.
         unlabelled: number of rows left out because they have no target.
         remarks: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
+        measured: what the figures of the final model are about; None without rows to measure on.
+        refit: history of the last training, on all rows but test; None where there was none.
+        seconds: from the table to the figures.
+        table: what was learned from, by whose rows all of the above count.
+        cleaned: what `clean` changed.
     """
 
     bundle: Bundle
@@ -63,6 +74,11 @@ class Run:
     split: Split
     unlabelled: int
     remarks: tuple[str, ...]
+    measured: Measured | None
+    refit: History | None
+    seconds: float
+    table: Table
+    cleaned: tuple[Action, ...]
 
 
 def train(source: object, config: RunConfig, *, watch: Watch | None = None, cache: Path | None = None) -> Run:
@@ -79,10 +95,11 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
         DataError: the table cannot be learned from.
         NonFiniteLossError: training diverged.
     """
-    table = read_table(source)
-    columns = infer_columns(table, config)
+    start = time.monotonic()
+    table = read_table(source, text=config.table)
+    columns = with_policies(infer_columns(table, config), config.clean)
     values = target_values(table, config)
-    task = _choose_task(values, config)
+    task = choose_task(values, config)
     head: type[Head] = registry.load("tasks", task.name or "")
     split = split_rows(table, config.split, target=values, stratify=head.stratified, seed=config.seed)
     config = _complete(config, task, monitor=head.monitor, num_rows=len(split.train))
@@ -95,7 +112,8 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
             table, columns, limits=config.limits, bad_cells=config.bad_cells, cache=cache or Path(temporary)
         )
         split = _without(split, prepared.dropped)
-        target = _target(config, head.fit_target([values[row] for row in split.train], column=config.target or ""))
+        split, cleaned = clean_rows(columns, prepared, values, split, config.clean)
+        target = fit_target(config, [values[row] for row in split.train])
         schema = Schema(columns=fit_statistics(columns, prepared, split.train), inputs=inputs, target=target)
         config = _written_out(config, schema)
         weight = _weights(table, config, split.train)
@@ -105,15 +123,26 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
         remarks = sentences(
             prepared.remarks, truncated(schema.features()), unseen(prepared, trainer.modalities, measured)
         )
+        cleaned += clean_cells(schema, prepared, split)
+        remarks = (
+            *remarks,
+            *sentences(counted(cleaned)),
+            *on_target(target),
+            *map(str, leaks(table, columns, config, split)),
+        )
     unlabelled = sum(value is None for value in values)
     metrics["rows"] |= {
         "unlabelled": unlabelled,
         "dropped": sum(values[row] is not None for row in prepared.dropped),  # the others are unlabelled
         "rejected_cells": len(prepared.rejects),
+        "cleaned": sum(action.action == "drop" for action in cleaned),
     }
     metrics["remarks"] = list(remarks)
     bundle = Bundle(model, schema, config, metrics, model_card(schema, config, metrics))
-    return Run(bundle, history, prepared.rejects, split, unlabelled, remarks)
+    return Run(
+        bundle, history, prepared.rejects, split, unlabelled, remarks,
+        trainer.measured, trainer.refit, time.monotonic() - start, table, cleaned,
+    )  # fmt: skip
 
 
 class _Trainer:
@@ -126,6 +155,8 @@ class _Trainer:
         self.modalities = {column.name: modality_of(column) for column in schema.features()}
         self.device = pick_device(config.device)
         self.encoded: dict[str, Tokens] = {}
+        self.measured: Measured | None = None
+        self.refit: History | None = None
 
     def run(self, split: Split, watch: Watch) -> tuple[Model, History, dict[str, Any]]:
         """The final model, how it was found, and `metrics.json`."""
@@ -134,15 +165,15 @@ class _Trainer:
         self.encoded = encode_frozen(model, self._loader(used), self.device)
         validation = self._known(split.validation)
         history = self._fit(model, split.train, validation, watch, phase="train")
-        metrics: dict[str, Any] = {"validation": self._measure(model, validation)}
+        metrics: dict[str, Any] = {"validation": self._measure(model, validation, "validation")}
         rows = split.train
         if self.config.train.final == "refit" and len(validation) and not history.interrupted:
             joined, again = np.sort(np.concatenate([split.train, validation])), self._build()
             refit = self._fit(again, joined, None, watch, phase="refit", epochs=history.best_epoch)
             history.interrupted = refit.interrupted
             if not refit.interrupted:  # else the best model of before is the better one
-                rows, model = joined, again
-        metrics["test"] = self._measure(model, split.test)
+                rows, model, self.refit = joined, again, refit
+        metrics["test"] = self._measure(model, split.test, "test")
         metrics["baselines"] = fit_baselines(
             model.head,
             self.prepared,
@@ -199,43 +230,15 @@ class _Trainer:
             encoded=self.encoded,
         )
 
-    def _measure(self, model: Model, rows: np.ndarray) -> dict[str, Any]:
+    def _measure(self, model: Model, rows: np.ndarray, side: str) -> dict[str, Any]:
         if not len(rows):
             return {}
-        scores = score(model, self._loader(rows), self.device)
-        return evaluate_scores(model.head, scores, self.target[rows], seed=self.config.seed)
+        self.measured = Measured(side, rows, score(model, self._loader(rows), self.device), self.target[rows])
+        return evaluate_scores(model.head, self.measured.scores, self.measured.target, seed=self.config.seed)
 
     def _known(self, rows: np.ndarray) -> np.ndarray:
         """The rows whose target the task can encode: a class may be missing among the training rows."""
-        known: np.ndarray = rows[~np.isnan(self.target[rows])]
-        return known
-
-
-def target_values(table: Table, config: RunConfig) -> list[object]:
-    """The target's cells.
-
-    Raises:
-        ColumnError: no target is named, or the table lacks it.
-    """
-    if config.target is None:
-        raise ColumnError(f"{table.source}: which column is to be predicted? Name it as the target. "
-                          f"Columns: {', '.join(table.names)}.")  # fmt: skip
-    table.require(config.target, role="target")
-    return table.values(config.target)
-
-
-def _choose_task(values: Sequence[object], config: RunConfig) -> Part:
-    """The task that the user named, else the one that is surest of the target's values."""
-    if config.task.name is not None:
-        return config.task
-    present = [value for value in values if value is not None]
-    if not present:
-        raise DataError(f"The target column {config.target!r} has no values; there is nothing to learn.")
-    found = [(recognition.confidence, name) for name in registry.names("tasks")
-             if (recognition := registry.load("tasks", name).recognise(present)) is not None]  # fmt: skip
-    if not found:
-        raise DataError(f"No task suits the target column {config.target!r} with values such as {present[0]!r}.")
-    return Part(name=max(found)[1], **config.task.settings)
+        return np.asarray(rows[known_rows(self.target[rows])])
 
 
 def _complete(config: RunConfig, task: Part, *, monitor: str, num_rows: int) -> RunConfig:
@@ -253,7 +256,7 @@ def _refuse_early(config: RunConfig, head: Any, values: Sequence[object], train:
     """Raises what is wrong with the device, the watched metric or the target before media are read: that takes long."""
     pick_precision(config.train.precision, pick_device(config.device))
     larger_is_better(config.train.early_stopping.metric or "")
-    head.encode_target(values, head.fit_target([values[row] for row in train], column=config.target or ""))
+    head.encode_target(values, fit_target(config, [values[row] for row in train]).statistics)
 
 
 def _written_out(config: RunConfig, schema: Schema) -> RunConfig:
@@ -270,12 +273,6 @@ def _written_out(config: RunConfig, schema: Schema) -> RunConfig:
     return config.model_copy(update={"columns": columns, "modalities": {}, "encoders": groups})
 
 
-def _target(config: RunConfig, statistics: dict[str, Any]) -> Target:
-    part_settings("tasks", config.task)
-    name = config.task.name or ""
-    return Target(column=config.target or "", task=name, settings=config.task.settings, statistics=statistics)
-
-
 def _weights(table: Table, config: RunConfig, train: np.ndarray) -> np.ndarray | None:
     """The sample weight of every row, some of which must count among the training rows."""
     if config.weight is None:
@@ -289,7 +286,7 @@ def _weights(table: Table, config: RunConfig, train: np.ndarray) -> np.ndarray |
     weights = np.array(cells, dtype=np.float64)
     if not weights[train].any():
         raise DataError(f"{table.source}, column {config.weight!r}: the sample weights of all {len(train)} training "
-                        "rows are 0, so none of them counts. Give some of them a weight above 0.")  # fmt: skip
+                        "rows are zero, so none of them counts. Give some of them a weight above 0.")  # fmt: skip
     # Only their proportions count; beside the largest, none of them and no sum leaves float32.
     return np.asarray(weights / weights.max(), dtype=np.float32)
 

@@ -50,13 +50,24 @@ class Target(Record):
     """What is predicted.
 
     Attributes:
+        column: its name, or the names of several columns.
         statistics: what the task learned from the training rows (classes, prior, mean, ...).
     """
 
-    column: str
+    column: str | tuple[str, ...]
     task: str
     settings: dict[str, JsonValue] = {}
     statistics: dict[str, JsonValue] = {}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are predicted: one or several."""
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+    @property
+    def name(self) -> str:
+        """The column's name, or the names of all with commas between them."""
+        return ", ".join(self.columns)
 
 
 class Schema(Record):

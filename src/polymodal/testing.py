@@ -14,7 +14,7 @@ same weights give the same result, settings survive JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,10 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from polymodal import registry
+from polymodal.build import build_encoder
 from polymodal.contracts import (
     Settings,
     check_config,
     check_gradients,
+    check_preview,
     check_tokens,
     check_weights,
     expect,
@@ -34,32 +36,13 @@ from polymodal.contracts import (
     near,
     same_json,
     same_tokens,
+    sample_cells,
     settings_of,
 )
 from polymodal.errors import UnreadableCellError
 from polymodal.types import Cells, Head, Modality, Prediction, Recognition, Sample, Tokens
 
 __all__ = ["check_encoder", "check_fusion", "check_modality", "check_task", "sample_cells"]
-
-_GROUPS = {"table": ("number", "category")}
-
-
-def sample_cells(modality: str) -> list[object]:
-    """Six cells, all different, as a table would hold them, for each of Polymodal's own modalities.
-
-    Raises:
-        AssertionError: another modality; its author passes `cells` to the checks.
-    """
-    rng = np.random.default_rng(0)
-    samples: dict[str, Callable[[], list[object]]] = {
-        "text": lambda: ["a small red cat", "two dogs run", "red", "a dog and a cat play in the sun", "sun", "no dogs"],
-        "image": lambda: [rng.integers(0, 256, (20 + row, 24, 3), dtype=np.uint8) for row in range(6)],
-        "audio": lambda: [rng.uniform(-0.5, 0.5, n) for n in (4_000, 1_600, 2_345, 900, 3_001, 450)],
-        "number": lambda: [1.5, -2, "3.25", 0.0, 1e3, 7],
-        "category": lambda: ["red", "green", "blue", "white", "black", "grey"],
-    }
-    expect(modality in samples, f"no sample cells for the modality {modality!r}: pass cells=[...]")
-    return samples[modality]()
 
 
 # ---------------------------------------------------------------------------------------------------- modalities
@@ -90,6 +73,7 @@ def check_modality(
     fitted: Modality = cls(config, json.loads(json.dumps(statistics)))
     _check_augment(fitted, arrays)
     _check_collate(fitted, arrays)
+    check_preview(fitted, cells)
 
 
 def _check_recognition(recognition: Recognition) -> None:
@@ -163,13 +147,12 @@ def check_encoder(
     config = check_config(cls, settings)
     needs = cls.needs(config)
     expect(same_json(needs, json.loads(json.dumps(needs))), "needs must hold JSON values")
-    names = _GROUPS.get(modality, (modality,))
+    names = _members(modality)
     columns = [_Column.fitted(name, (cells or {}).get(name), needs) for name in names]
 
     def build(settings: Any, seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        encoder: nn.Module = cls(settings, *(column.modality for column in columns))
-        return encoder
+        return cast(nn.Module, build_encoder(cls, settings, [column.modality for column in columns]))
 
     encoder = build(config, 0)
     inputs = _rows_of(columns)
@@ -183,6 +166,12 @@ def check_encoder(
     portable = json.loads(json.dumps(encoder.portable))
     rebuilt = build(settings_of(cls, portable), 1)
     check_weights(encoder, rebuilt, lambda module: module(*inputs).values)
+
+
+def _members(modality: str) -> list[str]:
+    """The modalities whose columns an encoder of this folder receives: those of a group, together."""
+    grouped = [name for name in registry.names("modalities") if registry.load("modalities", name).group == modality]
+    return grouped or [modality]
 
 
 @dataclass(frozen=True)
@@ -327,7 +316,8 @@ def check_task(part: str | type, *, values: Sequence[object] | None = None, sett
 
     Args:
         part: name or class.
-        values: a target column of at least four rows; None: words or numbers, whichever the task recognises.
+        values: a target column of at least four rows; None: words, numbers or lists of words, whichever the task
+            recognises; of a task that recognises none, because it is only chosen by name, whole numbers.
         settings: if the defaults do not suit.
     """
     cls = load("tasks", part)
@@ -335,9 +325,12 @@ def check_task(part: str | type, *, values: Sequence[object] | None = None, sett
     values = _target_values(cls) if values is None else values
     statistics = json.loads(json.dumps(cls.fit_target([*values, None], column="target")))
     encoded = cls.encode_target([*values, None], statistics)
-    expect(encoded.shape == (len(values) + 1,), "encode_target does not give one number for each row")
     expect(
-        bool(np.isnan(encoded[-1]) and np.isfinite(encoded[:-1]).all()),
+        encoded.ndim in (1, 2) and len(encoded) == len(values) + 1,
+        "encode_target does not give one number, or one row of numbers, for each row",
+    )
+    expect(
+        bool(np.isnan(encoded[-1]).all() and np.isfinite(encoded[:-1]).all()),
         "NaN must stand exactly where the target is missing",
     )
 
@@ -359,9 +352,14 @@ def check_task(part: str | type, *, values: Sequence[object] | None = None, sett
 
 
 def _target_values(cls: Any) -> Sequence[object]:
-    columns: list[list[object]] = [["yes", "no", "maybe"] * 4, [0.5, 1.25, -3.0, 2.5, 7.75, 4.5] * 2]
+    columns: list[list[object]] = [
+        ["yes", "no", "maybe"] * 4,
+        [0.5, 1.25, -3.0, 2.5, 7.75, 4.5] * 2,
+        [["red", "round"], ["red"], []] * 6,
+    ]
     known = [values for values in columns if cls.recognise(values) is not None]
-    expect(bool(known), f"{cls.__name__} recognises neither words nor numbers: pass values=[...]")
+    if not known:
+        return [1, 2, 3, 2] * 3
     best = max(known, key=lambda values: float(cls.recognise(values).confidence))
     _check_recognition(cls.recognise(best))
     return best
@@ -391,7 +389,7 @@ def _check_prediction(head: Any, tokens: Tokens) -> Prediction:
 
 def _check_results(head: Head, prediction: Prediction, target: Tensor) -> None:
     loss = head.loss(prediction, target)
-    expect(loss.shape == target.shape and bool(torch.isfinite(loss).all()), "loss is not one finite number a row")
+    expect(loss.shape == target.shape[:1] and bool(torch.isfinite(loss).all()), "loss is not one finite number a row")
     scores = prediction.scores.detach().numpy()
     columns = head.decode(scores)
     expect("prediction" in columns, "decode gives no column `prediction`")

@@ -24,12 +24,15 @@ from polymodal.config import LimitsConfig
 __all__ = [
     "Batch",
     "Cells",
+    "Comparable",
     "Encoder",
     "Fusion",
     "Head",
+    "Measured",
     "Modality",
     "Prediction",
     "Recognition",
+    "Repairing",
     "Sample",
     "Tokens",
 ]
@@ -72,8 +75,9 @@ class Cells:
     """One column of a batch, ready for an encoder.
 
     Attributes:
-        values: text Int "B T" token ids; image UInt8 "B 3 H W"; audio Float "B S" in [-1, 1]; number Float "B F";
-            category Int "B 1". Axis 1 is time where there is time. Rows of missing cells hold zeros.
+        values: text Int "B T" token ids; image UInt8 "B 3 H W"; audio Float "B S" in [-1, 1]; video (frames) and
+            images (pictures) UInt8 "B T 3 H W"; number, datetime and vector Float "B F"; category Int "B 1". Axis 1 is
+            time where there is time. Rows of missing cells hold zeros.
         lengths: Int "B", how many steps along axis 1 are real where axis 1 is time, else 1; 0 says: cell missing.
     """
 
@@ -145,12 +149,14 @@ class Sample:
         heads: for each value, the first bytes of the file it names or of the bytes it holds; None where neither.
         distinct: number of different values in the whole column (strings, numbers; media by their path).
         present: number of cells of the whole column that are not missing.
+        several: for each value that lists files or contents, the first bytes of some of them; empty for the others.
     """
 
     values: Sequence[object]
     heads: Sequence[bytes | None]
     distinct: int
     present: int
+    several: Sequence[Sequence[bytes | None]] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,9 @@ class Recognition:
 class Modality(Protocol):
     """One kind of column: how its cells are recognised, read, stored, varied and made tensors.
 
-    `Config` is a frozen dataclass of settings. An instance with statistics is fitted; `fit` never changes its object.
+    `Config` is a frozen dataclass of settings. Where a cell lists several media, a class attribute `several = True`
+    says so, and `read` receives a tuple of contents. An instance with statistics is fitted; `fit` never changes its
+    object.
     """
 
     Config: ClassVar[type]
@@ -212,10 +220,51 @@ class Modality(Protocol):
     def simple_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
         """Float array [rows, features] for the linear baseline; rows of missing cells are NaN or zero."""
 
+    def preview(self, cell: object) -> str:
+        """One cell as `read` receives it -> HTML for reports: escaped, self-contained and small (`codecs.previews`).
+
+        Pictures have at most 160 pixels a side, sounds 5 seconds, texts 300 characters; nothing is loaded from outside.
+
+        Raises:
+            UnreadableCellError: where `read` would raise it.
+        """
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """What a modality may have besides: figures of a cell, among which the audit looks for outliers and drift."""
+
+    def measures(self, array: np.ndarray) -> dict[str, float]:
+        """Figures of one array that `read` gave, by a name that a user understands: `{"seconds": 2.1}`."""
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """What a modality may have besides: fingerprints, by which the audit finds near duplicates."""
+
+    near: ClassVar[float]  # cells whose fingerprints have at least this cosine are near duplicates
+
+    def fingerprints(self, arrays: Sequence[np.ndarray]) -> Any:
+        """[cells, F], dense or sparse; rows of length 1, or zero where a cell has nothing to compare (silence)."""
+
+
+@runtime_checkable
+class Repairing(Protocol):
+    """What a modality may have besides: policies for missing and outlying cells, applied when a batch is made.
+
+    Its `Config` has a setting `missing`, and perhaps `outliers` and `value`: `Literal` types of which "leave" is one.
+    """
+
+    def repair(self, array: np.ndarray | None) -> tuple[str, Any, Any] | None:
+        """What is done to a cell: (`fill` or `clip`, old, new) as JSON values; None where it stays as it is."""
+
 
 @runtime_checkable
 class Encoder(Protocol):
     """Cells of one input -> Tokens. An `nn.Module`; built as `Encoder(config, *modalities)`, one per column.
+
+    One that is made of another encoder names the setting that holds it, and its kind, in a class attribute
+    `submodules = {"image": "encoders/image"}`; it receives it built, as a keyword argument of that name.
 
     Only rows with at least one present column enter. `needs` says which settings of the modality an encoder depends on
     (picture size, sample rate, tokenizer), so that they are right without the user's doing.
@@ -265,12 +314,17 @@ class Head(Protocol):
         """How sure this task is that it suits a target with these values."""
 
     @classmethod
-    def fit_target(cls, values: Sequence[object], *, column: str) -> dict[str, Any]:
-        """Statistics (JSON values: classes, prior, mean, ...) of the training rows' target."""
+    def fit_target(cls, values: Sequence[object], *, column: str, config: Any = None) -> dict[str, Any]:
+        """Statistics (JSON values: classes, prior, mean, ...) of the training rows' target.
+
+        Where several columns are predicted, a value is a mapping by their names, or None where all are missing.
+        `config` holds the task's settings; None: the defaults. `remarks`, if the statistics have it, is a list of
+        sentences on the target that the user should hear.
+        """
 
     @classmethod
     def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> np.ndarray:
-        """Target as numbers [rows]; NaN where it is missing or unknown."""
+        """Target as numbers [rows], or [rows, K]; NaN where it is missing or unknown."""
 
     def __call__(self, tokens: Tokens) -> Prediction: ...
 
@@ -278,7 +332,7 @@ class Head(Protocol):
         """Loss of each row, before sample weights."""
 
     def decode(self, scores: np.ndarray) -> dict[str, np.ndarray]:
-        """Scores [rows, K] -> named result columns: `prediction`, `p_CLASS`, ..."""
+        """Scores [rows, K] -> named result columns: `prediction` (of several: `prediction_TARGET`), `p_CLASS`, ..."""
 
     def metrics(self, scores: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Every metric of the task by name."""

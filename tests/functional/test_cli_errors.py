@@ -85,7 +85,7 @@ def test_fault_16_a_target_without_a_value(train, tmp_path):
 
 def test_fault_26_too_few_rows(train, tmp_path):
     rows = make_rows(tmp_path / "data", 1)
-    refused(train(source=write_csv(tmp_path / "data/one.csv", rows)), "one.csv", "1 rows")
+    refused(train(source=write_csv(tmp_path / "data/one.csv", rows)), "one.csv", "1 sample")
     (tmp_path / "none.csv").write_text("a,label\n")
     refused(train(source=tmp_path / "none.csv"), "none.csv", "no rows")
     (tmp_path / "empty.csv").write_text("")
@@ -123,9 +123,9 @@ def test_fault_25_a_byte_order_mark_is_no_part_of_a_name(cli, tmp_path):
 
 def test_tables_that_are_none(cli, tmp_path):
     refused(cli("inspect", tmp_path / "absent.csv"), "absent.csv", "no such file")
-    refused(cli("inspect", tmp_path), "name ends with")
+    refused(cli("inspect", tmp_path), "without Parquet or Arrow files")
     (tmp_path / "t.xlsx").write_bytes(b"PK")
-    refused(cli("inspect", tmp_path / "t.xlsx"), "t.xlsx", ".parquet")
+    refused(cli("inspect", tmp_path / "t.xlsx"), "t.xlsx", "spreadsheet", "CSV")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 nothing")
     refused(cli("inspect", tmp_path / "t.parquet"), "t.parquet")
 

@@ -31,7 +31,8 @@ def metrics_of(run):
 
 
 def test_train_leaves_a_run(run):
-    assert {path.name for path in run.iterdir()} == {"run.yaml", "log.jsonl", "rejects.jsonl", "bundle"}
+    names = {"run.yaml", "log.jsonl", "rejects.jsonl", "report.html", "bundle"}
+    assert {path.name for path in run.iterdir()} == names
     assert (run / "rejects.jsonl").read_text() == ""
     phases = [(line["phase"], line["epoch"]) for line in read_lines(run / "log.jsonl")]
     best = metrics_of(run)["best_epoch"]

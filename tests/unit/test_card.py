@@ -6,6 +6,7 @@ import html
 import re
 
 import pytest
+import yaml
 
 from polymodal.card import in_brackets, model_card
 from polymodal.config import make
@@ -39,13 +40,29 @@ def cells(line: str) -> list[str]:
 
 def test_the_card_names_task_inputs_rows_and_results():
     card = make_card()
-    assert card.startswith("# Model for the column label\n")
+    assert "\n# Model for the column label\n" in card
     assert "task `classify`, fusion `concat`" in card
     assert "\n| photo | image | photo | cnn |\n" in card
     assert "\n- photo id: every cell differs\n" in card
-    assert "Rows: train 70, unknown class 2." in card
+    assert "Rows: train 70, unknown class 2. Divided by the method `auto`." in card
     assert "\n| metric | model, test | majority | linear |\n|---|---|---|---|\n" in card
     assert "\n| accuracy | 0.931 [0.906, 0.953] | 0.250 [0.906, 0.953] |  |\n" in card
+
+
+def test_it_says_what_a_model_card_says():
+    """The sections of Mitchell et al. 2019, and what is not known is said to be unknown."""
+    card = make_card(metrics=METRICS | {"remarks": ["photo: 2 cells cut <b>"]})
+    for words in ("## Model details", "## Intended use", "## Training data", "## Results", "## Limits", "seed 0",
+                  "licence: unknown", "prior", "neither training nor the choice of the model has seen",
+                  "photo: 2 cells cut &#60;b>"):  # fmt: skip
+        assert words in card
+
+
+def test_the_front_matter_is_yaml_of_registered_names_only():
+    lines = make_card("a: b\n- c", target="&x").splitlines()
+    assert lines[0] == "---"
+    front = yaml.safe_load("\n".join(lines[1 : lines.index("---", 1)]))
+    assert front == {"library_name": "polymodal", "tags": ["polymodal", "multimodal", "classify", "image"]}
 
 
 def test_without_test_rows_it_shows_the_validation_rows():
@@ -65,7 +82,9 @@ def test_fault_66_what_the_data_hold_only_shows(name):
     shown = " ".join(name.split())
     number = plain.splitlines().index("| photo | image | photo | cnn |")
     assert cells(card.splitlines()[number]) == [shown, "image", shown, "cnn"]
-    lines = [card.splitlines()[0], *(line for line in card.splitlines() if line.endswith("cnn |") or line[:2] == "- ")]
+    found = card.splitlines()
+    lines = [next(line for line in found if line[:2] == "# "), *(line for line in found if line.endswith("cnn |"))]
+    lines.append(found[found.index("Left out:") + 2])
     assert len(lines) == 3
     for line in lines:
         assert not re.search(r"[<`*\[\]\\]|&(?!#\d+;)", line)

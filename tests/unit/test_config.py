@@ -18,7 +18,7 @@ def test_nothing_said_is_a_configuration():
         ({"columns": {"photo": {"modalty": "image"}}}, "'columns.photo.modalty'. Did you mean 'modality'?"),
         ({"fusion": "concta"}, "fusion: no fusion is called 'concta'. Did you mean 'concat'?"),
         ({"task": "clasify"}, "task: no task is called 'clasify'. Did you mean 'classify'?"),
-        ({"encoders": {"imge": "cnn"}}, "'imge'. Did you mean 'image'?"),
+        ({"encoders": {"imge": "cnn"}}, "'imge'. Did you mean 'image'"),
         ({"encoders": {"image": "cn"}}, "encoders.image: no image encoder is called 'cn'. Did you mean 'cnn'?"),
         ({"columns": {"x": {"modality": "imag"}}}, "columns.x.modality: no modality is called 'imag'"),
         ({"modalities": {"text": {"name": "text"}}}, "modalities.text.name"),
@@ -34,6 +34,20 @@ def test_nothing_said_is_a_configuration():
 def test_what_is_wrong_is_named_by_its_path_with_the_nearest_known_word(values, words):
     with pytest.raises(ConfigError) as error:
         config.make(values)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        ({"num_mel": 3}, "unknown key 'features.num_mel'. Did you mean 'num_mels'? Known here: band_masks, "),
+        ("fbnk", "features.name: Input should be 'log_mel', 'stft', 'fbank' or 'mfcc' (got 'fbnk')"),
+        (3, "features: Input should be settings such as {name: value} (got 3)"),
+    ],
+)
+def test_settings_inside_of_a_parts_settings_are_named_by_their_path(features, words):
+    with pytest.raises(ConfigError) as error:
+        config.part_settings("encoders/audio", Part(name="cnn", features=features))
     assert words in str(error.value)
 
 

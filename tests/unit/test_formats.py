@@ -74,3 +74,36 @@ def test_every_head_length_is_safe():
         formats.sniff(whole[start:])
         formats.sniff(whole[:start])
         formats.describe(whole[start : start + 3])
+
+
+@pytest.mark.parametrize("start", [b"\0\0\0\x6cmoov", b"\0\0\0\x08wide\0\0\1\0mdat", b"\0\0\1\0mdat"])
+def test_quicktime_from_before_mp4(start):
+    assert formats.sniff(start + bytes(40)) == formats.MP4
+    assert formats.sniff(b"get free money from us") == formats.PLAIN_TEXT
+
+
+HELD = [
+    (b"\0\0\0\x1cftypM4A \0\0\0\0", "audio"),
+    (b"\0\0\0\x20ftypisom" + bytes(40), "video"),
+    (b"\0\0\0\x20ftypisom" + bytes(40) + b"hdlr" + bytes(8) + b"soun", "audio"),
+    (b"\0\0\0\x20ftypisom" + bytes(40) + b"hdlr" + bytes(8) + b"soun" + b"hdlr" + bytes(8) + b"vide", "video"),
+    (b"\x1aE\xdf\xa3" + bytes(90) + b"\x86\x86A_OPUS", "audio"),
+    (b"\x1aE\xdf\xa3" + bytes(90) + b"\x86\x85V_VP8\x86\x86A_OPUS", "video"),
+    (b"RIFF\0\0\0\0AVI " + bytes(90) + b"strh\x38\0\0\0auds", "audio"),
+    (b"\xff\xf1\x60\x40" + bytes(20), "audio"),
+    (b"<html>", "document"),
+    (b"\x07\x01\x02", None),
+]
+
+
+@pytest.mark.parametrize(("head", "family"), HELD)
+def test_a_container_is_what_it_holds(head, family):
+    assert formats.holds(head) == family
+
+
+@pytest.mark.parametrize(("options", "family"), [({"loop": 0}, "video"), ({"duration": 40}, "video"), ({}, "image")])
+def test_a_gif_that_moves_is_a_video(options, family):
+    pictures = [Image.new("P", (4, 4), colour) for colour in (0, 1)]
+    file = io.BytesIO()
+    pictures[0].save(file, "GIF", save_all=bool(options), append_images=pictures[1:] if options else [], **options)
+    assert formats.holds(file.getvalue()[:1_024]) == family

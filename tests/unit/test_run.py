@@ -35,7 +35,7 @@ def weights(on_train: float | None, elsewhere: float = 1.0) -> list:
 
 
 def test_weights_that_are_all_zero_among_the_training_rows_are_refused():
-    with pytest.raises(DataError, match="column 'w': the sample weights of all 12 training rows are 0"):
+    with pytest.raises(DataError, match="column 'w': the sample weights of all 12 training rows are zero"):
         run(TABLE | {"w": weights(0.0)}, weight="w")
 
 

@@ -9,7 +9,12 @@ import typer
 
 from polymodal.errors import UsageError
 
-TableArgument = Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv, .tsv, .parquet, .jsonl or .ndjson file.")]
+TableArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE", help="A .csv, .tsv, .jsonl, .parquet or .arrow file, or a folder of Parquet files."
+    ),
+]
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="A trained model: the folder RUN/bundle.")]
 SetOption = Annotated[
     list[str] | None,

@@ -26,11 +26,15 @@ app = typer.Typer(help="List the data sets that can be built here, or build one.
 
 @app.command("list")
 def list_recipes() -> None:
-    """List the data sets that can be built, with their licences."""
+    """List the data sets that can be built: rows, sources, licences, and the size of those that are built."""
     from polymodal import registry
+    from polymodal.datasets._cache import default_root
 
+    root = _root() or default_root()
     for name in registry.names("datasets"):
-        _describe(name)
+        recipe = _describe(name)
+        table = root / f"{name}-{recipe.version}" / "table.csv"
+        say(f"  built      {f'{table}, {_size(table.parent)}' if table.exists() else 'not yet'}")
         say()
 
 
@@ -42,6 +46,7 @@ def build(
     """Build a data set, unless it is there already, and print the path of its table."""
     path = obtain(name, folder)
     _describe(name)
+    say(f"  size       {_size(path.parent)}")
     say(f"  table      {path}")
 
 
@@ -69,7 +74,12 @@ def _root() -> Path | None:
     return None
 
 
-def _describe(name: str) -> None:
+def _size(folder: Path) -> str:
+    """What a folder takes on the disk, in words."""
+    return f"{sum(file.stat().st_size for file in folder.rglob('*') if file.is_file()) / 1e6:,.1f} MB"
+
+
+def _describe(name: str) -> Recipe:
     from polymodal import registry
 
     recipe = cast("Recipe", registry.load("datasets", name)())
@@ -78,3 +88,4 @@ def _describe(name: str) -> None:
     say(f"  source     {recipe.source}")
     say(f"  licence    {recipe.licence}")
     say(f"  synthetic  {recipe.synthetic}")
+    return recipe

@@ -52,23 +52,22 @@ def _measure(bundle: Bundle, path: Path) -> dict[str, Any]:
         ColumnError: the table lacks the target or a column that the model uses.
         DataError: no row has a target that the model knows.
     """
-    import numpy as np
-
     from polymodal.data.table import read_table
+    from polymodal.data.target import target_cells
     from polymodal.evaluation.evaluate import evaluate_scores
+    from polymodal.metrics.bootstrap import known_rows
     from polymodal.model import Model
     from polymodal.predict import predict
 
     model, target = bundle.model, bundle.schema.target
     if target is None or not isinstance(model, Model):
         raise BundleError("This bundle predicts no column, so there is nothing to compare with.")
-    table = read_table(path)
-    table.require(target.column, role="target")
-    values = table.values(target.column)
+    table = read_table(path, text=bundle.config.table)
+    values = target_cells(table, target.column)
     truth = model.head.encode_target(values, target.statistics)
-    known = ~np.isnan(truth)
+    known = known_rows(truth)
     if not known.any():
-        raise DataError(f"{table.source}: no cell of the target {target.column!r} holds a value that the model knows.")
+        raise DataError(f"{table.source}: no cell of the target {target.name!r} holds a value that the model knows.")
     scores = predict(bundle, table).scores
     missing = sum(value is None for value in values)
     return {

@@ -1,4 +1,4 @@
-"""`polymodal inspect`: what every column of a table is taken for, and why."""
+"""`polymodal inspect`: what every column of a table is taken for, and why; and what is wrong with the table."""
 
 from __future__ import annotations
 
@@ -7,18 +7,34 @@ from typing import Annotated
 
 import typer
 
-from polymodal.cli.arguments import TableArgument
+from polymodal.cli.arguments import SetOption, TableArgument
 from polymodal.cli.terminal import say
 
 
-def inspect(
+def inspect(  # noqa: PLR0913 - the options of a command
     table: TableArgument,
+    *,
     target: Annotated[str | None, typer.Option(metavar="COL", help="The column to predict.")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="COL", help="The column that says train, validation or test.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="COL", help="The column whose equal cells belong on one side of a split.")
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="A column not to learn from. May be repeated.")
+    ] = None,
+    media: Annotated[
+        bool, typer.Option("--media/--no-media", help="Decode pictures, recordings and the like; takes the most time.")
+    ] = True,
+    assignments: SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
-    """Show what every column of a table is, and why."""
-    from polymodal.config import RunConfig
+    """Show what every column of a table is, and why; and what is wrong with the table."""
+    from polymodal.config import RunConfig, SplitConfig, override
     from polymodal.data.infer import inspect as inspect_table
 
-    found = inspect_table(table, config=RunConfig(target=target))
+    rows = SplitConfig(column=split, by=group, method="group" if group else "auto")
+    config = override(RunConfig(target=target, split=rows, drop=tuple(drop or ())), assignments or [])
+    found = inspect_table(table, config=config, media=media)
     say(json.dumps(found.to_dict(), indent=2) if as_json else str(found))

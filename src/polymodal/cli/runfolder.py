@@ -14,9 +14,12 @@ from polymodal.errors import UsageError
 CONFIG = "run.yaml"
 LOG = "log.jsonl"
 REJECTS = "rejects.jsonl"
+CLEAN = "clean.jsonl"
 BUNDLE = "bundle"
+REPORT = "report.html"
+TENSORBOARD = "tensorboard"
 _LOCK = ".lock"
-_OF_A_RUN = {CONFIG, LOG, REJECTS, BUNDLE, _LOCK}
+_OF_A_RUN = {CONFIG, LOG, REJECTS, CLEAN, BUNDLE, REPORT, TENSORBOARD, _LOCK}
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def run_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
             stack.enter_context(_locked(path))
         except OSError as error:
             raise UsageError(f"Cannot write to the run's folder {path}: {error.strerror}. Choose another.") from error
-        if not overwrite and _names(path) - {_LOCK, LOG}:  # a log alone is of a run that failed
+        if not overwrite and _names(path) - {_LOCK, LOG, TENSORBOARD}:  # a log alone is of a run that failed
             raise UsageError(f"{path} holds an older run. Choose another folder, or add --overwrite.")
         yield
 

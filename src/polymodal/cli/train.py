@@ -11,8 +11,9 @@ import typer
 
 from polymodal.cli.arguments import SetOption, TableArgument
 from polymodal.cli.figures import print_metrics
-from polymodal.cli.runfolder import BUNDLE, CONFIG, LOG, REJECTS, run_folder
-from polymodal.cli.terminal import say, tabulate
+from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
+from polymodal.cli.terminal import complain, say, tabulate
+from polymodal.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from polymodal.config import RunConfig
@@ -29,7 +30,10 @@ def train(  # noqa: PLR0913 - the options of a command
         typer.Option("-o", "--output", metavar="RUN", help="The folder to make: run.yaml, logs and the bundle."),
     ],
     *,
-    target: Annotated[str | None, typer.Option(metavar="COL", help="The column to predict.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL", help="The column to predict. Repeated: several columns of numbers, by one model."),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="COL", help="The column that says train, validation or test.")
     ] = None,
@@ -45,22 +49,36 @@ def train(  # noqa: PLR0913 - the options of a command
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder that keeps decoded media for later runs.")
     ] = None,
+    plotly: Annotated[bool, typer.Option("--plotly", help="Figures of the report that move; adds 5 MB to it.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also log for TensorBoard, to RUN/tensorboard.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="RUN may hold an older run; replace it.")] = False,
 ) -> None:
     """Train a model on a table."""
-    settings = _settings(config, target=target, split=split, drop=drop or [], seed=seed, assignments=assignments or [])
+    settings = _settings(
+        config, target=target or None, split=split, drop=drop or [], seed=seed, assignments=assignments or []
+    )
     with run_folder(output, overwrite=overwrite):
         from polymodal.run import train as train_model
         from polymodal.training.callbacks import JsonLog, Progress
+        from polymodal.training.tensorboard import TensorBoard, clear, require_tensorboard
+
+        if tensorboard:
+            require_tensorboard()  # before the training
+        clear(output / TENSORBOARD)
 
         def watch(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
             log = JsonLog(output / LOG, phase=phase, append=phase != "train")
-            return [log, Progress(epochs, metric=metric)]
+            board = [TensorBoard(output / TENSORBOARD / phase)] if tensorboard else []
+            return [log, Progress(epochs, metric=metric), *board]
 
         run = train_model(table, settings, watch=watch, cache=cache)
         if not run.history.epochs:
             raise KeyboardInterrupt  # before anything was learned
-        _print(run, output, size=_write(run, output))
+        size = _write(run, output)
+        reported = _report(run, output, plotly=plotly)
+        _print(run, output, size=size, reported=reported)
     if run.history.interrupted:
         raise typer.Exit(130)
 
@@ -68,7 +86,7 @@ def train(  # noqa: PLR0913 - the options of a command
 def _settings(
     file: Path | None,
     *,
-    target: str | None,
+    target: list[str] | None,
     split: str | None,
     drop: Sequence[str],
     seed: int | None,
@@ -89,15 +107,32 @@ def _write(run: Run, folder: Path) -> int:
     """Leaves the run in its folder, the bundle first: if that fails, an older run stays as it was. Returns its size."""
     from polymodal import bundle
     from polymodal import config as configuration
+    from polymodal.data.clean import write_actions
     from polymodal.data.prepare import write_rejects
 
     size = bundle.save(run.bundle, folder / BUNDLE)
     write_rejects(run.rejects, folder / REJECTS)
+    (folder / CLEAN).unlink(missing_ok=True)  # of an older run
+    if run.cleaned:
+        write_actions(run.cleaned, folder / CLEAN)
     configuration.write(run.bundle.config, folder / CONFIG)
     return size
 
 
-def _print(run: Run, folder: Path, *, size: int) -> None:
+def _report(run: Run, folder: Path, *, plotly: bool) -> bool:
+    """Writes the report where what it is drawn with is installed; else takes away that of an older run."""
+    from polymodal.evaluation.report.page import write
+
+    try:
+        write(run, folder / REPORT, bundle=folder / BUNDLE, interactive=plotly)
+    except MissingExtraError as error:
+        (folder / REPORT).unlink(missing_ok=True)
+        complain(str(error))
+        return False
+    return True
+
+
+def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
     metrics = run.bundle.metrics
     if run.history.interrupted:
         say(f"Interrupted after {len(run.history.epochs)} epochs; the best of them, {run.history.best_epoch}, is kept.")
@@ -112,6 +147,8 @@ def _print(run: Run, folder: Path, *, size: int) -> None:
     _print_columns(run)
     _print_rejects(run, folder)
     say()
+    if reported:
+        say(f"Report: {folder / REPORT}")
     say(f"Bundle: {folder / BUNDLE} ({_bytes(size)})")
     say(f"Next: polymodal predict {shlex.quote(str(folder / BUNDLE))} NEW.csv -o predictions.csv")
 
@@ -128,6 +165,7 @@ def _rows(counts: dict[str, int]) -> str:
         "test": counts["test"],
         "without a target": counts["unlabelled"],
         "dropped for unreadable cells": counts["dropped"],
+        "dropped by clean": counts["cleaned"],
     }
     shown = " + ".join(f"{count} {name}" for name, count in parts.items() if count)
     unknown = counts["unknown_class"]

@@ -52,7 +52,12 @@ def _from_polars(series: object, where: str) -> pa.ChunkedArray:
 
 
 def from_arrow(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column in types of which Arrow can take rows: it cannot of views, which polars gives."""
+    """The column in types of which Arrow can take rows: it cannot of views, which polars gives.
+
+    Of an extension type, such as the arrays of `datasets`, what it is stored as.
+    """
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
     plain = _plain_type(column.type)
     return column if plain == column.type else column.cast(plain)
 
@@ -63,7 +68,10 @@ def from_objects(values: Iterable[object]) -> np.ndarray:
 
 
 def cells(column: ColumnData) -> Iterator[object]:
-    """The cells as Python objects; None where null, NaN, NaT or the empty string. Lists of numbers become arrays."""
+    """The cells as Python objects; None where null, NaN, NaT or the empty string.
+
+    Lists of numbers become arrays; media as `datasets` stores them, `{bytes, path}`, become bytes, or else a path.
+    """
     return map(_plain, column if isinstance(column, np.ndarray) else _python_objects(column))
 
 
@@ -101,13 +109,43 @@ def _python_objects(column: pa.ChunkedArray) -> list[object]:
         column = column.cast(pa.timestamp("us", kind.tz), safe=False)  # Python's datetime ends at microseconds
     elif pa.types.is_duration(kind) and kind.unit == "ns":
         column = column.cast(pa.duration("us"), safe=False)
-    objects: list[object] = column.to_pylist()
+    if _is_list(kind) and _is_number(kind.value_type):
+        return [_vector(cell) for cell in column]
+    try:
+        objects: list[object] = column.to_pylist()
+    except OverflowError:  # a date that Python does not have; as text it becomes a reject
+        objects = [_object(scalar) for scalar in column]
     leaf = kind
-    while pa.types.is_list(leaf) or pa.types.is_large_list(leaf) or pa.types.is_fixed_size_list(leaf):
+    while _is_list(leaf):
         leaf = leaf.value_type
-    if leaf is not kind and (pa.types.is_integer(leaf) or pa.types.is_floating(leaf)):
+    if leaf is not kind and _is_number(leaf):
         return [_array(cell, leaf.to_pandas_dtype()) for cell in objects]
     return objects
+
+
+def _object(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except OverflowError:
+        return str(scalar.cast(pa.string()))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _vector(cell: pa.Scalar) -> object:
+    """A list of numbers -> array over Arrow's own memory: cells of 20,000 numbers never become Python's floats."""
+    values = cell.values
+    if values is None:
+        return None
+    if values.null_count and pa.types.is_integer(values.type):
+        return values.to_pylist()
+    return values.to_numpy(zero_copy_only=False)
 
 
 def _array(cell: object, dtype: type) -> object:
@@ -130,4 +168,15 @@ def _plain(cell: object) -> object:
         return None if cell != cell else cell  # noqa: PLR0124 - NaN alone differs from itself
     if isinstance(cell, str):
         return cell or None
+    if isinstance(cell, dict):
+        return _medium(cell)
+    if isinstance(cell, list) and cell and isinstance(cell[0], dict):
+        return [_medium(item) if isinstance(item, dict) else item for item in cell]
     return None if type(cell).__name__ in ("NaTType", "NAType") else cell  # pandas', without importing it
+
+
+def _medium(cell: dict[str, object]) -> object:
+    """The content or the path of a medium; any other dict as it is."""
+    if cell.keys() != {"bytes", "path"} or not isinstance(cell["bytes"], bytes | None):
+        return cell
+    return cell["path"] or None if cell["bytes"] is None else cell["bytes"]

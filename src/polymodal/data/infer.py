@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polymodal import registry
 from polymodal.config import ColumnConfig, RunConfig
+from polymodal.data.audit.audit import audit
 from polymodal.data.inspection import InspectedColumn, Inspection, example, examples
 from polymodal.data.survey import Survey, survey
 from polymodal.data.table import Table, read_table
@@ -18,6 +19,7 @@ from polymodal.types import Recognition
 
 _FEWEST_IDENTIFIERS = 20  # rows; fewer values may well differ by chance
 _NEARLY_ALL = 0.98
+_SURE = 0.97  # a modality as sure as this knows its cells by their form: that they all differ makes them no key
 _KEY = re.compile(r"[!-+\--{}~]{1,128}")  # ASCII without blanks, `,` and `|`, which separate words of a list
 _MARKED = re.compile(r"[0-9]|\w[^\w\s]\w|_")  # what tells `img_7`, `a-b` or `x@y.org` from a word
 _NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -47,17 +49,18 @@ def infer_columns(table: Table, config: RunConfig) -> tuple[Column, ...]:
     return columns
 
 
-def inspect(source: object, *, config: RunConfig = RunConfig()) -> Inspection:  # noqa: B008 - frozen
-    """Every column of a table: what it is and why, the missing share, different values, examples.
+def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = True) -> Inspection:  # noqa: B008 - frozen
+    """Every column of a table: what it is and why, the missing share, different values, examples; and what is wrong.
 
     Args:
         source: whatever `read_table` takes.
-        config: what is known already, such as the target.
+        config: what is known already, such as the target and the split.
+        media: decode pictures, recordings and the like, to find those that are unreadable, odd or nearly the same.
 
     >>> print(inspect({"size": [1.5, 2.5], "tag": ["a", "a"]}).columns[1].column.kind)
     constant
     """
-    table = read_table(source)
+    table = read_table(source, text=config.table)
     roles = _roles(table, config)
     found = []
     for name in table.names:
@@ -65,15 +68,16 @@ def inspect(source: object, *, config: RunConfig = RunConfig()) -> Inspection:  
         column = _column(table, name, config, roles, seen)
         shown = examples(list(seen.sample.values))
         found.append(InspectedColumn(column, seen.missing / table.num_rows, seen.distinct, shown))
-    return Inspection(table.source, table.num_rows, tuple(found))
+    findings = audit(table, [seen.column for seen in found], config, media=media)
+    return Inspection(table.source, table.num_rows, tuple(found), findings)
 
 
 def _roles(table: Table, config: RunConfig) -> Mapping[str, _Left]:
     """Columns that the configuration keeps out of the model, and why; checks every name that it holds."""
     split = config.split
-    single = {"target": config.target, "weight": config.weight, "split.column": split.column, "split.by": split.by}
+    single = [("weight", config.weight), ("split.column", split.column), ("split.by", split.by)]
     taken: dict[str, str] = {}
-    for role, name in single.items():
+    for role, name in [*(("target", name) for name in config.targets), *single]:
         if name is None:
             continue
         table.require(name, role=role)
@@ -85,8 +89,8 @@ def _roles(table: Table, config: RunConfig) -> Mapping[str, _Left]:
         taken[name] = role
     table.require(*config.drop, role="drop")
     table.require(*config.columns, role="columns")
-    if config.target in config.drop:
-        raise ColumnError(f"Column {config.target!r} is the target and in drop; remove it from drop.")
+    if both := set(config.targets).intersection(config.drop):
+        raise ColumnError(f"Column {min(both)!r} is the target and in drop; remove it from drop.")
     by = "time" if split.method == "time" else "group"
     kinds = {"target": "target", "weight": "weight", "split.column": "split", "split.by": by}
     reasons = {
@@ -128,7 +132,8 @@ def _infer(table: Table, name: str, seen: Survey) -> _Found:
     modality, recognition = _surest(seen)
     if recognition is None or modality is None:
         return "unknown", None, f"left out: no modality reads cells such as {example(values[0])}"
-    if not registry.load("modalities", modality).media and (why := _identifies(table, name, seen)):
+    known = recognition.confidence >= _SURE or registry.load("modalities", modality).media
+    if not known and (why := _identifies(table, name, seen)):
         return "identifier", None, f"left out: {why}"
     return modality, modality, recognition.reason
 
@@ -157,7 +162,8 @@ def _name_absent_media(seen: Survey) -> bool:
     names = [value for value in seen.sample.values if isinstance(value, str | Path)]
     types = [(mimetypes.guess_type(str(name))[0] or "").partition("/")[0] for name in names]
     media = sum(kind in ("image", "audio", "video") for kind in types)
-    return not any(seen.sample.heads) and media >= _NEARLY_ALL * len(seen.sample.values)
+    found = any(seen.sample.heads) or any(map(any, seen.sample.several))
+    return not found and media >= _NEARLY_ALL * len(seen.sample.values)
 
 
 def _identifies(table: Table, name: str, seen: Survey) -> str | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 
+from polymodal.data.audit.finding import ORDER, Finding
 from polymodal.data.columns import as_text
 from polymodal.schema import Column
 
 _WIDEST_EXAMPLE = 24
+_WIDEST_LINE = 120
 _EXAMPLES = 3
 _HEADER = ("column", "kind", "read as", "missing", "distinct", "examples", "why")
 
@@ -37,18 +42,21 @@ class Inspection:
     Attributes:
         source: where the table came from.
         rows: how many it has.
+        findings: what may be wrong with it, the gravest first.
     """
 
     source: str
     rows: int
     columns: tuple[InspectedColumn, ...]
+    findings: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         lines = [_HEADER, *(_cells(column) for column in self.columns)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         widths[-1] = 0  # nothing stands to the right of the last
         title = f"{printable(self.source)}: {self.rows} rows, {len(self.columns)} columns"
-        return "\n".join([title, "", *("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)])
+        table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        return "\n".join([title, "", *table, "", *report(self.findings)])
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""
@@ -64,7 +72,20 @@ class Inspection:
                 }
                 for found in self.columns
             ],
+            "findings": [finding.to_dict() for finding in self.findings],
         }
+
+
+def report(findings: Sequence[Finding]) -> list[str]:
+    """The findings in lines: how many of each kind, then each with what to do."""
+    counts = Counter(finding.severity for finding in findings)
+    words = [f"{counts[kind]} {kind}" + ("" if counts[kind] == 1 else "s") for kind in ORDER if counts[kind]]
+    lines = [f"Findings: {', '.join(words) or 'none'}"]
+    for finding in findings:
+        lines += fill(
+            printable(str(finding)), _WIDEST_LINE, initial_indent=f"  {finding.severity:<9}", subsequent_indent=" " * 11
+        ).split("\n")
+    return lines
 
 
 def examples(values: list[object]) -> tuple[str, ...]:

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import cast
 
+from polymodal.data.textfile import TextFile
 from polymodal.errors import TableError
 
 
-def read_json_lines(path: Path) -> tuple[dict[str, list[object]], list[int]]:
+def read_json_lines(file: TextFile) -> tuple[dict[str, list[object]], list[int]]:
     """The columns of a JSON lines file, in the order in which keys first appear, and the line of each row.
 
     A key that a row lacks is a missing cell. Blank lines are skipped.
 
     Raises:
-        TableError: a line that is not UTF-8, not JSON, not an object, or names a key twice; with the line.
+        TableError: a line that is not in its encoding, not JSON, not an object, or names a key twice; with the line.
     """
     records: list[dict[str, object]] = []
     lines: list[int] = []
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            if raw.strip():
-                records.append(_record(raw, f"{path}, line {number}", first=number == 1))
+    with file.open(newline="\n") as text:
+        for number, line in enumerate(text, 1):
+            if (reason := file.reason(line, number)) is not None:
+                raise TableError(reason)
+            if line.strip():
+                records.append(_record(line, f"{file.path}, line {number}"))
                 lines.append(number)
     names = dict.fromkeys(name for record in records for name in record)
     return {name: [record.get(name) for record in records] for name in names}, lines
 
 
-def _record(raw: bytes, where: str, *, first: bool) -> dict[str, object]:
+def _record(line: str, where: str) -> dict[str, object]:
     try:
-        text = raw.decode("utf-8-sig" if first else "utf-8")
-        record = json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, where))
+        record = json.loads(line, object_pairs_hook=lambda pairs: _unique(pairs, where))
     except TableError:  # of `_unique`; it is a ValueError too
         raise
     except ValueError as error:

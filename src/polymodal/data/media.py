@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import stat
@@ -14,9 +15,10 @@ import numpy as np
 
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.formats import HEAD
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+HEAD = 1_024  # so many first bytes of a file are shown to recognition: enough to tell sound from pictures
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -29,32 +31,40 @@ _KINDS = (
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
+_SEPARATOR = re.compile(r"[|;]")
+_LONGEST_LIST = 10_000  # members
+_SHOWN = 3  # members of a list whose first bytes recognition sees
+
+
 @dataclass(frozen=True)
 class OpenedCell:
     """What a media cell holds.
 
     Attributes:
-        content: the file's bytes, or the array that the table holds.
-        sha256: of the bytes; of an array's type, shape and values.
+        content: the file's bytes, or the array that the table holds; of a cell that lists several, a tuple of these.
+        sha256: of the bytes; of an array's type, shape and values; of a list, of the hashes of its members.
         file: where the bytes were read; None where the table holds them itself.
     """
 
-    content: bytes | np.ndarray
+    content: bytes | np.ndarray | tuple[bytes | np.ndarray, ...]
     sha256: str
     file: str | None
 
 
-def open_cell(cell: object, folder: Path, limits: LimitsConfig) -> OpenedCell:
+def open_cell(cell: object, folder: Path, limits: LimitsConfig, *, several: bool = False) -> OpenedCell:
     """The content of a media cell.
 
     Args:
         cell: a path (relative to the folder, or absolute; a link is followed), bytes, an array or a PIL image.
         folder: what relative paths are relative to.
         limits: `bytes` is checked before a file is read, `pixels` before a PIL image is decoded.
+        several: the cell may list media, see `members`; together they count as one for the limit on bytes.
 
     Raises:
         UnreadableCellError: with the reason: no such file, not a regular file, empty, too large, an address, ...
     """
+    if several and (listed := members(cell)) is not None:
+        return _open_members(listed, folder, limits)
     if isinstance(cell, str | Path):
         content = _read(_path(cell, folder), limits.bytes)
         return OpenedCell(content, hashlib.sha256(content).hexdigest(), file_of(cell, folder))
@@ -67,6 +77,45 @@ def open_cell(cell: object, folder: Path, limits: LimitsConfig) -> OpenedCell:
         raise UnreadableCellError(f"expected a path, bytes or an array of numbers, got {type(cell).__name__}")
     _check_size(array.nbytes, limits.bytes)
     return OpenedCell(array, digest(array), None)
+
+
+def lists_media(modality: object) -> bool:
+    """Whether the cells of a modality list several media each."""
+    return bool(getattr(modality, "several", False))
+
+
+def members(cell: object) -> list[object] | None:
+    """The media that a cell lists: a list or tuple, a text that is a JSON list, or paths with `|` or `;` between them.
+
+    Gaps in a list do not count. None where the cell lists nothing.
+
+    >>> members('["a.png", "b.png"]'), members("a.png; b.png"), members("a.png")
+    (['a.png', 'b.png'], ['a.png', 'b.png'], None)
+    """
+    found: list[object] | None = None
+    if isinstance(cell, list | tuple):
+        found = list(cell)
+    elif isinstance(cell, str) and cell.lstrip().startswith("["):
+        try:
+            parsed = json.loads(cell)
+        except (ValueError, RecursionError):
+            return None
+        found = parsed if isinstance(parsed, list) and all(isinstance(path, str) for path in parsed) else None
+    elif isinstance(cell, str) and _SEPARATOR.search(cell):
+        found = [path.strip() for path in _SEPARATOR.split(cell)]
+    return None if found is None else [member for member in found if member is not None and not _is_blank(member)]
+
+
+def files_of(cell: object, folder: Path) -> list[str | None]:
+    """The file of each member that a cell lists, or of the cell itself, as `file_of` gives it."""
+    listed = members(cell)
+    return [file_of(member, folder) for member in ([cell] if listed is None else listed)]
+
+
+def heads(cell: object, folder: Path) -> list[bytes | None]:
+    """The first bytes of some of the media that a cell lists; empty where it lists none."""
+    listed = None if isinstance(cell, str) and len(cell) > _LONGEST_LIST else members(cell)
+    return [head(member, folder) for member in (listed or ())[:_SHOWN]]
 
 
 def file_of(cell: object, folder: Path) -> str | None:
@@ -104,6 +153,29 @@ def as_array(cell: object, limits: LimitsConfig) -> object:
         UnreadableCellError: the image has too many pixels or is damaged.
     """
     return _pixels(cell, limits.pixels) if _is_pil(cell) else cell
+
+
+def _open_members(listed: list[object], folder: Path, limits: LimitsConfig) -> OpenedCell:
+    if len(listed) > _LONGEST_LIST:
+        raise UnreadableCellError(f"lists {len(listed):,} media; at most {_LONGEST_LIST:,} are let in")
+    contents: list[bytes | np.ndarray] = []
+    state = hashlib.sha256(b"several")
+    size = 0
+    for place, member in enumerate(listed):
+        try:
+            opened = open_cell(member, folder, limits)
+            assert not isinstance(opened.content, tuple)
+            size += len(opened.content) if isinstance(opened.content, bytes) else opened.content.nbytes
+            _check_size(size, limits.bytes)
+        except UnreadableCellError as error:
+            raise UnreadableCellError(f"picture {place + 1} of {len(listed)}: {error}", member=place) from error
+        contents.append(opened.content)
+        state.update(bytes.fromhex(opened.sha256))
+    return OpenedCell(tuple(contents), state.hexdigest(), None)
+
+
+def _is_blank(member: object) -> bool:
+    return isinstance(member, str) and not member.strip()
 
 
 def _path(cell: str | Path, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -65,7 +66,9 @@ def prepare(
     rejects: list[Reject] = []
     remarks: dict[str, dict[str, int]] = {}
     for column in present:
-        read = ColumnReader(table, column, modality_of(column), limits).read(cache)
+        with warnings.catch_warnings():  # Pillow warns of tags that it passes over, and could not say of which file
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            read = ColumnReader(table, column, modality_of(column), limits).read(cache)
         if read.rejects and bad_cells == "error":
             raise DataError(_describe(table, read.rejects))
         stores[column.name] = read.store

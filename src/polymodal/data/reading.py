@@ -17,7 +17,7 @@ import numpy as np
 from polymodal import formats, registry
 from polymodal.config import LimitsConfig, Part, part_settings
 from polymodal.data.columns import as_text
-from polymodal.data.media import OpenedCell, file_of, open_cell
+from polymodal.data.media import OpenedCell, files_of, lists_media, open_cell
 from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Finding, Found, Store
 from polymodal.data.table import Table
 from polymodal.errors import DataError, UnreadableCellError
@@ -133,37 +133,40 @@ class ColumnReader:
             if cell.sha256 != expected[cell.row]:
                 where = self.table.where(cell.row)
                 raise DataError(
-                    f"{where}, column {self.column.name!r}: {cell.file} changed while it was read. Run again."
+                    f"{where}, column {self.column.name!r}: {cell.file()} changed while it was read. Run again."
                 )
         return found
 
     def _decode(self, items: Iterable[_Item], writer: ContentsWriter, found: Found) -> Iterator[_Opened]:
         """Opens cells and adds each content that was not found before to the writer."""
 
-        def work(item: _Item) -> tuple[_Opened, np.ndarray | str | None, str | None]:
+        def work(item: _Item) -> tuple[_Opened, np.ndarray | Finding | None, str | None]:
             cell, opened = self._open(item)
             if opened is None or opened.sha256 in found:
                 return cell, None, None
             try:
                 return cell, self.modality.read(opened.content), self.modality.remark(opened.content)
             except UnreadableCellError as error:
-                return cell, str(error), None
+                return cell, Finding(str(error), member=error.member), None
 
-        for cell, array, remark in _in_order(work, items):
+        for cell, read, remark in _in_order(work, items):
             # threads may have read equal cells at the same time: the first one counts
-            if array is not None and cell.sha256 is not None and cell.sha256 not in found:
-                found[cell.sha256] = Finding(array if isinstance(array, str) else writer.add(array), remark)
+            if read is not None and cell.sha256 is not None and cell.sha256 not in found:
+                found[cell.sha256] = read if isinstance(read, Finding) else Finding(writer.add(read), remark)
             yield cell
 
     def _open(self, item: _Item) -> tuple[_Opened, OpenedCell | None]:
         row, cell = item
-        file = file_of(cell, self.table.folder) or self.table.source
+        several = lists_media(self.modality)
+        files = tuple(file or self.table.source for file in files_of(cell if several else (cell,), self.table.folder))
         try:
-            opened = open_cell(cell, self.table.folder, self.limits)
+            opened = open_cell(cell, self.table.folder, self.limits, several=several)
         except UnreadableCellError as error:
-            return _Opened(row, file, None, str(error)), None
-        remark = formats.misnamed(file, opened.content) if isinstance(opened.content, bytes) and opened.file else None
-        return _Opened(row, file, opened.sha256, None, remark), opened
+            return _Opened(row, files, None, Finding(str(error), member=error.member)), None
+        remark = (
+            formats.misnamed(files[0], opened.content) if isinstance(opened.content, bytes) and opened.file else None
+        )
+        return _Opened(row, files, opened.sha256, None, remark), opened
 
     def _key(self, opened: list[_Opened]) -> str:
         """Names a cache entry by what it depends on: the contents in order, the modality, its settings, the format."""
@@ -174,24 +177,33 @@ class ColumnReader:
         index = np.full(self.table.num_rows, -1, dtype=np.int64)
         rejects, remarks = [], Counter[str]()
         for cell in opened:
-            outcome, remark = (cell.reason, None) if cell.sha256 is None else found[cell.sha256]
-            if isinstance(outcome, int):
-                index[cell.row] = outcome
-                remarks.update(_told(cell.remark, remark))
+            finding = cell.fault or found[cell.sha256 or ""]
+            if isinstance(finding.outcome, int):
+                index[cell.row] = finding.outcome
+                remarks.update(_told(cell.remark, finding.remark))
             else:
-                rejects.append(Reject(cell.file, cell.row, self.column.name, str(outcome), cell.sha256))
+                file = cell.file(finding.member)
+                rejects.append(Reject(file, cell.row, self.column.name, finding.outcome, cell.sha256))
         return ReadColumn(Store(contents, index), rejects, remarks)
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """What is kept of a media cell after its content went by; without a hash there is a reason."""
+    """What is kept of a media cell after its content went by; without a hash there is a fault.
+
+    Attributes:
+        files: that it names, one for each medium; the table for one that the table holds itself.
+    """
 
     row: int
-    file: str
+    files: tuple[str, ...]
     sha256: str | None
-    reason: str | None
+    fault: Finding | None
     remark: str | None = None
+
+    def file(self, member: int | None = None) -> str:
+        """The file of one medium; that of the cell where it is not said of which."""
+        return self.files[member] if member is not None else ";".join(dict.fromkeys(self.files))
 
 
 def _told(*remarks: str | None) -> list[str]:

@@ -14,7 +14,7 @@ from polymodal.config import SplitConfig
 from polymodal.data.table import Table
 from polymodal.errors import ConfigError, DataError
 
-_SIDES = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")
+SIDES = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")
 
 
 class DataWarning(UserWarning):
@@ -71,14 +71,14 @@ def split_rows(
 
 def _given_sides(table: Table, column: str, rows: np.ndarray) -> dict[str, np.ndarray]:
     words = ["" if cell is None else str(cell).strip().lower() for cell in table.values(column)]
-    strange = [row for row, word in enumerate(words) if word not in _SIDES]
+    strange = [row for row, word in enumerate(words) if word not in SIDES]
     if strange:
         named = "; ".join(f"row {row}: {words[row]!r}" for row in strange[:5])
         raise DataError(
             f"{table.where(strange[0])}, split column {column!r}: {len(strange)} cells are none of "
-            f"{', '.join(_SIDES)} ({named})."
+            f"{', '.join(SIDES)} ({named})."
         )
-    side = np.array([_SIDES[word] for word in words])[rows]
+    side = np.array([SIDES[word] for word in words])[rows]
     return {name: rows[side == name] for name in ("train", "validation", "test")}
 
 
@@ -96,9 +96,9 @@ class _Divider:
         """Rows of each side, ascending: of those with a share as many as it says, of `train` all others."""
         sizes = {side: max(1, round(share * len(rows))) for side, share in shares.items() if share > 0}
         if len(rows) < len(sizes) + 1:
-            raise DataError(
-                self._too_few(f"{len(rows)} rows" + (" with a target" if self.target is not None else ""), sizes)
-            )
+            what = "row" if self.target is None else "row with a target"
+            words = f"1 sample ({what})" if len(rows) == 1 else f"{len(rows)} {what.replace('row', 'rows')}"
+            raise DataError(self._too_few(words, sizes))
         method = self._method()
         if method == "stratified":
             sides = self._stratified(rows, sizes)

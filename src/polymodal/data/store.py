@@ -13,14 +13,18 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
-FORMAT = 3  # part of the key of a cache entry: one more when the files, or what a modality reads, change
+FORMAT = 4  # part of the key of a cache entry: one more when the files, or what a modality reads, change
 
 
 class Finding(NamedTuple):
-    """What came of one content: the number of its array, or why it cannot be read; and the modality's remark on it."""
+    """What came of one content: the number of its array, or why it cannot be read; and the modality's remark on it.
+
+    Of a list of media, `member` says which cannot be read, from 0.
+    """
 
     outcome: int | str
     remark: str | None = None
+    member: int | None = None
 
 
 Found: TypeAlias = dict[str, Finding]  # by the hash of a cell

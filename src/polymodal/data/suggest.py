@@ -8,7 +8,7 @@ from typing import Any
 
 from polymodal import registry
 from polymodal.config import LimitsConfig
-from polymodal.data.media import open_cell
+from polymodal.data.media import lists_media, open_cell
 from polymodal.data.survey import survey
 from polymodal.data.table import Table
 from polymodal.errors import UnreadableCellError
@@ -36,7 +36,7 @@ def _sample(table: Table, column: Column, limits: LimitsConfig) -> list[object]:
     cells: list[object] = []
     for value in values:
         try:
-            cells.append(open_cell(value, table.folder, limits).content)
+            cells.append(open_cell(value, table.folder, limits, several=lists_media(modality)).content)
         except UnreadableCellError:  # it becomes a reject, with its reason, when all cells are read
             continue
     return cells

@@ -45,16 +45,17 @@ def survey(table: Table, name: str, limits: LimitsConfig) -> Survey:
     for row, cell in enumerate(table.cells(name)):
         if cell is not None:
             present.append(row)
-            different.add(_key(cell))
+            different.add(key_of(cell))
     places = np.linspace(0, len(present) - 1, min(SAMPLE, len(present))).astype(np.int64)
     rows = np.array(present, dtype=np.int64)[places]
     values = table.without([other for other in table.names if other != name]).take(rows).values(name)
     heads = [media.head(value, table.folder) for value in values]
+    several = [media.heads(value, table.folder) for value in values]
     shown = [_shown(value, limits) for value in values]
-    return Survey(table.num_rows, Sample(shown, heads, distinct=len(different), present=len(present)))
+    return Survey(table.num_rows, Sample(shown, heads, distinct=len(different), present=len(present), several=several))
 
 
-def _key(cell: object) -> Hashable:
+def key_of(cell: object) -> Hashable:
     """Equal for equal cells; bytes and arrays by their hash, so that the set of keys stays small."""
     if isinstance(cell, bytes):
         return hashlib.sha256(cell).digest()

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from polymodal.data import columns
 from polymodal.data.columns import ColumnData
-from polymodal.data.delimited import read_delimited
-from polymodal.data.jsonlines import read_json_lines
+from polymodal.data.files import read_file
+from polymodal.data.memory import read_memory
 from polymodal.errors import ColumnError, TableError, did_you_mean
+from polymodal.tabletext import TableConfig
 
 _STEP = 1024  # cells made Python objects at a time
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_ENDINGS = (*_DELIMITERS, ".parquet", ".jsonl", ".ndjson")
+_AS_IT_SAYS = TableConfig()
 
 
 class Table:
@@ -124,14 +122,17 @@ class Table:
         return f"{self.source}, row {number}" + ("" if line is None else f" (line {line})")
 
 
-def read_table(source: object, *, folder: Path | None = None) -> Table:
+def read_table(source: object, *, folder: Path | None = None, text: TableConfig = _AS_IT_SAYS) -> Table:
     """A table from whatever holds one.
 
     Args:
-        source: a path (.csv, .tsv, .parquet, .jsonl, .ndjson); an object that speaks the Arrow PyCapsule interface
-            (polars, pyarrow, ...); a pandas DataFrame, whose index is ignored; a dict of sequences; a NumPy array
-            [rows, columns], whose columns are called x0, x1, ...; a Table, given back as it is.
-        folder: what relative media paths are relative to; the table's own folder, or the current one, if not given.
+        source: a path (.csv, .tsv, .jsonl, .ndjson, also compressed; .parquet, .arrow, .feather, or a folder of
+            these); an object that speaks the Arrow PyCapsule interface (polars, pyarrow, ...); a pandas DataFrame,
+            whose index is ignored; a Dataset of `datasets`; a dict of sequences; a NumPy array [rows, columns], whose
+            columns are called x0, x1, ...; a Table, given back as it is.
+        folder: what relative media paths are relative to. If not given: the folder that holds the table's file; a
+            table's folder itself; for what is in memory, the current folder.
+        text: how CSV, TSV and JSON lines are written, where they do not say so themselves.
 
     Raises:
         TableError: unreadable, ragged, empty or with two columns of one name.
@@ -144,11 +145,11 @@ def read_table(source: object, *, folder: Path | None = None) -> Table:
     lines: Callable[[], Sequence[int]] | None = None
     if isinstance(source, str | Path):
         path = Path(source)
-        pairs, lines = _read_file(path)
-        name, folder = str(path), folder or path.parent
+        pairs, lines = read_file(path, text)
+        name, folder = str(path), folder or (path if path.is_dir() else path.parent)
     else:
         name, folder = f"the {type(source).__name__}", folder or Path.cwd()
-        pairs = _read_memory(source, name)
+        pairs = read_memory(source, name)
     twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
     if twice:
         raise TableError(f"{name}: two columns are called {', '.join(map(repr, twice))}; give each its own name.")
@@ -158,50 +159,3 @@ def read_table(source: object, *, folder: Path | None = None) -> Table:
     if not any(lengths.values()):
         raise TableError(f"{name} holds no rows.")
     return Table(dict(pairs), folder=folder, source=name, lines=lines)
-
-
-_Pairs = list[tuple[str, ColumnData]]
-
-
-def _read_file(path: Path) -> tuple[_Pairs, Callable[[], Sequence[int]] | None]:
-    ending = path.suffix.lower()
-    if ending not in _ENDINGS:
-        raise TableError(f"{path}: a table's name ends with one of {', '.join(_ENDINGS)}.")
-    if not path.is_file():
-        raise TableError(f"{path}: {'not a file' if path.exists() else 'no such file'}.")
-    try:
-        if ending == ".parquet":
-            return _arrow_pairs(pq.ParquetFile(path).read()), None
-        if ending in _DELIMITERS:
-            return read_delimited(path, _DELIMITERS[ending])
-        objects, numbers = read_json_lines(path)
-        return [(name, columns.from_objects(cells)) for name, cells in objects.items()], lambda: numbers
-    except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path} cannot be read: {error}") from error
-
-
-def _read_memory(source: object, name: str) -> _Pairs:
-    if isinstance(source, Mapping):
-        return [(str(key), columns.from_sequence(values, f"{name}, column {key!r}")) for key, values in source.items()]
-    if isinstance(source, np.ndarray):
-        if source.ndim != 2:
-            raise TableError(f"A NumPy table has two axes, [rows, columns]; this one has shape {source.shape}.")
-        return [(f"x{number}", columns.from_sequence(source[:, number], name)) for number in range(source.shape[1])]
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas is not None and isinstance(source, pandas.DataFrame):
-        return [(str(key), columns.from_series(source.iloc[:, place])) for place, key in enumerate(source.columns)]
-    if polars is not None and isinstance(source, polars.DataFrame):
-        return [(s.name, columns.from_sequence(s, f"{name}, column {s.name!r}")) for s in source.get_columns()]
-    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
-        try:
-            return _arrow_pairs(pa.table(source))
-        except (pa.ArrowException, TypeError) as error:
-            raise TableError(f"{name} is not a table that Arrow can read: {error}") from error
-    raise TableError(
-        f"{name} is not a table. Give a path, a DataFrame, an Arrow table, a dict of columns or a NumPy array "
-        "[rows, columns]."
-    )
-
-
-def _arrow_pairs(table: pa.Table) -> _Pairs:
-    return [(name, columns.from_arrow(column)) for name, column in zip(table.column_names, table.columns, strict=True)]

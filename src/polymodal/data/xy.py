@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from polymodal.data.table import Table
+from polymodal.data.target import target_cells
 from polymodal.errors import ColumnError
 
 
@@ -58,6 +59,91 @@ def attach(table: Table, values: object, *, name: str | None, role: str) -> tupl
     free = (role, *(f"{role}_{number}" for number in range(2, len(table.names) + 3)))
     column = name or next(word for word in free if word not in table.names)
     return table.with_column(column, one_axis(values, table)), column
+
+
+def attach_target(
+    table: Table, values: object, *, name: str | tuple[str, ...] | None, several: bool
+) -> tuple[Table, str | tuple[str, ...] | None]:
+    """The table with the values of `y` among its columns, and the name of that column, or of those.
+
+    Args:
+        table: X.
+        values: what `attach` takes; names of several columns; where `several`, also [rows, K], whose columns are called
+            as those of a data frame, else as `name` says, else y_1, y_2, ...
+        name: as the configuration has it.
+        several: whether more than one column can be predicted.
+
+    Raises:
+        ColumnError: no such column, or the values bear the name of a column that X has.
+        ValueError: not one value a row, or not one name a column.
+    """
+    if values is None:
+        return table, name
+    if (names := _column_names(values, table)) is not None:
+        return table, names
+    columns = _columns(values, None if isinstance(name, str) else name) if several else None
+    if columns is None:
+        return attach(table, values, name=name if isinstance(name, str) else None, role="y")
+    for column, cells in columns.items():
+        table, _ = attach(table, cells, name=column, role="y")
+    return table, tuple(columns)
+
+
+def targets_of(table: Table, values: object, *, name: str | tuple[str, ...]) -> list[object]:
+    """The cells of `y` as `data.target.target_cells` has them, by the names of training.
+
+    Args:
+        table: X.
+        values: as for `attach_target`; None: the columns of X called as in training.
+        name: of the target, or names of several.
+
+    Raises:
+        ColumnError: no such column.
+        ValueError: not one value a row for each target.
+    """
+    if isinstance(name, str):
+        return values_of(table, values, name=name)
+    columns = None if values is None else _columns(values, name)
+    if columns is not None:
+        given = table.without([column for column in name if column in table.names])
+        for column, cells in zip(name, columns.values(), strict=True):
+            given = given.with_column(column, one_axis(cells, table))
+        return target_cells(given, name)
+    names = name if values is None else _column_names(values, table)
+    if names is None or len(names) != len(name):
+        raise ValueError(
+            f"y must hold the {len(name)} targets {', '.join(name)}: [rows, {len(name)}], or their columns."
+        )
+    found = target_cells(table, names)
+    return [row and dict(zip(name, row.values(), strict=True)) for row in found]  # type: ignore[attr-defined]
+
+
+def _column_names(values: object, table: Table) -> tuple[str, ...] | None:
+    """Names of several columns of X; None where the values are something else, such as one word a row."""
+    listed = isinstance(values, list | tuple) and len(values) > 1 and all(isinstance(value, str) for value in values)
+    if not listed or len(values) == table.num_rows:  # type: ignore[arg-type]
+        return None
+    table.require(*values, role="y")  # type: ignore[misc]
+    return tuple(values)  # type: ignore[arg-type]
+
+
+def _columns(values: object, names: tuple[str, ...] | None) -> dict[str, object] | None:
+    """The columns of [rows, K], K at least 2, by name; None where the values have one axis.
+
+    Raises:
+        ValueError: not one name a column, or rows of different length.
+    """
+    said = getattr(values, "columns", None)
+    if said is None:
+        values = np.asarray(values)
+    if getattr(values, "ndim", 2) != 2 or values.shape[1] < 2:  # type: ignore[attr-defined]
+        return None
+    count = values.shape[1]  # type: ignore[attr-defined]
+    known = tuple(map(str, said)) if said is not None else names or tuple(f"y_{k}" for k in range(1, count + 1))
+    if len(set(known)) != count:
+        raise ValueError(f"y has {count} columns, but {len(set(known))} names: {', '.join(known)}.")
+    array = np.asarray(values)
+    return {name: array[:, k] for k, name in enumerate(known)}
 
 
 def values_of(table: Table, values: object, *, name: str) -> list[object]:

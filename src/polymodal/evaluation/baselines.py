@@ -1,14 +1,15 @@
 """What a model has to beat: a constant, and a linear model on simple features of each input.
 
-Classification: the majority class; logistic regression for each input, log-probabilities averaged over the inputs that
-a row has. Regression: the mean; ridge regression on the features of all inputs side by side. Both fit in seconds.
+Classification (of ordered classes too): the majority class; logistic regression for each input, log-probabilities
+averaged over the inputs that a row has. Regression: the mean; ridge regression on the features of all inputs side by
+side. Tagging: how frequent each label is; one ridge regression a label, on the same features. All fit in seconds.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,9 +19,12 @@ from scipy import sparse
 from polymodal.data.prepare import Prepared
 from polymodal.data.store import Store
 from polymodal.evaluation.evaluate import Report, evaluate_scores, report
-from polymodal.metrics import classification
+from polymodal.metrics import classification, ordinal
+from polymodal.metrics.bootstrap import WeightedMetrics, known_rows
 from polymodal.tasks.classify import Classify
+from polymodal.tasks.ordinal import Ordinal
 from polymodal.tasks.regress import Regress
+from polymodal.tasks.tag import Tag
 from polymodal.types import Head, Modality
 
 Features: TypeAlias = np.ndarray | sparse.csr_matrix
@@ -30,6 +34,7 @@ _Column: TypeAlias = tuple[Store, Modality]
 
 _ROWS = 256  # cells in memory at a time
 _MAX_TRAIN = 20_000  # more rows hardly help a linear model and cost minutes
+_MAX_TAGGED = 4_000  # the same where all labels are solved at once, from the products of all rows
 _MAX_DENSE = 2_000  # dense features of one input; those that vary most are kept
 _C = 20.0  # inverse strength of the logistic regression's L2 penalty, for rows of unit size
 _ALPHA = 1.0  # strength of the ridge penalty, for rows of unit size
@@ -40,7 +45,7 @@ def fit_baselines(
     prepared: Prepared,
     *,
     inputs: Mapping[str, Mapping[str, Modality]],
-    target: Num[np.ndarray, " R"],
+    target: Num[np.ndarray, "R ..."],
     train: Int[np.ndarray, " N"],
     test: Int[np.ndarray, " M"],
     seed: int = 0,
@@ -48,36 +53,42 @@ def fit_baselines(
     """Fits the baselines on the training rows and measures them on the test rows.
 
     An input is fitted on the rows that have it and says nothing about the others; a row with no input gets the prior.
-    Of more than 20,000 training rows as many are drawn.
+    Of more than 20,000 training rows (4,000 for tagging) as many are drawn.
 
     Args:
-        task: the model's head, whose metrics are used; of other heads than classify and regress there is no baseline.
+        task: the model's head, whose metrics are used; of other heads than Polymodal's own there is no baseline.
         prepared: the table's cells.
         inputs: by input of the model, its columns with their fitted modalities.
-        target: as the task encodes it, for every row of the table; rows where it is NaN are left out.
+        target: as the task encodes it, for every row of the table; rows where it is unknown are left out.
         train: row numbers.
         test: row numbers.
         seed: of the bootstrap and of the draw.
 
     Returns:
-        `majority` (`mean` for regression) and `linear`: a report each; `linear_by_input`: a report for each input.
+        `majority` (`mean` for regression, `prevalence` for tagging) and `linear`: a report each; `linear_by_input`: a
+        report for each input.
         Empty without test rows of known target.
     """
-    train, test = train[~np.isnan(target[train])], test[~np.isnan(target[test])]
-    if not isinstance(task, Classify | Regress) or not len(test):
+    train, test = train[known_rows(target[train])], test[known_rows(target[test])]
+    if not isinstance(task, Classify | Ordinal | Regress | Tag) or not len(test):
         return {}
-    if len(train) > _MAX_TRAIN:
-        train = np.random.default_rng(seed).choice(train, _MAX_TRAIN, replace=False)
+    most = _MAX_TAGGED if isinstance(task, Tag) else _MAX_TRAIN
+    if len(train) > most:
+        train = np.random.default_rng(seed).choice(train, most, replace=False)
     rows = np.concatenate([train, test])
     blocks = {
         name: _block([(prepared.stores[column], modality) for column, modality in columns.items()], rows, len(train))
         for name, columns in inputs.items()
     }
-    if isinstance(task, Classify):
-        return _classify(
-            blocks, target[train].astype(int), target[test].astype(int), num_classes=len(task.labels), seed=seed
-        )
-    return _regress(blocks, target[train], target[test], task=task, seed=seed)
+    if isinstance(task, Tag):
+        return _tag(blocks, target[train], target[test], task=task, seed=seed)
+    if isinstance(task, Regress):
+        return _regress(blocks, target[train], target[test], task=task, seed=seed)
+    classes = target.astype(float)[np.concatenate([train, test])].astype(int)
+    measure = classification.measure if isinstance(task, Classify) else ordinal.measure
+    return _classify(
+        blocks, classes[: len(train)], classes[len(train) :], num_classes=len(task.labels), measure=measure, seed=seed
+    )
 
 
 @dataclass(frozen=True)
@@ -145,13 +156,14 @@ def _classify(
     truth: Int[np.ndarray, " M"],
     *,
     num_classes: int,
+    measure: WeightedMetrics,
     seed: int,
 ) -> dict[str, Report | dict[str, Report]]:
     counts = np.bincount(target, minlength=num_classes)
     log_prior = np.log((counts + 1 / num_classes) / (len(target) + 1))  # one more row, spread over all classes
 
     def measured(log_probabilities: Float[np.ndarray, "M K"]) -> Report:
-        return report(log_probabilities, truth, classification.measure, seed=seed)
+        return report(log_probabilities, truth, measure, seed=seed)
 
     total, votes, alone = np.zeros((len(truth), num_classes)), np.zeros(len(truth)), {}
     for name, block in blocks.items():
@@ -187,23 +199,73 @@ def _logistic(block: _Block, target: Int[np.ndarray, " N"], prior: Float[np.ndar
 
 def _regress(
     blocks: Mapping[str, _Block],
-    target: Float[np.ndarray, " N"],
-    truth: Float[np.ndarray, " M"],
+    target: Float[np.ndarray, "N ..."],
+    truth: Float[np.ndarray, "M ..."],
     *,
     task: Regress,
     seed: int,
 ) -> dict[str, Report | dict[str, Report]]:
-    def measured(scores: Float[np.ndarray, " M"]) -> Report:
-        return evaluate_scores(task, scores[:, None], truth, seed=seed)
+    columns = target.reshape(len(target), -1)
+    constant = np.nanmean(columns, axis=0)
 
-    constant = target.mean()
+    def measured(block: _Block | None) -> Report:
+        scores = np.tile(constant, (len(truth), 1))
+        for k, known in enumerate(~np.isnan(columns.T)):  # each target from the rows that have it
+            if block is not None and (known & block.in_train).any():
+                of_known = replace(block, train=block.train[known], in_train=block.in_train[known])
+                scores[:, k] = _ridge(of_known, columns[known, k], constant[k])
+        return evaluate_scores(task, scores, truth, seed=seed)
+
     fitted = {name: block for name, block in blocks.items() if block.in_train.any()}
-    together = _ridge(_joined(list(fitted.values())), target, constant) if fitted else np.full(len(truth), constant)
     return {
-        "mean": measured(np.full(len(truth), constant)),
-        "linear": measured(together),
-        "linear_by_input": {name: measured(_ridge(block, target, constant)) for name, block in fitted.items()},
+        "mean": measured(None),
+        "linear": measured(_joined(list(fitted.values())) if fitted else None),
+        "linear_by_input": {name: measured(block) for name, block in fitted.items()},
     }
+
+
+def _tag(
+    blocks: Mapping[str, _Block],
+    target: Float[np.ndarray, "N K"],
+    truth: Float[np.ndarray, "M K"],
+    *,
+    task: Tag,
+    seed: int,
+) -> dict[str, Report | dict[str, Report]]:
+    share = (target.sum(axis=0) + 0.5) / (len(target) + 1)
+
+    def measured(logits: Float[np.ndarray, "#M K"]) -> Report:
+        return evaluate_scores(task, np.broadcast_to(logits, truth.shape), truth, seed=seed)
+
+    fitted = {name: block for name, block in blocks.items() if block.in_train.any()}
+    prior = np.log(share / (1 - share))
+    return {
+        "prevalence": measured(prior[None]),
+        "linear": measured(_ridge_tags(_joined(list(fitted.values())), target, prior) if fitted else prior[None]),
+        "linear_by_input": {name: measured(_ridge_tags(block, target, prior)) for name, block in fitted.items()},
+    }
+
+
+def _ridge_tags(
+    block: _Block, target: Float[np.ndarray, "N K"], prior: Float[np.ndarray, " K"]
+) -> Float[np.ndarray, "M K"]:
+    """Log odds of every label for the test rows: the prior where they have nothing.
+
+    Ridge regression in its dual form (Hastie et al. 2009, The Elements of Statistical Learning, section 12.3.7): the
+    products of all rows are decomposed once for all labels. What it gives becomes log odds as the logistic function is
+    near one half; that keeps the order, by which most metrics go.
+    """
+    train, has = block.train[block.in_train], target[block.in_train]
+    products, mean = _dense(train @ train.T), has.mean(axis=0)
+    of_test = _dense(block.test @ train.T)
+    centred = products - products.mean(axis=0) - products.mean(axis=1)[:, None] + products.mean()
+    of_test = of_test - of_test.mean(axis=1)[:, None] - products.mean(axis=0) + products.mean()
+    weights = np.linalg.solve(centred + _ALPHA * np.eye(len(centred)), has - mean)
+    return np.where(block.in_test[:, None], 4 * (mean + of_test @ weights - 0.5), prior)
+
+
+def _dense(matrix: Features) -> np.ndarray:
+    return np.asarray(matrix.toarray() if isinstance(matrix, sparse.csr_matrix) else matrix, dtype=np.float64)
 
 
 def _joined(blocks: Sequence[_Block]) -> _Block:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int, Num
 
 from polymodal.metrics.bootstrap import WeightedMetrics, intervals, repeated
 from polymodal.types import Head
 
 Report = dict[str, dict[str, float]]
 """`{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the figures of a run are about.
+
+    Attributes:
+        side: `test`, of the final model; without test rows `validation`, of the model that did not learn from them.
+        rows: their numbers in the table.
+        scores: as the model gives them.
+        target: as the task encodes it; NaN where unknown.
+    """
+
+    side: str
+    rows: Int[np.ndarray, " N"]
+    scores: Float[np.ndarray, "N K"]
+    target: Num[np.ndarray, "N ..."]
+
 
 _WORK = 100_000_000  # scores looked at over all samples: about five seconds
 
@@ -27,7 +45,7 @@ class WeightedHead(Protocol):
 
 
 def evaluate_scores(
-    task: Head, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, " N"], *, seed: int
+    task: Head, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."], *, seed: int
 ) -> Report:
     """Every metric of the task over the rows whose target is known, with 95 % bootstrap intervals.
 
@@ -42,7 +60,7 @@ def evaluate_scores(
 
 
 def report(
-    scores: Num[np.ndarray, "N ..."], target: Num[np.ndarray, " N"], function: WeightedMetrics, *, seed: int
+    scores: Num[np.ndarray, "N ..."], target: Num[np.ndarray, "N ..."], function: WeightedMetrics, *, seed: int
 ) -> Report:
     """Metrics of `function` with 95 % bootstrap intervals.
 

@@ -1,4 +1,4 @@
-"""Spectrograms in torch: framing, power spectrum, mel filters, log-mel, MFCC; batched, exportable, differentiable.
+"""Spectrograms in torch: framing, STFT, mel filters, log-mel, MFCC; batched, exportable, differentiable.
 
 Framing: frame t is centred on the samples [t * hop, (t + 1) * hop), so a row has as many frames as hops that hold a
 sample, ceil(length / hop), and the shortest clip has one. Outside of a row there are zeros: its frames depend on its
@@ -91,6 +91,37 @@ def cosine_transform(num_mels: int, num_coefficients: int) -> np.ndarray:
     return basis
 
 
+class Stft(nn.Module):
+    """Waveforms -> natural logarithm of the power of the short-time Fourier transform.
+
+    Args:
+        sample_rate: in Hz.
+        window_seconds: of a frame.
+        hop_seconds: from one frame to the next.
+
+    Attributes:
+        window, hop: samples. The transform is the next power of two of the window.
+        num_bands: F, from 0 Hz to half the sample rate.
+    """
+
+    def __init__(self, sample_rate: int, *, window_seconds: float = 0.025, hop_seconds: float = 0.010) -> None:
+        super().__init__()
+        self.window = max(round(window_seconds * sample_rate), 1)
+        self.hop = max(round(hop_seconds * sample_rate), 1)
+        self.fft_size = 1 << (self.window - 1).bit_length()
+        self.num_bands = self.fft_size // 2 + 1
+
+    def frame_lengths(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Number of frames of rows with so many samples."""
+        return frame_lengths(lengths, hop=self.hop)
+
+    def forward(self, samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T F"]:
+        """Frames after a row's own last one are zeros."""
+        power = power_spectrum(samples, lengths, window=self.window, hop=self.hop, fft_size=self.fft_size)
+        logarithm = power.clamp(min=POWER_FLOOR).log()
+        return zero_masked(logarithm, lengths_to_mask(self.frame_lengths(lengths), logarithm.shape[1]))
+
+
 class LogMel(nn.Module):
     """Waveforms -> natural logarithm of the power in mel bands.
 
@@ -136,13 +167,32 @@ class LogMel(nn.Module):
 
 
 class Mfcc(nn.Module):
-    """Waveforms -> mel-frequency cepstral coefficients (Davis & Mermelstein 1980): cosine transform of a log-mel."""
+    """Waveforms -> mel-frequency cepstral coefficients (Davis & Mermelstein 1980): cosine transform of a log-mel.
+
+    Equal to `torchaudio.transforms.MFCC(log_mels=True)`, but for the power's floor and where the frames lie.
+
+    Args:
+        sample_rate: in Hz.
+        num_coefficients: the first ones, of the loudness and the coarse shape of a spectrum; at most `num_mels`.
+        num_mels: see `LogMel`.
+        window_seconds: of a frame.
+        hop_seconds: from one frame to the next.
+    """
 
     basis: Tensor
 
-    def __init__(self, sample_rate: int, *, num_coefficients: int = 13, num_mels: int = 40) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        num_coefficients: int = 13,
+        num_mels: int = 40,
+        window_seconds: float = 0.025,
+        hop_seconds: float = 0.010,
+    ) -> None:
         super().__init__()
-        self.log_mel = LogMel(sample_rate, num_mels=num_mels)
+        self.log_mel = LogMel(sample_rate, num_mels=num_mels, window_seconds=window_seconds, hop_seconds=hop_seconds)
+        self.hop = self.log_mel.hop
         basis = cosine_transform(num_mels, num_coefficients)
         self.register_buffer("basis", torch.from_numpy(basis).float(), persistent=False)
 

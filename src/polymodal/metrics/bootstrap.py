@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Num
 
 Metrics = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
-"""Scores [N, ...] and target [N] -> value by name."""
+"""Scores [N, ...] and target [N] or [N, K] -> value by name."""
 
 WeightedMetrics = Callable[[np.ndarray, np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
-"""Scores [N, ...], target [N] and weights [S, N] -> values [S] by name, NaN where undefined."""
+"""Scores [N, ...], target [N] or [N, K] and weights [S, N] -> values [S] by name, NaN where undefined."""
 
 _CELLS = 1_000_000  # weights held at a time: 8 MB, which with the temporaries stays near the processor's cache
 
@@ -26,11 +26,17 @@ class Interval:
     high: float
 
 
+def known_rows(target: Num[np.ndarray, "N ..."]) -> Bool[np.ndarray, " N"]:
+    """Rows whose target is known, of several targets at least one."""
+    unknown = np.isnan(target)
+    return np.asarray(~(unknown if unknown.ndim == 1 else unknown.all(axis=1)))
+
+
 def point(
-    scores: Num[np.ndarray, "N ..."], target: Num[np.ndarray, " N"], function: WeightedMetrics
+    scores: Num[np.ndarray, "N ..."], target: Num[np.ndarray, "N ..."], function: WeightedMetrics
 ) -> dict[str, float]:
     """Value of each metric over the rows whose target is known (not NaN); undefined metrics are left out."""
-    known = ~np.isnan(target)
+    known = known_rows(target)
     if not known.any():
         return {}
     values = function(scores[known], target[known], np.ones((1, int(known.sum()))))
@@ -39,7 +45,7 @@ def point(
 
 def intervals(
     scores: Num[np.ndarray, "N ..."],
-    target: Num[np.ndarray, " N"],
+    target: Num[np.ndarray, "N ..."],
     function: WeightedMetrics,
     *,
     samples: int = 1000,
@@ -60,7 +66,7 @@ def intervals(
         seed: the same seed gives the same intervals.
         level: share of the distribution between `low` and `high`.
     """
-    known = ~np.isnan(target)
+    known = known_rows(target)
     scores, target = scores[known], target[known]
     draws = [function(scores, target, weights) for weights in _resamples(len(target), samples, seed)]
     result = {}

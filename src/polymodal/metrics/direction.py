@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from polymodal.errors import ConfigError, did_you_mean
 
-_LARGER = frozenset({"accuracy", "macro_f1", "balanced_accuracy", "roc_auc", "average_precision", "r2"})
-_SMALLER = frozenset({"log_loss", "ece", "rmse", "mae"})
+_LARGER = frozenset(
+    {"accuracy", "macro_f1", "balanced_accuracy", "roc_auc", "average_precision", "r2", "macro_average_precision",
+     "micro_average_precision", "macro_roc_auc", "micro_f1", "ranking_precision", "quadratic_weighted_kappa"}
+)  # fmt: skip
+_SMALLER = frozenset({"log_loss", "ece", "rmse", "mae", "rank_mae", "label_log_loss"})
+_OF_TARGETS = ("r2", "rmse", "mae")  # of one of several targets: `rmse_height`
 
 
 def larger_is_better(name: str) -> bool:
@@ -17,6 +21,7 @@ def larger_is_better(name: str) -> bool:
     >>> larger_is_better("accuracy"), larger_is_better("log_loss")
     (True, False)
     """
+    name = next((metric for metric in _OF_TARGETS if name.startswith(f"{metric}_")), name)
     known = _LARGER | _SMALLER
     if name not in known:
         raise ConfigError(

@@ -1,9 +1,11 @@
 """How well numbers are predicted, for many weightings of the same rows at once (see `metrics.classification`).
 
-Shapes: N rows, S weightings.
+Shapes: N rows, K targets, S weightings.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +18,42 @@ Values = Float[np.ndarray, " S"]
 def measure(prediction: Numbers, target: Numbers, weights: Weights) -> dict[str, Values]:
     """Every metric of this module by name. Needs at least one row of positive weight."""
     return {metric.__name__: metric(prediction, target, weights) for metric in (r2, rmse, mae)}
+
+
+def measure_targets(
+    prediction: Float[np.ndarray, "N K"],
+    target: Float[np.ndarray, "N K"],
+    weights: Weights,
+    *,
+    names: Sequence[str],
+    units: Float[np.ndarray, " K"],
+) -> dict[str, Values]:
+    """`r2`, `rmse`, `mae`: means over the targets; then the same of each target, in its own unit: `rmse_height`, ...
+
+    A target counts where it is known. The means of `rmse` and `mae` are of errors divided by `units`: else one target
+    that is counted in thousands would drown the others. A mean is over the targets for which the metric is defined.
+
+    Args:
+        prediction: in each target's own unit.
+        target: the same; NaN where unknown.
+        weights: how often each row counts.
+        names: of the targets.
+        units: by what errors are divided for the means: standard deviations.
+    """
+    means: dict[str, list[Values]] = {"r2": [], "rmse": [], "mae": []}
+    single: dict[str, Values] = {}
+    for k, name in enumerate(names):
+        known = ~np.isnan(target[:, k])
+        counted = weights[:, known]
+        some = counted.any(axis=1)
+        measured = {metric: np.full(len(weights), np.nan) for metric in means}
+        if some.any():
+            for metric, values in measure(prediction[known, k], target[known, k], counted[some]).items():
+                measured[metric][some] = values
+        for metric, values in measured.items():
+            single[f"{metric}_{name}"] = values
+            means[metric].append(values if metric == "r2" else values / units[k])
+    return {metric: _mean_of_defined(np.stack(values)) for metric, values in means.items()} | single
 
 
 def r2(prediction: Numbers, target: Numbers, weights: Weights) -> Values:
@@ -37,3 +75,11 @@ def rmse(prediction: Numbers, target: Numbers, weights: Weights) -> Values:
 def mae(prediction: Numbers, target: Numbers, weights: Weights) -> Values:
     """Mean absolute error, in the target's unit."""
     return np.asarray(weights @ np.abs(prediction - target) / weights.sum(axis=1))
+
+
+def _mean_of_defined(values: Float[np.ndarray, "K S"]) -> Values:
+    """Mean over the targets without NaN; NaN where all are."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=0)
+    total = np.where(defined, values, 0).sum(axis=0)
+    return np.asarray(np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0))

@@ -14,10 +14,11 @@ import numpy as np
 import soundfile
 import soxr
 import torch
-from jaxtyping import Float, Int16
+from jaxtyping import Float, Float32, Int16
 from pydantic import ConfigDict, Field
 
 from polymodal import formats
+from polymodal.codecs import fingerprints, flac, previews, soundtracks, waveforms
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.layers.spectral import Mfcc
@@ -27,7 +28,8 @@ Waveform: TypeAlias = Int16[np.ndarray, " S"]
 
 FULL_SCALE = 32_767  # the stored value of 1.0
 
-_FORMATS = {formats.WAV, formats.FLAC, formats.OGG, formats.MP3}
+_CONTAINERS = {formats.MP4, formats.MATROSKA, formats.AVI, formats.AAC}
+_FORMATS = {formats.WAV, formats.FLAC, formats.OGG, formats.MP3, *_CONTAINERS}
 _RATES = range(1_000, 384_001)  # Hz; outside of it a header is broken or made to do harm
 _UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's number of frames where a header does not give it
 # Of layer III, by the version in a frame's header: 3 is MPEG-1, 2 is MPEG-2, 0 is MPEG-2.5.
@@ -39,9 +41,6 @@ _MP3_KBPS = {
 _MP3_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 _BLOCK = 1 << 20  # samples, of all channels, that are decoded at once
 _NUM_MFCC = 20
-_LOUDEST = 2.0  # of float samples: some overshoot is clipped, 16-bit values stored as float are not sound
-_MOST_CHANNELS = 64  # of arrays: more, and the axes are probably swapped
-_SHORTEST_ARRAY = 400  # samples; inference takes a shorter one for a vector
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,9 @@ class AudioConfig:
 class Audio:
     """Reads WAV, FLAC, Ogg (Vorbis, Opus) and MP3, known by content, and arrays; gives int16 [S] at one rate.
 
+    With the extra `video` also AAC, m4a, and the sound of MP4, Matroska, WebM and AVI; without it the first of these is
+    an error, not a reject. A column of such files is recognised as audio where they hold sound alone.
+
     Channels are averaged, any rate from 1 to 384 kHz is resampled (soxr, high quality), and what lies outside [-1, 1]
     is clipped. Arrays are [S] or [S, C] at the column's own sample rate: int16, or float in [-1, 1]. Unreadable are a
     recording that is empty or shorter than one sample, that holds NaN, infinity or samples beyond +-2 (16-bit values
@@ -80,6 +82,7 @@ class Audio:
     Config: ClassVar[type] = AudioConfig
     group: ClassVar[str | None] = None
     media: ClassVar[bool] = True
+    near: ClassVar[float] = 0.97
 
     def __init__(self, config: AudioConfig, statistics: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         self.config = config
@@ -91,10 +94,10 @@ class Audio:
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """From half of the cells on: files or bytes that start as a recording, or arrays with the shape of one."""
-        found = [formats.sniff(head) if head else None for head in sample.heads]
+        found = [formats.sniff(head) if head and formats.holds(head) == "audio" else None for head in sample.heads]
         names = sorted({format_.name for format_ in found if format_ in _FORMATS})
         num_files = sum(format_ in _FORMATS for format_ in found)
-        num_arrays = sum(isinstance(value, np.ndarray) and _is_long_waveform(value) for value in sample.values)
+        num_arrays = waveforms.count_sounds(sample.values)
         num_cells = len(sample.values)
         count = max(num_files, num_arrays)
         if 2 * count < max(num_cells, 1):
@@ -124,7 +127,7 @@ class Audio:
             raise UnreadableCellError(f"not audio: a cell of type {type(cell).__name__}")
         if not np.isfinite(mono).all():
             raise UnreadableCellError("damaged: it holds samples that are NaN or infinite")
-        if (peak := np.abs(mono).max(initial=0)) > _LOUDEST:
+        if (peak := np.abs(mono).max(initial=0)) > waveforms.LOUDEST:
             raise UnreadableCellError(f"samples reach {peak:g}; as float they lie in [-1, 1]")
         if rate != self.sample_rate:
             mono = soxr.resample(mono, rate, self.sample_rate)
@@ -183,6 +186,19 @@ class Audio:
         rows = [np.full(3 * _NUM_MFCC, np.nan) if array is None else self._summary(array) for array in arrays]
         return np.array(rows).reshape(-1, 3 * _NUM_MFCC)
 
+    def measures(self, array: np.ndarray) -> dict[str, float]:
+        """Length, and loudness in whole dB: 20 log10 of the root mean square, 0 at full scale, -100 in silence."""
+        loudness = float(round(20 * math.log10(max(_rms(array) / FULL_SCALE, 1e-5))))
+        return {"seconds": array.size / self.sample_rate, "loudness in dB": loudness}
+
+    def fingerprints(self, arrays: Sequence[np.ndarray]) -> Float32[np.ndarray, "B F"]:
+        """How each recording's bands move in time."""
+        return np.stack([fingerprints.sound(array) for array in arrays])
+
+    def preview(self, cell: object) -> str:
+        """A player."""
+        return previews.sound(self.read(cell) / np.float32(FULL_SCALE), self.sample_rate)
+
     @property
     def _max_samples(self) -> int:
         return math.ceil(self.config.max_seconds * self.config.sample_rate)
@@ -203,12 +219,16 @@ def _decode(content: bytes, config: AudioConfig) -> tuple[np.ndarray, int]:
     format_ = formats.sniff(content)
     if format_ not in _FORMATS:
         raise UnreadableCellError(f"not audio: {formats.describe(content)}")
+    if format_ in _CONTAINERS:
+        return soundtracks.read_sound(
+            content, rates=_RATES, max_seconds=config.max_seconds, limit_seconds=config.limit_seconds
+        )
     if format_ == formats.WAV:
         _check_wav(content)
     elif format_ == formats.OGG:
         _check_ogg(content)
     try:
-        with soundfile.SoundFile(BytesIO(content)) as file:
+        with soundfile.SoundFile(BytesIO(flac.with_length(content))) as file:
             _check_header(file, config)
             if file.format == "MP3":
                 _check_mp3(content, file.frames)
@@ -220,8 +240,11 @@ def _decode(content: bytes, config: AudioConfig) -> tuple[np.ndarray, int]:
 
 def _measure(cell: object) -> tuple[int, float] | None:
     """Sample rate and seconds of a file, by its header alone; None where it is no audio."""
-    if not isinstance(cell, bytes) or formats.sniff(cell) not in _FORMATS:
+    if not isinstance(cell, bytes) or (format_ := formats.sniff(cell)) not in _FORMATS:
         return None
+    if format_ in _CONTAINERS:
+        found = soundtracks.measure(cell)
+        return None if found is None or found.seconds is None else (found.rate, found.seconds)
     try:
         with soundfile.SoundFile(BytesIO(cell)) as file:
             return None if file.frames == _UNKNOWN_FRAMES else (file.samplerate, file.frames / file.samplerate)
@@ -232,7 +255,7 @@ def _measure(cell: object) -> tuple[int, float] | None:
 def _check_header(file: soundfile.SoundFile, config: AudioConfig) -> None:
     if file.samplerate not in _RATES:
         raise UnreadableCellError(f"a sample rate of {file.samplerate} Hz; {_RATES[0]} to {_RATES[-1]} are let in")
-    if file.frames == _UNKNOWN_FRAMES:  # FLAC that was written to a pipe; libsndfile cannot read it
+    if file.frames == _UNKNOWN_FRAMES:
         raise UnreadableCellError("its header does not say how long it is; encode it again")
     seconds = file.frames / file.samplerate
     if seconds > config.limit_seconds:
@@ -244,7 +267,8 @@ def _read_mono(file: soundfile.SoundFile, config: AudioConfig) -> np.ndarray:
     keep = math.ceil(config.max_seconds * file.samplerate)
     blocks, num_frames = [np.zeros(0, np.float32)], 0
     while len(block := file.read(_BLOCK // file.channels, dtype="float32", always_2d=True)):
-        blocks.append(block[: max(0, keep - num_frames)].mean(axis=1))
+        with np.errstate(invalid="ignore"):  # NaN, of which the whole recording is refused
+            blocks.append(block[: max(0, keep - num_frames)].mean(axis=1))
         num_frames += len(block)
         if num_frames > config.limit_seconds * file.samplerate:
             raise UnreadableCellError(f"too long: more than the {config.limit_seconds:,g} seconds that are let in")
@@ -258,7 +282,11 @@ def _shape(cell: object, config: AudioConfig) -> tuple[int, int, int]:
     if isinstance(cell, np.ndarray):
         return config.sample_rate, cell.shape[1] if cell.ndim == 2 else 1, len(cell)
     assert isinstance(cell, bytes)
-    with soundfile.SoundFile(BytesIO(cell)) as file:
+    if formats.sniff(cell) in _CONTAINERS:
+        found = soundtracks.measure(cell)
+        assert found is not None, "it was read"
+        return found.rate, found.channels, round((found.seconds or 0.0) * found.rate)
+    with soundfile.SoundFile(BytesIO(flac.with_length(cell))) as file:
         return file.samplerate, file.channels, file.frames
 
 
@@ -318,7 +346,7 @@ def _mp3_samples(content: bytes) -> int:
 
 
 def _from_array(array: np.ndarray, config: AudioConfig) -> np.ndarray:
-    if not _is_waveform(array):
+    if not waveforms.is_waveform(array):
         raise UnreadableCellError(
             f"not audio: an array of {array.dtype} and shape {array.shape}; expected [S] or [S, C] of int16 or float"
         )
@@ -328,15 +356,6 @@ def _from_array(array: np.ndarray, config: AudioConfig) -> np.ndarray:
     scale = 32_768 if array.dtype == np.int16 else 1
     samples = (array / scale).astype(np.float32)
     return samples if samples.ndim == 1 else samples.mean(axis=1)
-
-
-def _is_waveform(array: np.ndarray) -> bool:
-    shape = array.ndim == 1 or (array.ndim == 2 and 1 <= array.shape[1] <= _MOST_CHANNELS)
-    return shape and (array.dtype == np.int16 or np.issubdtype(array.dtype, np.floating))
-
-
-def _is_long_waveform(array: np.ndarray) -> bool:
-    return _is_waveform(array) and len(array) > _SHORTEST_ARRAY
 
 
 def _to_int16(samples: np.ndarray) -> Waveform:

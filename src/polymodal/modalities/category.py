@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from pydantic import ConfigDict, Field
 
+from polymodal.codecs import previews
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.types import Cells, Recognition, Sample
@@ -33,11 +34,16 @@ class CategoryConfig:
     Attributes:
         max_categories: so many of the most frequent ones get a code of their own.
         min_count: rarer ones than this do not.
+        missing: what a missing cell becomes: `leave` keeps it missing, for which the model has a learned vector;
+            `mode` is the commonest category of the training rows, `constant` the category of `value`.
+        value: what `constant` fills in; a category of its own.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     max_categories: Annotated[int, Field(ge=1)] = 1_000
     min_count: Annotated[int, Field(ge=1)] = 1
+    missing: Literal["leave", "mode", "constant"] = "leave"
+    value: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")] = "missing"
 
 
 class Category:
@@ -56,6 +62,7 @@ class Category:
     def __init__(self, config: CategoryConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
         self.categories: tuple[str, ...] = tuple((statistics or {}).get("categories", ()))
+        self.fill: str | None = (statistics or {}).get("fill")
         self._codes = {name.encode(): code for code, name in enumerate(self.categories, start=UNSEEN + 1)}
 
     @property
@@ -105,11 +112,21 @@ class Category:
         return None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """`categories`, in the order of their codes: the most frequent first, equals by name."""
+        """`categories`, in the order of their codes: the most frequent first, equals by name; `fill` if asked for."""
         counts = Counter(array.tobytes().decode() for array in arrays if array.size)
         frequent = [name for name, count in counts.items() if count >= self.config.min_count]
         frequent.sort(key=lambda name: (-counts[name], name))
-        return {"categories": frequent[: self.config.max_categories]}
+        known = frequent[: self.config.max_categories]
+        if self.config.missing == "constant":
+            fill = _name(self.config.value)
+            return {"categories": known if fill in known else [*known, fill], "fill": fill}
+        fills = self.config.missing == "mode" and known
+        return {"categories": known, "fill": known[0]} if fills else {"categories": known}
+
+    def repair(self, array: np.ndarray | None) -> tuple[str, None, str] | None:
+        """The category that stands in for a missing one."""
+        absent = array is None or not array.size
+        return ("fill", None, self.fill) if absent and self.fill is not None else None
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
         """The category as it is."""
@@ -117,15 +134,22 @@ class Category:
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Int64 "B 1": the code; 0 where the category is unseen, and where the cell is missing (length 0)."""
-        present = np.array([array is not None and array.size > 0 for array in arrays], dtype=np.int64)
+        filled = self.fill is not None
+        present = np.array([filled or (array is not None and array.size > 0) for array in arrays], dtype=np.int64)
         return Cells(torch.from_numpy(self._encode(arrays)[:, None]), torch.from_numpy(present))
 
     def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float32[np.ndarray, "B K"]:
         """One-hot over the known categories; zeros where unseen or missing."""
         return np.eye(self.cardinality, dtype=np.float32)[self._encode(arrays), UNSEEN + 1 :]
 
+    def preview(self, cell: object) -> str:
+        """The category's name."""
+        return previews.words(self.read(cell).tobytes().decode())
+
     def _encode(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
-        codes = [UNSEEN if array is None else self._codes.get(array.tobytes(), UNSEEN) for array in arrays]
+        fill = (self.fill or "").encode()
+        names = [array.tobytes() if array is not None and array.size else fill for array in arrays]
+        codes = [self._codes.get(name, UNSEEN) for name in names]
         return np.array(codes, dtype=np.int64)
 
 

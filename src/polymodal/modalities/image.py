@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import math
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from io import BytesIO
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-import PIL.ImageFile
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image as Pillow
-from PIL import ImageOps
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 from pydantic import ConfigDict, Field
 
 from polymodal import formats
+from polymodal.codecs import fingerprints, pictures, previews
+from polymodal.codecs.pictures import Reading
 from polymodal.config import LimitsConfig
-from polymodal.errors import ConfigError, UnreadableCellError
 from polymodal.types import Cells, Recognition, Sample
 
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
-_Seen = TypeVar("_Seen")
 
-# The classes themselves, not `Image.open`: it tries formats by the dozen and warns of sizes that `max_pixels` allows
-# (for TIFF and WebP Pillow's own limit, 179 million pixels, holds as well).
-_OPENERS: dict[formats.Format, Callable[[BytesIO], PIL.ImageFile.ImageFile]] = {
-    formats.JPEG: JpegImageFile,
-    formats.PNG: PngImageFile,
-    formats.WEBP: WebPImageFile,
-    formats.GIF: GifImageFile,
-    formats.BMP: BmpImageFile,
-    formats.TIFF: TiffImageFile,
-}
-# What Pillow's decoders raise for damaged files; OSError is how it reports a file that ends too soon.
-_DAMAGE = (OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, OverflowError, ZeroDivisionError,
-           AttributeError, RuntimeError, MemoryError, struct.error, zlib.error, Warning,
-           Pillow.DecompressionBombError)  # fmt: skip
-
+_DECODED = 16  # deep pictures that are decoded to see how many bits they use
 _GRID = 8  # simple features: so many mean colours along each side
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's own grey
 
@@ -60,6 +35,10 @@ class ImageConfig:
         fit: how a picture becomes a square: `pad` keeps all of it, in proportion, between bars in the median colour of
             its border; `crop` takes the middle square; `stretch` ignores proportion.
         max_pixels: a larger picture is refused before it is decoded.
+        bits: of pictures with 16 bits a pixel so many are used: 2 ** bits - 1 is white, and what is brighter is, too.
+            Pictures of 12 bits, as in medicine, would be nearly black at 16.
+        window: centre and width of the values that a DICOM picture shows, in the units of the file (for CT
+            Hounsfield units), for all alike; null: the window that each file names.
         rotate: in training, rotation by up to so many degrees either way.
         scale: enlarged or reduced by up to this share.
         shift: moved along each axis by up to this share of the side.
@@ -71,6 +50,8 @@ class ImageConfig:
     size: Annotated[int, Field(ge=8, le=2_048)] = 64
     fit: Literal["pad", "crop", "stretch"] = "pad"
     max_pixels: Annotated[int, Field(ge=1)] = 50_000_000
+    bits: Annotated[int, Field(ge=8, le=16)] = 16
+    window: tuple[float, Annotated[float, Field(gt=0)]] | None = None
     rotate: Annotated[float, Field(ge=0, le=180)] = 10.0
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -79,15 +60,17 @@ class ImageConfig:
 
 
 class Image:
-    """Reads JPEG, PNG, WebP, GIF, BMP and TIFF, known by content, and arrays; gives uint8 [size, size, 3], RGB.
+    """Reads JPEG, PNG, WebP, GIF, BMP, TIFF and DICOM, known by content, and arrays: uint8 [size, size, 3], RGB.
 
     One rule for every picture, in training and in serving:
 
     - animations and multi-page files: the first frame;
     - EXIF orientation is applied; colour profiles are not;
     - CMYK, YCbCr, palettes and grey become RGB; whatever is transparent is laid on white;
-    - 16 bits a channel become 8 by dividing by 257 (grey) or keeping the high byte (colour), which differ by 1 at most;
-      float pixels lie in [0, 1];
+    - grey of 16 bits becomes 8 by one scale for the whole column: `bits` says which value is white. Colour, and grey
+      with opacity, keep the high byte. Float pixels lie in [0, 1];
+    - DICOM (extra `medical`): in its units, through the column's window, the file's own, or between the 0.5th and
+      99.5th percentile of the picture; MONOCHROME1 is inverted. Nothing about the patient is read;
     - shrinking is bicubic with antialiasing, enlarging bilinear.
 
     Arrays are H x W, or H x W x 1, 3 or 4 (the fourth is opacity): uint8, uint16, or float in [0, 1]. A file that ends
@@ -97,6 +80,7 @@ class Image:
     Config: ClassVar[type] = ImageConfig
     group: ClassVar[str | None] = None
     media: ClassVar[bool] = True
+    near: ClassVar[float] = 0.97
 
     def __init__(self, config: ImageConfig, statistics: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         self.config = config
@@ -108,10 +92,11 @@ class Image:
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """From half of the cells on: files or bytes that start as a picture, or arrays with the shape of one."""
-        found = [formats.sniff(head) if head else None for head in sample.heads]
-        names = sorted({format_.name for format_ in found if format_ in _OPENERS})
-        num_files = sum(format_ in _OPENERS for format_ in found)
-        num_arrays = sum(isinstance(value, np.ndarray) and _is_picture(value) for value in sample.values)
+        # A GIF that moves is a video where most of them do; else it is read as its first frame.
+        found = [formats.sniff(head) if head and formats.holds(head) != "video" else None for head in sample.heads]
+        names = sorted({format_.name for format_ in found if format_ in pictures.FORMATS})
+        num_files = sum(format_ in pictures.FORMATS for format_ in found)
+        num_arrays = sum(isinstance(value, np.ndarray) and pictures.is_picture(value) for value in sample.values)
         num_cells = len(sample.values)
         count = max(num_files, num_arrays)
         if 2 * count < max(num_cells, 1):
@@ -122,27 +107,37 @@ class Image:
 
     @classmethod
     def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
-        """The median of the pictures' longer sides, a multiple of 16 from 32 to 96 pixels; the limit on pixels."""
-        sides = [side for cell in cells if (side := _longer_side(cell)) is not None]
+        """Size, limit on pixels, and how many of 16 bits a pixel are used.
+
+        The size is the median of the pictures' longer sides, a multiple of 16 from 32 to 96 pixels; the bits are those
+        of the brightest pixel of some deep pictures, which are decoded for that.
+        """
+        headers = [(cell, seen) for cell in cells if (seen := pictures.header(cell)) is not None]
         settings: dict[str, Any] = {"max_pixels": limits.pixels}
-        if sides:
+        if headers:
+            sides = [max(seen.width, seen.height) for _, seen in headers]
             settings["size"] = int(np.clip(math.ceil(float(np.median(sides)) / 16) * 16, 32, 96))
+        deep = [cell for cell, seen in headers if seen.deep]
+        deep = deep[:: max(1, math.ceil(len(deep) / _DECODED))]
+        peaks = [peak for cell in deep if (peak := pictures.brightest(cell, limits.pixels)) is not None]
+        if peaks:
+            settings["bits"] = max(8, max(peaks).bit_length())
         return settings
 
     def read(self, cell: object) -> Pixels:
         """One picture from the content of a file, or from an array."""
-        if isinstance(cell, np.ndarray):
-            picture = _from_array(cell, self.config.max_pixels)
-        elif isinstance(cell, bytes):
-            picture = _decode(cell, self.config)
-        else:
-            raise UnreadableCellError(f"not an image: a cell of type {type(cell).__name__}")
-        return _to_square(picture, self.config)
+        return _to_square(pictures.open_picture(cell, self._reading), self.config)
 
     def remark(self, cell: object) -> str | None:
-        """That of an animation, or of a file of many pages, only the first frame is read."""
-        several = _from_header(cell, lambda file: bool(getattr(file, "is_animated", False)))
-        return "cut to the first frame" if several else None
+        """That only a first frame is read, that pixels exceed `bits`, that greys without a window are spread."""
+        seen = pictures.header(cell)
+        peak = pictures.brightest(cell, self.config.max_pixels) if self.config.bits < 16 else None
+        changes = {
+            "cut to the first frame": seen is not None and seen.several,
+            f"cut to the {self.config.bits} bits a pixel that white has": (peak or 0) >= 2**self.config.bits,
+            "spread from its own darkest to its lightest grey": pictures.range_of_dicom(cell, self._reading),
+        }
+        return ", ".join(words for words, happens in changes.items() if happens) or None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`mean` and `std` of each channel, of values in [0, 1], over all pixels of the training rows."""
@@ -197,93 +192,23 @@ class Image:
                 features[row] = np.asarray(grid).ravel() / 255
         return features
 
+    def measures(self, array: np.ndarray) -> dict[str, float]:
+        """Brightness and contrast, 0 to 255."""
+        return {"brightness": float(array.mean()), "contrast": float(array.std())}
 
-def _decode(content: bytes, config: ImageConfig) -> Pillow.Image:
-    """The picture in a file, upright and RGB."""
-    format_ = formats.sniff(content)
-    if format_ is None or format_ not in _OPENERS:
-        raise UnreadableCellError(f"not an image: {formats.describe(content)}")
-    if PIL.ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise ConfigError(
-            "Some code has set PIL.ImageFile.LOAD_TRUNCATED_IMAGES, which fills what a damaged picture lacks with grey."
-            " Set it to False before Polymodal reads pictures."
-        )
-    try:
-        file = _OPENERS[format_](BytesIO(content))
-        _check_pixels(*file.size, config.max_pixels)
-        file.draft(None, (2 * config.size, 2 * config.size))  # a JPEG much larger than needed: decode a reduced one
-        file.load()
-        return _to_rgb(ImageOps.exif_transpose(file))
-    except UnreadableCellError:  # too many pixels; it is a ValueError too
-        raise
-    except _DAMAGE as error:
-        raise UnreadableCellError(f"damaged {format_.name} file: {error}") from error
+    def fingerprints(self, arrays: Sequence[np.ndarray]) -> Float32[np.ndarray, "B F"]:
+        """The steps of brightness in each picture."""
+        return np.stack([fingerprints.picture(array) for array in arrays])
 
+    def preview(self, cell: object) -> str:
+        """The picture in its own proportion, small."""
+        reading = replace(self._reading, side=previews.LARGEST_SIDE)
+        return previews.picture(pictures.open_picture(cell, reading), note="picture")
 
-def _longer_side(cell: object) -> int | None:
-    """In pixels, by the header alone; None where the cell is no picture."""
-    if isinstance(cell, np.ndarray):
-        return max(cell.shape[:2]) if _is_picture(cell) else None
-    return _from_header(cell, lambda file: max(file.size))
-
-
-def _from_header(cell: object, look: Callable[[PIL.ImageFile.ImageFile], _Seen]) -> _Seen | None:
-    """What is seen of a file without decoding it; None where it is no picture, or too damaged for that."""
-    opener = _OPENERS.get(found) if isinstance(cell, bytes) and (found := formats.sniff(cell)) else None
-    if opener is None:
-        return None
-    try:
-        with opener(BytesIO(cell)) as file:  # type: ignore[arg-type]
-            return look(file)
-    except _DAMAGE:
-        return None
-
-
-def _from_array(array: np.ndarray, max_pixels: int) -> Pillow.Image:
-    if not _is_picture(array):
-        raise UnreadableCellError(
-            f"not an image: an array of {array.dtype} and shape {array.shape}; expected H x W or H x W x 1, 3 or 4 of"
-            " uint8, uint16 or float in [0, 1]"
-        )
-    _check_pixels(array.shape[1], array.shape[0], max_pixels)
-    pixels = np.ascontiguousarray(_to_uint8(array))
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
-    return _to_rgb(Pillow.fromarray(pixels))
-
-
-def _is_picture(array: np.ndarray) -> bool:
-    plane = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {1, 3, 4})
-    number = array.dtype in (np.uint8, np.uint16) or np.issubdtype(array.dtype, np.floating)
-    return plane and number and array.size > 0
-
-
-def _check_pixels(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise UnreadableCellError(f"too large: {width} x {height} pixels, at most {max_pixels:,} are let in")
-
-
-def _to_uint8(values: np.ndarray) -> np.ndarray:
-    """Whole numbers in 0..65535 by 1/257, floats in 0..1 by 255, both rounded; uint8 as it is."""
-    if values.dtype == np.uint8:
-        return values
-    whole = np.issubdtype(values.dtype, np.integer)
-    top = 65_535 if whole else 1
-    if not (values.min() >= 0 and values.max() <= top):  # so written, it is true of NaN
-        raise UnreadableCellError(f"pixels outside 0 to {top}: from {values.min():g} to {values.max():g}")
-    return np.rint(values * (255 / top)).astype(np.uint8)
-
-
-def _to_rgb(picture: Pillow.Image) -> Pillow.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":  # more than 8 bits a pixel, which `convert` would clip
-        picture = Pillow.fromarray(_to_uint8(np.asarray(picture)))
-    if picture.mode in {"La", "RGBa"}:  # colours already multiplied by opacity
-        picture = picture.convert({"La": "LA", "RGBa": "RGBA"}[picture.mode])
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Pillow.new("RGBA", picture.size, "white")
-        picture = Pillow.alpha_composite(white, picture)
-    return picture.convert("RGB")
+    @property
+    def _reading(self) -> Reading:
+        config = self.config
+        return Reading(config.max_pixels, side=config.size, bits=config.bits, window=config.window)
 
 
 def _to_square(picture: Pillow.Image, config: ImageConfig) -> Pixels:

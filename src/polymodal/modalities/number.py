@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
+from polymodal.codecs import previews
+from polymodal.codecs.fences import fences
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.types import Cells, Recognition, Sample
@@ -31,10 +33,17 @@ class NumberConfig:
     Attributes:
         scaling: `z_score` (x - mean) / standard deviation; `min_max` (x - min) / (max - min); `robust` (x - median) /
             interquartile range (the standard deviation where that range is zero); `none` leaves values as they are.
+        missing: what a missing cell becomes: `leave` keeps it missing, for which the model has a learned value; else
+            the mean, median or commonest number (of equals the smallest) of the training rows, or `value`.
+        value: what `constant` fills in.
+        outliers: `clip` moves numbers beyond 3 interquartile ranges from the quartiles of the training rows to there.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     scaling: Literal["z_score", "min_max", "robust", "none"] = "z_score"
+    missing: Literal["leave", "mean", "median", "mode", "constant"] = "leave"
+    value: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    outliers: Literal["leave", "clip"] = "leave"
 
 
 class Number:
@@ -56,6 +65,8 @@ class Number:
         statistics = statistics or {}
         self.centre = float(statistics.get("centre", 0.0))
         self.spread = float(statistics.get("spread", 1.0))
+        self.low, self.high = float(statistics.get("low", -np.inf)), float(statistics.get("high", np.inf))
+        self.fill = None if statistics.get("fill") is None else float(statistics["fill"])
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
@@ -100,8 +111,22 @@ class Number:
         return None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """`centre` and `spread` of the training rows, by the scaling of the settings."""
+        """`centre` and `spread` of the training rows, by the scaling of the settings; `low`, `high` and `fill` too.
+
+        These three only where the settings ask for them; the others are then of the clipped numbers.
+        """
         values = np.array([float(array[0]) for array in arrays])
+        repairs: dict[str, Any] = {}
+        if self.config.outliers == "clip" and values.size:
+            low, high = fences(values)
+            if np.isfinite(low) and np.isfinite(high):
+                repairs = {"low": low, "high": high}
+                values = np.clip(values, low, high)
+        if (fill := _fill(values, self.config)) is not None:
+            repairs["fill"] = fill
+        return {**self._scale(values), **repairs}
+
+    def _scale(self, values: np.ndarray) -> dict[str, Any]:
         if self.config.scaling == "none" or values.size == 0:
             return {"centre": 0.0, "spread": 1.0}
         if values.min() == values.max():
@@ -110,25 +135,60 @@ class Number:
         centre, spread = _centre_and_spread(values / unit, self.config.scaling)
         return {"centre": float(centre * unit), "spread": float(spread * unit) or 1.0}
 
+    def repair(self, array: np.ndarray | None) -> tuple[str, float | None, float] | None:
+        """The number that stands in for a missing one, or for one beyond the bounds."""
+        if array is None:
+            return None if self.fill is None else ("fill", None, self.fill)
+        value = float(array[0])
+        bounded = min(max(value, self.low), self.high)
+        return None if bounded == value else ("clip", value, bounded)
+
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
         """The number as it is: no variation of it is known to keep its meaning."""
         return array
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
-        """Float32 "B 1", scaled; zero where the cell is missing."""
-        present = np.array([array is not None for array in arrays], dtype=np.int64)
+        """Float32 "B 1", scaled; zero where the cell is missing and nothing fills it."""
+        present = np.array([array is not None or self.fill is not None for array in arrays], dtype=np.int64)
         values = np.nan_to_num(self._scaled(arrays), nan=0.0).astype(np.float32)
         return Cells(torch.from_numpy(values), torch.from_numpy(present))
 
     def simple_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
-        """Float64 [rows, 1], scaled; NaN where the cell is missing."""
+        """Float64 [rows, 1], scaled; NaN where the cell is missing and nothing fills it."""
         return self._scaled(arrays)
 
+    def measures(self, array: np.ndarray) -> dict[str, float]:
+        """The number itself."""
+        return {"value": float(array[0])}
+
+    def preview(self, cell: object) -> str:
+        """The number to six digits."""
+        return previews.figure(float(self.read(cell)[0]))
+
     def _scaled(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
-        values = np.array([[np.nan] if array is None else [float(array[0])] for array in arrays]).reshape(-1, 1)
+        absent = np.nan if self.fill is None else self.fill
+        values = np.array([[absent if array is None else float(array[0])] for array in arrays]).reshape(-1, 1)
         limit = UNSCALED_LIMIT if self.config.scaling == "none" else SCALED_LIMIT
         with np.errstate(over="ignore"):
-            return np.clip((values - self.centre) / self.spread, -limit, limit)
+            scaled = (np.clip(values, self.low, self.high) - self.centre) / self.spread
+            limited: np.ndarray = np.clip(scaled, -limit, limit)
+        return limited
+
+
+def _fill(values: np.ndarray, config: NumberConfig) -> float | None:
+    """What stands in for a missing cell; None where it stays missing, as where there is nothing to learn it from."""
+    if config.missing == "leave":
+        return None
+    if config.missing == "constant":
+        return config.value
+    if not values.size:
+        return None
+    if config.missing == "mode":
+        different, counts = np.unique(values, return_counts=True)
+        return float(different[counts.argmax()])
+    unit = float(np.abs(values).max()) or 1.0  # so that no sum leaves float64
+    scaled = values / unit
+    return float(scaled.mean() if config.missing == "mean" else np.median(scaled)) * unit
 
 
 def _centre_and_spread(values: np.ndarray, scaling: str) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix, hstack
 
-from polymodal.codecs import subwords
+from polymodal.codecs import previews, subwords
 from polymodal.codecs.letters import Letters
 from polymodal.codecs.subwords import Subwords
 from polymodal.config import LimitsConfig
@@ -58,6 +58,7 @@ class Text:
     Config: ClassVar[type] = TextConfig
     group: ClassVar[str | None] = None
     media: ClassVar[bool] = False
+    near: ClassVar[float] = 0.98
 
     def __init__(self, config: TextConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
@@ -164,6 +165,18 @@ class Text:
         texts = ["" if array is None else _decode(array) for array in arrays]
         blocks = [normalize(vectorizer.transform(texts).log1p()) for vectorizer in (words, letters)]
         return csr_matrix(normalize(hstack(blocks)))
+
+    def measures(self, array: np.ndarray) -> dict[str, float]:
+        """Its length."""
+        return {"characters": float(len(_decode(array)))}
+
+    def fingerprints(self, arrays: Sequence[np.ndarray]) -> csr_matrix:
+        """The words and letter groups of each text: upper case, punctuation and order of words hardly count."""
+        return self.simple_features(arrays)
+
+    def preview(self, cell: object) -> str:
+        """The beginning of the text."""
+        return previews.words(_decode(self.read(cell)))
 
     @cached_property
     def _vocabulary(self) -> Subwords | Letters:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.errors import ConfigError, DataError, did_you_mean
+from polymodal.labels import TYPES, is_missing, kind_of, name_of
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
 from polymodal.metrics import classification
@@ -25,12 +26,10 @@ from polymodal.types import Prediction, Recognition, Tokens
 
 _FEW = 20  # more distinct whole numbers than these are quantities rather than names
 
-_TYPES: dict[str, Callable[[str], Any]] = {"bool": "true".__eq__, "int": int, "float": float, "str": str}
-
 
 def _by_word(weights: object) -> object:
     """Classes as words: YAML and Python say 1 or true where the table does."""
-    return {_name(label): factor for label, factor in weights.items()} if isinstance(weights, Mapping) else weights
+    return {name_of(label): factor for label, factor in weights.items()} if isinstance(weights, Mapping) else weights
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Classify(nn.Module):
         super().__init__()
         self.config = config
         names: list[str] = statistics["classes"]
-        self.labels = np.array([_TYPES[statistics["kind"]](name) for name in names], dtype=object)
+        self.labels = np.array([TYPES[statistics["kind"]](name) for name in names], dtype=object)
         self.columns = [f"p_{name}" for name in names]
         self.one_vs_rest = config.loss == "bce" and len(names) > 2
         log_prior = torch.tensor(statistics["prior"], dtype=torch.float64).log()
@@ -96,8 +95,8 @@ class Classify(nn.Module):
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
         """Sure of booleans and of words that repeat, less of few whole numbers, unsure of words that hardly repeat."""
-        present = [value for value in values if not _missing(value)]
-        distinct = len({_name(value) for value in present})
+        present = [value for value in values if not is_missing(value)]
+        distinct = len({name_of(value) for value in present})
         found = f"{distinct} distinct %s in {len(present)} rows"
         if not present:
             return None
@@ -113,22 +112,28 @@ class Classify(nn.Module):
         return None
 
     @classmethod
-    def fit_target(cls, values: Sequence[object], *, column: str) -> dict[str, Any]:
+    def fit_target(
+        cls,
+        values: Sequence[object],
+        *,
+        column: str,
+        config: ClassifyConfig | None = None,  # noqa: ARG003
+    ) -> dict[str, Any]:
         """Classes in order, their type, their counts and shares; missing values do not count.
 
         Raises:
             DataError: fewer than two classes.
         """
-        present = [value for value in values if not _missing(value)]
-        counts = Counter(map(_name, present))
+        present = [value for value in values if not is_missing(value)]
+        counts = Counter(map(name_of, present))
         if len(counts) < 2:
             held = f"one class only, {next(iter(counts))!r}," if counts else "no value"
             raise DataError(
                 f"The target column {column!r} holds {held} in the {len(values)} training rows; a classifier needs at "
                 "least two classes. Choose another target, or a split that leaves more than one class to train on."
             )
-        kind = _kind(present)
-        classes = sorted(counts, key=_TYPES[kind])
+        kind = kind_of(present)
+        classes = sorted(counts, key=TYPES[kind])
         return {
             "classes": classes,
             "kind": kind,
@@ -140,7 +145,9 @@ class Classify(nn.Module):
     def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> Float[np.ndarray, " N"]:
         """Position of each value's class; NaN where the value is missing or its class was not in the training rows."""
         positions = {name: float(k) for k, name in enumerate(statistics["classes"])}
-        return np.array([math.nan if _missing(v) else positions.get(_name(v), math.nan) for v in values], dtype=float)
+        return np.array(
+            [math.nan if is_missing(v) else positions.get(name_of(v), math.nan) for v in values], dtype=float
+        )
 
     def forward(self, tokens: Tokens) -> Prediction:
         pooled = masked_mean(tokens.values, tokens.mask)
@@ -186,33 +193,6 @@ class Classify(nn.Module):
     ) -> dict[str, Float[np.ndarray, " S"]]:
         """Every metric for each of S weightings of the rows, all of known target; NaN where undefined."""
         return classification.measure(self.log_probabilities(scores), target.astype(np.int64), weights)
-
-
-def _missing(value: object) -> bool:
-    if isinstance(value, float | np.floating):
-        return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value)
-
-
-def _name(value: object) -> str:
-    """The word for a class: the same for 1, 1.0 and "1"."""
-    if isinstance(value, bool | np.bool_):
-        return str(bool(value)).lower()
-    if isinstance(value, Integral):
-        return str(int(value))
-    if isinstance(value, Real):
-        number = float(value)
-        return str(int(number)) if number.is_integer() else repr(number)
-    return str(value)
-
-
-def _kind(values: Sequence[object]) -> Literal["bool", "int", "float", "str"]:
-    """The type that all values share."""
-    if all(isinstance(value, bool | np.bool_) for value in values):
-        return "bool"
-    if any(isinstance(value, bool | np.bool_) or not isinstance(value, Real) for value in values):
-        return "str"
-    return "int" if all(isinstance(value, Integral) for value in values) else "float"
 
 
 def _class_weight(config: ClassifyConfig, statistics: Mapping[str, Any]) -> Float[Tensor, " K"]:

@@ -1,4 +1,4 @@
-"""Regression: which number a row has."""
+"""Regression: which number a row has, or which numbers, one for each of several targets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.errors import DataError
+from polymodal.labels import is_missing
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
 from polymodal.metrics import regression
@@ -43,10 +44,11 @@ class RegressConfig:
 
 
 class Regress(nn.Module):
-    """Mean of a row's tokens -> one number.
+    """Mean of a row's tokens -> one number, or one number for each of several targets.
 
-    The network works on the standardised scale, (value - mean) / standard deviation of the training rows; `decode` and
-    `metrics` give the target's own unit. Rows with nothing present get the mean.
+    The network works on the standardised scale, (value - mean) / standard deviation of the training rows, of each
+    target by itself; `decode` and `metrics` give the target's own unit. Rows with nothing present get the mean. Where
+    several columns are predicted, a row's value is a mapping from their names to numbers.
     """
 
     Config: ClassVar[type] = RegressConfig
@@ -59,20 +61,25 @@ class Regress(nn.Module):
     def __init__(self, config: RegressConfig, *, width: int, statistics: Mapping[str, Any]) -> None:
         super().__init__()
         self.config = config
-        self.mean: float = statistics["mean"]
-        self.spread: float = statistics["std"]
-        self.register_buffer("prior", torch.zeros(1), persistent=False)  # the mean, on the standardised scale
+        self.names: list[str] | None = None if isinstance(statistics["column"], str) else statistics["column"]
+        self.mean = np.atleast_1d(np.asarray(statistics["mean"], dtype=np.float64))
+        self.spread = np.atleast_1d(np.asarray(statistics["std"], dtype=np.float64))
+        prior = torch.zeros(len(self.mean))  # the mean, on the standardised scale
+        self.register_buffer("prior", prior, persistent=False)
         self.body = MultiLayerPerceptron(
             width, [config.hidden] if config.hidden else [], activation_name="gelu", dropout=0.0
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.value = nn.Linear(self.body.width, 1)
+        self.value = nn.Linear(self.body.width, len(self.mean))
         nn.init.zeros_(self.value.bias)
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
-        """Sure of numbers with a fraction, half sure of whole ones."""
-        present = [value for value in values if not _missing(value)]
+        """Sure of numbers with a fraction, half sure of whole ones; sure of several where each is of numbers."""
+        present = [value for value in values if not is_missing(value)]
+        if names := _names(present):
+            every = all(cls.recognise(_of(present, name)) for name in names)
+            return Recognition(0.95, f"{len(names)} columns of numbers") if every else None
         numbers = [_number(value) for value in present]
         if not present or None in numbers or all(isinstance(value, bool | np.bool_) for value in present):
             return None
@@ -81,12 +88,19 @@ class Regress(nn.Module):
         return Recognition(0.5 if whole else 0.95, found)
 
     @classmethod
-    def fit_target(cls, values: Sequence[object], *, column: str) -> dict[str, Any]:
+    def fit_target(
+        cls, values: Sequence[object], *, column: str, config: RegressConfig | None = None
+    ) -> dict[str, Any]:
         """Mean and standard deviation, and the column's name for messages; missing values do not count.
+
+        Of several targets, lists of these.
 
         Raises:
             DataError: a value that is no finite number, or fewer than two distinct numbers.
         """
+        if names := _names(values):
+            fitted = [cls.fit_target(_of(values, name), column=name, config=config) for name in names]
+            return {key: [of_target[key] for of_target in fitted] for key in fitted[0]}
         numbers = _numbers(values, column)
         numbers = numbers[~np.isnan(numbers)]
         spread = float(numbers.std()) if len(np.unique(numbers)) > 1 else 0.0
@@ -99,14 +113,18 @@ class Regress(nn.Module):
         return {"column": column, "count": len(numbers), "mean": float(numbers.mean()), "std": spread}
 
     @classmethod
-    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> Float[np.ndarray, " N"]:
-        """Standardised numbers; NaN where the value is missing.
+    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> Float[np.ndarray, "N ..."]:
+        """Standardised numbers [rows], of several targets [rows, K]; NaN where the value is missing.
 
         Raises:
             DataError: a value that is no finite number.
         """
-        numbers = _numbers(values, statistics["column"])
-        return np.asarray((numbers - statistics["mean"]) / statistics["std"])
+        column = statistics["column"]
+        if isinstance(column, str):
+            numbers = _numbers(values, column)
+        else:
+            numbers = np.stack([_numbers(_of(values, name), name) for name in column], axis=1)
+        return np.asarray((numbers - np.asarray(statistics["mean"])) / np.asarray(statistics["std"]))
 
     def forward(self, tokens: Tokens) -> Prediction:
         pooled = masked_mean(tokens.values, tokens.mask)
@@ -115,9 +133,9 @@ class Regress(nn.Module):
         # The unused values of absent rows keep every parameter in the graph, with zero gradient.
         return Prediction(torch.where(present.unsqueeze(1), value, self.prior), present)
 
-    def loss(self, prediction: Prediction, target: Num[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Loss of each row on the standardised scale; 0 where the target is NaN."""
-        scores = prediction.scores.squeeze(1)
+    def loss(self, prediction: Prediction, target: Num[Tensor, "B ..."]) -> Float[Tensor, " B"]:
+        """Loss of each row on the standardised scale, the mean over the targets; 0 where a target is NaN."""
+        scores, target = prediction.scores, target.reshape(prediction.scores.shape)
         known = ~torch.isnan(target)
         truth = torch.where(known, target, 0).to(scores.dtype)
         if self.config.loss == "mae":
@@ -126,30 +144,42 @@ class Regress(nn.Module):
             loss = F.huber_loss(scores, truth, reduction="none", delta=self.config.delta)
         else:
             loss = F.mse_loss(scores, truth, reduction="none")
-        return torch.where(known, loss, 0)
+        return torch.where(known, loss, 0).mean(dim=1)
 
-    def decode(self, scores: Float[np.ndarray, "N 1"]) -> dict[str, np.ndarray]:
-        """`prediction`: float64, in the target's unit."""
-        return {"prediction": self._unit(scores[:, 0])}
+    def decode(self, scores: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:
+        """`prediction`, of several targets `prediction_TARGET`: float64, in the target's unit."""
+        names = ["prediction"] if self.names is None else [f"prediction_{name}" for name in self.names]
+        return dict(zip(names, self._unit(scores).T, strict=True))
 
-    def metrics(self, scores: Float[np.ndarray, "N 1"], target: Num[np.ndarray, " N"]) -> dict[str, float]:
+    def metrics(self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."]) -> dict[str, float]:
         """Every metric over the rows whose target is known; those that are undefined (one value only) are left out."""
         return point(scores, target, self.weighted_metrics)
 
     def weighted_metrics(
-        self, scores: Float[np.ndarray, "N 1"], target: Num[np.ndarray, " N"], weights: Float[np.ndarray, "S N"]
+        self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."], weights: Float[np.ndarray, "S N"]
     ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows, all of known target; NaN where undefined."""
-        return regression.measure(self._unit(scores[:, 0]), self._unit(target), weights)
+        """Every metric for each of S weightings of the rows, all of known target; NaN where undefined.
 
-    def _unit(self, standardised: Num[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+        Of several targets: `metrics.regression.measure_targets`.
+        """
+        predicted, truth = self._unit(scores), self._unit(target.reshape(scores.shape))
+        if self.names is None:
+            return regression.measure(predicted[:, 0], truth[:, 0], weights)
+        return regression.measure_targets(predicted, truth, weights, names=self.names, units=self.spread)
+
+    def _unit(self, standardised: Num[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
         return np.asarray(standardised.astype(np.float64) * self.spread + self.mean)
 
 
-def _missing(value: object) -> bool:
-    if isinstance(value, float | np.floating):
-        return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value)
+def _names(values: Sequence[object]) -> list[str] | None:
+    """Names of the targets where there are several: the first value that is there is a mapping by name."""
+    first = next((value for value in values if value is not None), None)
+    return list(first) if isinstance(first, Mapping) else None
+
+
+def _of(values: Sequence[object], name: str) -> list[object]:
+    """The values of one of several targets."""
+    return [value[name] if isinstance(value, Mapping) else None for value in values]
 
 
 def _number(value: object) -> float | None:
@@ -169,7 +199,7 @@ def _numbers(values: Sequence[object], column: str) -> Float[np.ndarray, " N"]:
     """
     numbers = np.full(len(values), math.nan)
     for position, value in enumerate(values):
-        if _missing(value):
+        if is_missing(value):
             continue
         number = _number(value)
         if number is None:

@@ -100,8 +100,9 @@ class TestFiles:
         assert media.file_of(b"content", tmp_path) is None
 
     def test_head(self, tmp_path):
-        (tmp_path / "file").write_bytes(bytes(range(100)))
-        assert media.head("file", tmp_path) == bytes(range(64)) == media.head(bytes(range(100)), tmp_path)
+        content = bytes(range(256)) * 8
+        (tmp_path / "file").write_bytes(content)
+        assert media.head("file", tmp_path) == content[:1_024] == media.head(content, tmp_path)
         assert media.head("nowhere", tmp_path) is None
         assert media.head(3, tmp_path) is None
 
@@ -179,3 +180,47 @@ class TestPil:
         (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
         with Image.open(tmp_path / "a.png") as picture:
             refuses(picture, tmp_path, "not a readable image")
+
+
+class TestLists:
+    LISTED = (
+        (["a", "b"], ["a", "b"]),
+        (("a", b"b", None), ["a", b"b"]),
+        ('["a", "b|c"]', ["a", "b|c"]),
+        ("a|b; c ;", ["a", "b", "c"]),
+        ("[]", []),
+        ("a", None),
+        ("[a, b]", None),
+        ("[1, 2]", None),
+        (b"a|b", None),
+        (1.0, None),
+    )
+
+    @pytest.mark.parametrize(("cell", "expected"), LISTED)
+    def test_members(self, cell, expected):
+        assert media.members(cell) == expected
+
+    def test_content_is_that_of_each_and_the_hash_is_of_all_in_order(self, tmp_path):
+        for name in "ab":
+            (tmp_path / name).write_bytes(name.encode())
+        opened = open_cell("a|b", tmp_path, LIMITS, several=True)
+        assert (opened.content, opened.file) == ((b"a", b"b"), None)
+        assert opened.sha256 == open_cell(["a", b"b"], tmp_path, LIMITS, several=True).sha256
+        assert opened.sha256 != open_cell("b|a", tmp_path, LIMITS, several=True).sha256
+        assert opened.sha256 != open_cell(b"ab", tmp_path, LIMITS, several=True).sha256
+        refuses("a|b", tmp_path, "no such file")  # unless asked for, a text is the name of one file
+
+    def test_the_member_that_cannot_be_opened_is_told(self, tmp_path):
+        (tmp_path / "a").write_bytes(b"a")
+        with pytest.raises(UnreadableCellError, match="picture 2 of 3: an address") as caught:
+            open_cell("a|http://b|c", tmp_path, LIMITS, several=True)
+        assert caught.value.member == 1
+
+    def test_too_many_are_refused(self, tmp_path):
+        with pytest.raises(UnreadableCellError, match="lists 10,001 media"):
+            open_cell([b"a"] * 10_001, tmp_path, LIMITS, several=True)
+
+    def test_heads_are_of_the_first_few(self, tmp_path):
+        (tmp_path / "a").write_bytes(b"a" * 5_000)
+        assert media.heads("a|nowhere|a|a", tmp_path) == [b"a" * 1_024, None, b"a" * 1_024]
+        assert media.heads("a", tmp_path) == []

@@ -185,8 +185,8 @@ class TestCache:
     def test_a_file_that_changes_meanwhile_is_an_error(self, table, tmp_path, monkeypatch):
         opened = reading.open_cell
 
-        def change(cell, folder, limits):
-            found = opened(cell, folder, limits)
+        def change(cell, folder, limits, **more):
+            found = opened(cell, folder, limits, **more)
             (folder / cell).write_bytes((folder / cell).read_bytes() + b"\0")
             return found
 

@@ -77,7 +77,7 @@ class TestDelimited:
 
     @pytest.mark.parametrize("bad", ["3", "3,4,5"])
     def test_fault_25_ragged_line_is_named_past_newlines_in_cells_and_blank_lines(self, csv, bad):
-        with pytest.raises(TableError, match=r"t\.csv, line 6: [13] cells.* names 2 columns"):
+        with pytest.raises(TableError, match=r"t\.csv, line 6: (1 cell|3 cells), .* names 2 columns"):
             csv(f'a,b\n"1\n2",2\n\n1,2\n{bad}\n1,2\n')
 
     def test_bad_utf8_is_named_by_line(self, csv):
@@ -157,7 +157,7 @@ class TestJsonLines:
             ('{"a": 1', "not JSON"),
             ("[1]", "expected an object"),
             ('{"a": 1, "a": 2}', "key 'a' appears more than once"),
-            (b'{"a": "\xff"}', "not JSON"),
+            (b'{"a": "\xff"}', "byte 8 is not UTF-8"),
             ('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deep"),
         ],
     )
@@ -326,7 +326,7 @@ class TestMemory:
             (np.zeros((0, 3)), "no rows"),
             (3, "the int is not a table"),
             ("nowhere.csv", "no such file"),
-            ("table.xlsx", r"ends with one of \.csv"),
+            ("table.docx", r"ends with one of \.csv"),
         ],
     )
     def test_what_is_no_table(self, source, reason):

@@ -6,11 +6,13 @@ import torch
 
 from polymodal.encoders.audio.cnn import Cnn as AudioCnn
 from polymodal.encoders.image.cnn import Cnn as ImageCnn
+from polymodal.encoders.image.inception import Inception
 from polymodal.encoders.image.resnet import Resnet
 from polymodal.encoders.table.mlp import Mlp
 from polymodal.encoders.text.bag import Bag
 from polymodal.encoders.text.rnn import Rnn
 from polymodal.errors import ConfigError
+from polymodal.layers.audio_features import Features
 from polymodal.modalities.audio import Audio
 from polymodal.modalities.category import Category
 from polymodal.modalities.image import Image
@@ -83,11 +85,13 @@ def test_audio_cnn_does_not_hear_loudness():
 def test_audio_cnn_hides_parts_of_the_spectrogram_in_training_only():
     modality = Audio(Audio.Config())
     cells = tones(modality, 4_000)
-    encoder = AudioCnn(AudioCnn.Config(channels=2, dropout=0.0, band_masks=2, time_masks=2), modality)
+    encoder = AudioCnn(
+        AudioCnn.Config(channels=2, dropout=0.0, features=Features(band_masks=2, time_masks=2)), modality
+    )
     assert not torch.equal(encoder(cells).values, encoder(cells).values)
     encoder.eval()
     assert torch.equal(encoder(cells).values, encoder(cells).values)
-    plain = AudioCnn(AudioCnn.Config(channels=2, dropout=0.0, band_masks=0, time_masks=0), modality)
+    plain = AudioCnn(AudioCnn.Config(channels=2, dropout=0.0), modality)
     assert torch.equal(plain(cells).values, plain(cells).values)
 
 
@@ -150,9 +154,9 @@ def test_resnet_keeps_space_as_a_token_for_each_32_pixels():
     torch.testing.assert_close(vector(pictures(64)).values[:, 0], tokens.values.mean(dim=1))
 
 
-@pytest.mark.parametrize("encoder", [ImageCnn, Resnet])
+@pytest.mark.parametrize("encoder", [ImageCnn, Resnet, Inception])
 def test_image_encoders_have_no_batch_norm(encoder):
-    modules = encoder(encoder.Config(), Image(Image.Config())).modules()
+    modules = encoder(encoder.Config(), Image(Image.Config(size=75))).modules()
     assert not any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in modules)
 
 
@@ -179,7 +183,7 @@ def test_mlp_tells_missing_from_unseen_from_average():
 
 def test_mlp_learns_a_vector_for_missing_cells_of_each_column():
     modalities, cells = table((None, "red"), (1.0, None))
-    encoder = Mlp(Mlp.Config(), *modalities)
+    encoder = Mlp(Mlp.Config(category_dropout=0.0), *modalities)
     encoder(*cells).values.square().sum().backward()
     numbers, categories = encoder.columns
     assert numbers.missing.grad.any()

@@ -128,3 +128,28 @@ def test_does_not_recognise(values, distinct, present):
 def test_names_of_files_are_no_categories():
     values = ["flag.png", "sun.png"] * 20
     assert Category.recognise(sample(values, distinct=2, heads=[b"\x89PNG"] * 40)) is None
+
+
+def test_a_missing_category_is_filled():
+    config = CategoryConfig(missing="mode")
+    arrays = [Category(config).read(name) for name in ("red", "green", "green")]
+    category = Category(config, Category(config).fit(arrays))
+    cells = category.collate([None, arrays[1], Category(config).read("  "), arrays[0]])
+    assert cells.values[:, 0].tolist() == [1, 1, 1, 2]
+    assert cells.present.all()
+    assert category.repair(None) == ("fill", None, "green")
+    assert category.repair(arrays[0]) is None
+
+
+def test_a_constant_category_is_one_of_its_own():
+    config = CategoryConfig(missing="constant", value="not said", max_categories=1)
+    category = Category(config, Category(config).fit([Category(config).read(name) for name in ("red", "red", "blue")]))
+    assert category.categories == ("red", "not said")
+    assert category.collate([None]).values.tolist() == [[2]]
+    assert category.simple_features([None]).tolist() == [[0.0, 1.0]]
+
+
+def test_nothing_fills_a_missing_category_unless_asked():
+    category = Category(CategoryConfig(), {"categories": ["red"]})
+    assert not category.collate([None]).present.any()
+    assert category.repair(None) is None

@@ -136,3 +136,36 @@ def test_settings_are_checked():
     assert part_settings("modalities", Part(name="number")) == NumberConfig()
     with pytest.raises(Exception, match="Did you mean 'scaling'"):
         part_settings("modalities", Part.model_validate({"name": "number", "scalin": "robust"}))
+
+
+@pytest.mark.parametrize(("policy", "fill"), [("mean", 4.0), ("median", 3.0), ("mode", 1.0), ("constant", 7.5)])
+def test_a_missing_number_is_filled(policy, fill):
+    number = fitted([1, 1, 3, 5, 10], missing=policy, value=7.5)
+    cells = number.collate([None, np.array([fill])])
+    assert cells.present.tolist() == [True, True]
+    assert cells.values[0] == cells.values[1]
+    assert number.simple_features([None])[0, 0] == pytest.approx((fill - number.centre) / number.spread)
+    assert number.repair(None) == ("fill", None, pytest.approx(fill))
+    assert number.repair(np.array([3.0])) is None
+
+
+def test_nothing_fills_a_missing_number_unless_asked():
+    number = fitted([1, 2, 3])
+    assert number.collate([None]).present.tolist() == [False]
+    assert number.repair(None) is None
+    assert fitted([], missing="mean").repair(None) is None  # there is nothing to learn it from
+
+
+def test_numbers_are_clipped_to_the_fences_of_the_training_rows():
+    values = [1.0, 2.0, 3.0, 4.0, 5.0]  # quartiles 2 and 4
+    number = fitted([*values, 1e9], outliers="clip")
+    first, third = np.percentile([*values, 1e9], [25, 75])
+    high = third + 3 * (third - first)
+    assert number.repair(np.array([1e9])) == ("clip", 1e9, pytest.approx(high))
+    assert number.repair(np.array([high - 0.1])) is None
+    clipped = StandardScaler().fit_transform(np.array([[*values, high]]).T)
+    assert number.simple_features([np.array([1e9])])[0, 0] == pytest.approx(clipped[-1, 0])
+
+
+def test_huge_numbers_are_filled_without_overflow():
+    assert fitted([9e299, 9e299, 9e299], missing="mean").repair(None) == ("fill", None, pytest.approx(9e299))

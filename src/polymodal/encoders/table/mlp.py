@@ -1,4 +1,4 @@
-"""All numbers and categories of a row together, through a multi-layer perceptron."""
+"""All numbers, categories and dates of a row together, through a multi-layer perceptron."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class MlpConfig:
         layers: Linear, LayerNorm, activation, dropout.
         activation: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, after every layer.
+        category_dropout: probability with which a category is taken for an unseen one while training, so that the model
+            learns what to say of those that come later: new users, new shops.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -31,6 +33,7 @@ class MlpConfig:
     layers: PositiveInt = 2
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
 
 
 @runtime_checkable
@@ -52,8 +55,8 @@ class TableColumn(Protocol):
 class Mlp(nn.Module):
     """Cells of every column, one `Cells` a column -> one token.
 
-    A category is a learned vector; numbers enter as they are, beside a flag that says whether there are any. A missing
-    cell has a learned vector of its own in both.
+    A category is a learned vector; numbers, and what a date gives, enter as they are, beside a flag that says whether
+    there are any. A missing cell has a learned vector of its own in both.
     """
 
     Config: ClassVar[type] = MlpConfig
@@ -64,7 +67,9 @@ class Mlp(nn.Module):
         super().__init__()
         self.config = config
         columns = [
-            _Numbers(modality.num_features) if modality.cardinality is None else _Categories(modality.cardinality)
+            _Numbers(modality.num_features)
+            if modality.cardinality is None
+            else _Categories(modality.cardinality, config.category_dropout)
             for modality in modalities
         ]
         self.columns = nn.ModuleList(columns)
@@ -107,18 +112,25 @@ class _Numbers(nn.Module):
 class _Categories(nn.Module):
     """An embedding for every code, and one more for a missing cell.
 
-    Its width follows the rule of thumb min(50, 1.6 * n ** 0.56) of the library fastai. Code 0 (unseen) and a missing
-    cell may never come while training: their vectors start near the mean of the others, so that they say little then.
+    Its width follows the rule of thumb min(50, 1.6 * n ** 0.56) of the library fastai. Code 0 (unseen) comes in the
+    place of others while training, with the probability `dropout`. Of itself it, and a missing cell, may never come;
+    so their vectors start near the mean of the others, and say little.
     """
 
-    def __init__(self, cardinality: int) -> None:
+    def __init__(self, cardinality: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = dropout
         self.width = min(50, round(1.6 * cardinality**0.56))
         self.missing = cardinality
         self.embedding = nn.Embedding(cardinality + 1, self.width)
+        # Small at first: a category that comes a few times only then says little, instead of something random.
+        nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
             self.embedding.weight[[0, cardinality]] *= 0.1
 
     def forward(self, codes: Int[Tensor, "N 1"], present: Bool[Tensor, " N"]) -> Float[Tensor, "N E"]:
-        vectors: Tensor = self.embedding(torch.where(present, codes.squeeze(1), self.missing))
+        codes = codes.squeeze(1)
+        if self.training and self.dropout:
+            codes = codes.masked_fill(torch.rand(codes.shape, device=codes.device) < self.dropout, 0)
+        vectors: Tensor = self.embedding(torch.where(present, codes, self.missing))
         return vectors

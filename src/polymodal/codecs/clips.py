@@ -1,0 +1,156 @@
+"""Frames of a video file, spread evenly over it; all that is decoded is bounded beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+
+from polymodal.codecs import containers
+from polymodal.errors import UnreadableCellError
+
+Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
+_Kept = TypeVar("_Kept")
+
+_WHOLE = 512  # frames; of a longer video the frames that stand by themselves do, where there are enough of them
+_MOST_WORK = 5_000_000_000  # pixels, of all frames that must be decoded for those that are kept
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a video may cost.
+
+    Attributes:
+        pixels: of one frame.
+        seconds: of the whole video.
+    """
+
+    pixels: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a header says of a video; None where it does not say."""
+
+    width: int
+    height: int
+    seconds: float | None
+    frames: int | None
+
+
+def measure(content: bytes) -> Measured | None:
+    """By the header alone; None where that cannot be read.
+
+    Raises:
+        MissingExtraError: PyAV is not installed.
+    """
+    try:
+        with containers.opened(content, "video") as (container, stream):
+            seconds = containers.stated_seconds(container, stream)
+            by_rate = round(seconds * stream.average_rate) if seconds and stream.average_rate else None
+            return Measured(stream.width, stream.height, seconds, stream.frames or by_rate)
+    except UnreadableCellError:
+        return None
+
+
+def read_frames(content: bytes, *, max_frames: int, limits: Limits, shrink: Callable[[Pixels], Pixels]) -> list[Pixels]:
+    """Up to `max_frames` frames, spread evenly over the video: all of them where there are so few.
+
+    How many there are is counted, not believed. Of a video of more than 512 frames only key frames are decoded, if it
+    has at least `max_frames` of these.
+
+    Args:
+        content: of a file whose format is one of `containers.DEMUXERS`.
+        max_frames: to keep.
+        limits: checked before anything is decoded.
+        shrink: makes a frame small, before the next one is decoded.
+
+    Raises:
+        UnreadableCellError: damaged, truncated, without a frame, or beyond a limit.
+        MissingExtraError: PyAV is not installed.
+    """
+    with containers.opened(content, "video", max_pixels=limits.pixels) as (container, stream):
+        _check_pixels(stream.width, stream.height, limits.pixels)
+        found = containers.packets(container, stream)
+        containers.check_seconds(found.seconds, limits.seconds)
+    count = len(found.keys)
+    keys = [place for place, key in enumerate(found.keys) if key]
+    few = count > _WHOLE and len(keys) >= max_frames
+    chosen = {keys[place] for place in spread(len(keys), max_frames)} if few else None
+    work = (len(chosen) if chosen else count) * stream.width * stream.height
+    if work > _MOST_WORK:
+        raise UnreadableCellError(
+            f"{count:,} frames of {stream.width} x {stream.height} pixels, with few key frames, are too much to decode;"
+            " encode it smaller or with more key frames"
+        )
+    with containers.opened(content, "video", max_pixels=limits.pixels) as (container, stream):
+        kept = _evenly(_frames(container, stream, chosen), max_frames, lambda frame: shrink(_pixels(frame)))
+    if not kept:
+        raise UnreadableCellError("empty: it holds no frames")
+    return kept
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Up to `most` of so many places, evenly, the first and the last among them.
+
+    >>> spread(9, 3), spread(2, 3)
+    ([0, 4, 8], [0, 1])
+    """
+    places: list[int] = np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()
+    return places
+
+
+def _evenly(frames: Iterator[Any], most: int, keep: Callable[[Any], _Kept]) -> list[_Kept]:
+    """Some of the frames, evenly, though it is not known how many will come; at most 4 times as many are held."""
+    kept: list[_Kept] = []
+    step = 1
+    for number, frame in enumerate(frames):
+        if number % step:
+            continue
+        if len(kept) == 4 * most:
+            kept, step = kept[::2], 2 * step  # number is a multiple of the new step, too
+        kept.append(keep(frame))
+    return [kept[place] for place in spread(len(kept), most)]
+
+
+def _frames(container: Any, stream: Any, chosen: set[int] | None) -> Iterator[Any]:
+    """The frames of a stream, or those of the chosen packets, each of which stands by itself."""
+    number = -1
+    for packet in container.demux(stream):
+        if packet.size:
+            number += 1
+        if chosen is None:
+            yield from _sound(packet.decode())
+        elif number in chosen and packet.size:
+            yield from _sound([*packet.decode(), *stream.codec_context.decode(None)])
+            stream.codec_context.flush_buffers()
+
+
+def _sound(frames: list[Any]) -> Iterator[Any]:
+    for frame in frames:
+        if frame.is_corrupt:
+            raise UnreadableCellError("damaged: a frame cannot be decoded whole")
+        yield frame
+
+
+def _pixels(frame: Any) -> Pixels:
+    """A frame as RGB, upright; whatever is transparent is laid on white."""
+    if any(component.is_alpha for component in frame.format.components) or frame.format.has_palette:
+        rgba = frame.to_ndarray(format="rgba")
+        opacity = rgba[..., 3:].astype(np.float32) / 255
+        pixels = np.rint(rgba[..., :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)
+    else:
+        pixels = frame.to_ndarray(format="rgb24")
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _check_pixels(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise UnreadableCellError(f"too large: {width} x {height} pixels, at most {most:,} are let in")
+    if not width * height:
+        raise UnreadableCellError("damaged: its frames have no size")

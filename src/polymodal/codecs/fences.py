@@ -1,0 +1,23 @@
+"""The bounds beyond which a value is an outlier."""
+
+from __future__ import annotations
+
+import numpy as np
+
+WIDTH = 3.0
+
+
+def fences(values: np.ndarray, width: float = WIDTH) -> tuple[float, float]:
+    """The lower and the upper fence: so many interquartile ranges below the first and above the third quartile.
+
+    Of 3 ranges Tukey says "far out" (Exploratory Data Analysis, 1977, 2C): two of a million normal values. Where half
+    of all values are equal, the range is zero and says nothing: no value is outside.
+
+    >>> fences(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    (-4.0, 10.0)
+    """
+    low, high = (float(value) for value in np.percentile(values, [25, 75]))
+    spread = high - low
+    if not np.isfinite(spread) or spread <= 0:
+        return -np.inf, np.inf
+    return low - width * spread, high + width * spread

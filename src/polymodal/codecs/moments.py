@@ -1,0 +1,204 @@
+"""Reads dates and times as they are commonly written, and only where the writing leaves no doubt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from typing import Literal, TypeAlias
+
+from polymodal.errors import UnreadableCellError
+
+Order: TypeAlias = Literal["day_first", "month_first"]
+
+DAY = 86_400_000_000  # microseconds
+_EPOCH = date(1970, 1, 1).toordinal()
+_LONGEST = 64  # characters
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+           "december")  # fmt: skip
+_WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
+_NAME = r"(?P<name>[a-z]{3,9})\.?"
+_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
+_YEAR = r"(?P<year>[0-9]{4})"
+_ZONE = r"(?:\s?(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?))?"
+_CLOCK = (
+    r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
+    r"(?:\s?(?P<half>[ap])\.?m\.?)?" + _ZONE
+)
+_COMPACT_CLOCK = r"(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?" + _ZONE
+_THEN_CLOCK = rf"(?:(?:t|,?\s+){_CLOCK})?"
+_DATES = (
+    rf"{_YEAR}(?P<sign>[-/.])(?P<month>[0-9]{{1,2}})(?P=sign)(?P<day>[0-9]{{1,2}}){_THEN_CLOCK}",  # 2024-03-01
+    rf"{_YEAR}-(?P<month>[0-9]{{2}})",  # 2024-03
+    rf"{_YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})(?:t{_COMPACT_CLOCK})?",  # 20240301T120000Z
+    rf"(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})\.{_YEAR}{_THEN_CLOCK}",  # 1.3.2024
+    rf"(?P<one>[0-9]{{1,2}})(?P<sign>[/-])(?P<two>[0-9]{{1,2}})(?P=sign){_YEAR}{_THEN_CLOCK}",  # 03/04/2024
+    rf"{_WEEKDAY}{_DAY}[\s-]{_NAME},?[\s-]{_YEAR}{_THEN_CLOCK}",  # Fri, 1 Mar 2024
+    rf"{_WEEKDAY}{_NAME}\s+{_DAY},?\s+{_YEAR}{_THEN_CLOCK}",  # March 1st, 2024
+    rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_CLOCK}\s+{_YEAR}",  # Fri Mar  1 12:00:00 2024
+    rf"t?{_CLOCK}",  # 12:30
+)
+_FORMS = tuple(re.compile(form, re.ASCII | re.IGNORECASE) for form in _DATES)
+_CLOCK_ONLY, _EITHER = _FORMS[-1], _FORMS[4]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time, or what of it is known, in UTC.
+
+    Attributes:
+        days: since 1970-01-01; None where only a time of day was written.
+        micros: microseconds of the day; None where only a date was written.
+        offset: of the zone that was written, in seconds east of UTC; None where none was.
+    """
+
+    days: int | None
+    micros: int | None
+    offset: int | None = None
+
+
+def read_moment(cell: object, order: Order | None = None) -> Moment:
+    """A date, a time or both, from Python's own types or from text.
+
+    Args:
+        cell: `datetime`, `date`, `time` or a string.
+        order: what comes first in 03/04/2024; None: such a string is refused where both may be the month.
+
+    Raises:
+        UnreadableCellError: with the reason.
+
+    >>> read_moment("1 Mar 1970 12:00 +02:00")
+    Moment(days=59, micros=36000000000, offset=7200)
+    """
+    if isinstance(cell, datetime):
+        return _joined(cell.date(), cell.time(), _seconds_east(cell))
+    if isinstance(cell, date):
+        return _joined(cell, None, None)
+    if isinstance(cell, time):
+        return _joined(None, cell, _seconds_east(cell))
+    if not isinstance(cell, str):
+        raise UnreadableCellError(f"not a date: a cell of type {type(cell).__name__}")
+    text = cell.strip()
+    found = next((match for form in _FORMS if (match := form.fullmatch(text))), None) if len(text) <= _LONGEST else None
+    if found is None or (found.re is _CLOCK_ONLY and not _is_clock(found)):
+        raise UnreadableCellError(f"not a date or time that is known: {_short(cell)}")
+    return _from_match(found, order, cell)
+
+
+def order_of(cells: Iterable[object]) -> Order | None:
+    """What comes first in 25/12/2024 and the like, by strings that can only be read one way; None where they differ."""
+    found: set[Order] = set()
+    for cell in cells:
+        match = _EITHER.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
+        if match is not None and int(match["one"]) > 12 >= int(match["two"]):
+            found.add("day_first")
+        elif match is not None and int(match["two"]) > 12 >= int(match["one"]):
+            found.add("month_first")
+    return found.pop() if len(found) == 1 else None
+
+
+def is_ambiguous(cell: object) -> bool:
+    """Whether day and month of a string could each be the other."""
+    match = _EITHER.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
+    return match is not None and match["one"] != match["two"] and max(int(match["one"]), int(match["two"])) <= 12
+
+
+def from_micros(micros: int) -> Moment:
+    """Microseconds since 1970-01-01 in UTC.
+
+    Raises:
+        UnreadableCellError: outside of the years 1 to 9999.
+    """
+    days, rest = divmod(micros, DAY)
+    if not 1 <= days + _EPOCH <= date.max.toordinal():
+        raise UnreadableCellError("a time outside of the years 1 to 9999; is the unit right, seconds or milliseconds?")
+    return Moment(days, rest)
+
+
+def date_of(days: int) -> date:
+    """The date so many days after 1970-01-01; the first and the last day that Python knows, where it lies beyond."""
+    return date.fromordinal(min(max(days + _EPOCH, 1), date.max.toordinal()))
+
+
+def _joined(day: date | None, clock: time | None, offset: int | None) -> Moment:
+    days = None if day is None else day.toordinal() - _EPOCH
+    if clock is None:
+        return Moment(days, None)
+    micros = ((clock.hour * 60 + clock.minute) * 60 + clock.second) * 1_000_000 + clock.microsecond
+    carried, micros = divmod(micros - (offset or 0) * 1_000_000, DAY)
+    return Moment(None if days is None else days + carried, micros, offset)
+
+
+def _from_match(found: re.Match[str], order: Order | None, cell: str) -> Moment:
+    parts = found.groupdict()
+    if parts.get("one"):
+        parts["day"], parts["month"] = _by_order(parts["one"], parts["two"], order, cell)
+    elif parts.get("name"):
+        parts["month"] = _month(parts["name"], cell)
+    try:
+        day = None if found.re is _CLOCK_ONLY else date(*(int(parts.get(key) or 1) for key in ("year", "month", "day")))
+        clock = None if not parts.get("hour") else _clock(parts)
+    except ValueError:
+        raise UnreadableCellError(f"no such day or time: {_short(cell)}") from None
+    return _joined(day, clock, _offset(parts.get("zone")))
+
+
+def _by_order(one: str, two: str, order: Order | None, cell: str) -> tuple[str, str]:
+    """Day and month."""
+    if order is None and is_ambiguous(cell):
+        raise UnreadableCellError(
+            "the day or the month may come first; set order to day_first or month_first"  # equal, to be counted
+        )
+    chosen = order or order_of([cell]) or "day_first"  # the last: both are the same number, or there is no such month
+    return (one, two) if chosen == "day_first" else (two, one)
+
+
+def _month(name: str, cell: str) -> str:
+    lower = name.lower()
+    for number, month in enumerate(_MONTHS, start=1):
+        if month.startswith(lower) or (lower == "sept" and month == "september"):
+            return str(number)
+    raise UnreadableCellError(f"not a date or time that is known: {_short(cell)}")
+
+
+def _clock(parts: dict[str, str | None]) -> time:
+    hour = int(parts["hour"] or 0)
+    if half := parts.get("half"):
+        if not 1 <= hour <= 12:
+            raise ValueError
+        hour = hour % 12 + (12 if half.lower() == "p" else 0)
+    elif parts.get("minute") is None:
+        raise ValueError  # a lone hour
+    fraction = ((parts.get("fraction") or "") + "000000")[:6]
+    return time(hour, int(parts["minute"] or 0), int(parts.get("second") or 0), int(fraction))
+
+
+def _is_clock(found: re.Match[str]) -> bool:
+    """Tells 12:30 from 2:1 and from a lone number: two digits for the hour, or am or pm."""
+    return bool(found["half"]) or (len(found["hour"]) == 2 and found["minute"] is not None)
+
+
+def _offset(zone: str | None) -> int | None:
+    """Seconds east of UTC.
+
+    Raises:
+        UnreadableCellError: no such zone.
+    """
+    if zone is None:
+        return None
+    if zone.lower() in {"z", "utc", "gmt"}:
+        return 0
+    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
+    if hours > 15 or minutes > 59:
+        raise UnreadableCellError(f"no such time zone: {zone}")
+    return (-1 if zone[0] == "-" else 1) * (hours * 60 + minutes) * 60
+
+
+def _seconds_east(cell: datetime | time) -> int | None:
+    offset = cell.utcoffset()
+    return None if offset is None else round(offset.total_seconds())
+
+
+def _short(cell: str) -> str:
+    return repr(cell) if len(cell) <= 40 else f"{cell[:40]!r}..."

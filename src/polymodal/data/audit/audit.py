@@ -1,0 +1,118 @@
+"""The audit: every check over one table, the gravest findings first. It changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from polymodal import registry
+from polymodal.config import RunConfig
+from polymodal.data.audit import (
+    classes,
+    drift,
+    duplicates,
+    giveaway,
+    layout,
+    near_duplicates,
+    outliers,
+    unreadable,
+)
+from polymodal.data.audit.finding import ORDER, Finding
+from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.traits import Traits, read_traits
+from polymodal.data.split import Split
+from polymodal.data.suggest import suggest_settings
+from polymodal.data.table import Table
+from polymodal.schema import Column
+
+CHECKS: tuple[Callable[[Subject], Iterable[Finding]], ...] = (
+    giveaway.check,
+    duplicates.check,
+    near_duplicates.check,
+    unreadable.check,
+    classes.check,
+    drift.check,
+    outliers.check,
+    layout.check,
+)
+
+MOST_ROWS = 100_000
+MOST_READ = 20_000  # cells of a column of words or numbers that are read
+MOST_DECODED = 4_000  # cells of a column of media that are decoded; also: that are compared with one another
+
+
+def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: bool = True) -> tuple[Finding, ...]:
+    """What is wrong, or may be, with a table.
+
+    Of a longer table than 100,000 rows a sample is looked at; cells of 20,000 rows are read, those of 4,000 decoded and
+    compared. A finding says so.
+
+    Args:
+        table: the rows.
+        columns: what every column is.
+        config: target, split and limits, where they are known.
+        media: decode media, to find unreadable, outlying and near duplicate ones.
+    """
+    rows = _draw(table.num_rows, MOST_ROWS)
+    whole = len(rows) == table.num_rows
+    sample = table if whole else table.take(rows)
+    traits = {
+        column.name: found
+        for column in columns
+        if column.modality is not None and (found := _traits(sample, column, config, media=media)) is not None
+    }
+    subject = Subject(sample, rows, tuple(columns), config, traits)
+    findings = [finding for check in CHECKS for finding in check(subject)]
+    return (*sorted(findings, key=_gravity), *_said(table, subject))
+
+
+def leaks(table: Table, columns: Sequence[Column], config: RunConfig, split: Split) -> tuple[Finding, ...]:
+    """What would make the figures of a run wrong, as far as it is found without reading media.
+
+    That are columns that give the target away, and test rows that come again among those that are learned from.
+    """
+    sides = np.full(table.num_rows, "", dtype="<U10")
+    for side in ("train", "validation", "test"):
+        sides[getattr(split, side)] = side
+    rows = _draw(table.num_rows, MOST_ROWS)
+    sample = table if len(rows) == table.num_rows else table.take(rows)
+    subject = Subject(sample, rows, tuple(columns), config, {}, given_sides=sides[rows])
+    findings = [finding for check in (giveaway.check, duplicates.check) for finding in check(subject)]
+    return tuple(finding for finding in findings if finding.severity == "error")
+
+
+def _draw(count: int, most: int) -> np.ndarray:
+    """That many of the rows, ascending, the same for the same count."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+
+
+def _traits(table: Table, column: Column, config: RunConfig, *, media: bool) -> Traits | None:
+    decoded = registry.load("modalities", column.modality or "").media
+    if decoded and not media:
+        return None
+    rows = _draw(table.num_rows, MOST_DECODED if decoded else MOST_READ)
+    suggested = suggest_settings(table, [column], config.limits)[column.name]  # read as training would
+    column = column.model_copy(update={"settings": {**suggested, **column.settings}})
+    return read_traits(table, column, rows, config.limits, compare=MOST_DECODED)
+
+
+def _gravity(finding: Finding) -> int:
+    return ORDER.index(finding.severity)
+
+
+def _said(table: Table, subject: Subject) -> list[Finding]:
+    """What was not looked at."""
+    parts = []
+    if subject.table.num_rows < table.num_rows:
+        parts.append(f"{subject.table.num_rows:,} of {table.num_rows:,} rows were looked at")
+    parts += [
+        f"{name}: {traits.tried:,} cells were read"
+        for name, traits in subject.traits.items()
+        if traits.tried < subject.table.num_rows
+    ]
+    if not parts:
+        return []
+    return [Finding("audit", "note", f"{'; '.join(parts)}.", "The sample is the same each time.")]

@@ -1,0 +1,95 @@
+"""The classes of the target: too few, too rare, out of balance, or on one side of the split only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from polymodal.data.audit.finding import SHOWN, Finding, Severity, number
+from polymodal.data.audit.subject import Subject
+
+_OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
+_NAMED = 5
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Findings about each target; but for missing ones, nothing where its values are not classes."""
+    for target in subject.config.targets:
+        missing = [row for row, word in enumerate(subject.words(target)) if not word]
+        if missing:
+            what = f"{number(len(missing), 'row')} without a target."
+            advice = "They are left out of training and measuring."
+            yield _finding(subject, target, "note", what=what, advice=advice, rows=missing)
+        classes = subject.classes(target)
+        if classes is None:
+            continue
+        counts = Counter(name for name in classes if name)
+        if len(counts) < 2:
+            advice = "There is nothing to tell apart."
+            yield _finding(subject, target, "error", what="all rows have one class.", advice=advice)
+            continue
+        yield from _rare(subject, target, classes, counts)
+        yield from _one_sided(subject, target, classes)
+
+
+def _rare(subject: Subject, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:
+    single = [name for name, count in counts.items() if count == 1]
+    if single:
+        rows = [row for row, name in enumerate(classes) if name in set(single)]
+        what = f"{len(single)} of the classes have a single row: {_names(single)}."
+        yield _finding(
+            subject,
+            target,
+            "warning",
+            what=what,
+            advice="They cannot be learned and measured; join or drop them.",
+            rows=rows,
+        )
+    (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
+    if many >= _OUT_OF_BALANCE * few and few > 1:
+        yield _finding(
+            subject,
+            target,
+            "note",
+            what=f"classes are out of balance: {many:,} rows of {most!r}, {few:,} of {least!r}.",
+            advice="Look at the balanced accuracy and at the single classes, not at the accuracy alone.",
+        )
+
+
+def _one_sided(subject: Subject, target: str, classes: Sequence[str]) -> Iterator[Finding]:
+    if subject.sides is None:
+        return
+    side = subject.sides
+    of = {name: {c for c, s in zip(classes, side, strict=True) if c and s == name} for name in np.unique(side)}
+    learned = of.get("train", set())
+    strange = sorted(set().union(*(of.get(name, set()) for name in ("validation", "test"))) - learned)
+    if strange:
+        rows = [row for row, name in enumerate(classes) if name in set(strange)]
+        yield _finding(
+            subject,
+            target,
+            "warning",
+            what=f"{len(strange)} of the classes in validation and test have no training row: {_names(strange)}.",
+            advice="Such rows cannot be measured; divide the rows anew.",
+            rows=rows,
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
+
+
+def _finding(
+    subject: Subject, target: str, severity: Severity, *, what: str, advice: str, rows: Sequence[int] = ()
+) -> Finding:
+    return Finding(
+        check="classes",
+        severity=severity,
+        what=what,
+        advice=advice,
+        columns=(target,),
+        count=len(rows) or None,
+        rows=subject.numbers(rows, SHOWN),
+    )

@@ -1,0 +1,122 @@
+"""Rows and cells that come again: on both sides of the split they leak, with another target they contradict."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+
+import numpy as np
+
+from polymodal.data.audit.crossing import Crossing
+from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.subject import Subject
+from polymodal.data.survey import key_of
+from polymodal.schema import Column
+
+_COMMON = 0.2  # a larger share of repeated rows is the nature of the table, as where all columns are categories
+_MOSTLY_DIFFERENT = 0.5  # a column whose cells repeat more than this is made of categories
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """Findings on whole rows, then on the cells of single columns."""
+    keys = {column.name: keys_of(subject, column) for column in subject.features}
+    yield from _rows(subject, list(keys.values()))
+    if len(keys) > 1:
+        for name, of_column in keys.items():
+            yield from _cells(subject, name, of_column)
+
+
+def keys_of(subject: Subject, column: Column) -> list[Hashable]:
+    """By row, what is equal for equal cells; None where missing. What was read counts, else what the table holds."""
+    keys: list[Hashable] = [None if cell is None else key_of(cell) for cell in subject.cells(column.name)]
+    traits = subject.traits.get(column.name)
+    if traits is not None:
+        for row, digest in zip(traits.rows.tolist(), traits.digests, strict=True):
+            keys[row] = digest
+    return keys
+
+
+def alike(keys: Sequence[Hashable]) -> list[list[int]]:
+    """Rows of equal keys, where there are at least two; rows without a key (None) are like no other."""
+    rows: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for row, key in enumerate(keys):
+        if key is not None:
+            rows[key].append(row)
+    return [same for same in rows.values() if len(same) > 1]
+
+
+def _rows(subject: Subject, columns: Sequence[Sequence[Hashable]]) -> Iterator[Finding]:
+    whole = [None if all(key is None for key in row) else row for row in zip(*columns, strict=True)]
+    sets = alike(whole)
+    repeated = [row for same in sets for row in same[1:]]
+    if not repeated:
+        return
+    natural = len(repeated) > _COMMON * len(whole)
+    crossing = Crossing(subject)
+    if rows := sorted({row for same in sets for row in crossing.of(same)}):
+        yield Finding(
+            check="duplicates",
+            severity="warning" if natural else "error",
+            what=f"{number(len(rows), f'{crossing.noun} row')} equal to {crossing.other} in every feature: a leak.",
+            advice="Give equal rows one side, or drop them from train (clean.duplicates=drop).",
+            count=len(rows),
+            rows=subject.numbers(rows, SHOWN),
+        )
+    if rows := _contradicting(subject, sets):
+        yield Finding(
+            check="duplicates",
+            severity="warning",
+            what=f"{number(len(rows), 'row')} equal to others in every feature, but not in the target.",
+            advice="One of the answers is wrong, or the features do not tell them apart.",
+            count=len(rows),
+            rows=subject.numbers(rows, SHOWN),
+        )
+    yield Finding(
+        check="duplicates",
+        severity="note" if natural else "warning",
+        what=f"{number(len(repeated), 'row')} equal to an earlier one in every feature.",
+        advice="clean.duplicates=drop learns from equal rows once, if their target is equal, too.",
+        count=len(repeated),
+        rows=subject.numbers(sorted(repeated), SHOWN),
+    )
+
+
+def _contradicting(subject: Subject, sets: Sequence[Sequence[int]]) -> list[int]:
+    """Rows of a set whose known targets differ."""
+    rows = set()
+    for target in subject.config.targets:
+        words = subject.words(target)
+        rows |= {row for same in sets if len({words[row] for row in same if words[row]}) > 1 for row in same}
+    return sorted(rows)
+
+
+def _cells(subject: Subject, name: str, keys: Sequence[Hashable]) -> Iterator[Finding]:
+    present = sum(key is not None for key in keys)
+    sets = alike(keys)
+    repeated = [row for same in sets for row in same[1:]]
+    if not repeated or len(repeated) > (1 - _MOSTLY_DIFFERENT) * present:
+        return
+    if not isinstance(subject.cells(name)[repeated[0]], str | bytes | np.ndarray):
+        return  # equal numbers are no duplicates
+    crossing = Crossing(subject)
+    rows = sorted({row for same in sets for row in crossing.of(same)})
+    if rows:
+        yield Finding(
+            check="duplicates",
+            severity="warning",
+            what=f"the cell of {number(len(rows), f'{crossing.noun} row')} is equal to that of {crossing.other}.",
+            advice="Look at them: if the rows are of one thing, they belong on one side (split.method=group).",
+            columns=(name,),
+            count=len(rows),
+            rows=subject.numbers(rows, SHOWN),
+        )
+    else:
+        yield Finding(
+            check="duplicates",
+            severity="note",
+            what=f"{number(len(repeated), 'cell')} equal to that of an earlier row.",
+            advice="Look at them: they may be copies.",
+            columns=(name,),
+            count=len(repeated),
+            rows=subject.numbers(sorted(repeated), SHOWN),
+        )

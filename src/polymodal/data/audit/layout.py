@@ -1,0 +1,38 @@
+"""Columns that say nothing: constant ones, identifiers, nearly empty ones, and columns that hold the same cells."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+from polymodal.data.audit.finding import Finding
+from polymodal.data.audit.subject import Subject
+from polymodal.data.survey import key_of
+
+_NEARLY_EMPTY = 0.95
+_LEFT_OUT = {"constant": "the same in every row", "identifier": "identifies the rows", "unknown": "of no known kind"}
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """One finding on the columns of each kind that is left out, then one for each odd column."""
+    for kind, meaning in _LEFT_OUT.items():
+        if out := tuple(column.name for column in subject.columns if column.kind == kind and column.modality is None):
+            advice = "Left out of the model, unless columns.NAME.modality says what it is."
+            yield Finding("layout", "note", f"{meaning}.", advice, out)
+    seen: dict[tuple[Hashable, ...], str] = {}
+    for column in subject.columns:
+        if column.modality is None:
+            continue
+        keys = tuple(None if cell is None else key_of(cell) for cell in subject.cells(column.name))
+        missing = keys.count(None) / len(keys)
+        if missing >= _NEARLY_EMPTY:
+            yield Finding(
+                "layout",
+                "note",
+                f"{missing:.1%} of the cells are missing.",
+                "It can say something about few rows only; consider to drop it.",
+                (column.name,),
+            )
+        if (first := seen.setdefault(keys, column.name)) != column.name:
+            yield Finding(
+                "layout", "note", "hold the same cells in every row.", "One of them is enough.", (first, column.name)
+            )

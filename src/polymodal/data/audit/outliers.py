@@ -1,0 +1,52 @@
+"""Cells far from all others: numbers, brightness of pictures, length and loudness of recordings, length of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from polymodal.codecs.fences import fences
+from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.subject import Subject
+
+_FEWEST = 20  # cells
+_MOST_SHARE = 0.05  # more cells than that are a long tail, not outliers
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """One finding for each figure of a column, with the farthest cells first."""
+    for name, traits in subject.traits.items():
+        for figure, values in traits.measures.items():
+            if len(values) < _FEWEST:
+                continue
+            far = np.flatnonzero(_outside(values))
+            if not 0 < len(far) <= _MOST_SHARE * len(values):
+                continue
+            far = far[np.argsort(-np.abs(values[far] - np.median(values)), kind="stable")]
+            shown = ", ".join(f"{value:.6g}" for value in values[far[:SHOWN]])
+            yield Finding(
+                check="outliers",
+                severity="note",
+                what=f"{figure}: {number(len(far), 'cell')} far from all others (median {np.median(values):.4g}): "
+                f"{shown}{', ...' if len(far) > SHOWN else '.'}",
+                advice="Look at them. clean.outliers clips or drops outlying numbers.",
+                columns=(name,),
+                count=len(far),
+                rows=subject.numbers(traits.rows[far], SHOWN),
+            )
+
+
+def _outside(values: np.ndarray) -> np.ndarray:
+    """Bool [values]: beyond the fences, and where all are positive also beyond those of the logarithms.
+
+    Lengths and prices have long tails; a value that is far only on one of the two scales is one of the tail.
+    """
+    far = _beyond(values)
+    return far & _beyond(np.log(values)) if values.min() > 0 else far
+
+
+def _beyond(values: np.ndarray) -> np.ndarray:
+    low, high = fences(values)
+    beyond: np.ndarray = (values < low) | (values > high)
+    return beyond

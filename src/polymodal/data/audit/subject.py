@@ -1,0 +1,120 @@
+"""What the checks look at: a table (of a long one a sample), its columns, targets and sides, and what cells hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from functools import cached_property
+
+import numpy as np
+
+from polymodal.config import RunConfig
+from polymodal.data.audit.traits import Traits
+from polymodal.data.columns import as_text
+from polymodal.data.split import SIDES
+from polymodal.data.table import Table
+from polymodal.schema import Column
+
+MOST_CLASSES = 200
+_SCALARS = (str, int, float, Decimal, date, time, timedelta, np.generic)
+_QUANTILES = 10  # classes that stand for a target of numbers
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A table under audit. Rows are counted in the sample; `row_numbers` gives their numbers in the whole table.
+
+    Attributes:
+        table: the rows looked at.
+        row_numbers: [rows] in the whole table.
+        columns: what every column is.
+        config: what is known: target, split, groups, columns left out.
+        traits: by column, what its cells hold; columns that were not read are absent.
+        given_sides: by row `train`, `validation` or `test` ("" for none) where the rows are divided already.
+    """
+
+    table: Table
+    row_numbers: np.ndarray
+    columns: tuple[Column, ...]
+    config: RunConfig
+    traits: dict[str, Traits]
+    given_sides: np.ndarray | None = None
+
+    @property
+    def features(self) -> tuple[Column, ...]:
+        """Columns that would enter the model."""
+        return tuple(column for column in self.columns if column.modality is not None)
+
+    def cells(self, name: str) -> list[object]:
+        """The cells of a column."""
+        if name not in self._cells:
+            self._cells[name] = self.table.values(name)
+        return self._cells[name]
+
+    def words(self, name: str) -> list[str | None]:
+        """The cells of a column as text without outer white space."""
+        return [None if cell is None else as_text(cell).strip() for cell in self.cells(name)]
+
+    def has_words(self, name: str) -> bool:
+        """Whether the cells are words, numbers, dates and the like, not bytes, arrays or lists."""
+        return all(cell is None or isinstance(cell, _SCALARS) for cell in self.cells(name))
+
+    def numbers(self, rows: np.ndarray | Sequence[int], most: int) -> tuple[int, ...]:
+        """The first of some rows, by their numbers in the whole table."""
+        return tuple(int(self.row_numbers[row]) for row in list(rows)[:most])
+
+    @cached_property
+    def _cells(self) -> dict[str, list[object]]:
+        return {}
+
+    @cached_property
+    def sides(self) -> np.ndarray | None:
+        """By row `train`, `validation` or `test`; "" where the split column names none. None without a split."""
+        if self.given_sides is not None:
+            return self.given_sides
+        column = self.config.split.column
+        return (
+            None if column is None else np.array([SIDES.get((word or "").lower(), "") for word in self.words(column)])
+        )
+
+    @cached_property
+    def groups(self) -> list[object] | None:
+        """The cells of the column whose equal cells belong to one side; None without one."""
+        by = self.config.split.by
+        return None if by is None or self.config.split.method != "group" else self.cells(by)
+
+    def classes(self, target: str) -> list[str] | None:
+        """A target's classes by row, "" where it is missing; None where its values are no classes."""
+        words = [word or "" for word in self.words(target)]
+        counts = Counter(words)
+        counts.pop("", None)
+        few = len(counts) <= MOST_CLASSES and 2 * len(counts) <= max(counts.total(), 4)
+        return words if few else None
+
+    def answers(self, target: str) -> list[str] | None:
+        """The classes; of a target of numbers its tenths, "" where it is missing; None for any other target."""
+        if (classes := self.classes(target)) is not None:
+            return classes
+        values = as_numbers(self.cells(target))
+        if values is None:
+            return None
+        cuts = np.nanquantile(values, np.linspace(0, 1, _QUANTILES + 1)[1:-1])
+        return ["" if np.isnan(value) else str(np.searchsorted(cuts, value)) for value in values]
+
+
+def as_numbers(cells: Sequence[object]) -> np.ndarray | None:
+    """Cells as float64, NaN where missing; None where one that is not missing is no finite number."""
+    values = np.full(len(cells), np.nan)
+    for row, cell in enumerate(cells):
+        if cell is None:
+            continue
+        try:
+            values[row] = float(cell)  # type: ignore[arg-type]  # whatever a float can be made of
+        except (TypeError, ValueError, OverflowError):
+            return None
+        if not np.isfinite(values[row]):
+            return None
+    return None if np.isnan(values).all() else values

@@ -1,0 +1,33 @@
+"""Cells that cannot be read: counted by reason, with the files of the first ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.subject import Subject
+from polymodal.data.reading import Reject
+
+_FILES = 2  # that a finding names
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    """One finding for each column and reason."""
+    for name, traits in subject.traits.items():
+        by_reason: defaultdict[str, list[Reject]] = defaultdict(list)
+        for reject in traits.rejects:
+            by_reason[reject.reason].append(reject)
+        for reason, rejects in by_reason.items():
+            files = ", ".join(reject.file for reject in rejects[:_FILES] if reject.file != subject.table.source)
+            rows = [reject.row for reject in rejects]
+            yield Finding(
+                check="unreadable",
+                severity="warning",
+                what=f"{number(len(rejects), 'cell')} of {traits.tried:,} cannot be read: {reason}"
+                + (f" ({files})." if files else "."),
+                advice="Repair them; else they count as missing (see bad_cells).",
+                columns=(name,),
+                count=len(rejects),
+                rows=subject.numbers(rows, SHOWN),
+            )

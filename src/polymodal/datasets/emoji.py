@@ -1,0 +1,108 @@
+"""Emoji as OpenMoji draws them, with their names in four languages and their tags."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from polymodal.datasets._archives import unpack
+from polymodal.datasets._packages import Package, archives
+from polymodal.datasets._tables import check_count, on_white, render, sides, write_licence, write_table
+
+DRAWINGS = Package("npm", "openmoji", "17.0.0")
+NAMES = Package("npm", "emojibase-data", "17.0.0")
+LANGUAGES = ("fr", "de", "es")
+SIZE = 72
+NEWEST = 16  # version of Emoji; later ones came after the figures in the documentation were measured
+COLUMNS = ("id", "image", "name", "tags", "name_fr", "name_de", "name_es", "label", "subgroup", "split")
+
+LICENCE = """\
+emoji: drawings by OpenMoji (https://openmoji.org), CC BY-SA 4.0, changed: rendered at 72 x 72 pixels on white. Names,
+tags and groups from emojibase-data by Miles Johnson, MIT, after Unicode's CLDR. The split is Polymodal's.
+"""
+
+
+@dataclass(frozen=True)
+class Emoji:
+    """Columns: id, image, name, tags (joined by `|`), name_fr, name_de, name_es, label, subgroup and split.
+
+    `subgroup` gives the label away and is no feature, and neither is `id`.
+    """
+
+    rows: ClassVar[int] = 1906
+    version: ClassVar[int] = 1
+    title: ClassVar[str] = "Small drawings with names in four languages and English tags"
+    source: ClassVar[str] = "npm packages openmoji 17.0.0 and emojibase-data 17.0.0 (11 MB), through npm"
+    licence: ClassVar[str] = "drawings CC BY-SA 4.0 (OpenMoji); names and tags MIT (emojibase); see LICENCE.txt"
+    synthetic: ClassVar[str] = "real: drawn and named by people"
+
+    def build(self, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Path:
+        """Writes table.csv, media/ and LICENCE.txt into the folder; what is downloaded lies beside it meanwhile.
+
+        Args:
+            folder: made if it does not exist.
+            seed: decides the split: a quarter of the rows is test, stratified.
+            progress: called with the rows done and the rows to do.
+
+        Returns:
+            The path of table.csv.
+
+        Raises:
+            UsageError: npm is missing or failed.
+            MissingExtraError: `resvg-py` is not installed.
+            DataError: a package is damaged.
+        """
+        with (
+            archives([DRAWINGS, NAMES], folder.parent / ".packages-emoji") as files,
+            tempfile.TemporaryDirectory(prefix="polymodal-") as temporary,
+        ):
+            drawn, named = Path(temporary, "drawn"), Path(temporary, "named")
+            unpack(files[0], drawn, "package/color/svg/*.svg", "package/LICENSE*")
+            wanted = (f"package/{language}/data.json" for language in ("en", *LANGUAGES))
+            unpack(files[1], named, *wanted, "package/meta/groups.json", "package/LICENSE*")
+            (folder / "media").mkdir(parents=True, exist_ok=True)
+            write_licence(folder, LICENCE, files, Path(temporary).glob("*/package/LICENSE*"))
+            drawings = {_key(path.stem): path for path in (drawn / "package/color/svg").iterdir()}
+            rows = [row for row in _described(named / "package") if row[0] in drawings]
+            check_count("emoji", len(rows), self.rows)
+            for done, (name, image, *_) in enumerate(rows, start=1):
+                on_white(render(drawings[name], SIZE), SIZE).save(folder / image)
+                if progress is not None:
+                    progress(done, len(rows))
+        split = sides([row[7] for row in rows], [row[0] for row in rows], folds=4, seed=seed)
+        write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
+        return folder / "table.csv"
+
+
+def _described(root: Path) -> list[tuple[str, ...]]:
+    """The cells of each emoji but the last, in Unicode's order; parts of emoji (letters, skin, hair) are left out."""
+    groups = json.loads((root / "meta/groups.json").read_bytes())
+    other: list[dict[str, str]] = []
+    for language in LANGUAGES:
+        entries = json.loads((root / language / "data.json").read_bytes())
+        other.append({entry["hexcode"]: entry["label"] for entry in entries})
+    rows = []
+    for entry in json.loads((root / "en/data.json").read_bytes()):
+        found: dict[str, Any] = entry
+        label = groups["groups"].get(str(found.get("group")), "component")
+        if label == "component" or found["version"] > NEWEST:
+            continue
+        name, code = _key(found["hexcode"]), found["hexcode"]
+        translated = (names.get(code, "") for names in other)
+        subgroup = groups["subgroups"][str(found["subgroup"])]
+        tags = "|".join(found.get("tags", ()))
+        rows.append((name, f"media/openmoji_{name}.png", found["label"], tags, *translated, label, subgroup))
+    return rows
+
+
+def _key(code: str) -> str:
+    """The code points of an emoji without U+FE0F, which some lists write and others leave out.
+
+    >>> _key("2764-FE0F-200D-1F525")
+    '2764-200d-1f525'
+    """
+    return "-".join(point for point in code.lower().split("-") if point != "fe0f")

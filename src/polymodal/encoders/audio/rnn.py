@@ -1,0 +1,91 @@
+"""Recurrent audio encoder: an RNN, LSTM or GRU over the frames of a spectrogram; keeps time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polymodal.errors import ConfigError
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField
+from polymodal.layers.pooling import lengths_to_mask
+from polymodal.layers.recurrent import CellName, Recurrent
+from polymodal.modalities.audio import Audio
+from polymodal.types import Cells, Tokens
+
+
+@dataclass(frozen=True)
+class RnnConfig:
+    """Settings of `Rnn`.
+
+    Attributes:
+        cell: `rnn`, `lstm` or `gru`.
+        width: of the tokens; even when bidirectional, as each direction gives half of it.
+        features: what is computed from a recording.
+        stack: so many frames, side by side, make one step: fewer steps are faster to read and easier to remember.
+        layers: recurrent layers on top of each other.
+        bidirectional: read each recording in both directions.
+        dropout: probability, before the first layer and between layers.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    cell: CellName = "gru"
+    width: PositiveInt = 128
+    features: FeaturesField = LOG_MEL
+    stack: PositiveInt = 4
+    layers: PositiveInt = 2
+    bidirectional: bool = True
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class Rnn(nn.Module):
+    """Waveforms Float "N S" -> a token for each `stack` frames (low frame rate: Sak et al. 2015, arXiv 1507.06947)."""
+
+    Config: ClassVar[type] = RnnConfig
+    frozen = False
+
+    def __init__(self, config: RnnConfig, modality: Audio) -> None:
+        super().__init__()
+        if config.bidirectional and config.width % 2:
+            raise ConfigError(f"Audio encoder 'rnn': width must be even when bidirectional; got {config.width}.")
+        self.config = config
+        self.width = config.width
+        self.features = AudioFeatures(config.features, modality.sample_rate)
+        self.token_span: float | None = self.features.hop_seconds * config.stack
+        self.dropout = nn.Dropout(config.dropout)
+        self.recurrent = Recurrent(
+            self.features.num_bands * config.stack,
+            config.width,
+            cell=config.cell,
+            num_layers=config.layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout,
+        )
+
+    @classmethod
+    def needs(cls, config: RnnConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Takes any sample rate."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, cells: Cells) -> Tokens:
+        steps, lengths = _stack(*self.features(cells.values, cells.lengths), count=self.config.stack)
+        states = self.recurrent(self.dropout(steps), lengths)
+        return Tokens(states, lengths_to_mask(lengths, states.shape[1]))
+
+
+def _stack(
+    frames: Float[Tensor, "N T F"], lengths: Int[Tensor, " N"], *, count: int
+) -> tuple[Float[Tensor, "N U G"], Int[Tensor, " N"]]:
+    """So many frames side by side; the last step of a row is filled with zeros, as the frames after its end are."""
+    filled = functional.pad(frames, (0, 0, 0, -frames.shape[1] % count))
+    stacked = filled.reshape(frames.shape[0], -1, count * frames.shape[2])
+    return stacked, torch.div(lengths + count - 1, count, rounding_mode="floor")

@@ -1,0 +1,122 @@
+"""Transformer for audio: convolutions make a spectrogram shorter, attention reads the rest; keeps time."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.errors import ConfigError
+from polymodal.layers.activation import ActivationName, activation
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField
+from polymodal.layers.pooling import lengths_to_mask
+from polymodal.layers.positions import SinusoidalPositions
+from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.modalities.audio import Audio
+from polymodal.types import Cells, Tokens
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Settings of `Transformer`.
+
+    Attributes:
+        width: of the tokens; a multiple of `heads`.
+        features: what is computed from a recording.
+        channels: of the convolutions.
+        halvings: convolutions, each of which halves time and frequency.
+        layers: transformer blocks on top of each other.
+        heads: of the attention in each block.
+        hidden: width inside of a block's feed-forward network.
+        activation: inside of it: `relu`, `gelu`, `tanh` or `sigmoid`.
+        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    features: FeaturesField = LOG_MEL
+    channels: PositiveInt = 16
+    halvings: PositiveInt = 3
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    hidden: PositiveInt = 256
+    activation: ActivationName = "gelu"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class Transformer(nn.Module):
+    """Waveforms Float "N S" -> a token for each 2 ** halvings frames.
+
+    As in the Speech-Transformer (Dong, Xu & Xu 2018): strided convolutions, sinusoidal positions, an encoder. Attention
+    costs the square of the number of tokens, so that thirty seconds should not give more than some hundreds.
+    """
+
+    Config: ClassVar[type] = TransformerConfig
+    frozen = False
+
+    def __init__(self, config: TransformerConfig, modality: Audio) -> None:
+        super().__init__()
+        if config.width % config.heads:
+            raise ConfigError(
+                f"Audio encoder 'transformer': width must be a multiple of heads; got {config.width}, {config.heads}."
+            )
+        self.config = config
+        self.width = config.width
+        self.features = AudioFeatures(config.features, modality.sample_rate)
+        self.token_span: float | None = self.features.hop_seconds * 2**config.halvings
+        self.halvings = nn.ModuleList(
+            _Halving(1 if depth == 0 else config.channels, config.channels, config.activation)
+            for depth in range(config.halvings)
+        )
+        bands_left = -(-self.features.num_bands // 2**config.halvings)
+        # The norm makes tokens as large as the positions that are added to them.
+        self.project = nn.Sequential(nn.Linear(config.channels * bands_left, config.width), nn.LayerNorm(config.width))
+        self.positions = SinusoidalPositions(config.width, deviation=1.0)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = Blocks(
+            config.width,
+            num_layers=config.layers,
+            num_heads=config.heads,
+            hidden=config.hidden,
+            activation_name=config.activation,
+            dropout=config.dropout,
+        )
+
+    @classmethod
+    def needs(cls, config: TransformerConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Takes any sample rate."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, cells: Cells) -> Tokens:
+        frames, lengths = self.features(cells.values, cells.lengths)
+        maps = frames.unsqueeze(1)  # N, C = 1, T, F
+        for halving in self.halvings:
+            maps, lengths = halving(maps, lengths)
+        tokens = self.positions(self.project(maps.transpose(1, 2).flatten(2)))  # N, T, C * F
+        mask = lengths_to_mask(lengths, tokens.shape[1])
+        return Tokens(self.blocks(self.dropout(tokens), mask), mask)
+
+
+class _Halving(nn.Module):
+    """Strided convolution and activation; zeros after the end of a row, as its own padding would be."""
+
+    def __init__(self, before: int, after: int, activation_name: ActivationName) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1)
+        self.activation = activation(activation_name)
+
+    def forward(
+        self, maps: Float[Tensor, "N C T F"], lengths: Int[Tensor, " N"]
+    ) -> tuple[Float[Tensor, "N D U G"], Int[Tensor, " N"]]:
+        halved = torch.div(lengths + 1, 2, rounding_mode="floor")
+        maps = self.activation(self.convolution(maps))
+        mask = lengths_to_mask(halved, maps.shape[2])
+        return torch.where(mask[:, None, :, None], maps, maps.new_zeros(())), halved

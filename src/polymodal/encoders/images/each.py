@@ -1,0 +1,71 @@
+"""Every picture of a cell through an image encoder, then their mean or a weighted one; their order does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import ConfigDict
+from torch import Tensor, nn
+
+from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder, needs_of, portable_of
+from polymodal.layers.pooling import masked_mean
+from polymodal.modalities.images import Images
+from polymodal.types import Cells, Encoder, Tokens
+
+
+@dataclass(frozen=True)
+class EachConfig:
+    """Settings of `Each`.
+
+    Attributes:
+        image: the image encoder that every picture goes through, with its settings; without a name a small `cnn`.
+        pool: `mean`, or `attention`: a mean with learned weights, so that telling pictures count for more.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    image: ImageEncoder = SMALL
+    pool: Literal["mean", "attention"] = "mean"
+
+
+class Each(nn.Module):
+    """Lists of pictures UInt8 "N P 3 H W" -> one token.
+
+    With `attention` the weights are the softmax of w tanh(V h) over a cell's pictures (Ilse et al. 2018, arXiv
+    1802.04712, equation 8).
+    """
+
+    Config: ClassVar[type] = EachConfig
+    submodules: ClassVar[Mapping[str, str]] = {"image": KIND}
+    token_span: float | None = None
+
+    def __init__(self, config: EachConfig, modality: Images, *, image: Encoder) -> None:  # noqa: ARG002
+        super().__init__()
+        self.config = config
+        self.pictures = EachPicture(image)
+        self.width = image.width
+        self.frozen = image.frozen and config.pool == "mean"
+        attends = config.pool == "attention"
+        # No bias behind the tanh: the softmax would take it away again.
+        self.scores = nn.Sequential(
+            nn.Linear(image.width, 64), nn.Tanh(), nn.Linear(64, 1, bias=False)
+        ) if attends else None  # fmt: skip
+
+    @classmethod
+    def needs(cls, config: EachConfig) -> dict[str, Any]:
+        """What the image encoder needs."""
+        return needs_of(config.image)
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        image: Any = self.pictures.image
+        return {**asdict(self.config), "image": portable_of(self.config.image, image)}
+
+    def forward(self, cells: Cells) -> Tokens:
+        values, mask = self.pictures(cells)
+        if self.scores is None:
+            return Tokens.vector(masked_mean(values, mask), cells.present)
+        scores: Tensor = self.scores(values).squeeze(-1).masked_fill(~mask, torch.finfo(values.dtype).min)
+        return Tokens.vector((scores.softmax(dim=1).unsqueeze(-1) * values).sum(dim=1), cells.present)

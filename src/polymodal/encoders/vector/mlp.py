@@ -1,0 +1,64 @@
+"""A vector through dropout and a multi-layer perceptron."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import nn
+
+from polymodal.layers.activation import ActivationName
+from polymodal.layers.mlp import MultiLayerPerceptron
+from polymodal.modalities.vector import Vector
+from polymodal.types import Cells, Tokens
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    """Settings of `Mlp`.
+
+    Attributes:
+        width: of the hidden layers and of the result.
+        layers: Linear, LayerNorm, activation, dropout. One is enough for embeddings, and all that few rows of many
+            elements can fill.
+        activation: `relu`, `gelu`, `tanh` or `sigmoid`.
+        input_dropout: probability with which an element is hidden in training, so that none is relied on alone.
+        dropout: probability, after every layer.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    layers: PositiveInt = 1
+    activation: ActivationName = "relu"
+    input_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class Mlp(nn.Module):
+    """Vectors Float "N D", standardised by their modality -> one token."""
+
+    Config: ClassVar[type] = MlpConfig
+    token_span: float | None = None
+    frozen = False
+
+    def __init__(self, config: MlpConfig, modality: Vector) -> None:
+        super().__init__()
+        self.config = config
+        self.hide = nn.Dropout(config.input_dropout)
+        self.mlp = MultiLayerPerceptron(
+            modality.length, [config.width] * config.layers, activation_name=config.activation, dropout=config.dropout
+        )
+        self.width = self.mlp.width
+
+    @classmethod
+    def needs(cls, config: MlpConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Takes any length."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, cells: Cells) -> Tokens:
+        return Tokens.vector(self.mlp(self.hide(cells.values)), cells.present)

@@ -1,0 +1,140 @@
+"""Every frame through an image encoder, with what changes from frame to frame, then a look over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.errors import ConfigError
+from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder, needs_of, portable_of
+from polymodal.layers.pooling import masked_max, masked_mean, zero_masked
+from polymodal.layers.positions import SinusoidalPositions
+from polymodal.layers.recurrent import Recurrent
+from polymodal.layers.transformer import Transformer
+from polymodal.modalities.video import Video
+from polymodal.types import Cells, Encoder, Tokens
+
+_HEADS = 4
+
+
+@dataclass(frozen=True)
+class FramesConfig:
+    """Settings of `Frames`.
+
+    Attributes:
+        image: the image encoder that every frame goes through, with its settings; without a name a small `cnn`.
+        motion: a frame's token also holds how its features differ from those of the frame before and of the first.
+        pool: how frames see each other: `rnn`: a GRU reads them in both directions; `attention`: each attends to
+            all; `mean`: not at all.
+        width: of a frame's token: even for `rnn`, a multiple of 4 for `attention`. With `mean` and without motion it is
+            that of the image encoder.
+        keeps_time: a token for each frame, instead of one with the mean and the largest of each feature over time.
+        dropout: probability, inside of `attention`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    image: ImageEncoder = SMALL
+    motion: bool = True
+    pool: Literal["mean", "rnn", "attention"] = "mean"
+    width: PositiveInt = 128
+    keeps_time: bool = False
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class Frames(nn.Module):
+    """Clips UInt8 "N T 3 H W" -> a token of the width for each frame, or one of twice the width.
+
+    Raises:
+        ConfigError: a width that `rnn` or `attention` cannot divide.
+    """
+
+    Config: ClassVar[type] = FramesConfig
+    submodules: ClassVar[Mapping[str, str]] = {"image": KIND}
+
+    def __init__(self, config: FramesConfig, modality: Video, *, image: Encoder) -> None:
+        super().__init__()
+        parts = {"mean": 1, "rnn": 2, "attention": _HEADS}[config.pool]
+        if config.width % parts:
+            raise ConfigError(
+                f"Video encoder 'frames': width must be a multiple of {parts} for pool {config.pool};"
+                f" got {config.width}."
+            )
+        self.config = config
+        self.frames = EachPicture(image)
+        passes = config.pool == "mean" and not config.motion  # frames' vectors stay as they are
+        self.mix = nn.Identity() if passes else _mix(image.width * (3 if config.motion else 1), config.width)
+        self.frozen = image.frozen and passes
+        width = image.width if passes else config.width
+        self.width = width if config.keeps_time else 2 * width
+        self.token_span: float | None = modality.frame_seconds if config.keeps_time else None
+        self.over_time = _over_time(config)
+
+    @classmethod
+    def needs(cls, config: FramesConfig) -> dict[str, Any]:
+        """What the image encoder needs: frames are its pictures."""
+        return needs_of(config.image)
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        image: Any = self.frames.image
+        return {**asdict(self.config), "image": portable_of(self.config.image, image)}
+
+    def forward(self, cells: Cells) -> Tokens:
+        values, mask = self.frames(cells)
+        if self.config.motion:
+            steps = torch.arange(values.shape[1], device=values.device)
+            before = values.index_select(1, (steps - 1).clamp(min=0))
+            values = torch.cat([values, values - before, values - values[:, :1]], dim=2)
+        values = zero_masked(self.over_time(self.mix(values), mask), mask)
+        if self.config.keeps_time:
+            return Tokens(values, mask)
+        pooled = torch.cat([masked_mean(values, mask), masked_max(values, mask)], dim=1)
+        return Tokens.vector(pooled, cells.present)
+
+
+def _mix(width_in: int, width: int) -> nn.Module:
+    return nn.Sequential(nn.LayerNorm(width_in), nn.Linear(width_in, width), nn.GELU())
+
+
+def _over_time(config: FramesConfig) -> nn.Module:
+    if config.pool == "rnn":
+        return _Reading(config.width)
+    return _Attending(config.width, config.dropout) if config.pool == "attention" else _Apart()
+
+
+class _Apart(nn.Module):
+    """Frames stay as they are."""
+
+    def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:  # noqa: ARG002
+        return values
+
+
+class _Reading(nn.Module):
+    """A GRU reads the frames in both directions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.recurrent = Recurrent(width, width, bidirectional=True)
+
+    def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
+        states: Tensor = self.recurrent(values, mask.sum(dim=1))
+        return states
+
+
+class _Attending(nn.Module):
+    """One block of self-attention over frames that know their place."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.places = SinusoidalPositions(width)
+        self.transformer = Transformer(width, num_layers=1, num_heads=_HEADS, hidden=2 * width, dropout=dropout)
+
+    def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
+        states: Tensor = self.transformer(self.places(values), mask)
+        return states

@@ -1,0 +1,84 @@
+"""How the model learned: loss and watched metric, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from polymodal.codecs.previews import escaped
+from polymodal.evaluation.report import markup
+from polymodal.evaluation.report.drawing import ACCENT, MUTED, WARM, Interactive, plotted
+from polymodal.evaluation.report.subject import Subject
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Points: TypeAlias = dict[int, float]
+"""Epoch -> value."""
+
+
+def learning(subject: Subject) -> str:
+    """Two figures; nothing where no epoch was completed."""
+    run = subject.run
+    if not run.history.epochs:
+        return ""
+    watched = run.bundle.config.train.early_stopping.metric or ""
+    epochs = run.history.epochs
+    losses = {"train": {record.epoch: record.loss for record in epochs}}
+    if run.refit is not None:
+        losses["refit on all rows but test"] = {record.epoch: record.loss for record in run.refit.epochs}
+    metric = {
+        "train": {record.epoch: record.metric for record in epochs if record.metric is not None},
+        "validation": {record.epoch: record.validation[watched] for record in epochs if watched in record.validation},
+    }
+    speed = sum(record.rows_per_second for record in epochs) / len(epochs)
+    words = (
+        f"The weights of epoch {run.history.best_epoch} are kept: its {watched} on the validation rows is the best."
+        if metric["validation"]
+        else "Without validation rows the last weights are kept."
+    )
+    if run.refit is not None:
+        words += (
+            f" Then a new model learned for {len(run.refit.epochs)} epochs from these rows too: that is the bundle."
+        )
+    best = run.history.best_epoch
+    figures = [
+        _curves(subject, "Loss while learning, with dropout and augmentation", "loss", losses, best=None),
+        _curves(subject, f"{watched} on rows learned from and on rows held out", watched, metric, best=best),
+    ]
+    return markup.paragraph(f"{words} {speed:,.0f} rows a second.") + markup.columns(filter(None, figures))
+
+
+def _curves(subject: Subject, caption: str, name: str, lines: Mapping[str, Points], *, best: int | None) -> str:
+    shown = {
+        label: {epoch: value for epoch, value in points.items() if math.isfinite(value)}
+        for label, points in lines.items()
+    }
+    shown = {label: points for label, points in shown.items() if points}
+    if not shown:
+        return ""
+
+    def paint(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        for (label, points), colour in zip(shown.items(), (MUTED, ACCENT), strict=False):
+            mark = "o" if len(points) == 1 else ""
+            axes.plot(list(points), list(points.values()), color=colour, label=label, marker=mark)
+        if best is not None and best in shown.get("validation", {}):
+            axes.axvline(best, color=WARM, linewidth=1, linestyle=(0, (3, 3)), label=f"epoch {best}, kept")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y")
+        axes.legend()
+
+    return subject.pen.draw(caption, paint, interactive=_interactive(name, shown))
+
+
+def _interactive(name: str, lines: Mapping[str, Points]) -> Interactive:
+    data = [
+        {"type": "scatter", "mode": "lines+markers", "name": label, "x": list(points), "y": list(points.values())}
+        for label, points in lines.items()
+    ]
+    return plotted(data, x="epoch", y=escaped(name))

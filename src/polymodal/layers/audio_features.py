@@ -1,0 +1,115 @@
+"""What audio encoders read: one of four features of a recording, standardised, with bands and stretches hidden."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from jaxtyping import Float, Int
+from pydantic import BeforeValidator, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.errors import ConfigError
+from polymodal.layers.fbank import Fbank
+from polymodal.layers.normalisation import standardise_rows
+from polymodal.layers.pooling import lengths_to_mask
+from polymodal.layers.spec_augment import SpecAugment
+from polymodal.layers.spectral import LogMel, Mfcc, Stft
+
+
+@dataclass(frozen=True)
+class Features:
+    """Settings of `AudioFeatures`, shared by all audio encoders that compute them.
+
+    Attributes:
+        name: `log_mel`, log power in mel bands; `stft`, log power of every frequency; `fbank`, log filter bank energies
+            as Kaldi defines them; `mfcc`, mel-frequency cepstral coefficients. `features: mfcc` says the same.
+        num_mels: mel bands; `stft` has none.
+        num_coefficients: of `mfcc`; at most `num_mels`.
+        window_seconds: of a frame.
+        hop_seconds: from one frame to the next.
+        band_masks: frequency bands hidden from a clip in training (SpecAugment); none by default, for it
+            hides the colour of a voice.
+        time_masks: stretches of time hidden from a clip in training.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    name: Literal["log_mel", "stft", "fbank", "mfcc"] = "log_mel"
+    num_mels: PositiveInt = 64
+    num_coefficients: PositiveInt = 20
+    window_seconds: PositiveFloat = 0.025
+    hop_seconds: PositiveFloat = 0.010
+    band_masks: NonNegativeInt = 0
+    time_masks: NonNegativeInt = 0
+
+
+def _features(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+LOG_MEL = Features()
+"""What an encoder reads unless told otherwise."""
+
+FeaturesField = Annotated[Features, BeforeValidator(_features)]
+"""A setting of an encoder: `{name: fbank, num_mels: 80}`, or just `fbank`."""
+
+
+class AudioFeatures(nn.Module):
+    """Waveforms -> frames of the chosen feature, zero after a row's end.
+
+    A clip's frames are standardised, so that loudness does not matter: the spectral features as a whole, which keeps
+    the shape of the spectrum; of `mfcc`, whose first coefficients are far larger, each by itself (as cepstral mean and
+    variance normalisation does).
+
+    Args:
+        config: which feature.
+        sample_rate: of the waveforms, in Hz.
+
+    Attributes:
+        num_bands: F of the result.
+        hop_seconds: from one frame to the next, as far as whole samples allow.
+
+    Raises:
+        ConfigError: more coefficients than mel bands.
+    """
+
+    def __init__(self, config: Features, sample_rate: int) -> None:
+        super().__init__()
+        self.config = config
+        self.extract, self.num_bands = _extractor(config, sample_rate)
+        self.hop_seconds = self.extract.hop / sample_rate
+        self.augment = SpecAugment(band_masks=config.band_masks, time_masks=config.time_masks)
+
+    def forward(
+        self, samples: Float[Tensor, "N S"], lengths: Int[Tensor, " N"]
+    ) -> tuple[Float[Tensor, "N T F"], Int[Tensor, " N"]]:
+        """Frames, and how many each row has."""
+        num_frames = self.extract.frame_lengths(lengths)
+        frames = self.extract(samples, lengths)
+        mask = lengths_to_mask(num_frames, frames.shape[1])
+        frames = standardise_rows(frames, mask, per_feature=self.config.name == "mfcc")
+        return self.augment(frames, num_frames), num_frames
+
+
+def _extractor(config: Features, sample_rate: int) -> tuple[Stft | LogMel | Fbank | Mfcc, int]:
+    """What computes the feature, and how many values it gives for a frame."""
+    window, hop = config.window_seconds, config.hop_seconds
+    if config.name == "stft":
+        stft = Stft(sample_rate, window_seconds=window, hop_seconds=hop)
+        return stft, stft.num_bands
+    if config.name == "mfcc":
+        if config.num_coefficients > config.num_mels:
+            raise ConfigError(
+                f"features.num_coefficients is {config.num_coefficients}, but there are only {config.num_mels} mel "
+                "bands to make them from; lower it, or raise features.num_mels."
+            )
+        mfcc = Mfcc(
+            sample_rate,
+            num_coefficients=config.num_coefficients,
+            num_mels=config.num_mels,
+            window_seconds=window,
+            hop_seconds=hop,
+        )
+        return mfcc, config.num_coefficients
+    kind = LogMel if config.name == "log_mel" else Fbank
+    return kind(sample_rate, num_mels=config.num_mels, window_seconds=window, hop_seconds=hop), config.num_mels

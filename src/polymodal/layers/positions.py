@@ -1,0 +1,60 @@
+"""Where a token stands, added to what it is; attention alone would not know."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+PositionsName = Literal["learned", "sinusoidal"]
+
+
+class SinusoidalPositions(nn.Module):
+    """Sines and cosines of every wavelength from 2 pi to 10,000 * 2 pi (Vaswani et al. 2017, section 3.5).
+
+    Takes rows of any length, also longer than any in training.
+
+    Args:
+        width: D of the tokens.
+        deviation: root mean square of what is added: that of the tokens, so that what and where weigh the same.
+    """
+
+    def __init__(self, width: int, *, deviation: float = math.sqrt(0.5)) -> None:
+        super().__init__()
+        self.width = width
+        self.scale = deviation * math.sqrt(2.0)  # of a sine, the root mean square is 1 / sqrt(2)
+
+    def forward(self, values: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        steps = torch.arange(values.shape[1], device=values.device).unsqueeze(1)
+        pairs = torch.arange(0, self.width, 2, device=values.device)
+        angles = steps * torch.exp(pairs * (-math.log(10_000.0) / self.width))
+        waves = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, : self.width]
+        return values + self.scale * waves.to(values.dtype)
+
+
+class LearnedPositions(nn.Module):
+    """A learned vector for each position (Gehring et al. 2017, arXiv 1705.03122, section 3.1).
+
+    Args:
+        width: D of the tokens.
+        max_steps: the longest row that it takes.
+        deviation: of the first values.
+    """
+
+    def __init__(self, width: int, *, max_steps: int, deviation: float = 0.02) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.empty(max_steps, width))
+        nn.init.normal_(self.vectors, std=deviation)
+
+    def forward(self, values: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        return values + self.vectors[: values.shape[1]]
+
+
+def positions(name: PositionsName, width: int, *, max_steps: int, deviation: float) -> nn.Module:
+    """The position encoding of that name; `max_steps` matters to `learned` alone."""
+    if name == "learned":
+        return LearnedPositions(width, max_steps=max_steps, deviation=deviation)
+    return SinusoidalPositions(width, deviation=deviation)

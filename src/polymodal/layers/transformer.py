@@ -1,0 +1,99 @@
+"""Transformer encoder over padded rows: a row's result does not depend on how far its batch is padded."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from polymodal.layers.activation import ActivationName, activation
+from polymodal.layers.attention import Attention
+from polymodal.layers.pooling import zero_masked
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, then a feed-forward network on each token, both with a residual connection around them.
+
+    LayerNorm comes first in each of the two (Xiong et al. 2020, arXiv 2002.04745, figure 1b): such networks train from
+    the first step on, where those that normalise last need a long warm-up.
+
+    Args:
+        width: D of the tokens; a multiple of `num_heads`.
+        num_heads: of the attention.
+        hidden: width inside of the feed-forward network.
+        activation_name: inside of the feed-forward network.
+        dropout: probability, of attention weights, inside of the feed-forward network and before each addition.
+
+    Raises:
+        ValueError: the width is no multiple of the number of heads.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        num_heads: int,
+        hidden: int,
+        activation_name: ActivationName = "gelu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, num_heads=num_heads, dropout=dropout)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden),
+            activation(activation_name),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, width),
+            nn.Dropout(dropout),
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Masked steps may hold anything that is finite."""
+        normed = self.attention_norm(values)
+        values = values + self.dropout(self.attention(normed, normed, mask))
+        result: Tensor = values + self.feed_forward(values)
+        return result
+
+
+class Transformer(nn.Module):
+    """A stack of `TransformerBlock`, with LayerNorm at its end.
+
+    Args:
+        width: D of the tokens; a multiple of `num_heads`.
+        num_layers: blocks.
+        num_heads: see `TransformerBlock`.
+        hidden: see `TransformerBlock`.
+        activation_name: see `TransformerBlock`.
+        dropout: see `TransformerBlock`.
+
+    Raises:
+        ValueError: the width is no multiple of the number of heads.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        num_layers: int,
+        num_heads: int,
+        hidden: int,
+        activation_name: ActivationName = "gelu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            TransformerBlock(
+                width, num_heads=num_heads, hidden=hidden, activation_name=activation_name, dropout=dropout
+            )
+            for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Masked steps may hold anything, and come out as zeros."""
+        values = zero_masked(values, mask)
+        for block in self.blocks:
+            values = block(values, mask)
+        return zero_masked(self.norm(values), mask)

@@ -1,0 +1,46 @@
+"""What a notebook shows of a fitted model beside scikit-learn's diagram: its inputs and how well it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from polymodal.bundle import Bundle
+
+_SIDES = ("test", "validation")
+_MOST_METRICS = 12
+
+
+def summary(bundle: Bundle) -> str:
+    """HTML without scripts, styles of its own or anything from outside; every name of a column is escaped."""
+    counts = bundle.metrics.get("rows", {})
+    rows = ", ".join(f"{counts[side]} {side}" for side in ("train", "validation", "test") if counts.get(side))
+    target = bundle.config.target
+    named = target if isinstance(target, str) else ", ".join(target or ())
+    task = bundle.schema.target.task if bundle.schema.target else "none"
+    inputs = [(entry.name, entry.modality, entry.encoder, ", ".join(entry.columns)) for entry in bundle.schema.inputs]
+    parts = [
+        f"<p>Target <b>{escape(named)}</b> ({escape(task)}); fusion {escape(bundle.config.fusion.name or '')}; "
+        f"rows: {escape(rows)}.</p>",
+        _table("Inputs", ("input", "modality", "encoder", "columns"), inputs),
+    ]
+    for side in _SIDES:
+        if measured := bundle.metrics.get(side):
+            lines = list(_lines(measured))[:_MOST_METRICS]
+            parts.append(_table(f"Metrics on {side} rows", ("metric", "value", "95 % interval"), lines))
+    return f"<div class='polymodal-summary'>{''.join(parts)}</div>"
+
+
+def _lines(measured: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
+    for name, found in measured.items():
+        if isinstance(found, dict) and isinstance(found.get("value"), int | float):
+            low, high = found.get("low"), found.get("high")
+            between = f"{low:.4g} to {high:.4g}" if low is not None and high is not None else ""
+            yield name, f"{found['value']:.4g}", between
+
+
+def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th scope='col'>{escape(word)}</th>" for word in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

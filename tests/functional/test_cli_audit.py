@@ -1,0 +1,70 @@
+"""`polymodal inspect` says what is wrong with a table; `train` tells of leaks, and cleans where it is asked to."""
+
+import json
+
+import pytest
+from cli_tables import SMALL, make_rows, write_csv
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory):
+    """60 rows, every fifth for test: a leak, a copy across the split, a broken picture, a number far off, a gap."""
+    folder = tmp_path_factory.mktemp("spoilt")
+    rows = [{**row, "side": "train" if k % 5 else "test"} for k, row in enumerate(make_rows(folder, 60))]
+    for number, row in enumerate(rows):
+        row["leak"] = f"{row['label']}/{number % 7}"
+    rows[10] |= {name: rows[12][name] for name in rows[0] if name != "side"}
+    (folder / "3.png").write_bytes((folder / "3.png").read_bytes()[:40])
+    rows[21]["size"], rows[22]["size"] = 1e7, None
+    return write_csv(folder / "table.csv", rows)
+
+
+def test_fault_22_inspect_names_leaks_copies_and_broken_cells(cli, spoilt):
+    done = cli("inspect", spoilt, "--target", "label", "--split", "side", "--json")
+    assert (done.code, done.err) == (0, "")
+    found = {(f["check"], *f["columns"]): f for f in json.loads(done.out)["findings"]}
+    assert found["giveaway", "leak"]["severity"] == "error"
+    assert found["duplicates",]["rows"] in ([10], [12])
+    assert found["unreadable", "photo"]["rows"] == [3]
+    assert found["outliers", "size"]["rows"] == [21]
+
+
+def test_inspect_prints_findings_after_the_columns(cli, spoilt):
+    lines = cli("inspect", spoilt, "--target", "label", "--split", "side").out.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("Findings: 2 errors"))
+    assert lines[start + 1].startswith("  error    leak: gives 'label' away")
+    assert all(len(line) <= 120 for line in lines[start:])
+
+
+def test_inspect_without_media_does_not_decode(cli, spoilt):
+    done = cli("inspect", spoilt, "--target", "label", "--no-media", "--json")
+    assert "unreadable" not in {f["check"] for f in json.loads(done.out)["findings"]}
+
+
+def test_a_dropped_column_and_groups_are_heard(cli, spoilt):
+    done = cli("inspect", spoilt, "--target", "label", "--drop", "leak", "--group", "colour", "--no-media", "--json")
+    assert "giveaway" not in {f["check"] for f in json.loads(done.out)["findings"]}
+    kinds = {column["name"]: column["kind"] for column in json.loads(done.out)["columns"]}
+    assert (kinds["leak"], kinds["colour"]) == ("dropped", "group")
+
+
+def test_train_tells_of_leaks_and_writes_down_what_it_cleans(cli, spoilt, tmp_path):
+    left_out = [word for name in ("photo", "sound", "note") for word in ("--drop", name)]
+    words = ["train", spoilt, "--target", "label", "--split", "side", *left_out]
+    done = cli(*words, "-o", tmp_path / "run", settings=SMALL)
+    assert done.code == 0
+    assert "leak: gives 'label' away" in done.out
+    assert "1 test row equal to" in done.out
+    assert not (tmp_path / "run/clean.jsonl").exists()
+    cleaning = ["clean={duplicates: drop, missing: median, outliers: clip}"]
+    done = cli(*words, "--drop", "leak", "-o", tmp_path / "run", "--overwrite", settings=[*SMALL, *cleaning])
+    assert "leak: gives" not in done.out
+    assert "1 test row" not in done.out
+    assert "1 dropped by clean" in done.out
+    lines = [json.loads(line) for line in (tmp_path / "run/clean.jsonl").read_text().splitlines()]
+    assert [(line["row"], line["column"], line["action"]) for line in lines] == [
+        (12, None, "drop"), (21, "size", "clip"), (22, "size", "fill"),
+    ]  # fmt: skip
+    assert lines[1]["old"] == 1e7
+    done = cli(*words, "--drop", "leak", "-o", tmp_path / "run", "--overwrite", settings=SMALL)
+    assert not (tmp_path / "run/clean.jsonl").exists()  # it would be of the older run

@@ -1,0 +1,148 @@
+"""Unreadable cells, outliers, classes, drift, odd columns; and what the audit as a whole says and leaves alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from polymodal.config import make
+from polymodal.data.audit import audit as module
+from polymodal.data.infer import inspect
+
+RNG = np.random.default_rng(0)
+
+
+def audited(table, media=True, **config):
+    return inspect(table, config=make(config), media=media).findings
+
+
+def of(findings, check):
+    return [f for f in findings if f.check == check]
+
+
+def test_unreadable_cells_are_counted_by_reason(tmp_path):
+    (tmp_path / "photo.csv").write_text("photo\n" + "\n".join(f"{k}.png" for k in range(40)))
+    from PIL import Image
+
+    for k in range(40):
+        Image.fromarray(RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / f"{k}.png")
+    (tmp_path / "3.png").write_bytes(b"")
+    (tmp_path / "9.png").unlink()
+    found = of(audited(tmp_path / "photo.csv"), "unreadable")
+    assert [(f.rows, f.severity) for f in found] == [((3,), "warning"), ((9,), "warning")]
+    assert "3.png" in found[0].what
+    assert of(audited(tmp_path / "photo.csv", media=False), "unreadable") == []
+
+
+def test_outliers_are_named_farthest_first():
+    values = RNG.normal(10, 1, 100)
+    values[[7, 30]] = 500, -60
+    (found,) = of(audited({"size": values.tolist()}), "outliers")
+    assert (found.rows, found.columns, found.severity) == ((7, 30), ("size",), "note")
+
+
+@pytest.mark.parametrize("values", [RNG.normal(0, 1, 300), RNG.lognormal(0, 1.2, 300), RNG.integers(0, 2, 300) * 1.5])
+def test_ordinary_numbers_have_no_outliers(values):
+    assert of(audited({"size": values.tolist()}), "outliers") == []
+
+
+def test_fault_18_class_of_one_row():
+    table = {"size": RNG.normal(size=31).tolist(), "label": ["a", "b"] * 15 + ["only"]}
+    (found,) = of(audited(table, target="label"), "classes")
+    assert (found.severity, found.rows) == ("warning", (30,))
+    assert "'only'" in found.what
+
+
+def test_fault_17_one_class():
+    (found,) = of(audited({"size": RNG.normal(size=9).tolist(), "label": ["a"] * 9}, target="label"), "classes")
+    assert found.severity == "error"
+
+
+def test_fault_16_missing_targets_are_counted():
+    table = {"size": RNG.normal(size=20).tolist(), "label": ["a", "b"] * 9 + [None, ""]}
+    (found,) = of(audited(table, target="label"), "classes")
+    assert (found.count, found.rows) == (2, (18, 19))
+
+
+def test_classes_out_of_balance_and_on_one_side():
+    table = {"size": RNG.normal(size=99).tolist(), "label": ["a"] * 90 + ["b"] * 5 + ["c"] * 4,
+             "side": ["train"] * 92 + ["test"] * 7}  # fmt: skip
+    balance, side = sorted(of(audited(table, target="label", split={"column": "side"}), "classes"), key=str)
+    assert "out of balance: 90 rows of 'a', 4 of 'c'" in balance.what + side.what
+    assert "no training row: 'c'" in balance.what + side.what
+
+
+def drifting(**columns):
+    table = {**columns, "side": ["train"] * 200 + ["test"] * 100}
+    return of(audited(table, split={"column": "side"}), "drift")
+
+
+def test_drift_of_numbers_and_words():
+    moved = np.concatenate([RNG.normal(0, 1, 200), RNG.normal(1, 1, 100)]).tolist()
+    words = [str(x) for x in (*RNG.choice(["u", "v"], 200, p=[0.8, 0.2]), *RNG.choice(["u", "v"], 100, p=[0.2, 0.8]))]
+    found = drifting(size=moved, word=words, still=RNG.normal(size=300).tolist())
+    assert [(f.columns, f.severity) for f in found] == [(("size",), "warning"), (("word",), "warning")]
+
+
+def test_a_column_that_the_split_follows():
+    found = drifting(who=[f"p{k // 10}" for k in range(300)], size=RNG.normal(size=300).tolist())
+    assert any("follow this column" in f.what for f in found)
+
+
+def test_the_same_distribution_is_no_drift():
+    words = [str(x) for x in RNG.choice(["u", "v", "w"], 300)]
+    assert drifting(size=RNG.lognormal(0, 2, 300).tolist(), word=words) == []
+
+
+def test_columns_that_say_nothing_and_columns_that_repeat():
+    size = RNG.normal(size=40).tolist()
+    table = {"id": [f"img_{k}" for k in range(40)], "one": ["same"] * 40, "size": size, "again": size,
+             "rare": [None] * 39 + [0.5]}  # fmt: skip
+    found = {f.columns: f.what for f in of(audited(table), "layout")}
+    assert set(found) == {("id",), ("one",), ("size", "again"), ("rare",)}
+
+
+def test_a_long_table_is_sampled_and_says_so(monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS", 50)
+    monkeypatch.setattr(module, "MOST_READ", 30)
+    values = RNG.normal(size=100)
+    values[::2] = np.nan
+    (found,) = of(audited({"size": values.tolist()}), "audit")
+    assert "50 of 100 rows" in found.what
+    assert "size: 30 cells" in found.what
+
+
+def test_row_numbers_of_a_sample_are_those_of_the_table(monkeypatch):
+    monkeypatch.setattr(module, "MOST_ROWS", 90)
+    values = RNG.normal(size=100)
+    values[60] = 1e6
+    (found,) = of(audited({"size": values.tolist()}), "outliers")
+    assert found.rows == (60,)
+
+
+def test_the_gravest_come_first_and_print():
+    table = {"size": RNG.normal(size=60).tolist(), "leak": ["a!", "b!"] * 30, "label": ["a", "b"] * 30,
+             "one": [1] * 60}  # fmt: skip
+    found = inspect(table, config=make({"target": "label"}))
+    kinds = [f.severity for f in found.findings]
+    assert kinds == sorted(kinds, key=["error", "warning", "note"].index)
+    assert "Findings: 1 error" in str(found)
+    assert found.to_dict()["findings"][0]["columns"] == ["leak"]
+
+
+def test_a_sound_table_has_no_findings():
+    table = {"size": RNG.normal(size=60).tolist(), "label": ["a", "b"] * 30}
+    found = inspect(table, config=make({"target": "label"}))
+    assert found.findings == ()
+    assert str(found).endswith("Findings: none")
+
+
+def test_arrays_bytes_and_lists_are_no_words():
+    waves = [np.zeros(3_000) for _ in range(60)]
+    for place, wave in enumerate(waves):
+        wave[1_500] = place  # str() of them is the same
+    table = {"one": waves, "two": waves[::-1], "three": [[1, "a"], [2]] * 30, "four": [b"RIFF", b"RIFF"] * 30,
+             "label": ["a", "b"] * 30, "side": (["train"] * 2 + ["test"]) * 20}  # fmt: skip
+    found = audited(table, target="label", split={"column": "side"}, media=False)
+    assert of(found, "giveaway") == []
+    assert not any(set(f.columns) == {"one", "two"} for f in found)

@@ -13,7 +13,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     """The optimizer of all parameters of a model that learn; frozen ones are left out.
 
     Weight decay acts on matrices and convolution kernels only: pulling biases, normalisations and embeddings towards
-    zero takes freedom away without regularising. In `adamw` it is decoupled from the gradient (Loshchilov & Hutter,
+    zero takes freedom away without regularising, unless a module asks for it. In `adamw` it is decoupled from the gradient (Loshchilov & Hutter,
     arXiv 1711.05101, algorithm 2), in the others it is the gradient of an L2 penalty. `momentum` is that of `sgd`.
 
     Args:
@@ -37,16 +37,19 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, list[Parameter] | float]]:
-    """Two groups: the parameters that decay, and those that do not."""
-    embeddings = {
-        parameter
-        for module in model.modules()
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
-        for parameter in module.parameters()
-    }
-    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decays = [parameter.ndim >= 2 and parameter not in embeddings for parameter in learned]
-    return [
-        {"params": [p for p, decay in zip(learned, decays, strict=True) if decay], "weight_decay": weight_decay},
-        {"params": [p for p, decay in zip(learned, decays, strict=True) if not decay], "weight_decay": 0.0},
-    ]
+    """The parameters by how fast they decay: as said, not at all, or as their module asks for.
+
+    A module with an attribute `decay` has all of its parameters decay so many times as fast.
+    """
+    factors: dict[Parameter, float] = {}
+    for module in model.modules():
+        own = getattr(module, "decay", 0.0 if isinstance(module, nn.Embedding | nn.EmbeddingBag) else None)
+        if own is not None:
+            for parameter in module.parameters():
+                factors.setdefault(parameter, float(own))
+    groups: dict[float, list[Parameter]] = {1.0: [], 0.0: []}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            factor = factors.get(parameter, 1.0 if parameter.ndim >= 2 else 0.0)
+            groups.setdefault(factor, []).append(parameter)
+    return [{"params": learned, "weight_decay": factor * weight_decay} for factor, learned in groups.items()]

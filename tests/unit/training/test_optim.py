@@ -73,3 +73,11 @@ def test_adamw_decays_apart_from_the_gradient_and_sgd_by_it():
 def test_sgd_has_the_momentum_of_the_config():
     optimizer = make_optimizer(nn.Linear(1, 1), OptimizerConfig(name="sgd", lr=0.1, weight_decay=0.0, momentum=0.7))
     assert all(group["momentum"] == 0.7 for group in optimizer.param_groups)
+
+
+def test_a_module_may_ask_for_another_decay():
+    module = nn.Embedding(3, 2)
+    module.decay = 60.0
+    groups = parameter_groups(nn.ModuleList([module, nn.Linear(2, 2)]), 0.1)
+    found = sorted((group["weight_decay"], sum(p.numel() for p in group["params"])) for group in groups)
+    assert found == [(0.0, 2), (pytest.approx(0.1), 4), (pytest.approx(6.0), 6)]

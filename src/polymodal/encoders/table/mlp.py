@@ -26,6 +26,8 @@ class MlpConfig:
         dropout: probability, after every layer.
         category_dropout: probability with which a category is taken for an unseen one while training, so that the model
             learns what to say of those that come later: new users, new shops.
+        category_decay: the vectors of categories decay so many times as fast as other weights. One that comes a few
+            times only must not be learned by heart.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -34,6 +36,7 @@ class MlpConfig:
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    category_decay: Annotated[float, Field(ge=0)] = 60.0
 
 
 @runtime_checkable
@@ -69,7 +72,7 @@ class Mlp(nn.Module):
         columns = [
             _Numbers(modality.num_features)
             if modality.cardinality is None
-            else _Categories(modality.cardinality, config.category_dropout)
+            else _Categories(modality.cardinality, dropout=config.category_dropout, decay=config.category_decay)
             for modality in modalities
         ]
         self.columns = nn.ModuleList(columns)
@@ -117,9 +120,10 @@ class _Categories(nn.Module):
     so their vectors start near the mean of the others, and say little.
     """
 
-    def __init__(self, cardinality: int, dropout: float) -> None:
+    def __init__(self, cardinality: int, *, dropout: float, decay: float) -> None:
         super().__init__()
         self.dropout = dropout
+        self.decay = decay  # told to the optimizer
         self.width = min(50, round(1.6 * cardinality**0.56))
         self.missing = cardinality
         self.embedding = nn.Embedding(cardinality + 1, self.width)

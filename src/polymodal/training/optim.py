@@ -13,8 +13,9 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     """The optimizer of all parameters of a model that learn; frozen ones are left out.
 
     Weight decay acts on matrices and convolution kernels only: pulling biases, normalisations and embeddings towards
-    zero takes freedom away without regularising, unless a module asks for it. In `adamw` it is decoupled from the gradient (Loshchilov & Hutter,
-    arXiv 1711.05101, algorithm 2), in the others it is the gradient of an L2 penalty. `momentum` is that of `sgd`.
+    zero takes freedom away without regularising, unless a module asks for it. In `adamw` it is decoupled from the
+    gradient (Loshchilov & Hutter, arXiv 1711.05101, algorithm 2), in the others it is the gradient of an L2 penalty.
+    `momentum` is that of `sgd`.
 
     Args:
         model: its parameters that require no gradient are frozen.

@@ -34,4 +34,3 @@ def test_few_categories_are_never_taken_for_unseen_ones():
     codes = torch.tensor([[1], [2]] * 500)
     vectors = column.train()(codes, torch.ones(1_000, dtype=torch.bool))
     assert torch.equal(vectors, column.embedding.weight[codes.squeeze(1)])
-    assert column.decay == 0

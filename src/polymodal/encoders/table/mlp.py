@@ -28,8 +28,8 @@ class MlpConfig:
         dropout: probability, after every layer.
         category_dropout: in columns of more than 100 categories, the probability with which one is taken for an unseen
             one while training, so that the model learns what to say of those that come later: new users, new shops.
-        category_decay: the vectors of such columns decay so many times as fast as other weights: a category that comes
-            a few times only must not be learned by heart.
+        category_decay: the vectors of categories decay so many times as fast as other weights: one that comes a few
+            times only must not be learned by heart.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -74,7 +74,7 @@ class Mlp(nn.Module):
         columns = [
             _Numbers(modality.num_features)
             if modality.cardinality is None
-            else _categories(modality.cardinality, config)
+            else _Categories(modality.cardinality, dropout=config.category_dropout, decay=config.category_decay)
             for modality in modalities
         ]
         self.columns = nn.ModuleList(columns)
@@ -114,13 +114,6 @@ class _Numbers(nn.Module):
         return torch.cat([torch.where(known, values, self.missing), (~known).to(values.dtype)], dim=1)
 
 
-def _categories(cardinality: int, config: MlpConfig) -> _Categories:
-    if cardinality <= _MANY:
-        return _Categories(cardinality)
-    # Small at first: a category that comes a few times only then says little, instead of something random.
-    return _Categories(cardinality, scale=0.1, dropout=config.category_dropout, decay=config.category_decay)
-
-
 class _Categories(nn.Module):
     """An embedding for every code, and one more for a missing cell.
 
@@ -129,20 +122,20 @@ class _Categories(nn.Module):
 
     Args:
         cardinality: number of codes, with the reserved code 0.
-        scale: standard deviation of the first vectors.
-        dropout: probability with which code 0 comes in the place of another while training.
+        dropout: probability with which code 0 comes in the place of another while training, where codes are many.
         decay: told to the optimizer: so many times the weight decay of other weights.
     """
 
-    def __init__(self, cardinality: int, *, scale: float = 1.0, dropout: float = 0.0, decay: float = 0.0) -> None:
+    def __init__(self, cardinality: int, *, dropout: float, decay: float) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.dropout = dropout if cardinality > _MANY else 0.0
         self.decay = decay
         self.width = min(50, round(1.6 * cardinality**0.56))
         self.missing = cardinality
         self.embedding = nn.Embedding(cardinality + 1, self.width)
+        # Small at first: a category that comes a few times only then says little, instead of something random.
+        nn.init.normal_(self.embedding.weight, std=0.1)
         with torch.no_grad():
-            self.embedding.weight *= scale
             self.embedding.weight[[0, cardinality]] *= 0.1
 
     def forward(self, codes: Int[Tensor, "N 1"], present: Bool[Tensor, " N"]) -> Float[Tensor, "N E"]:

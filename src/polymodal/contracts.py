@@ -129,7 +129,8 @@ def check_gradients(module: nn.Module, result: Callable[[], Tensor], *, absent: 
         "not be trained or saved; use nn.ParameterList or nn.ModuleList",
     )
     if learning:
-        (output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)).sum().backward()  # type: ignore[no-untyped-call]
+        weighted = output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)
+        weighted.sum().backward()  # type: ignore[no-untyped-call]  # PyTorch gives it no types
     for name, parameter in learning.items():
         expect(parameter.grad is not None, f"no gradient reaches {name}" + (f" when {absent}" if absent else ""))
         gradient = cast(Tensor, parameter.grad)

@@ -157,7 +157,7 @@ def _repairs(
     if not isinstance(modality, Repairing):
         return
     policies = {field.name for field in fields(type(modality).Config)} & {"missing", "outliers"}
-    if all(getattr(modality.config, policy) == "leave" for policy in policies):  # type: ignore[attr-defined]
+    if all(getattr(modality.config, policy) == "leave" for policy in policies):  # type: ignore[attr-defined]  # whoever repairs is a modality
         return
     store = prepared.stores[name]
     for row in rows:

@@ -40,7 +40,7 @@ def from_sequence(values: object, where: str) -> ColumnData:
 def from_series(series: object) -> ColumnData:
     """A column from a pandas Series; one of objects keeps every object as it is."""
     if getattr(series, "dtype", None) == np.dtype(object):
-        return from_objects(series)  # type: ignore[arg-type]
+        return from_objects(series)  # type: ignore[arg-type]  # pandas is not needed, so neither is its type
     return _arrow_or_objects(series)
 
 
@@ -99,7 +99,7 @@ def _arrow_or_objects(values: object) -> ColumnData:
     try:
         column = pa.array(values, from_pandas=True)
     except (pa.ArrowException, UnicodeError):  # mixed categories, lone surrogates
-        return from_objects(values)  # type: ignore[arg-type]
+        return from_objects(values)  # type: ignore[arg-type]  # a sequence: pyarrow has looked at its cells
     return column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
 
 

@@ -193,10 +193,10 @@ def _whole_numbers(values: Sequence[object]) -> list[int] | None:
     """The cells as integers; None where one is anything else, a float above all."""
     numbers = []
     for value in values:
-        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip()):
-            value = int(value)  # noqa: PLW2901
-        if value is not None:
-            if not isinstance(value, int) or isinstance(value, bool):
+        whole = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip())
+        number = int(str(value)) if whole else value
+        if number is not None:
+            if not isinstance(number, int) or isinstance(number, bool):
                 return None
-            numbers.append(value)
+            numbers.append(number)
     return numbers

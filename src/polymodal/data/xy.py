@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from typing import cast
 
 import numpy as np
 from scipy import sparse
@@ -115,16 +116,18 @@ def targets_of(table: Table, values: object, *, name: str | tuple[str, ...]) -> 
             f"y must hold the {len(name)} targets {', '.join(name)}: [rows, {len(name)}], or their columns."
         )
     found = target_cells(table, names)
-    return [row and dict(zip(name, row.values(), strict=True)) for row in found]  # type: ignore[attr-defined]
+    renamed = [cast("dict[str, object] | None", row) for row in found]  # of several columns, a mapping a row
+    return [row and dict(zip(name, row.values(), strict=True)) for row in renamed]
 
 
 def _column_names(values: object, table: Table) -> tuple[str, ...] | None:
     """Names of several columns of X; None where the values are something else, such as one word a row."""
-    listed = isinstance(values, list | tuple) and len(values) > 1 and all(isinstance(value, str) for value in values)
-    if not listed or len(values) == table.num_rows:  # type: ignore[arg-type]
+    if not isinstance(values, list | tuple) or len(values) in (0, 1, table.num_rows):
         return None
-    table.require(*values, role="y")  # type: ignore[misc]
-    return tuple(values)  # type: ignore[arg-type]
+    if not all(isinstance(value, str) for value in values):
+        return None
+    table.require(*values, role="y")
+    return tuple(values)
 
 
 def _columns(values: object, names: tuple[str, ...] | None) -> dict[str, object] | None:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from polymodal import defaults, registry
 from polymodal.config import RunConfig
+from polymodal.types import Advice
 
 REFERENCE = Path(__file__).parent / "reference"
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -79,9 +80,22 @@ def default_constants() -> str:
         "train.optimizer.lr": defaults.LR,
         "train.optimizer.weight_decay": defaults.WEIGHT_DECAY,
         "train.modality_dropout": defaults.MODALITY_DROPOUT,
-        "train.auxiliary_loss": defaults.AUXILIARY_LOSS,
+        "train.auxiliary_loss": Advice().auxiliary_loss,
+        "train.auxiliary_vote": Advice().auxiliary_vote,
     }
     return _table(("key", "default"), [(f"`{key}`", f"`{value}`") for key, value in constants.items()])
+
+
+def advice() -> str:
+    """What tasks advise otherwise."""
+    heads = {name: registry.load("tasks", name) for name in registry.names("tasks")}
+    rows = [
+        (f"`{name}`", f"{head.advice.epochs:g} times", f"{head.advice.lr:g} times",
+         f"`{head.advice.auxiliary_loss:g}`", f"`{head.advice.auxiliary_vote:g}`")
+        for name, head in heads.items() if hasattr(head, "advice")
+    ]  # fmt: skip
+    columns = ("task", "epochs", "learning rate", "`train.auxiliary_loss`", "`train.auxiliary_vote`")
+    return _table(columns, rows)
 
 
 def commands() -> str:
@@ -103,6 +117,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "part_keys": part_keys,
     "default_lines": default_lines,
     "default_constants": default_constants,
+    "advice": advice,
     "commands": commands,
     "recipes": recipes,
 }

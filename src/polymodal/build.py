@@ -9,7 +9,7 @@ from polymodal import registry
 from polymodal.config import Part, RunConfig, part_settings
 from polymodal.data.prepare import modality_of
 from polymodal.errors import ConfigError
-from polymodal.model import Model
+from polymodal.model import Auxiliary, Model
 from polymodal.schema import Input, Schema, Target
 from polymodal.types import Encoder, Fusion, Head, Modality
 
@@ -31,15 +31,15 @@ def build(schema: Schema, config: RunConfig) -> Model:
     widths = {name: encoder.width for name, encoder in encoders.items()}
     fusion_class = registry.load("fusions", config.fusion.name or "")
     fusion: Fusion = fusion_class(part_settings("fusions", config.fusion), widths=widths)
-    share = config.train.auxiliary_loss or 0.0
+    settings = config.train
+    heads = {name: _head(schema.target, width) for name, width in widths.items()} if settings.auxiliary_loss else {}
     return Model(
         encoders,
         {of_input.name: of_input.columns for of_input in schema.inputs},
         fusion,
         _head(schema.target, fusion.width),
-        auxiliary={name: _head(schema.target, width) for name, width in widths.items()} if share else {},
-        auxiliary_loss=share,
-        modality_dropout=config.train.modality_dropout or 0.0,
+        auxiliary=Auxiliary(heads, settings.auxiliary_loss or 0.0, settings.auxiliary_vote or 0.0),
+        modality_dropout=settings.modality_dropout or 0.0,
     )
 
 

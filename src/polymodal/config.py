@@ -138,6 +138,7 @@ class TrainConfig(Settings):
         augment: vary the cells of training rows, as their modalities do.
         modality_dropout: probability with which an input of a row is hidden while training.
         auxiliary_loss: weight of the loss of every input by itself, beside the loss of their fusion (0: none).
+        auxiliary_vote: share of what the inputs say by themselves in every prediction, beside what their fusion says.
         precision: of the forward pass; `auto` is bfloat16 on CUDA devices that have it, else float32.
     """
 
@@ -152,6 +153,7 @@ class TrainConfig(Settings):
     augment: bool = True
     modality_dropout: float | None = Field(None, ge=0, lt=1)
     auxiliary_loss: float | None = Field(None, ge=0)
+    auxiliary_vote: float | None = Field(None, ge=0, le=1)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
 

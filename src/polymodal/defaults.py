@@ -10,9 +10,10 @@
 
 Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 (the other optimizers: see `OWN_LR` and `L2_PENALTY`)
 and a cosine schedule with warm-up, auxiliary losses of weight 1, modality dropout 0.3, early stopping when the metric
-that the task watches has not gained for half of the epochs, then a refit on train and validation rows. Widths and the
-rest are declared beside each part; picture size, sample rate and clip length are suggested by the modality from some
-cells. The user's settings go before what an encoder needs, and that before what a modality suggests.
+that the task watches has not gained for half of the epochs, then a refit on train and validation rows. A task may
+advise otherwise: tagging does (`advice` of its head). Widths and the rest are declared beside each part; picture size,
+sample rate and clip length are suggested by the modality from some cells. The user's settings go before what an encoder
+needs, and that before what a modality suggests.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from polymodal import registry
 from polymodal.config import ColumnConfig, Part, RunConfig, TrainConfig, part_settings, plain
 from polymodal.errors import ConfigError
 from polymodal.schema import Column, Input
-from polymodal.types import Modality
+from polymodal.types import Advice, Modality
 
 Settings = dict[str, Any]
 
@@ -55,7 +56,6 @@ OWN_LR = {"sgd": 0.05, "adadelta": 1.0}  # adadelta's is a factor on a step of i
 WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
 L2_PENALTY = 1e-3  # weight decay of the others, which add it to the gradient: 0.05 would outweigh the loss there
 MODALITY_DROPOUT = 0.3
-AUXILIARY_LOSS = 1.0
 
 
 def default(num_rows: int) -> Default:
@@ -63,26 +63,28 @@ def default(num_rows: int) -> Default:
     return next(line for line in TABLE if num_rows < line.rows)
 
 
-def complete_train(config: TrainConfig, *, num_rows: int, monitor: str) -> TrainConfig:
+def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: Advice | None = None) -> TrainConfig:
     """Training settings with every None filled in.
 
     Args:
         config: what the user said.
         num_rows: training rows.
         monitor: the metric that the task stops early on.
+        advice: how the task differs from the table.
     """
-    line = default(num_rows)
-    epochs = config.epochs or line.epochs
+    line, advice = default(num_rows), advice or Advice()
+    epochs = config.epochs or round(line.epochs * advice.epochs)
     stopping, optimizer = config.early_stopping, config.optimizer
     decay = WEIGHT_DECAY if optimizer.name == "adamw" else L2_PENALTY
     chosen = {
         "epochs": epochs,
         "batch_size": config.batch_size or line.batch_size,
         "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
-        "auxiliary_loss": _or(config.auxiliary_loss, AUXILIARY_LOSS),
+        "auxiliary_loss": _or(config.auxiliary_loss, advice.auxiliary_loss),
+        "auxiliary_vote": _or(config.auxiliary_vote, advice.auxiliary_vote),
         "optimizer": optimizer.model_copy(
             update={
-                "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR)),
+                "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR) * advice.lr),
                 "weight_decay": _or(optimizer.weight_decay, decay),
             }
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -11,6 +12,22 @@ from torch import Tensor, nn
 
 from polymodal.layers.by_name import ByName
 from polymodal.types import Batch, Encoder, Fusion, Head, Prediction, Tokens
+
+
+@dataclass(frozen=True)
+class Auxiliary:
+    """What the inputs learn to say by themselves, beside their fusion.
+
+    Attributes:
+        heads: by input, a head of its own; empty for none.
+        loss: weight of the mean of their losses.
+        vote: share of the mean of their scores in the prediction; the rest is the fusion's. At 0 these heads only
+            serve the loss.
+    """
+
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    loss: float = 1.0
+    vote: float = 0.0
 
 
 class Model(nn.Module):
@@ -27,8 +44,7 @@ class Model(nn.Module):
         columns: by input, the columns that its encoder receives, in order.
         fusion: combines the tokens of all inputs.
         head: turns the fused tokens into a prediction.
-        auxiliary: by input, a head of its own; empty for none. They only serve the loss.
-        auxiliary_loss: weight of the mean of their losses.
+        auxiliary: heads of single inputs, of which a strong one is not to starve a weak one.
         modality_dropout: probability with which an input of a row is hidden while training; a row keeps at least one.
     """
 
@@ -39,8 +55,7 @@ class Model(nn.Module):
         fusion: Fusion,
         head: Head,
         *,
-        auxiliary: Mapping[str, Head] | None = None,
-        auxiliary_loss: float = 1.0,
+        auxiliary: Auxiliary | None = None,
         modality_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -48,8 +63,10 @@ class Model(nn.Module):
         self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
         self.fusion = fusion
         self.head = head
-        self.auxiliary = ByName(cast(Mapping[str, nn.Module], auxiliary or {}))
-        self.auxiliary_loss = auxiliary_loss
+        auxiliary = auxiliary or Auxiliary()
+        self.auxiliary = ByName(cast(Mapping[str, nn.Module], auxiliary.heads))
+        self.auxiliary_loss = auxiliary.loss
+        self.auxiliary_vote = auxiliary.vote if auxiliary.heads else 0.0
         self.modality_dropout = modality_dropout
 
     def forward(self, batch: Batch) -> Prediction:
@@ -62,7 +79,16 @@ class Model(nn.Module):
     def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
         """Prediction from the tokens of every input."""
         prediction: Prediction = self.head(self.fusion(tokens))
-        return prediction
+        return self._with_votes(prediction, tokens) if self.auxiliary_vote else prediction
+
+    def _with_votes(self, prediction: Prediction, tokens: Mapping[str, Tokens]) -> Prediction:
+        """The prediction, with its share of what the inputs that are present say by themselves."""
+        heads = cast(Mapping[str, Head], self.auxiliary)
+        present = torch.stack([tokens[name].present for name in heads]).unsqueeze(-1)
+        votes = torch.stack([head(tokens[name]).scores for name, head in heads.items()])
+        mean = torch.where(present, votes, 0).sum(dim=0) / present.sum(dim=0).clamp_min(1)
+        mixed = torch.lerp(prediction.scores, mean, self.auxiliary_vote)
+        return replace(prediction, scores=torch.where(prediction.present.unsqueeze(1), mixed, prediction.scores))
 
     def encode(self, name: str, batch: Batch) -> Tokens:
         """Tokens of one input for all rows of the batch; rows without a cell are masked."""
@@ -85,7 +111,7 @@ class Model(nn.Module):
             head.loss(head(tokens[name]), target)  # type: ignore[operator]
             for name, head in self.auxiliary.items()
         ]
-        prediction = self.combine(self._hide(tokens))
+        prediction: Prediction = self.head(self.fusion(self._hide(tokens)))
         loss = self.head.loss(prediction, target)
         if loss_of_inputs:
             loss = loss + self.auxiliary_loss * torch.stack(loss_of_inputs).mean(dim=0)

@@ -44,7 +44,7 @@ from polymodal.training.frozen import encode_frozen
 from polymodal.training.history import History
 from polymodal.training.loop import Plan, fit
 from polymodal.training.precision import pick_precision
-from polymodal.types import Head, Tokens
+from polymodal.types import Advised, Head, Tokens
 
 Watch = Callable[[str, int, str], Sequence[Callback]]
 """(phase: `train` or `refit`, epochs at most, watched metric) -> callbacks."""
@@ -102,7 +102,7 @@ def train(source: object, config: RunConfig, *, watch: Watch | None = None, cach
     task = choose_task(values, config)
     head: type[Head] = registry.load("tasks", task.name or "")
     split = split_rows(table, config.split, target=values, stratify=head.stratified, seed=config.seed)
-    config = _complete(config, task, monitor=head.monitor, num_rows=len(split.train))
+    config = _complete(config, task, head, num_rows=len(split.train))
     columns, inputs = complete_inputs(
         columns, config, num_rows=len(split.train), suggested=suggest_settings(table, columns, config.limits)
     )
@@ -241,13 +241,14 @@ class _Trainer:
         return np.asarray(rows[known_rows(self.target[rows])])
 
 
-def _complete(config: RunConfig, task: Part, *, monitor: str, num_rows: int) -> RunConfig:
+def _complete(config: RunConfig, task: Part, head: Any, *, num_rows: int) -> RunConfig:
+    advice = head.advice if isinstance(head, Advised) else None
     fusion = config.fusion if config.fusion.name else Part(name=FUSION, **config.fusion.settings)
     return config.model_copy(
         update={
             "task": configuration.completed("tasks", task),
             "fusion": configuration.completed("fusions", fusion),
-            "train": complete_train(config.train, num_rows=num_rows, monitor=monitor),
+            "train": complete_train(config.train, num_rows=num_rows, monitor=head.monitor, advice=advice),
         }
     )
 

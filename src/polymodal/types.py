@@ -22,6 +22,8 @@ from torch import Tensor
 from polymodal.config import LimitsConfig
 
 __all__ = [
+    "Advice",
+    "Advised",
     "Batch",
     "Cells",
     "Comparable",
@@ -157,6 +159,23 @@ class Sample:
     distinct: int
     present: int
     several: Sequence[Sequence[bytes | None]] = ()
+
+
+@dataclass(frozen=True)
+class Advice:
+    """How a task differs from the table of defaults, where the user says nothing.
+
+    Attributes:
+        epochs: factor on the number of epochs.
+        lr: factor on the learning rate.
+        auxiliary_loss: weight of the loss of every input by itself.
+        auxiliary_vote: share of what the inputs say by themselves in every prediction.
+    """
+
+    epochs: float = 1.0
+    lr: float = 1.0
+    auxiliary_loss: float = 1.0
+    auxiliary_vote: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -336,3 +355,10 @@ class Head(Protocol):
 
     def metrics(self, scores: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Every metric of the task by name."""
+
+
+@runtime_checkable
+class Advised(Protocol):
+    """What a head may have besides: training settings that suit its task better than the table of defaults."""
+
+    advice: ClassVar[Advice]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polymodal.fusions.concat import Concat, ConcatConfig
-from polymodal.model import Model, keep_some
+from polymodal.model import Auxiliary, Model, keep_some
 from polymodal.tasks.regress import Regress, RegressConfig
 from polymodal.types import Batch, Cells, Tokens
 
@@ -135,7 +135,7 @@ def test_a_row_is_predicted_alike_alone_and_among_others_and_without_inputs_gets
 
 @pytest.mark.parametrize("y", [[ABSENT, ABSENT], [1.0, ABSENT]])
 def test_an_input_that_nobody_has_leaves_predictions_finite_and_touches_every_parameter(y):
-    model = make_model(TWO, auxiliary={name: make_head(Curve.width) for name in TWO}, modality_dropout=0.5)
+    model = make_model(TWO, auxiliary=Auxiliary({name: make_head(Curve.width) for name in TWO}), modality_dropout=0.5)
     loss, prediction = model.training_loss(make_batch(x=[ABSENT, ABSENT], y=y), torch.ones(2))
     loss.sum().backward()
     assert torch.isfinite(prediction.scores).all()
@@ -160,7 +160,7 @@ def test_tokens_of_a_frozen_encoder_stand_in_for_it():
 @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
 def test_each_inputs_own_loss_enters_with_the_weight(weight):
     heads = {name: make_head(Curve.width) for name in TWO}
-    model = make_model(TWO, auxiliary=heads, auxiliary_loss=weight)
+    model = make_model(TWO, auxiliary=Auxiliary(heads, loss=weight))
     batch, target = make_batch(x=[1.0, -1.0, ABSENT], y=[0.3, ABSENT, 2.0]), torch.tensor([1.0, -2.0, 0.5])
     loss, prediction = model.training_loss(batch, target)
     own = [heads[name].loss(heads[name](model.encode(name, batch)), target) for name in TWO]
@@ -171,7 +171,7 @@ def test_each_inputs_own_loss_enters_with_the_weight(weight):
 
 def test_inputs_are_hidden_from_the_fusion_while_training_and_from_nothing_else():
     heads = {name: make_head(Curve.width) for name in TWO}
-    model = make_model(TWO, auxiliary=heads, modality_dropout=1.0)
+    model = make_model(TWO, auxiliary=Auxiliary(heads), modality_dropout=1.0)
     numbers = torch.linspace(-1, 1, 64).tolist()
     batch, target = make_batch(x=numbers, y=numbers), torch.zeros(64)
     nobody = [ABSENT] * 64
@@ -185,15 +185,27 @@ def test_inputs_are_hidden_from_the_fusion_while_training_and_from_nothing_else(
     assert torch.equal(model(batch).scores, model(batch).scores)
 
 
+def test_inputs_that_are_present_vote_beside_their_fusion():
+    heads = {name: make_head(Curve.width) for name in TWO}
+    model, alone = (make_model(TWO, auxiliary=Auxiliary(heads, vote=vote)) for vote in (0.25, 0.0))
+    alone.load_state_dict(model.state_dict())
+    batch = make_batch(x=[1.0, ABSENT, ABSENT], y=[0.3, -2.0, ABSENT])
+    own = torch.stack([heads[name](model.encode(name, batch)).scores for name in TWO])
+    votes = torch.stack([own[:, 0].mean(dim=0), own[1, 1]])
+    fused = alone(batch).scores
+    torch.testing.assert_close(model(batch).scores[:2], 0.75 * fused[:2] + 0.25 * votes)
+    assert torch.equal(model(batch).scores[2], fused[2])  # the prior, exactly
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
 def test_any_column_name_can_be_an_input_and_order_does_not_matter():
     names = ["keys", "a.b", "type", "forward", "", "naïve 😀"]
     columns = {name: (name,) for name in names}
-    model = make_model(columns, auxiliary={name: make_head(Curve.width) for name in names}).eval()
+    model = make_model(columns, auxiliary=Auxiliary({name: make_head(Curve.width) for name in names})).eval()
     again = make_model(
-        dict(reversed(columns.items())), auxiliary={name: make_head(3) for name in reversed(names)}
+        dict(reversed(columns.items())), auxiliary=Auxiliary({name: make_head(3) for name in reversed(names)})
     ).eval()
     again.load_state_dict(model.state_dict())
     batch = make_batch(**{name: [float(place), ABSENT] for place, name in enumerate(names)})

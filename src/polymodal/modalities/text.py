@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
@@ -13,7 +14,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix, hstack
 
@@ -77,6 +78,19 @@ class Text:
     def padding_id(self) -> int:
         return self._vocabulary.padding_id
 
+    @property
+    def rarity(self) -> Float[np.ndarray, " ids"]:
+        """Inverse document frequency of each token id: log((1 + texts) / (1 + texts that hold it)) + 1.
+
+        Smoothed as in scikit-learn's TfidfTransformer; 1 for all ids where they were not counted.
+        """
+        rarity = np.ones(self.vocabulary_size)
+        if "holding" in self._statistics:
+            holding = np.zeros(self.vocabulary_size)
+            holding[: len(self._statistics["holding"])] = self._statistics["holding"]
+            rarity += np.log((1 + self._statistics["texts"]) / (1 + holding))
+        return rarity
+
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """Strings that name no file; surer the longer they are. Categories claim short ones that repeat first."""
@@ -113,7 +127,10 @@ class Text:
         return f"cut to {limit} characters" if isinstance(cell, str) and len(cell) > limit else None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """The `tokenizer` (a file's text, or `letters`), and how many training texts are `truncated` to `max_tokens`.
+        """What a tokenizer has learned, and how often its tokens occur.
+
+        `tokenizer`: a file's text, or `letters`; `truncated`: how many training texts are longer than `max_tokens`;
+        `holding`: by token id, how many training texts hold it.
 
         Raises:
             ConfigError: the tokenizer file is absent, is none, or holds a part that is not let in.
@@ -127,7 +144,13 @@ class Text:
             else:
                 learned = subwords.read(Path(config.tokenizer))
             whole, tokenizer = [encoding.ids for encoding in learned.encode_batch_fast(texts)], learned.to_str()
-        return {"tokenizer": tokenizer, "truncated": sum(len(ids) > config.max_tokens for ids in whole)}
+        held = Counter(token for ids in whole for token in set(ids[: config.max_tokens]))
+        return {
+            "tokenizer": tokenizer,
+            "truncated": sum(len(ids) > config.max_tokens for ids in whole),
+            "texts": len(texts),
+            "holding": [held[token] for token in range(max(held, default=-1) + 1)],
+        }
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, " bytes"]:
         """The text without some of its words."""

@@ -21,7 +21,7 @@ from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
 from polymodal.metrics import tagging
 from polymodal.metrics.bootstrap import point
-from polymodal.types import Prediction, Recognition, Tokens
+from polymodal.types import Advice, Prediction, Recognition, Tokens
 
 _SEPARATORS = ("|", ";", ",", "\n")  # the surest first
 _LONGEST = 3.0  # words of a part on average; longer ones are clauses of a sentence
@@ -67,6 +67,8 @@ class Tag(nn.Module):
     metric: ClassVar[str] = "macro_average_precision"  # the one to report first
     monitor: ClassVar[str] = "macro_average_precision"  # the one to stop early on: log loss knows the smoothed truth
     stratified: ClassVar[bool] = False
+    # Few rows have each label: what they share is learned late, and every input's own opinion helps against chance.
+    advice: ClassVar[Advice] = Advice(epochs=1.5, lr=2.0, auxiliary_loss=4.0, auxiliary_vote=0.5)
 
     prior: Tensor
     positive: Tensor

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.feature_extraction.text import TfidfTransformer
 
 from polymodal.encoders.audio.cnn import Cnn as AudioCnn
 from polymodal.encoders.image.cnn import Cnn as ImageCnn
@@ -32,8 +33,20 @@ def texts(modality: Text, *cells: str) -> Cells:
     return modality.collate([modality.read(cell) for cell in cells])
 
 
-def test_bag_is_the_mean_of_the_embeddings_of_its_pieces(text):
+def test_bag_is_the_tfidf_of_its_pieces_times_their_embeddings(text):
     encoder = Bag(Bag.Config(width=8), text).eval()
+    counted = [text.collate([text.read(cell)]).values.numpy().ravel() for cell in sample_cells("text")]
+    reference = TfidfTransformer().fit(np.stack([np.bincount(ids, minlength=text.vocabulary_size) for ids in counted]))
+    cells = texts(text, "a red dog", "sun")
+    table = encoder.embedding.weight.detach().numpy()
+    ids = [cells.values[row, :length].numpy() for row, length in enumerate(cells.lengths.tolist())]
+    assert all(len(set(of_row)) == len(of_row) for of_row in ids)  # each piece once: no counts to weigh
+    features = reference.transform(np.stack([np.bincount(of_row, minlength=len(table)) for of_row in ids])).toarray()
+    np.testing.assert_allclose(encoder(cells).values[:, 0].detach(), features @ table, rtol=1e-5, atol=1e-7)
+
+
+def test_bag_can_be_the_mean_of_the_embeddings_of_its_pieces(text):
+    encoder = Bag(Bag.Config(width=8, weighting="mean"), text).eval()
     cells = texts(text, "a red dog", "sun")
     tokens = encoder(cells)
     table = encoder.embedding.weight.detach().numpy()

@@ -313,5 +313,15 @@ def test_letters_know_a_word_that_training_never_met():
 def test_letters_are_cut_to_the_most_tokens_and_counted():
     text = Text(TextConfig(tokenizer="letters", max_tokens=7))
     statistics = text.fit([text.read("ab"), text.read("abc")])
-    assert statistics == {"tokenizer": "letters", "truncated": 1}
+    assert (statistics["tokenizer"], statistics["truncated"]) == ("letters", 1)
     assert Text(text.config, statistics).collate([text.read("abc")]).lengths.item() == 7
+
+
+def test_a_piece_is_the_rarer_the_fewer_texts_hold_it_and_none_is_where_they_were_not_counted():
+    text = Text(TextConfig(tokenizer="letters"))
+    statistics = text.fit([text.read(cell) for cell in ("sun sun", "sun", "dog")])
+    counted, plain = Text(text.config, statistics), Text(text.config, {"tokenizer": "letters"})
+    sun, dog, cat = (counted.collate([text.read(word)]).values[0, 0].item() for word in ("sun", "dog", "cat"))
+    rarity = np.log(4 / (1 + np.array([2, 1, 0]))) + 1
+    np.testing.assert_allclose(counted.rarity[[sun, dog, cat]], rarity)
+    assert (plain.rarity == 1).all()

@@ -110,7 +110,7 @@ def _raw(bundle: Bundle, batches: list[Batch]) -> float:
     start = time.perf_counter()
     for batch in batches:
         assert batch.target is not None
-        losses, _ = model.training_loss(batch, batch.target)
+        losses = model.training_loss(batch, batch.target).loss
         optimizer.zero_grad()
         losses.mean().backward()
         optimizer.step()

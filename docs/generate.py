@@ -19,7 +19,8 @@ from polymodal import defaults, registry
 from polymodal.config import RunConfig
 from polymodal.types import Advice
 
-REFERENCE = Path(__file__).parent / "reference"
+DOCS = Path(__file__).parent
+PAGES = [*sorted((DOCS / "reference").glob("*.md")), DOCS / "fusion/index.md"]
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _PART_REFERENCE = "#/$defs/Part"
@@ -45,7 +46,13 @@ def run_keys() -> str:
 def part_keys() -> str:
     """The settings of every part that comes with Polymodal."""
     sections = []
-    for kind in ("modalities", *(f"encoders/{name}" for name in registry.names("encoders")), "fusions", "tasks"):
+    for kind in (
+        "modalities",
+        *(f"encoders/{name}" for name in registry.names("encoders")),
+        "fusions",
+        "timings",
+        "tasks",
+    ):
         title = "Encoders of " + kind.split("/")[1] if "/" in kind else kind.capitalize()
         sections.append(f"## {title}")
         for name in registry.names(kind):
@@ -53,10 +60,21 @@ def part_keys() -> str:
             if not part.__module__.startswith("polymodal."):  # a plug-in that happens to be installed
                 continue
             schema = TypeAdapter(part.Config).json_schema()
-            summary = (inspect.getdoc(inspect.getmodule(part)) or "").split("\n\n")[0].replace("\n", " ")
             rows = _keys(schema, schema.get("$defs", {}), "")
-            sections += [f"### `{name}`", summary, _table(("setting", "takes", "default", "meaning"), rows)]
+            sections += [f"### `{name}`", _summary(part), _table(("setting", "takes", "default", "meaning"), rows)]
     return "\n\n".join(sections)
+
+
+def fusions() -> str:
+    """Every fusion that comes with Polymodal: what it is, its size, and what an absent input does."""
+    rows = []
+    for name in registry.names("fusions"):
+        fusion = registry.load("fusions", name)
+        if fusion.__module__.startswith("polymodal."):
+            built = fusion(fusion.Config(), widths={"image": 128, "audio": 128, "text": 128})
+            learned = sum(parameter.numel() for parameter in built.parameters())
+            rows.append((f"`{name}`", _summary(fusion), f"{learned:,}", fusion.when_absent))
+    return _table(("fusion", "what it is", "learned", "an absent input"), rows)
 
 
 def default_lines() -> str:
@@ -115,12 +133,18 @@ def recipes() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "run_keys": run_keys,
     "part_keys": part_keys,
+    "fusions": fusions,
     "default_lines": default_lines,
     "default_constants": default_constants,
     "advice": advice,
     "commands": commands,
     "recipes": recipes,
 }
+
+
+def _summary(part: Any) -> str:
+    """The first paragraph of what a part's file says of it."""
+    return (inspect.getdoc(inspect.getmodule(part)) or "").split("\n\n")[0].replace("\n", " ")
 
 
 def _keys(schema: Json, definitions: Json, path: str) -> Iterator[tuple[str, str, str, str]]:
@@ -212,5 +236,5 @@ def _table(head: tuple[str, ...], rows: Any) -> str:
 
 
 if __name__ == "__main__":
-    for file in sorted(REFERENCE.glob("*.md")):
+    for file in PAGES:
         file.write_text(generated(file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polymodal.comparison.compare import compare
+    from polymodal.comparison.cross_validation import cross_validate
     from polymodal.config import RunConfig
     from polymodal.data.infer import inspect
     from polymodal.data.table import Table, read_table
@@ -30,6 +32,8 @@ _HOMES = {
     "RunConfig": "config",
     "Table": "data.table",
     "Tokens": "types",
+    "compare": "comparison.compare",
+    "cross_validate": "comparison.cross_validation",
     "inspect": "data.infer",
     "load": "estimators",
     "read_table": "data.table",
@@ -44,6 +48,8 @@ __all__ = [
     "RunConfig",
     "Table",
     "Tokens",
+    "compare",
+    "cross_validate",
     "inspect",
     "load",
     "read_table",

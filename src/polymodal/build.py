@@ -9,9 +9,11 @@ from polymodal import registry
 from polymodal.config import Part, RunConfig, part_settings
 from polymodal.data.prepare import modality_of
 from polymodal.errors import ConfigError
-from polymodal.model import Auxiliary, Model
+from polymodal.model import Model
 from polymodal.schema import Input, Schema, Target
-from polymodal.types import Encoder, Fusion, Head, Modality
+from polymodal.sharing import check as check_shared
+from polymodal.timing import Parts, timing_of
+from polymodal.types import Encoder, Head, Modality
 
 
 def build(schema: Schema, config: RunConfig) -> Model:
@@ -19,7 +21,7 @@ def build(schema: Schema, config: RunConfig) -> Model:
 
     Args:
         schema: columns with settings and statistics, inputs with encoders, the fitted target.
-        config: its `fusion` and `train` are used.
+        config: its `fusion`, `timing` and `train` are used.
 
     Raises:
         ConfigError: an unknown part or setting.
@@ -27,20 +29,14 @@ def build(schema: Schema, config: RunConfig) -> Model:
     if schema.target is None:
         raise ConfigError("The schema names no target; a model needs one.")
     modalities = {column.name: modality_of(column) for column in schema.features()}
-    encoders = {of_input.name: _encoder(of_input, modalities) for of_input in schema.inputs}
-    widths = {name: encoder.width for name, encoder in encoders.items()}
-    fusion_class = registry.load("fusions", config.fusion.name or "")
-    fusion: Fusion = fusion_class(part_settings("fusions", config.fusion), widths=widths)
-    settings = config.train
-    heads = {name: _head(schema.target, width) for name, width in widths.items()} if settings.auxiliary_loss else {}
-    return Model(
-        encoders,
-        {of_input.name: of_input.columns for of_input in schema.inputs},
-        fusion,
-        _head(schema.target, fusion.width),
-        auxiliary=Auxiliary(heads, settings.auxiliary_loss or 0.0, settings.auxiliary_vote or 0.0),
-        modality_dropout=settings.modality_dropout or 0.0,
+    target = schema.target
+    parts = Parts(
+        encoders=_encoders(schema, modalities),
+        columns={of_input.name: of_input.columns for of_input in schema.inputs},
+        head=lambda width: _head(target, width),
+        config=config,
     )
+    return timing_of(config).assemble(parts)
 
 
 def build_encoder(cls: type, settings: Any, modalities: Sequence[Modality]) -> Encoder:
@@ -60,6 +56,13 @@ def build_encoder(cls: type, settings: Any, modalities: Sequence[Modality]) -> E
 def _inner(kind: str, part: Part, modalities: Sequence[Modality]) -> Encoder:
     inner: Any = modalities[0]
     return build_encoder(registry.load(kind, part.name or ""), part_settings(kind, part), [inner.picture])
+
+
+def _encoders(schema: Schema, modalities: dict[str, Modality]) -> dict[str, Encoder]:
+    """The encoder of each input; one that is shared is built once."""
+    check_shared(schema)
+    own = {of_input.name: _encoder(of_input, modalities) for of_input in schema.inputs if of_input.shares is None}
+    return {of_input.name: own[of_input.shares or of_input.name] for of_input in schema.inputs}
 
 
 def _encoder(of_input: Input, modalities: dict[str, Modality]) -> Encoder:

@@ -8,8 +8,8 @@
     README.md            model card
 
 A string in these files is only ever compared with the names of registered parts: none names something to import, to
-fetch or to open. An encoder that starts from an outside file calls that setting `checkpoint`; here it is null, and the
-encoder's `portable` settings say all that is needed to build it again.
+fetch or to open. An encoder that starts from an outside file calls that setting `checkpoint` or `vectors`; here it is
+null, and the encoder's `portable` settings say all that is needed to build it again.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ from polymodal.errors import (
     did_you_mean,
 )
 from polymodal.schema import Schema
+from polymodal.start_config import StartConfig
+from polymodal.types import Merging
 
 Documents = dict[str, object]
+_OUTSIDE = ("checkpoint", "vectors")  # settings of encoders that name a file
 _MIGRATIONS: dict[int, Callable[[Documents], Documents]] = {}  # from this format to the next
 
 
@@ -98,12 +101,18 @@ def from_bytes(data: bytes) -> Bundle:
 
 def _files(bundle: Bundle) -> dict[str, bytes]:
     """The bundle's files; what `_restore` would not read back is refused now, while the model is at hand."""
+    for module in bundle.model.modules():
+        if name := getattr(module, "unsaveable", None):
+            raise BundleError(
+                f"A bundle cannot hold this model: its {name} came from Python, and only tensors and JSON are saved. "
+                "Use logistic, ridge, svm or svm_rbf by name instead."
+            )
     try:
         files = {
-            CONFIG: strict_json.dump(bundle.config.model_dump(mode="json")),
+            CONFIG: strict_json.dump(_alone(bundle.config).model_dump(mode="json")),
             SCHEMA: strict_json.dump(_portable(bundle).model_dump(mode="json")),
             METRICS: strict_json.dump(bundle.metrics),
-            WEIGHTS: tensorfile.encode(bundle.model.state_dict()),
+            WEIGHTS: tensorfile.encode(_state(bundle.model)),
             CARD: bundle.card.encode(),
         }
         _read_config(strict_json.parse(files[CONFIG]))
@@ -111,6 +120,11 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
     except (ConfigError, TypeError, ValueError) as error:
         raise BundleError(f"A bundle cannot hold this model: {error}") from error
     return files
+
+
+def _alone(config: RunConfig) -> RunConfig:
+    """The configuration without the bundle that the run started from: it is in the weights."""
+    return config.model_copy(update={"start": StartConfig()})
 
 
 def _portable(bundle: Bundle) -> Schema:
@@ -121,6 +135,16 @@ def _portable(bundle: Bundle) -> Schema:
         for entry in bundle.schema.inputs
     )
     return bundle.schema.model_copy(update={"inputs": inputs})
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """The state of a model that fits the settings of `_portable`."""
+    state = dict(model.state_dict())
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, Merging):
+            state = {key: value for key, value in state.items() if not key.startswith(f"{name}.")}
+            state |= {f"{name}.{key}": value for key, value in module.portable_state().items()}
+    return state
 
 
 def _restore(sealed: Sealed) -> Bundle:
@@ -150,7 +174,10 @@ def _object(value: object) -> dict[str, object]:
 
 
 def _read_config(value: object) -> RunConfig:
-    return configuration.make(_object(value), source="configuration")
+    config = configuration.make(_object(value), source="configuration")
+    if config.start != StartConfig():
+        raise ValueError("start: a bundle names no other bundle")
+    return config
 
 
 def _read_schema(value: object) -> Schema:
@@ -188,7 +215,8 @@ def _names_checkpoint(settings: object) -> bool:
         return any(map(_names_checkpoint, settings))
     if not isinstance(settings, dict):
         return False
-    return settings.get("checkpoint") is not None or any(map(_names_checkpoint, settings.values()))
+    outside = any(settings.get(key) is not None for key in _OUTSIDE)
+    return outside or any(map(_names_checkpoint, settings.values()))
 
 
 def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Tensor]) -> nn.Module:

@@ -10,6 +10,7 @@ from typing import Any
 
 from polymodal.config import RunConfig
 from polymodal.schema import Schema
+from polymodal.timing import INTERMEDIATE
 
 
 def model_card(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> str:
@@ -22,7 +23,8 @@ def model_card(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) ->
     return f"""{_front_matter(schema, task)}
 # Model for the column {target}
 
-A Polymodal bundle: task `{task}`, fusion `{config.fusion.name}`. It holds weights and JSON, no code.
+A Polymodal bundle: task `{task}`, fusion `{config.fusion.name}`, timing
+`{config.timing.name or INTERMEDIATE}`. It holds weights and JSON, no code.
 
 ## Model details
 
@@ -53,7 +55,7 @@ Left out:
 ## Training data
 
 {_training_data(config, metrics)}
-
+{_updates(metrics)}
 ## Results
 
 {_side(metrics)} 95 % bootstrap intervals in brackets.
@@ -78,18 +80,37 @@ def _front_matter(schema: Schema, task: str) -> str:
 
 def _details(schema: Schema, config: RunConfig) -> str:
     pretrained = {
-        entry.name: entry.settings["checkpoint"] for entry in schema.inputs if entry.settings.get("checkpoint")
+        entry.name: checkpoint for entry in schema.inputs if (checkpoint := _checkpoint(entry.settings)) is not None
     }
     made_with = f"Polymodal {_version('polymodal')}, PyTorch {_version('torch')}, Python {platform.python_version()}"
+    begun = config.start.bundle
     lines = [
-        f"Made with {made_with}; seed {config.seed}. `config.json` repeats the training.",
+        f"Made with {made_with}; seed {config.seed}."
+        + (
+            " `config.json` repeats the training."
+            if begun is None
+            else " `config.json` does not say what it began with."
+        ),
+        *([] if begun is None else [f"Weights began as those of the model {_cell(begun)}, whose own licence holds."]),
         "Responsible for it, and its licence: unknown, unless said elsewhere.",
         *(
-            f"The input {_cell(name)} starts from the checkpoint {_cell(str(checkpoint))}, whose own licence holds."
+            f"The input {_cell(name)} starts from {_cell(str(checkpoint))}, whose own licence holds."
             for name, checkpoint in pretrained.items()
         ),
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _checkpoint(settings: object) -> object:
+    """What an encoder, or one inside of it, starts from; None for random weights."""
+    if not isinstance(settings, dict):
+        return None
+    inside = (_checkpoint(value) for value in settings.values())
+    return (
+        settings.get("checkpoint")
+        or settings.get("vectors")
+        or next((found for found in inside if found is not None), None)
+    )
 
 
 def _inputs(schema: Schema) -> str:
@@ -111,10 +132,32 @@ def _training_data(config: RunConfig, metrics: Mapping[str, Any]) -> str:
     return f"Rows: {rows}. Divided {how}. Where the rows come from, and their licence: unknown.{read}"
 
 
+def _updates(metrics: Mapping[str, Any]) -> str:
+    """What the model learned after its training; nothing where it did not."""
+    entries = metrics.get("updates", ())
+    if not entries:
+        return ""
+    lines = "\n".join(f"- {_update(entry)}" for entry in entries)
+    return f"\n## Updates\n\nAfter its training the model learned from new rows; `metrics.json` says more.\n\n{lines}\n"
+
+
+def _update(entry: Mapping[str, Any]) -> str:
+    rows, settings, metric = entry["rows"], entry["settings"], entry["metric"]
+    times = f" in {entry['times']} calls of `partial_fit`" if "times" in entry else ""
+    words = f"{rows['learned']} new rows{times}, {rows['replayed']} old ones again, {settings['epochs']} epochs"
+    for side, held in (("new", "held_out"), ("old", "old_held_out")):
+        found = entry.get(side, {"before": {}, "after": {}})
+        if metric in found["before"] and metric in found["after"]:
+            before, after = found["before"][metric]["value"], found["after"][metric]["value"]
+            words += f"; `{metric}` of {rows[held]} {side} rows held out {before:.3f} before, {after:.3f} after"
+    return f"{words}."
+
+
 def _side(metrics: Mapping[str, Any]) -> str:
+    before = "Measured before the updates. " if metrics.get("updates") else ""
     if metrics["test"]:
-        return "On the test rows, which neither training nor the choice of the model has seen."
-    return "On the validation rows, by which the best epoch was chosen: expect a little less on new rows."
+        return f"{before}On the test rows, which neither training nor the choice of the model has seen."
+    return f"{before}On the validation rows, by which the best epoch was chosen: expect a little less on new rows."
 
 
 def _version(package: str) -> str:

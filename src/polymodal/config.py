@@ -19,14 +19,12 @@ from pydantic_core import to_jsonable_python
 from polymodal import registry, strict_yaml
 from polymodal.cleaning import CleanConfig
 from polymodal.errors import ConfigError, did_you_mean
+from polymodal.settings import Settings
+from polymodal.start_config import StartConfig, StartField
 from polymodal.tabletext import TableConfig
 from polymodal.targets import TargetField
-
-
-class Settings(BaseModel):
-    """A node of the configuration: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+from polymodal.train_config import TrainConfig
+from polymodal.update_config import UpdateConfig
 
 
 class Part(BaseModel):
@@ -44,7 +42,12 @@ class Part(BaseModel):
 
 
 def _part(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
+    """A part by its name alone; `hf:organisation/model` and `hf:/a/folder` are encoders with that checkpoint."""
+    if not isinstance(value, str):
+        return value
+    name, colon, checkpoint = value.partition(":")
+    local = checkpoint.startswith(("/", "./", "../", "~"))
+    return {"name": name, "checkpoint": checkpoint if local else value} if colon else {"name": value}
 
 
 PartField = Annotated[Part, BeforeValidator(_part)]
@@ -81,82 +84,6 @@ class SplitConfig(Settings):
     validation: float = Field(0.15, ge=0, lt=1)
 
 
-class OptimizerConfig(Settings):
-    """How the weights move; `lr` and `weight_decay` of None come from the table of defaults.
-
-    Attributes:
-        name: of the algorithm.
-        lr: learning rate at its highest.
-        weight_decay: on matrices and convolution kernels only.
-        momentum: of `sgd`; the others do not use it.
-    """
-
-    name: Literal["sgd", "adam", "adamw", "adadelta", "rmsprop"] = "adamw"
-    lr: float | None = Field(None, gt=0)
-    weight_decay: float | None = Field(None, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-
-
-class ScheduleConfig(Settings):
-    """How the learning rate moves.
-
-    Attributes:
-        name: `cosine` and `linear` fall to zero at the last step.
-        warmup: the share of all steps in which the rate rises from zero.
-    """
-
-    name: Literal["constant", "cosine", "linear"] = "cosine"
-    warmup: float = Field(0.05, ge=0, lt=1)
-
-
-class EarlyStoppingConfig(Settings):
-    """When training ends before its last epoch.
-
-    Attributes:
-        metric: what is watched on the validation rows; None: the task's choice, `log_loss` or `rmse`. Of equal epochs
-            the later counts: its learning rate was lower.
-        patience: so many epochs without gain end the training; None: half of `epochs`, at least 5.
-    """
-
-    metric: str | None = None
-    patience: int | None = Field(None, ge=1)
-
-
-class TrainConfig(Settings):
-    """How the model learns.
-
-    Attributes:
-        epochs: at most so many passes over the training rows.
-        batch_size: rows.
-        optimizer: how the weights move.
-        schedule: how the learning rate moves.
-        clip_norm: a gradient of a larger norm is scaled down to it; None: never.
-        accumulate: so many batches make one update.
-        early_stopping: when training ends before its last epoch.
-        final: `refit` trains once more, on train and validation rows together, for as many epochs as were best;
-            `best` keeps the weights of the best epoch.
-        augment: vary the cells of training rows, as their modalities do.
-        modality_dropout: probability with which an input of a row is hidden while training.
-        auxiliary_loss: weight of the loss of every input by itself, beside the loss of their fusion (0: none).
-        auxiliary_vote: share of what the inputs say by themselves in every prediction, beside what their fusion says.
-        precision: of the forward pass; `auto` is bfloat16 on CUDA devices that have it, else float32.
-    """
-
-    epochs: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=1)
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
-    clip_norm: float | None = Field(1.0, gt=0)
-    accumulate: int = Field(1, ge=1)
-    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
-    final: Literal["refit", "best"] = "refit"
-    augment: bool = True
-    modality_dropout: float | None = Field(None, ge=0, lt=1)
-    auxiliary_loss: float | None = Field(None, ge=0)
-    auxiliary_vote: float | None = Field(None, ge=0, le=1)
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-
-
 class LimitsConfig(Settings):
     """What a cell may cost, checked before anything is allocated.
 
@@ -180,6 +107,12 @@ class RunConfig(Settings):
         columns: what the user says about single columns.
         modalities: settings for every column of a modality; `columns` goes first.
         encoders: encoder for every input of a modality (and of the group `table`); `columns` goes first.
+        preset: `scratch`: encoders learn from the first weight on; `pretrained`: those of text, images, audio and video
+            start from small public checkpoints. What is said of an encoder goes first.
+        pretrained_folder: where `preset: pretrained` finds its checkpoints, each in a folder of its modality's name;
+            null: in installed packages, or else at huggingface.co.
+        share: lists of columns, each of which go through one encoder together; a modality's name stands for all of its
+            columns. Their vocabulary and the like are then learned from all of them, too.
         drop: columns that are not used.
         table: how CSV, TSV and JSON lines are written, where they do not say so themselves.
         weight: a column of sample weights.
@@ -188,16 +121,22 @@ class RunConfig(Settings):
         clean: what is changed in the data before the model learns.
         limits: what a cell may cost.
         fusion: how the inputs are combined.
+        timing: when they are: `intermediate` unless said, `early`, `late` or `fuse_then_train`.
+        start: a trained model, of which the run takes what fits in place of random weights.
         train: how the model learns.
+        update: how the trained model goes on learning from new rows.
         device: `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
         seed: of the split, the first weights, the order of rows, dropout, augmentation and the bootstrap.
     """
 
     target: TargetField = None
     task: PartField = Part()
-    columns: dict[str, ColumnConfig] = {}
-    modalities: dict[str, dict[str, JsonValue]] = {}
-    encoders: dict[str, PartField] = {}
+    columns: dict[str, ColumnConfig] = Field({})
+    modalities: dict[str, dict[str, JsonValue]] = Field({})
+    encoders: dict[str, PartField] = Field({})
+    preset: Literal["scratch", "pretrained"] = "scratch"
+    pretrained_folder: str | None = None
+    share: tuple[str | tuple[str, ...], ...] = ()
     drop: tuple[str, ...] = ()
     table: TableConfig = TableConfig()
     weight: str | None = None
@@ -206,7 +145,10 @@ class RunConfig(Settings):
     clean: CleanConfig = CleanConfig()
     limits: LimitsConfig = LimitsConfig()
     fusion: PartField = Part()
+    timing: PartField = Part()
+    start: StartField = StartConfig()
     train: TrainConfig = TrainConfig()
+    update: UpdateConfig = UpdateConfig()
     device: str = "auto"
     seed: int = Field(0, ge=0, lt=2**63)
 
@@ -279,8 +221,7 @@ def assign(values: dict[str, Any], path: str, value: object) -> None:
     node = values
     for key in parents:
         child = node.get(key)
-        if isinstance(child, str):  # `fusion: gated` is short for `fusion: {name: gated}`
-            child = {"name": child}
+        child = _part(child)  # `fusion: gated` is short for `fusion: {name: gated}`
         node[key] = dict(child) if isinstance(child, dict) else {}
         node = node[key]
     node[last] = value
@@ -323,6 +264,7 @@ def _not_finite(value: object, path: str = "") -> Iterator[tuple[str, float]]:
 def _check_names(config: RunConfig, source: str) -> None:
     """Names of parts are checked before any data is read; their settings when the part is built."""
     chosen = [("fusions", config.fusion.name, "fusion"), ("tasks", config.task.name, "task")]
+    chosen += [("timings", config.timing.name, "timing")]
     chosen += [("modalities", name, f"modalities.{name}") for name in config.modalities]
     chosen += [("encoders", name, f"encoders.{name}") for name in config.encoders]
     chosen += [(f"encoders/{key}", part.name, f"encoders.{key}") for key, part in config.encoders.items()]

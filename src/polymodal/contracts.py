@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from polymodal import registry
+from polymodal.data.features import Featured
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Modality, Tokens
+from polymodal.types import Merging, Modality, Tokens
 
 Settings = Mapping[str, Any]
 
@@ -54,6 +55,11 @@ def sample_cells(modality: str) -> list[object]:
 def load(kind: str, part: str | type) -> Any:
     """The class of a part given by name or as itself."""
     return registry.load(kind, part) if isinstance(part, str) else part
+
+
+def as_it_enters(encoder: type, modality: Modality) -> Modality:
+    """What an encoder receives of a modality: its cells, or where it asks for them, simple features."""
+    return cast(Modality, Featured(modality)) if getattr(encoder, "takes_features", False) else modality
 
 
 def settings_of(cls: Any, values: Settings | None) -> Any:
@@ -121,6 +127,7 @@ def check_gradients(module: nn.Module, result: Callable[[], Tensor], *, absent: 
     """Every parameter that learns is in the graph, and nothing else is; gives whether there is any."""
     learning = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
     module.zero_grad(set_to_none=True)
+    _leave_zero(module)
     output = result()
     strays = {id(leaf) for leaf in _leaves(output)} - {id(parameter) for parameter in learning.values()}
     expect(
@@ -160,9 +167,22 @@ def check_weights(module: nn.Module, other: nn.Module, result: Callable[[nn.Modu
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))  # not what it was built with
+    if isinstance(module, Merging):  # W x + B A x is (W + B A) x up to rounding
+        other.load_state_dict(module.portable_state())
+        same = near(result(module.eval()), result(other.eval()))
+        expect(same, "portable_state does not hold all that the result depends on")
+        return
     other.load_state_dict(module.state_dict())
     same = torch.equal(result(module.eval()), result(other.eval()))
     expect(same, "state_dict does not hold all that the result depends on")
+
+
+def _leave_zero(module: nn.Module) -> None:
+    """Moves what learns and is all zero: behind the zero matrix of a new adapter no gradient is other than zero."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad and not parameter.any():
+                parameter.add_(0.01 * torch.randn_like(parameter))
 
 
 def same_tokens(first: Tokens, second: Tokens) -> bool:

@@ -18,14 +18,16 @@ needs, and that before what a modality suggests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from polymodal import registry
-from polymodal.config import ColumnConfig, Part, RunConfig, TrainConfig, part_settings, plain
+from polymodal import presets, registry, sharing
+from polymodal.config import ColumnConfig, Part, RunConfig, part_settings, plain
 from polymodal.errors import ConfigError
 from polymodal.schema import Column, Input
+from polymodal.timing import timing_of
+from polymodal.train_config import TrainConfig
 from polymodal.types import Advice, Modality
 
 Settings = dict[str, Any]
@@ -96,7 +98,12 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
 
 
 def complete_inputs(
-    columns: Sequence[Column], config: RunConfig, *, num_rows: int, suggested: Mapping[str, Settings]
+    columns: Sequence[Column],
+    config: RunConfig,
+    *,
+    num_rows: int,
+    suggested: Mapping[str, Settings],
+    given: Collection[str] = (),
 ) -> tuple[tuple[Column, ...], tuple[Input, ...]]:
     """The columns with complete settings, and the inputs that they form.
 
@@ -105,11 +112,15 @@ def complete_inputs(
         config: what the user said.
         num_rows: training rows.
         suggested: by column, what its modality suggests from a sample of the cells.
+        given: names of columns that are complete, because a trained model has read them before.
 
     Raises:
-        ConfigError: an unknown encoder or setting; an encoder for a single column that enters with others.
+        ConfigError: an unknown encoder or setting; an encoder for a single column that enters with others; columns
+            that cannot share an encoder.
     """
     inputs = []
+    together = sharing.groups(columns, config)
+    suggested = sharing.suggestions(suggested, together)
     completed = {column.name: column for column in columns}
     for name, modality, members in _groups(columns):
         part = _encoder(name, modality, members, config, default(num_rows))
@@ -120,8 +131,13 @@ def complete_inputs(
             Input(name=name, columns=names, modality=modality, encoder=part.name or "", settings=plain(settings))
         )
         for column in members:
-            completed[column.name] = _complete(column, suggested.get(column.name, {}), encoder.needs(settings))
+            if column.name in given:
+                continue
+            complete = _complete(column, suggested.get(column.name, {}), encoder.needs(settings))
+            featured: Settings = {"features": {} if getattr(encoder, "takes_features", False) else None}
+            completed[column.name] = complete.model_copy(update=featured)
     ordered = tuple(completed[column.name] for column in columns)
+    inputs = sharing.joined(inputs, ordered, together)
     return ordered, tuple(sorted(inputs, key=lambda of_input: of_input.name))
 
 
@@ -147,7 +163,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 
 def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, line: Default) -> Part:
-    """What the user said of the column, else of the modality, else the table, else the first encoder there is."""
+    """What the user said of the column, else of the modality; else timing, preset, table; else the first."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
     together = _group(members[0]) is not None
     for column, part in said.items():
@@ -159,11 +175,13 @@ def _encoder(name: str, modality: str, members: Sequence[Column], config: RunCon
     by_column = Part() if together else said[name]
     by_modality = config.encoders.get(modality, Part())
     first = next(iter(registry.names(f"encoders/{modality}")), None)
-    chosen = by_column.name or by_modality.name or line.encoders.get(modality) or first
+    suited = timing_of(config).encoder(name, modality)
+    preset = Part() if by_column.name or by_modality.name or suited else presets.encoder(config, modality) or Part()
+    chosen = by_column.name or by_modality.name or suited or preset.name or line.encoders.get(modality) or first
     if chosen is None:
         raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
     inherited = by_modality.settings if by_modality.name in (None, chosen) else {}
-    return Part(name=chosen, **{**inherited, **by_column.settings})
+    return Part(name=chosen, **{**preset.settings, **inherited, **by_column.settings})
 
 
 def _complete(column: Column, suggested: Settings, needed: Settings) -> Column:

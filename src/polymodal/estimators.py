@@ -2,207 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 
 from polymodal import bundle as bundles
 from polymodal import registry
-from polymodal.bundle import Bundle
-from polymodal.config import ColumnConfig, Part
-from polymodal.data.prepare import Reject
-from polymodal.data.table import Table, read_table
-from polymodal.data.target import target_cells
-from polymodal.data.xy import attach, attach_target, checked, is_numeric, targets_of
 from polymodal.errors import BundleError, DataError
-from polymodal.evaluation.evaluate import Report, evaluate_scores
-from polymodal.notebook import summary
-from polymodal.parameters import Parameters
-from polymodal.predict import Predictions, predict
-from polymodal.run import train
-from polymodal.schema import Target
-from polymodal.task_choice import choose_task
-from polymodal.training.callbacks import Callback, Progress
-from polymodal.training.history import History
+from polymodal.learner import Learner
+from polymodal.predict import Predictions
 
-_Self = TypeVar("_Self", bound="_Estimator")
 _Truth = Float[np.ndarray, "rows ..."]
 _Rows = Bool[np.ndarray, " rows"]
 
 
-class _Estimator(Parameters):
-    """What both estimators share: training, measuring, saving."""
-
-    _several: ClassVar[bool] = False  # more than one column can be predicted
-    _chooses: ClassVar[tuple[str, ...]] = ()  # tasks of which the surest is taken where none is named
-    bundle_: Bundle
-    history_: History
-    rejects_: tuple[Reject, ...]
-
-    def fit(self: _Self, X: object, y: object = None, sample_weight: object = None) -> _Self:
-        """Trains on all rows that have a target.
-
-        Some of them (`split.validation`, 15 % unless set) decide when to stop; then the model is trained once more on
-        all. None is set aside for a test, unless the configuration sets `split.test` or `split.column`.
-
-        Args:
-            X: any table that `read_table` takes, or array-like [rows, columns]; columns of a numeric array are
-                numbers, those of a table are what their cells say.
-            y: a column's name in X, or one value a row; for a Regressor also several names, or [rows, K]. Without it,
-                the configuration names the column.
-            sample_weight: a column's name in X, or one number a row.
-
-        Raises:
-            ValueError: y is absent, or not one value a row.
-            UsageError: a parameter, name or value that does not fit.
-            DataError: the table cannot be learned from.
-            NonFiniteLossError: training diverged.
-        """
-        config, source = self._run_config(), checked(X)
-        table = read_table(source, text=config.table)
-        numbers = table.names if is_numeric(source) else ()
-        table, target = attach_target(table, y, name=config.target, several=self._several)
-        table, weight = attach(table, sample_weight, name=config.weight, role="sample_weight")
-        if target is None:
-            raise ValueError(  # in scikit-learn's words
-                f"This {type(self).__name__} requires y to be passed, but the target y is None: give one value a row, "
-                f"or name one of the columns {', '.join(table.names)}."
-            )
-        values = target_cells(table, target)
-        self._check_target([value for value in values if value is not None], target)
-        said = dict.fromkeys(numbers, ColumnConfig(modality=Part(name="number"))) | config.columns
-        config = config.model_copy(update={"target": target, "weight": weight, "columns": said})
-        task = Part(name=self._tasks[0], **config.task.settings)
-        if self._chooses and any(value is not None for value in values):
-            task = choose_task(values, config, among=self._chooses)
-        config = config.model_copy(update={"task": config.task if config.task.name else task})
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
-            run = train(table, config, watch=self._watch)
-        if not run.history.epochs:
-            raise KeyboardInterrupt  # before anything was learned
-        self.bundle_, self.history_, self.rejects_ = run.bundle, run.history, run.rejects
-        return self
-
-    def evaluate(self, X: object, y: object = None) -> Report:
-        """Every metric of the task, with 95 % bootstrap intervals, over the rows whose target is known.
-
-        Args:
-            X: as for `fit`.
-            y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
-
-        Returns:
-            `{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`
-        """
-        predictions, truth, _ = self._measured(X, y)
-        return evaluate_scores(self._head, predictions.scores, truth, seed=self._fitted.config.seed)
-
-    def save(self, folder: Path | str) -> int:
-        """Writes the model as a bundle, replacing an older one; `polymodal.load` reads it. Returns its size in bytes.
-
-        Raises:
-            BundleError: the folder holds other files, or the disk refuses.
-        """
-        return bundles.save(self._fitted, folder)
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        """Names of the columns that `fit` saw, less those with a role (target, weight, split); arrays have none."""
-        names = self._names_in()
-        if names == [f"x{place}" for place in range(len(names))]:
-            raise AttributeError("the columns of an array have no names")
-        return np.array(names, dtype=object)
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of columns that `fit` saw, less those with a role (target, weight, split)."""
-        return len(self._names_in())
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "bundle_" in state:
-            state["bundle_"] = bundles.to_bytes(state["bundle_"])
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        if "bundle_" in state:
-            state = {**state, "bundle_": bundles.from_bytes(state["bundle_"])}
-        super().__setstate__(state)
-
-    def _html_repr(self) -> str:
-        """scikit-learn's diagram; of a fitted model its inputs and metrics as well. Notebooks ask `_repr_html_`."""
-        diagram = str(super()._html_repr())
-        return diagram + summary(self.bundle_) if hasattr(self, "bundle_") else diagram
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
-
-    def _watch(self, phase: str, epochs: int, metric: str) -> list[Callback]:  # noqa: ARG002
-        return [Progress(epochs, metric=metric, verbose=True)] if self.verbose else []
-
-    def _check_target(self, values: list[object], column: str | tuple[str, ...]) -> None:
-        """Raises DataError where the values are plainly another task's; most is left to the task itself."""
-
-    @property
-    def _fitted(self) -> Bundle:
-        if not hasattr(self, "bundle_"):
-            raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit, or polymodal.load a bundle.")
-        return self.bundle_
-
-    @property
-    def _head(self) -> Any:
-        """The fitted task; its class is the task's own."""
-        return self._fitted.model.head
-
-    @property
-    def _target(self) -> Target:
-        target = self._fitted.schema.target
-        assert target is not None, "a model that was trained has a target"
-        return target
-
-    def _names_in(self) -> list[str]:
-        config, schema = self._fitted.config, self._fitted.schema
-        roles = {*self._target.columns, config.weight, config.split.column, config.split.by}
-        return [column.name for column in schema.columns if column.name not in roles]
-
-    def _table(self, X: object) -> Table:
-        source, expected = checked(X), self.n_features_in_
-        table = read_table(source, text=self._fitted.config.table)
-        if isinstance(source, np.ndarray) and len(table.names) != expected:  # its columns have no names to miss
-            raise ValueError(
-                f"X has {len(table.names)} features, but {type(self).__name__} is expecting {expected} features as "
-                "input."
-            )
-        return table
-
-    def _predict(self, table: Table) -> Predictions:
-        return predict(self._fitted, table, device=self.device or self._fitted.config.device)
-
-    def _measured(self, X: object, y: object) -> tuple[Predictions, _Truth, _Rows]:
-        """Predictions; the truth as the task encodes it (NaN: missing, or a class new to it); rows that have a target.
-
-        Raises:
-            ColumnError: X lacks the target.
-            DataError: no row has a target that the model knows.
-        """
-        table, target = self._table(X), self._target
-        values = targets_of(table, y, name=target.column)
-        truth = np.asarray(self._head.encode_target(values, target.statistics))
-        if np.isnan(truth).all():
-            raise DataError(f"{table.source}: no row has a target {target.name!r} that the model knows.")
-        return self._predict(table), truth, np.array([value is not None for value in values])
-
-
-class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]  # scikit-learn has no types
+class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-learn has no types
     """Learns classes from a table of text, images, audio, numbers and categories.
 
     Where y holds lists of labels, or texts such as "red|round", it learns which of many labels a row has (the task
@@ -215,6 +34,9 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]  # scikit-l
     Args:
         columns: what is known about single columns: `{"photo": {"modality": "image", "encoder": "resnet"}}`.
         fusion: how inputs are combined, by name or with settings: `{"name": "concat", "width": 64}`.
+        timing: when they are: `early`, `intermediate`, `late` or `fuse_then_train`, by name or with settings.
+        predictors: estimators of scikit-learn that learn in the place of layers: with timing `late` by input, such as
+            `{"photo": RandomForestClassifier()}`; with `fuse_then_train` one. `save` refuses a model that has any.
         epochs: at most so many.
         lr: learning rate.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -237,6 +59,30 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]  # scikit-l
 
     _tasks = ("classify", "ordinal", "tag")
     _chooses = ("classify", "tag")
+
+    def partial_fit(
+        self, X: object, y: object = None, classes: Sequence[object] | None = None, sample_weight: object = None
+    ) -> Classifier:
+        """Learns from more rows; the first call is `fit`.
+
+        Every later call makes `update.epochs` passes over its rows, of which none is held out. As many rows of earlier
+        calls (`update.replay`) are learned from again: up to `update.memory` of them stay in this object, until the
+        next `fit`. They are in no bundle and no pickle. What is known of columns and classes stays as the first call
+        made it.
+
+        Args:
+            X: as for `fit`.
+            y: as for `fit`.
+            classes: in the first call: all classes there will be; None: those of y.
+            sample_weight: as for `fit`.
+
+        Raises:
+            ValueError: other classes than in the first call.
+            DataError: y holds a class that is new to the model.
+            UsageError, NonFiniteLossError: as `fit`.
+        """
+        self._learn(X, y, sample_weight, classes=classes)
+        return self
 
     @property
     def classes_(self) -> np.ndarray:
@@ -283,7 +129,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]  # scikit-l
             )
 
 
-class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]  # scikit-learn has no types
+class Regressor(RegressorMixin, Learner):  # type: ignore[misc]  # scikit-learn has no types
     """Learns a number from a table of text, images, audio, numbers and categories.
 
     A scikit-learn estimator with the parameters and attributes of `Classifier`, except `classes_`.
@@ -300,6 +146,11 @@ class Regressor(RegressorMixin, _Estimator):  # type: ignore[misc]  # scikit-lea
         """The number of each row of X, which needs no target; of several targets [rows, K]."""
         columns = self._predict(self._table(X)).columns
         return np.asarray(columns["prediction"] if "prediction" in columns else np.stack([*columns.values()], axis=1))
+
+    def partial_fit(self, X: object, y: object = None, sample_weight: object = None) -> Regressor:
+        """Learns from more rows; the first call is `fit`. See `Classifier.partial_fit`."""
+        self._learn(X, y, sample_weight)
+        return self
 
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
         """R2 over the rows that have a target; of several targets the mean.

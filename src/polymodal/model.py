@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -11,7 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from polymodal.layers.by_name import ByName
-from polymodal.types import Batch, Encoder, Fusion, Head, Prediction, Tokens
+from polymodal.layers.mixup import Mixing, of_rows
+from polymodal.layers.uncertainty import UncertaintyWeights
+from polymodal.types import Batch, Confident, Encoder, Fusion, Head, Pooling, Prediction, Tokens
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Auxiliary:
 
     Attributes:
         heads: by input, a head of its own; empty for none.
-        loss: weight of the mean of their losses.
+        loss: weight of their losses, blended to one.
+        learned: blend them by weights that are learned (`UncertaintyWeights`) instead of their mean.
         vote: share of the mean of their scores in the prediction; the rest is the fusion's. At 0 these heads only
             serve the loss.
     """
@@ -28,6 +32,23 @@ class Auxiliary:
     heads: Mapping[str, Head] = field(default_factory=dict)
     loss: float = 1.0
     vote: float = 0.0
+    learned: bool = False
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one batch gives to learn from.
+
+    Attributes:
+        loss: of each row: what is to become smaller.
+        prediction: of the fusion, for inputs of which some were hidden.
+        own: by input, how sure that input is by itself of the target (`confidence`), without gradient, and NaN for
+            rows without it. Empty where nothing measures it.
+    """
+
+    loss: Float[Tensor, " B"]
+    prediction: Prediction
+    own: Mapping[str, Float[Tensor, " B"]]
 
 
 class Model(nn.Module):
@@ -66,6 +87,8 @@ class Model(nn.Module):
         auxiliary = auxiliary or Auxiliary()
         self.auxiliary = ByName(cast(Mapping[str, nn.Module], auxiliary.heads))
         self.auxiliary_loss = auxiliary.loss
+        learned = auxiliary.learned and auxiliary.heads
+        self.auxiliary_blend = UncertaintyWeights(len(auxiliary.heads)) if learned else None
         self.auxiliary_vote = auxiliary.vote if auxiliary.heads else 0.0
         self.modality_dropout = modality_dropout
 
@@ -84,10 +107,16 @@ class Model(nn.Module):
     def _with_votes(self, prediction: Prediction, tokens: Mapping[str, Tokens]) -> Prediction:
         """The prediction, with its share of what the inputs that are present say by themselves."""
         heads = cast(Mapping[str, Head], self.auxiliary)
-        present = torch.stack([tokens[name].present for name in heads]).unsqueeze(-1)
-        votes = torch.stack([head(tokens[name]).scores for name, head in heads.items()])
-        mean = torch.where(present, votes, 0).sum(dim=0) / present.sum(dim=0).clamp_min(1)
-        mixed = torch.lerp(prediction.scores, mean, self.auxiliary_vote)
+        present = torch.stack([tokens[name].present for name in heads]).float()
+        shares = self.auxiliary_vote * present / present.sum(dim=0).clamp_min(1)
+        weights = torch.cat([torch.full_like(shares[:1], 1 - self.auxiliary_vote), shares])
+        votes = [prediction.scores, *(head(tokens[name]).scores for name, head in heads.items())]
+        scores = torch.stack(votes)
+        mixed = (
+            self.head.pool(scores, weights)
+            if isinstance(self.head, Pooling)
+            else (scores * weights.unsqueeze(-1)).sum(dim=0)
+        )
         return replace(prediction, scores=torch.where(prediction.present.unsqueeze(1), mixed, prediction.scores))
 
     def encode(self, name: str, batch: Batch) -> Tokens:
@@ -104,18 +133,39 @@ class Model(nn.Module):
         rows = present.nonzero().squeeze(1)
         return _scatter(encoder(*[column.rows(rows) for column in cells]), rows, len(batch))
 
-    def training_loss(self, batch: Batch, target: Tensor) -> tuple[Float[Tensor, " B"], Prediction]:
-        """Loss of each row while training, with hidden inputs and auxiliary heads, and the prediction it came from."""
-        tokens = self.encode_all(batch)
-        loss_of_inputs = [
-            head.loss(head(tokens[name]), target)  # type: ignore[operator]
-            for name, head in self.auxiliary.items()
-        ]
+    def training_loss(
+        self, batch: Batch, target: Tensor, *, mixing: Mixing | None = None, ask_inputs: bool = False
+    ) -> Lesson:
+        """What to learn from a batch: with hidden inputs and auxiliary heads, perhaps from mixtures of its rows.
+
+        Args:
+            batch: some training rows.
+            target: as the task encodes it.
+            mixing: which rows are mixed.
+            ask_inputs: measure `own` also without auxiliary heads: the fusion then sees one input at a time.
+        """
+        tokens = self.encode_all(batch if mixing is None else mixing.of_batch(batch))
+        tokens = tokens if mixing is None else mixing.of_tokens(tokens)
+        heads = cast(Mapping[str, Head], self.auxiliary)
+        own = {name: head(tokens[name]) for name, head in heads.items()}
+        losses = {name: of_rows(partial(heads[name].loss, own[name]), target, mixing) for name in own}
         prediction: Prediction = self.head(self.fusion(self._hide(tokens)))
-        loss = self.head.loss(prediction, target)
-        if loss_of_inputs:
-            loss = loss + self.auxiliary_loss * torch.stack(loss_of_inputs).mean(dim=0)
-        return loss, prediction
+        loss = of_rows(partial(self.head.loss, prediction), target, mixing)
+        if losses:
+            loss = loss + self.auxiliary_loss * self._blend(losses, tokens)
+        with torch.no_grad():
+            if ask_inputs and not own:
+                own = {name: self.head(self.fusion(only(name, tokens))) for name in tokens}
+            sure = {name: of_rows(partial(confidence, self.head, said), target, mixing) for name, said in own.items()}
+        return Lesson(loss, prediction, {n: rows.where(tokens[n].present, torch.nan) for n, rows in sure.items()})
+
+    def _blend(self, own: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> Float[Tensor, " B"]:
+        """One loss of the inputs' own losses."""
+        losses = torch.stack(list(own.values()))
+        if self.auxiliary_blend is None:
+            return losses.mean(dim=0)
+        blended: Tensor = self.auxiliary_blend(losses, torch.stack([tokens[name].present for name in own]))
+        return blended
 
     def _hide(self, tokens: dict[str, Tokens]) -> dict[str, Tokens]:
         if not self.modality_dropout or len(tokens) < 2:
@@ -130,6 +180,19 @@ def keep_some(present: Bool[Tensor, "I B"], probability: float) -> Bool[Tensor, 
     draw = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
     survivor = draw == draw.max(dim=0, keepdim=True).values  # the last that a rising probability would hide
     return present & ((draw >= probability) | survivor)
+
+
+def confidence(head: Head, prediction: Prediction, target: Tensor) -> Float[Tensor, " B"]:
+    """How sure a prediction is of the target, as the head says, else exp(-loss): the likelihood without constants."""
+    if isinstance(head, Confident):
+        return head.confidence(prediction, target)
+    return torch.exp(-head.loss(prediction, target))
+
+
+def only(name: str, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
+    """The tokens with every other input made absent."""
+    nobody = torch.zeros_like(tokens[name].present)
+    return {n: of_input if n == name else of_input.where_present(nobody) for n, of_input in tokens.items()}
 
 
 def _absent(num_rows: int, encoder: nn.Module) -> Tokens:

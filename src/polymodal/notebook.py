@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from polymodal.bundle import Bundle
+from polymodal.timing import INTERMEDIATE
 
 _SIDES = ("test", "validation")
 _MOST_METRICS = 12
@@ -21,7 +22,8 @@ def summary(bundle: Bundle) -> str:
     task = bundle.schema.target.task if bundle.schema.target else "none"
     inputs = [(entry.name, entry.modality, entry.encoder, ", ".join(entry.columns)) for entry in bundle.schema.inputs]
     parts = [
-        f"<p>Target <b>{escape(named)}</b> ({escape(task)}); fusion {escape(bundle.config.fusion.name or '')}; "
+        f"<p>Target <b>{escape(named)}</b> ({escape(task)}); fusion {escape(bundle.config.fusion.name or '')}, "
+        f"timing {escape(bundle.config.timing.name or INTERMEDIATE)}; "
         f"rows: {escape(rows)}.</p>",
         _table("Inputs", ("input", "modality", "encoder", "columns"), inputs),
     ]

@@ -18,12 +18,13 @@ _Self = TypeVar("_Self", bound="Parameters")  # typing.Self is beyond the checke
 _PATHS = {  # where the named ones stand in the configuration
     "columns": "columns",
     "fusion": "fusion",
+    "timing": "timing",
     "epochs": "train.epochs",
     "lr": "train.optimizer.lr",
     "device": "device",
     "seed": "seed",
 }
-_NAMES = {path: name for name, path in _PATHS.items()} | {"fusion.name": "fusion"}
+_NAMES = {path: name for name, path in _PATHS.items()} | {"fusion.name": "fusion", "timing.name": "timing"}
 
 
 class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -40,6 +41,8 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         *,
         columns: Mapping[str, object] | None = None,
         fusion: str | Mapping[str, object] | None = None,
+        timing: str | Mapping[str, object] | None = None,
+        predictors: object = None,
         epochs: int | None = None,
         lr: float | None = None,
         device: str | None = None,
@@ -49,6 +52,8 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     ) -> None:
         self.columns = columns
         self.fusion = fusion
+        self.timing = timing
+        self.predictors = predictors
         self.epochs = epochs
         self.lr = lr
         self.device = device
@@ -82,6 +87,12 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         """The parameters that are paths into the configuration."""
         names = self._get_param_names()
         return {path: value for path, value in vars(self).items() if path not in names and _is_path(path)}
+
+    def _estimators(self) -> dict[str, object]:
+        """The estimators of scikit-learn that the timing is to use: by input, or by "" one for all."""
+        if self.predictors is None:
+            return {}
+        return dict(self.predictors) if isinstance(self.predictors, Mapping) else {"": self.predictors}
 
     def _run_config(self) -> RunConfig:
         """What the parameters say: `config`, before it the named ones, before them the paths.

@@ -19,9 +19,9 @@ from jaxtyping import Float
 from polymodal.bundle import Bundle
 from polymodal.data.clean import repaired
 from polymodal.data.loader import Loader, LoaderSettings
-from polymodal.data.prepare import Reject, modality_of, prepare
+from polymodal.data.prepare import Prepared, Reject, modality_of, prepare
 from polymodal.data.remarks import Remarks, sentences, unseen
-from polymodal.data.table import read_table
+from polymodal.data.table import Table, read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError, UsageError, did_you_mean
 from polymodal.model import Model
@@ -110,27 +110,19 @@ def predict(
         DataError: the table, or under `error` a cell, cannot be read.
     """
     table = read_table(source, text=bundle.config.table)
-    columns = bundle.schema.features()
-    used = [column.name for column in columns]
-    table.require(*used)
-    table = table.without([name for name in table.names if name not in used])
-    modalities = {column.name: modality_of(column) for column in columns}
+    modalities = {column.name: modality_of(column) for column in bundle.schema.features()}
     model, where = cast(Model, bundle.model), pick_device(device)
-    settings = LoaderSettings(batch_size=batch_size, shuffle=False, augment=False, seed=0)
     parts: list[Prediction] = []
     rejects: list[Reject] = []
     remarks: list[Remarks] = []
-    for start in range(0, table.num_rows, _CHUNK_ROWS):
-        chunk = table.take(np.arange(start, min(start + _CHUNK_ROWS, table.num_rows)))
-        prepared = prepare(chunk, columns, limits=bundle.config.limits, bad_cells="missing")
+    for start, prepared, loader in in_chunks(bundle, table, batch_size=batch_size):
         rejects += [replace(reject, row=reject.row + start) for reject in prepared.rejects]
         if rejects and bad_cells == "error":
             raise DataError(
                 f"{table.where(rejects[0].row)}, column {rejects[0].column!r}: {rejects[0].reason}."
                 " Repair the cell, or set bad_cells to missing."
             )
-        loader = Loader(prepared, modalities, rows=np.arange(chunk.num_rows), settings=settings)
-        present = np.arange(chunk.num_rows)
+        present = loader.rows
         remarks += [prepared.remarks, unseen(prepared, modalities, present), repaired(prepared, modalities, present)]
         parts += [prediction for _, prediction in score_batches(model, loader, where)]
     if tell is not None:
@@ -139,6 +131,25 @@ def predict(
     scores = np.concatenate([part.scores.numpy() for part in parts])
     present = np.concatenate([part.present.numpy() for part in parts])
     return Predictions(model.head.decode(scores), _status(present, rejects), scores, tuple(rejects))
+
+
+def in_chunks(bundle: Bundle, table: Table, *, batch_size: int = 64) -> Iterator[tuple[int, Prepared, Loader]]:
+    """All rows of a table as a bundle reads them, some hundred at a time: first row, cells and batches of each.
+
+    Raises:
+        ColumnError: a column that the model uses is absent.
+        DataError: the table cannot be read.
+    """
+    columns = bundle.schema.features()
+    used = [column.name for column in columns]
+    table.require(*used)
+    table = table.without([name for name in table.names if name not in used])
+    modalities = {column.name: modality_of(column) for column in columns}
+    settings = LoaderSettings(batch_size=batch_size, shuffle=False, augment=False, seed=0)
+    for start in range(0, table.num_rows, _CHUNK_ROWS):
+        chunk = table.take(np.arange(start, min(start + _CHUNK_ROWS, table.num_rows)))
+        prepared = prepare(chunk, columns, limits=bundle.config.limits, bad_cells="missing")
+        yield start, prepared, Loader(prepared, modalities, rows=np.arange(chunk.num_rows), settings=settings)
 
 
 def score(model: Model, loader: Loader, device: torch.device) -> Float[np.ndarray, "rows K"]:

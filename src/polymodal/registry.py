@@ -10,12 +10,13 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from polymodal.errors import ConfigError, did_you_mean
 
-KINDS = ("modalities", "encoders", "fusions", "tasks", "datasets")
+KINDS = ("modalities", "encoders", "fusions", "timings", "tasks", "datasets")
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -45,6 +46,17 @@ def load(kind: str, name: str) -> Any:
     known = names(kind)
     known_words = ", ".join(known) or "none"
     raise ConfigError(f"No {describe(kind)} is called {name!r}.{did_you_mean(name, known)} Known: {known_words}.")
+
+
+def source(kind: str, name: str) -> Path | None:
+    """The file that holds a part, found without running it; None where there is none to find."""
+    if name in _own_names(kind):
+        return Path(__file__).parent / kind / f"{name}.py"
+    try:
+        found = find_spec(_plugins(kind)[name].module)
+    except ImportError:  # an entry point may name what is not there; `load` says so
+        return None
+    return Path(found.origin) if found and found.has_location and found.origin else None
 
 
 def describe(kind: str) -> str:

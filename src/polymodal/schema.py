@@ -20,6 +20,7 @@ class Column(Record):
         reason: why, in words a user can check.
         settings: the modality's settings, complete.
         statistics: what the modality learned from the training rows (vocabulary, mean, ...).
+        features: None: cells enter the model as they are; else as simple features, with what standardises them.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Column(Record):
     reason: str
     settings: dict[str, JsonValue] = {}
     statistics: dict[str, JsonValue] = {}
+    features: dict[str, JsonValue] | None = None
 
 
 class Input(Record):
@@ -37,6 +39,7 @@ class Input(Record):
         columns: their names, in the order in which the encoder receives them.
         modality: the folder of `encoders/` where the encoder is found.
         settings: the encoder's settings, complete.
+        shares: the input whose encoder it is, weights and all; None: one of its own.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Input(Record):
     modality: str
     encoder: str
     settings: dict[str, JsonValue] = {}
+    shares: str | None = None
 
 
 class Target(Record):

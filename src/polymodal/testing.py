@@ -26,6 +26,7 @@ from polymodal import registry
 from polymodal.build import build_encoder
 from polymodal.contracts import (
     Settings,
+    as_it_enters,
     check_config,
     check_gradients,
     check_preview,
@@ -148,7 +149,7 @@ def check_encoder(
     needs = cls.needs(config)
     expect(same_json(needs, json.loads(json.dumps(needs))), "needs must hold JSON values")
     names = _members(modality)
-    columns = [_Column.fitted(name, (cells or {}).get(name), needs) for name in names]
+    columns = [_Column.fitted(name, (cells or {}).get(name), needs, encoder=cls) for name in names]
 
     def build(settings: Any, seed: int) -> nn.Module:
         torch.manual_seed(seed)
@@ -182,11 +183,12 @@ class _Column:
     arrays: list[np.ndarray | None]
 
     @classmethod
-    def fitted(cls, name: str, cells: Sequence[object] | None, needs: Settings) -> _Column:
+    def fitted(cls, name: str, cells: Sequence[object] | None, needs: Settings, *, encoder: type) -> _Column:
         modality_class = registry.load("modalities", name)
         config = settings_of(modality_class, needs)
         arrays = [modality_class(config).read(cell) for cell in (sample_cells(name) if cells is None else cells)]
-        return cls(modality_class(config, modality_class(config).fit(arrays)), arrays)
+        fitted = modality_class(config, modality_class(config).fit(arrays))
+        return cls(as_it_enters(encoder, fitted), arrays)
 
 
 def _rows_of(columns: list[_Column]) -> list[Cells]:

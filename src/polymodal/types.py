@@ -27,11 +27,14 @@ __all__ = [
     "Batch",
     "Cells",
     "Comparable",
+    "Confident",
     "Encoder",
     "Fusion",
     "Head",
     "Measured",
+    "Merging",
     "Modality",
+    "Pooling",
     "Prediction",
     "Recognition",
     "Repairing",
@@ -285,6 +288,8 @@ class Encoder(Protocol):
     One that is made of another encoder names the setting that holds it, and its kind, in a class attribute
     `submodules = {"image": "encoders/image"}`; it receives it built, as a keyword argument of that name.
 
+    What the user should hear of it stands in an attribute `remarks`, a tuple of a few words each, if it has one.
+
     Only rows with at least one present column enter. `needs` says which settings of the modality an encoder depends on
     (picture size, sample rate, tokenizer), so that they are right without the user's doing.
     """
@@ -306,12 +311,23 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class Merging(Protocol):
+    """What an encoder may have besides: weights that are saved otherwise than they learn, such as those of adapters."""
+
+    def portable_state(self) -> dict[str, Tensor]:
+        """Tensors by name that fit the module which `portable` describes, and give the same tokens."""
+
+
+@runtime_checkable
 class Fusion(Protocol):
-    """Tokens by input -> Tokens. An `nn.Module`; built as `Fusion(config, widths={input: D})`."""
+    """Tokens by input -> Tokens. An `nn.Module`; built as `Fusion(config, widths={input: D})`.
+
+    A class attribute `when_absent` may end the sentence "an absent input ...", for `polymodal list fusions`.
+    """
 
     Config: ClassVar[type]
     width: int  # D of its result
-    keeps_time: ClassVar[bool]
+    keeps_time: bool  # its result may hold several tokens a row
 
     def __call__(self, tokens: Mapping[str, Tokens]) -> Tokens: ...
 
@@ -362,3 +378,19 @@ class Advised(Protocol):
     """What a head may have besides: training settings that suit its task better than the table of defaults."""
 
     advice: ClassVar[Advice]
+
+
+@runtime_checkable
+class Pooling(Protocol):
+    """What a head may have besides: how scores from several sources become one; the mean of the scores otherwise."""
+
+    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
+        """The scores of the weighted mean of what M sources say; the weights of a row sum to one."""
+
+
+@runtime_checkable
+class Confident(Protocol):
+    """What a head may have besides: how sure it is of the true target, where that is not exp(-loss)."""
+
+    def confidence(self, prediction: Prediction, target: Tensor) -> Float[Tensor, " B"]:
+        """Of each row, from 0 to 1, such as the probability of the true class."""

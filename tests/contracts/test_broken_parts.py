@@ -13,7 +13,9 @@ from polymodal.encoders.audio.cnn import Cnn
 from polymodal.errors import ConfigError
 from polymodal.fusions.average import Average
 from polymodal.fusions.concat import Concat
+from polymodal.fusions.low_rank import LowRank
 from polymodal.fusions.sum import Sum
+from polymodal.layers.projection import prepend_one
 from polymodal.modalities.category import Category
 from polymodal.tasks.classify import Classify
 from polymodal.testing import check_encoder, check_fusion, check_modality, check_task
@@ -57,6 +59,36 @@ class FactorsInPlainList(Fused):
 
     def collect(self, factors):
         return list(factors.values())
+
+
+class LowRankInPlainList(LowRank):
+    """The whole published layer: of widths 10 and 10, output 2 and rank 1, three of 47 parameters are registered."""
+
+    def __init__(self, config, *, widths):
+        super().__init__(config, widths=widths)
+        factors = [nn.Parameter(factor.detach().clone()) for factor in self.factors]
+        del self.factors
+        self.factors = factors
+
+
+class LowRankWithoutBias(LowRank):
+    """Its bias is registered, and forgotten in the sum."""
+
+    def forward(self, tokens):
+        vectors, present = self.inputs(tokens)
+        mapped = [
+            torch.einsum("bd,rdo->bro", prepend_one(vector), factor)
+            for vector, factor in zip(vectors, self.factors, strict=True)
+        ]
+        products = torch.stack(mapped).prod(dim=0)
+        return Tokens.vector(torch.einsum("r,bro->bo", self.weights, products), present.any(dim=1))
+
+
+class LowRankWithoutMask(LowRank):
+    """Takes the mean over padding, too."""
+
+    def forward(self, tokens):
+        return super().forward({name: Tokens.vector(t.values.mean(dim=1), t.present) for name, t in tokens.items()})
 
 
 class DropsAbsentMask(Fused):
@@ -133,6 +165,9 @@ def test_the_correct_fusion_passes():
     ("part", "words"),
     [
         (FactorsInPlainList, "plain list"),
+        (LowRankInPlainList, "plain list"),
+        (LowRankWithoutBias, "no gradient reaches bias"),
+        (LowRankWithoutMask, "mask of an input is ignored"),
         (DropsAbsentMask, "present exactly where"),
         (IgnoresMask, "mask of an input is ignored"),
         (MixesRows, "rows mix"),
@@ -148,6 +183,12 @@ def test_the_correct_fusion_passes():
 def test_broken_fusions_are_caught(part, words):
     with pytest.raises(AssertionError, match=words):
         check_fusion(part)
+
+
+def test_the_published_low_rank_layer_registers_3_of_47_parameters():
+    config, widths = LowRank.Config(width=2, rank=1, project=False), {"a": 10, "b": 10}
+    found = [sum(p.numel() for p in part(config, widths=widths).parameters()) for part in (LowRankInPlainList, LowRank)]
+    assert found == [3, 47]
 
 
 @pytest.mark.parametrize("part", [Average, Concat, Sum])

@@ -3,8 +3,8 @@ import pytest
 from polymodal import registry
 from polymodal.testing import check_encoder
 
-# They need a checkpoint: tests/unit/encoders/test_hf.py and test_timm.py make small ones and check the contract there.
-PRETRAINED = {("text", "hf"), ("image", "timm")}
+# They need a checkpoint: test_hf*.py and test_timm.py in tests/unit/encoders make small ones and check the contract.
+PRETRAINED = {("text", "hf"), ("image", "hf"), ("audio", "hf"), ("video", "hf"), ("image", "timm")}
 ENCODERS = {(kind, name) for kind in registry.names("encoders") for name in registry.names(f"encoders/{kind}")}
 
 # Settings beside the defaults that change what is computed.
@@ -12,6 +12,7 @@ VARIANTS = [
     ("text", "rnn", {"cell": "rnn", "layers": 2, "width": 6, "bidirectional": False}),
     ("text", "rnn", {"cell": "lstm", "layers": 2, "width": 6}),
     ("image", "cnn", {"grid": 1, "blocks": 1, "activation": "gelu"}),
+    ("image", "cnn", {"grid": 3, "keeps_space": True}),
     ("image", "resnet", {"keeps_space": True}),
     ("text", "transformer", {"positions": "learned", "heads": 2, "width": 6, "activation": "relu"}),
     ("audio", "cnn", {"features": {"num_mels": 21}, "channels": 3, "activation": "sigmoid", "blocks": 4}),
@@ -19,6 +20,9 @@ VARIANTS = [
     ("audio", "rnn", {"features": "mfcc", "stack": 1, "cell": "lstm", "bidirectional": False, "width": 7}),
     ("audio", "transformer", {"features": "fbank", "halvings": 1, "heads": 1}),
     ("table", "mlp", {"layers": 1, "activation": "tanh"}),
+    ("table", "ft_transformer", {"layers": 1, "width": 6, "heads": 2, "activation": "relu"}),
+    ("image", "vit", {"layers": 1, "patch": 5, "pool": "class", "positions": "learned", "width": 12, "heads": 3}),
+    ("image", "vit", {"layers": 1, "patch": 16, "keeps_space": True, "pool": "class"}),
 ]
 
 

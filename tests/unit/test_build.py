@@ -67,6 +67,13 @@ def test_every_input_gets_a_head_of_its_own_where_it_has_a_loss_of_its_own(share
         assert next(model.auxiliary[name].parameters()).shape[-1] == model.encoders[name].width
 
 
+def test_learned_weights_of_own_losses_are_part_of_the_model_only_where_they_are_asked_for():
+    plain = build(make_schema(), make_config(auxiliary_loss=1.0))
+    learned = build(make_schema(), make_config(auxiliary_loss=1.0, auxiliary_blend="learned"))
+    assert learned.state_dict().keys() - plain.state_dict().keys() == {"auxiliary_blend.log_variance"}
+    assert learned.auxiliary_blend.log_variance.tolist() == [0.0, 0.0]
+
+
 def test_the_seed_decides_the_weights():
     weights = []
     for seed in (0, 0, 1):

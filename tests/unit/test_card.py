@@ -98,3 +98,13 @@ def test_a_value_and_its_interval():
 def test_fault_23_half_of_a_surrogate_pair_shows_as_its_escape():
     card = make_card("photo \ud800")
     assert "photo \\ud800" in html.unescape(card.encode().decode())
+
+
+def test_it_says_what_the_weights_began_as_for_others_have_rights_to_it():
+    settings = {"name": "bag", "vectors": "glove.txt"}
+    entry = Input(name="note", columns=("note",), modality="text", encoder="bag", settings=settings)
+    schema = Schema(columns=(), inputs=(entry,), target=Target(column="label", task="classify"))
+    assert "The input note starts from glove.txt, whose own licence holds." in model_card(schema, make({}), METRICS)
+    card = model_card(schema, make({"start": "old/bundle"}), METRICS)
+    assert "Weights began as those of the model old/bundle, whose own licence holds." in card
+    assert "`config.json` repeats" not in card

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import xml.etree.ElementTree
 from pathlib import Path
 
 import numpy as np
@@ -99,14 +100,48 @@ def test_configurations_are_valid(page):
                 config.part_settings(kind, part)
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in (ROOT / "docs/reference").glob("*.md")])
-def test_generated_reference_is_fresh(page):
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+def script(path: str):
+    """A script of the docs as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
     assert spec is not None and spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in script("docs/generate.py").PAGES])
+def test_generated_reference_is_fresh(page):
     text = page.read_text(encoding="utf-8")
-    assert text == generate.generated(text), "run: python docs/generate.py"
+    assert text == script("docs/generate.py").generated(text), "run: python docs/generate.py"
+
+
+def test_every_page_with_a_generated_part_is_known_to_the_generator():
+    marked = {page for page in PAGES if "<!-- generated:" in page.read_text(encoding="utf-8")}
+    assert marked == {page for page in script("docs/generate.py").PAGES if "<!-- generated:" in page.read_text()}
+
+
+def test_pictures_of_fusions_are_fresh():
+    pictures = script("docs/fusion/draw.py").PICTURES
+    drawn = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs/fusion").glob("*.svg")}
+    assert drawn == {name: draw().svg() for name, draw in pictures.items()}, "run: python docs/fusion/draw.py"
+    for name, svg in drawn.items():
+        xml.etree.ElementTree.fromstring(svg)
+        shown = [page for page in PAGES if f"]({name}.svg)" in page.read_text(encoding="utf-8")]
+        assert len(shown) == 1, name
+
+
+def test_every_fusion_has_a_page_and_says_there_what_an_absent_input_does():
+    pages = [page for page in (ROOT / "docs/fusion").glob("*.md") if page.stem not in {"index", "timing"}]
+    own = [n for n in registry.names("fusions") if registry.load("fusions", n).__module__.startswith("polymodal.")]
+    titles = {page: page.read_text(encoding="utf-8").splitlines()[0] for page in pages}
+    named = [name for title in titles.values() for name in title.partition(": ")[2].split(", ")]
+    assert sorted(named) == sorted(own)
+    for page, title in titles.items():
+        absent = page.read_text(encoding="utf-8").partition("## An absent input")[2].partition("\n## ")[0]
+        assert len(absent) > 100
+        several = title.partition(": ")[2].split(", ")
+        alike = {"gates", "concatenation"}  # one rule for all of the page
+        assert page.stem in alike or all(f"`{name}`" in absent for name in several), page
 
 
 def test_defaults_page_and_readme_name_every_part():

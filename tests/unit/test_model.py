@@ -136,7 +136,8 @@ def test_a_row_is_predicted_alike_alone_and_among_others_and_without_inputs_gets
 @pytest.mark.parametrize("y", [[ABSENT, ABSENT], [1.0, ABSENT]])
 def test_an_input_that_nobody_has_leaves_predictions_finite_and_touches_every_parameter(y):
     model = make_model(TWO, auxiliary=Auxiliary({name: make_head(Curve.width) for name in TWO}), modality_dropout=0.5)
-    loss, prediction = model.training_loss(make_batch(x=[ABSENT, ABSENT], y=y), torch.ones(2))
+    lesson = model.training_loss(make_batch(x=[ABSENT, ABSENT], y=y), torch.ones(2))
+    loss, prediction = lesson.loss, lesson.prediction
     loss.sum().backward()
     assert torch.isfinite(prediction.scores).all()
     torch.testing.assert_close(prediction.scores[1], model.head.prior)
@@ -162,7 +163,8 @@ def test_each_inputs_own_loss_enters_with_the_weight(weight):
     heads = {name: make_head(Curve.width) for name in TWO}
     model = make_model(TWO, auxiliary=Auxiliary(heads, loss=weight))
     batch, target = make_batch(x=[1.0, -1.0, ABSENT], y=[0.3, ABSENT, 2.0]), torch.tensor([1.0, -2.0, 0.5])
-    loss, prediction = model.training_loss(batch, target)
+    lesson = model.training_loss(batch, target)
+    loss, prediction = lesson.loss, lesson.prediction
     own = [heads[name].loss(heads[name](model.encode(name, batch)), target) for name in TWO]
     fused = model.head.loss(model(batch), target)
     torch.testing.assert_close(prediction.scores, model(batch).scores)
@@ -175,7 +177,8 @@ def test_inputs_are_hidden_from_the_fusion_while_training_and_from_nothing_else(
     numbers = torch.linspace(-1, 1, 64).tolist()
     batch, target = make_batch(x=numbers, y=numbers), torch.zeros(64)
     nobody = [ABSENT] * 64
-    loss, prediction = model.training_loss(batch, target)
+    lesson = model.training_loss(batch, target)
+    loss, prediction = lesson.loss, lesson.prediction
     only = [model(make_batch(x=x, y=y)).scores for x, y in ((numbers, nobody), (nobody, numbers))]
     is_only = [torch.isclose(prediction.scores, scores).squeeze(1) for scores in only]
     assert (is_only[0] ^ is_only[1]).all()
@@ -195,6 +198,43 @@ def test_inputs_that_are_present_vote_beside_their_fusion():
     fused = alone(batch).scores
     torch.testing.assert_close(model(batch).scores[:2], 0.75 * fused[:2] + 0.25 * votes)
     assert torch.equal(model(batch).scores[2], fused[2])  # the prior, exactly
+
+
+def test_each_inputs_own_confidence_is_measured_where_it_is_present():
+    heads = {name: make_head(Curve.width) for name in TWO}
+    model = make_model(TWO, auxiliary=Auxiliary(heads))
+    batch, target = make_batch(x=[1.0, -1.0, ABSENT], y=[0.3, ABSENT, 2.0]), torch.tensor([1.0, -2.0, 0.5])
+    own = model.training_loss(batch, target).own
+    for place, (name, present) in enumerate({"a": [True, True, False], "b": [True, False, True]}.items()):
+        losses = heads[name].loss(heads[name](model.encode(name, batch)), target)
+        expected = torch.exp(-losses).where(torch.tensor(present), torch.nan)
+        torch.testing.assert_close(own[name], expected.detach(), equal_nan=True)
+        assert not own[name].requires_grad, place
+
+
+def test_without_own_heads_the_fusion_is_asked_only_where_that_is_wanted():
+    model = make_model(TWO)
+    numbers = [1.0, -0.5]
+    batch, target = make_batch(x=numbers, y=[0.3, 2.0]), torch.tensor([1.0, -2.0])
+    assert model.training_loss(batch, target).own == {}
+    own = model.training_loss(batch, target, ask_inputs=True).own
+    alone = model(make_batch(x=numbers, y=[ABSENT, ABSENT]))
+    torch.testing.assert_close(own["a"], torch.exp(-model.head.loss(alone, target)).detach())
+
+
+def test_learned_weights_blend_the_inputs_own_losses():
+    heads = {name: make_head(Curve.width) for name in TWO}
+    model = make_model(TWO, auxiliary=Auxiliary(heads, loss=2.0, learned=True))
+    with torch.no_grad():
+        model.auxiliary_blend.log_variance.copy_(torch.tensor([0.7, -0.2]))
+    batch, target = make_batch(x=[1.0, -1.0], y=[0.3, 1.0]), torch.tensor([1.0, -2.0])
+    lesson = model.training_loss(batch, target)
+    own = torch.stack([heads[name].loss(heads[name](model.encode(name, batch)), target) for name in TWO])
+    variance = torch.tensor([[0.7], [-0.2]])
+    blended = (torch.exp(-variance) * own + variance / 2).mean(dim=0)
+    torch.testing.assert_close(lesson.loss, model.head.loss(model(batch), target) + 2 * blended)
+    lesson.loss.sum().backward()
+    assert model.auxiliary_blend.log_variance.grad.abs().min() > 0
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

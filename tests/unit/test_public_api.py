@@ -14,6 +14,8 @@ HOMES = {
     "RunConfig": "polymodal.config",
     "Table": "polymodal.data.table",
     "Tokens": "polymodal.types",
+    "compare": "polymodal.comparison.compare",
+    "cross_validate": "polymodal.comparison.cross_validation",
     "inspect": "polymodal.data.infer",
     "load": "polymodal.estimators",
     "read_table": "polymodal.data.table",
@@ -42,8 +44,9 @@ def test_the_estimators_offer_these_methods(name):
     }
     methods = {member for member, function in own.items() if inspect.isfunction(function)}
     proba = {"predict_proba"} if name == "Classifier" else set()
-    assert methods - {"set_fit_request", "set_score_request"} == proba | {
-        *("evaluate", "fit", "get_params", "predict", "save", "score", "set_params")
+    requests = {f"set_{method}_request" for method in ("fit", "partial_fit", "score")}
+    assert methods - requests == proba | {
+        *("evaluate", "evaluate_subsets", "fit", "get_params", "partial_fit", "predict", "save", "score", "set_params")
     }
     assert all(inspect.getdoc(function) for function in own.values())
 

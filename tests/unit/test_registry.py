@@ -30,7 +30,7 @@ def test_every_name_loads(kind):
     [
         ("fusions", "concta", "No fusion is called 'concta'. Did you mean 'concat'?"),
         ("encoders/image", "resnt", "No image encoder is called 'resnt'. Did you mean 'resnet'?"),
-        ("fusions", "os.system", "No fusion is called 'os.system'. Known: average"),
+        ("fusions", "os.system", "No fusion is called 'os.system'. Known: attention, average"),
         ("fusions", "../errors", "No fusion is called '../errors'"),
         ("fusions", "__init__", "No fusion is called '__init__'"),
     ],

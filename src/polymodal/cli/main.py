@@ -16,6 +16,7 @@ import typer
 
 from polymodal import __version__
 from polymodal.cli import datasets
+from polymodal.cli.compare import compare, cross_validate
 from polymodal.cli.demo import demo
 from polymodal.cli.evaluate import evaluate
 from polymodal.cli.inspect import inspect
@@ -23,14 +24,17 @@ from polymodal.cli.list import list_parts
 from polymodal.cli.predict import predict
 from polymodal.cli.terminal import complain
 from polymodal.cli.train import train
+from polymodal.cli.update import update
 from polymodal.errors import PolymodalError, did_you_mean
 
 _DEBUG = "--debug"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 app = typer.Typer(rich_markup_mode=None)
-for command in (inspect, train, evaluate, predict):
+for command in (inspect, train, evaluate, predict, update):
     app.command()(command)
+app.command()(compare)
+app.command("cross-validate")(cross_validate)
 app.command("list")(list_parts)
 app.add_typer(datasets.app, name="datasets")
 app.command()(demo)

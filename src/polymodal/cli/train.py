@@ -6,17 +6,18 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 import typer
 
 from polymodal.cli.arguments import SetOption, TableArgument
 from polymodal.cli.figures import print_metrics
 from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
+from polymodal.cli.settings import Said, run_config
 from polymodal.cli.terminal import complain, say, tabulate
 from polymodal.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from polymodal.config import RunConfig
     from polymodal.run import Run
     from polymodal.training.callbacks import Callback
 
@@ -44,7 +45,15 @@ def train(  # noqa: PLR0913 - the options of a command
     config: Annotated[
         Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set overrule it.")
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="BUNDLE", help="A trained model, of which the new one takes what fits."),
+    ] = None,
     assignments: SetOption = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="scratch, or pretrained: start from small public checkpoints."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Decides everything that is random.")] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A folder that keeps decoded media for later runs.")
@@ -56,9 +65,7 @@ def train(  # noqa: PLR0913 - the options of a command
     overwrite: Annotated[bool, typer.Option("--overwrite", help="RUN may hold an older run; replace it.")] = False,
 ) -> None:
     """Train a model on a table."""
-    settings = _settings(
-        config, target=target or None, split=split, drop=drop or [], seed=seed, assignments=assignments or []
-    )
+    settings = run_config(config, Said(target, split, None, drop, seed, assignments, preset, start))
     with run_folder(output, overwrite=overwrite):
         from polymodal.run import train as train_model
         from polymodal.training.callbacks import JsonLog, Progress
@@ -68,39 +75,24 @@ def train(  # noqa: PLR0913 - the options of a command
             require_tensorboard()  # before the training
         clear(output / TENSORBOARD)
 
+        phases: list[str] = []
+
         def watch(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
-            log = JsonLog(output / LOG, phase=phase, append=phase != "train")
-            board = [TensorBoard(output / TENSORBOARD / phase)] if tensorboard else []
+            log = JsonLog(output / LOG, phase=phase, append=bool(phases))
+            board = [TensorBoard(output / TENSORBOARD / quote(phase, safe=""))] if tensorboard else []
+            phases.append(phase)
             return [log, Progress(epochs, metric=metric), *board]
 
         run = train_model(table, settings, watch=watch, cache=cache)
-        if not run.history.epochs:
+        if not phases:  # scikit-learn does not tell how it learns
+            (output / LOG).unlink(missing_ok=True)  # of an older run
+        if run.history.interrupted and not run.history.epochs:
             raise KeyboardInterrupt  # before anything was learned
         size = _write(run, output)
         reported = _report(run, output, plotly=plotly)
         _print(run, output, size=size, reported=reported)
     if run.history.interrupted:
         raise typer.Exit(130)
-
-
-def _settings(
-    file: Path | None,
-    *,
-    target: list[str] | None,
-    split: str | None,
-    drop: Sequence[str],
-    seed: int | None,
-    assignments: list[str],
-) -> RunConfig:
-    """The configuration: the file, then the options, then `--set`."""
-    from polymodal import config as configuration
-
-    config = configuration.RunConfig() if file is None else configuration.read(file)
-    values = config.model_dump(mode="json")
-    values["drop"] = list(dict.fromkeys([*config.drop, *drop]))
-    values |= {name: value for name, value in (("target", target), ("seed", seed)) if value is not None}
-    values["split"] |= {} if split is None else {"column": split}
-    return configuration.override(configuration.make(values, source="options"), assignments)
 
 
 def _write(run: Run, folder: Path) -> int:

@@ -156,7 +156,7 @@ def _repairs(
 ) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:
     if not isinstance(modality, Repairing):
         return
-    policies = {field.name for field in fields(type(modality).Config)} & {"missing", "outliers"}
+    policies = {field.name for field in fields(modality.Config)} & {"missing", "outliers"}
     if all(getattr(modality.config, policy) == "leave" for policy in policies):  # type: ignore[attr-defined]  # whoever repairs is a modality
         return
     store = prepared.stores[name]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from polymodal.config import LimitsConfig
+from polymodal.data.features import fit_features
 from polymodal.data.reading import ColumnReader, Reject, modality_of
 from polymodal.data.store import Store
 from polymodal.data.table import Table
@@ -81,8 +82,22 @@ def prepare(
     return Prepared(stores, tuple(rejects), np.array(dropped, dtype=np.int64), remarks)
 
 
-def fit_statistics(columns: Sequence[Column], prepared: Prepared, rows: np.ndarray) -> tuple[Column, ...]:
+def fit_statistics(
+    columns: Sequence[Column],
+    prepared: Prepared,
+    rows: np.ndarray,
+    *,
+    together: Sequence[Sequence[str]] = (),
+    given: Collection[str] = (),
+) -> tuple[Column, ...]:
     """The columns with what their modalities learn from some rows: those of training, never others.
+
+    Args:
+        columns: with complete settings.
+        prepared: their cells.
+        rows: numbers of the training rows.
+        together: names of columns whose modality learns from the cells of all of them, as of one long column.
+        given: names of columns that keep what was learned of them before.
 
     Raises:
         DataError: none of the rows has a cell that could be read.
@@ -91,7 +106,24 @@ def fit_statistics(columns: Sequence[Column], prepared: Prepared, rows: np.ndarr
         first = prepared.rejects[0] if prepared.rejects else None
         why = f" {first.file}, row {first.row}, column {first.column!r}: {first.reason}." if first else ""
         raise DataError(f"No training row has a single readable cell.{why} Repair the cells, or use other columns.")
-    return tuple(column if column.modality is None else _fitted(column, prepared, rows) for column in columns)
+    by_name = {column.name: column for column in columns}
+    learned = {name: by_name[name].statistics for name in given}
+    common = {group: _fit(by_name[group[0]], [prepared.stores[name] for name in group], rows)
+              for group in map(tuple, together) if not set(given).issuperset(group)}  # fmt: skip
+    learned |= {name: statistics for group, statistics in common.items() for name in group}
+    for column in columns:
+        if column.modality is not None and column.name not in learned:
+            learned[column.name] = _fit(column, [prepared.stores[column.name]], rows)
+    fitted = [
+        column if column.modality is None else column.model_copy(update={"statistics": learned[column.name]})
+        for column in columns
+    ]
+    return tuple(
+        column if column.features is None or column.name in given else column.model_copy(
+            update={"features": fit_features(modality_of(column), prepared.stores[column.name], rows)}
+        )
+        for column in fitted
+    )  # fmt: skip
 
 
 def write_rejects(rejects: Iterable[Reject], path: Path) -> None:
@@ -101,11 +133,9 @@ def write_rejects(rejects: Iterable[Reject], path: Path) -> None:
         file.writelines(json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects)
 
 
-def _fitted(column: Column, prepared: Prepared, rows: np.ndarray) -> Column:
-    store = prepared.stores[column.name]
-    arrays = (array for row in rows if (array := store[int(row)]) is not None)
-    unfitted = column.model_copy(update={"statistics": {}})
-    return column.model_copy(update={"statistics": modality_of(unfitted).fit(arrays)})
+def _fit(column: Column, stores: Sequence[Store], rows: np.ndarray) -> dict[str, Any]:
+    arrays = (array for store in stores for row in rows if (array := store[int(row)]) is not None)
+    return modality_of(column.model_copy(update={"statistics": {}})).fit(arrays)
 
 
 def _describe(table: Table, rejects: Sequence[Reject]) -> str:

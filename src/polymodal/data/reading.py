@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from polymodal import formats, registry
 from polymodal.config import LimitsConfig, Part, part_settings
 from polymodal.data.columns import as_text
+from polymodal.data.features import Featured
 from polymodal.data.media import OpenedCell, files_of, lists_media, open_cell
 from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Finding, Found, Store
 from polymodal.data.table import Table
@@ -66,12 +67,15 @@ class ReadColumn:
 def modality_of(column: Column) -> Modality:
     """The modality that reads a column: with the column's settings, and fitted if the column has statistics.
 
+    Where the column enters the model as simple features, the modality gives these.
+
     Raises:
         ConfigError: no such modality, or a setting that it does not have.
     """
     assert column.modality is not None, f"column {column.name!r} is left out"
     modality: type[Modality] = registry.load("modalities", column.modality)
-    return modality(_settings(column), column.statistics or None)
+    fitted = modality(_settings(column), column.statistics or None)
+    return fitted if column.features is None else cast(Modality, Featured(fitted, column.features))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -16,24 +16,37 @@ Remarks: TypeAlias = Mapping[str, Mapping[str, int]]
 """Column -> remark -> number of cells."""
 
 _UNSEEN = "of a category unseen, or too rare, in training"
+_UNKNOWN = "with a word unseen, or too rare, in training"
 _TRUNCATED = "of the training rows cut to the length that the model takes"
 _SHOWN = 5  # remarks a column; a table may hold recordings of a thousand rates
 
 
 def unseen(prepared: Prepared, modalities: Mapping[str, Modality], rows: np.ndarray) -> Remarks:
-    """The cells whose category has the reserved code 0, in the columns whose (fitted) modality gives codes."""
+    """The cells whose category has the reserved code 0, and the texts with a word that has no id of its own.
+
+    Args:
+        prepared: the cells.
+        modalities: by column, fitted; those that give neither codes nor whole words are passed over.
+        rows: that the model is measured on.
+    """
     counts = {}
     for name, modality in modalities.items():
-        if getattr(modality, "cardinality", None) is None:
+        gives_codes = getattr(modality, "cardinality", None) is not None
+        unknown, remark = (0, _UNSEEN) if gives_codes else (getattr(modality, "unknown_id", None), _UNKNOWN)
+        if unknown is None:
             continue
         cells = modality.collate(prepared.stores[name].arrays(rows))
-        counts[name] = {_UNSEEN: int((cells.present & (cells.values[:, 0] == 0)).sum())}
+        counts[name] = {remark: int((cells.present & (cells.values == unknown).any(dim=1)).sum())}
     return counts
 
 
-def truncated(columns: Iterable[Column]) -> Remarks:
-    """The cells of the training rows that `Modality.fit` found longer than what enters the model."""
-    counts = {column.name: column.statistics.get("truncated", 0) for column in columns}
+def truncated(columns: Iterable[Column], *, together: Sequence[Sequence[str]] = ()) -> Remarks:
+    """The cells of the training rows that `Modality.fit` found longer than what enters the model.
+
+    Columns that were fitted together are counted together.
+    """
+    names = {name: ", ".join(group) for group in together for name in group}
+    counts = {names.get(column.name, column.name): column.statistics.get("truncated", 0) for column in columns}
     return {name: {_TRUNCATED: count} for name, count in counts.items() if isinstance(count, int)}
 
 

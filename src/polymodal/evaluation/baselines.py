@@ -18,7 +18,7 @@ from scipy import sparse
 
 from polymodal.data.prepare import Prepared
 from polymodal.data.store import Store
-from polymodal.evaluation.evaluate import Report, evaluate_scores, report
+from polymodal.evaluation.evaluate import Report, report
 from polymodal.metrics import classification, ordinal
 from polymodal.metrics.bootstrap import WeightedMetrics, known_rows
 from polymodal.tasks.classify import Classify
@@ -38,6 +38,27 @@ _MAX_TAGGED = 4_000  # the same where all labels are solved at once, from the pr
 _MAX_DENSE = 2_000  # dense features of one input; those that vary most are kept
 _C = 20.0  # inverse strength of the logistic regression's L2 penalty, for rows of unit size
 _ALPHA = 1.0  # strength of the ridge penalty, for rows of unit size
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a baseline says of some rows.
+
+    Attributes:
+        rows: their numbers in the table.
+        scores: as `function` takes them.
+        target: as `function` takes it; all of it is known.
+        function: the metrics of the task.
+    """
+
+    rows: Int[np.ndarray, " M"]
+    scores: Num[np.ndarray, "M ..."]
+    target: Num[np.ndarray, "M ..."]
+    function: WeightedMetrics
+
+
+Guesses: TypeAlias = dict[str, Guess | dict[str, Guess]]
+"""`majority` (`mean` for regression, `prevalence` for tagging), `linear`, and `linear_by_input`: one for each input."""
 
 
 def fit_baselines(
@@ -69,6 +90,28 @@ def fit_baselines(
         report for each input.
         Empty without test rows of known target.
     """
+    guesses = guess(task, prepared, inputs=inputs, target=target, train=train, test=test, seed=seed)
+
+    def measured(found: Guess) -> Report:
+        return report(found.scores, found.target, found.function, seed=seed)
+
+    return {
+        name: measured(found) if isinstance(found, Guess) else {key: measured(one) for key, one in found.items()}
+        for name, found in guesses.items()
+    }
+
+
+def guess(
+    task: Head,
+    prepared: Prepared,
+    *,
+    inputs: Mapping[str, Mapping[str, Modality]],
+    target: Num[np.ndarray, "R ..."],
+    train: Int[np.ndarray, " N"],
+    test: Int[np.ndarray, " M"],
+    seed: int = 0,
+) -> Guesses:
+    """The same baselines, before they are measured; arguments as for `fit_baselines`."""
     train, test = train[known_rows(target[train])], test[known_rows(target[test])]
     if not isinstance(task, Classify | Ordinal | Regress | Tag) or not len(test):
         return {}
@@ -80,15 +123,23 @@ def fit_baselines(
         name: _block([(prepared.stores[column], modality) for column, modality in columns.items()], rows, len(train))
         for name, columns in inputs.items()
     }
-    if isinstance(task, Tag):
-        return _tag(blocks, target[train], target[test], task=task, seed=seed)
-    if isinstance(task, Regress):
-        return _regress(blocks, target[train], target[test], task=task, seed=seed)
-    classes = target.astype(float)[np.concatenate([train, test])].astype(int)
-    measure = classification.measure if isinstance(task, Classify) else ordinal.measure
-    return _classify(
-        blocks, classes[: len(train)], classes[len(train) :], num_classes=len(task.labels), measure=measure, seed=seed
-    )
+    measure: WeightedMetrics
+    if isinstance(task, Tag | Regress):
+        scores = _tag(blocks, target[train]) if isinstance(task, Tag) else _regress(blocks, target[train])
+        truth, measure = target[test], task.weighted_metrics
+    else:
+        known = target.astype(float)[train].astype(int)
+        scores = _classify(blocks, known, num_classes=len(task.labels))
+        truth = target.astype(float)[test].astype(int)
+        measure = classification.measure if isinstance(task, Classify) else ordinal.measure
+
+    def of(found: np.ndarray) -> Guess:
+        return Guess(test, found, truth, measure)
+
+    return {
+        name: of(found) if isinstance(found, np.ndarray) else {key: of(one) for key, one in found.items()}
+        for name, found in scores.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -150,33 +201,31 @@ def _side_by_side(features: Sequence[Features]) -> Features:
     return np.hstack(features)
 
 
-def _classify(
-    blocks: Mapping[str, _Block],
-    target: Int[np.ndarray, " N"],
-    truth: Int[np.ndarray, " M"],
-    *,
-    num_classes: int,
-    measure: WeightedMetrics,
-    seed: int,
-) -> dict[str, Report | dict[str, Report]]:
+_Scores: TypeAlias = dict[str, np.ndarray | dict[str, np.ndarray]]
+"""Of the test rows, by baseline."""
+
+
+def _num_test(blocks: Mapping[str, _Block]) -> int:
+    return len(next(iter(blocks.values())).in_test)
+
+
+def _classify(blocks: Mapping[str, _Block], target: Int[np.ndarray, " N"], *, num_classes: int) -> _Scores:
     counts = np.bincount(target, minlength=num_classes)
     log_prior = np.log((counts + 1 / num_classes) / (len(target) + 1))  # one more row, spread over all classes
 
-    def measured(log_probabilities: Float[np.ndarray, "M K"]) -> Report:
-        return report(log_probabilities, truth, measure, seed=seed)
-
-    total, votes, alone = np.zeros((len(truth), num_classes)), np.zeros(len(truth)), {}
+    num_test = _num_test(blocks)
+    total, votes, alone = np.zeros((num_test, num_classes)), np.zeros(num_test), {}
     for name, block in blocks.items():
         if len(np.unique(target[block.in_train])) < 2:
             continue  # nothing to tell apart: the input says nothing
         log_probabilities = np.where(block.in_test[:, None], _logistic(block, target, np.exp(log_prior)), 0)
         total, votes = total + log_probabilities, votes + block.in_test
-        alone[name] = measured(np.where(block.in_test[:, None], log_probabilities, log_prior))
+        alone[name] = np.where(block.in_test[:, None], log_probabilities, log_prior)
     mean = total / np.maximum(votes, 1)[:, None]
     mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
     return {
-        "majority": measured(np.tile(log_prior, (len(truth), 1))),
-        "linear": measured(np.where(votes[:, None] > 0, mean, log_prior)),
+        "majority": np.tile(log_prior, (num_test, 1)),
+        "linear": np.where(votes[:, None] > 0, mean, log_prior),
         "linear_by_input": alone,
     }
 
@@ -197,52 +246,35 @@ def _logistic(block: _Block, target: Int[np.ndarray, " N"], prior: Float[np.ndar
     return np.asarray(np.log((len(seen) * probabilities + prior) / (len(seen) + 1)))
 
 
-def _regress(
-    blocks: Mapping[str, _Block],
-    target: Float[np.ndarray, "N ..."],
-    truth: Float[np.ndarray, "M ..."],
-    *,
-    task: Regress,
-    seed: int,
-) -> dict[str, Report | dict[str, Report]]:
+def _regress(blocks: Mapping[str, _Block], target: Float[np.ndarray, "N ..."]) -> _Scores:
     columns = target.reshape(len(target), -1)
     constant = np.nanmean(columns, axis=0)
 
-    def measured(block: _Block | None) -> Report:
-        scores = np.tile(constant, (len(truth), 1))
+    def fit(block: _Block | None) -> Float[np.ndarray, "M K"]:
+        scores = np.tile(constant, (_num_test(blocks), 1))
         for k, known in enumerate(~np.isnan(columns.T)):  # each target from the rows that have it
             if block is not None and (known & block.in_train).any():
                 of_known = replace(block, train=block.train[known], in_train=block.in_train[known])
                 scores[:, k] = _ridge(of_known, columns[known, k], constant[k])
-        return evaluate_scores(task, scores, truth, seed=seed)
+        return scores
 
     fitted = {name: block for name, block in blocks.items() if block.in_train.any()}
     return {
-        "mean": measured(None),
-        "linear": measured(_joined(list(fitted.values())) if fitted else None),
-        "linear_by_input": {name: measured(block) for name, block in fitted.items()},
+        "mean": fit(None),
+        "linear": fit(_joined(list(fitted.values())) if fitted else None),
+        "linear_by_input": {name: fit(block) for name, block in fitted.items()},
     }
 
 
-def _tag(
-    blocks: Mapping[str, _Block],
-    target: Float[np.ndarray, "N K"],
-    truth: Float[np.ndarray, "M K"],
-    *,
-    task: Tag,
-    seed: int,
-) -> dict[str, Report | dict[str, Report]]:
+def _tag(blocks: Mapping[str, _Block], target: Float[np.ndarray, "N K"]) -> _Scores:
     share = (target.sum(axis=0) + 0.5) / (len(target) + 1)
-
-    def measured(logits: Float[np.ndarray, "#M K"]) -> Report:
-        return evaluate_scores(task, np.broadcast_to(logits, truth.shape), truth, seed=seed)
-
     fitted = {name: block for name, block in blocks.items() if block.in_train.any()}
     prior = np.log(share / (1 - share))
+    constant = np.tile(prior, (_num_test(blocks), 1))
     return {
-        "prevalence": measured(prior[None]),
-        "linear": measured(_ridge_tags(_joined(list(fitted.values())), target, prior) if fitted else prior[None]),
-        "linear_by_input": {name: measured(_ridge_tags(block, target, prior)) for name, block in fitted.items()},
+        "prevalence": constant,
+        "linear": _ridge_tags(_joined(list(fitted.values())), target, prior) if fitted else constant,
+        "linear_by_input": {name: _ridge_tags(block, target, prior) for name, block in fitted.items()},
     }
 
 

@@ -55,17 +55,26 @@ def evaluate_scores(
         target: as the task encodes it; NaN where missing.
         seed: of the bootstrap.
     """
-    function = task.weighted_metrics if isinstance(task, WeightedHead) else repeated(task.metrics)
-    return report(scores, target, function, seed=seed)
+    return report(scores, target, metrics_of(task), seed=seed)
+
+
+def metrics_of(task: Head) -> WeightedMetrics:
+    """Every metric of a task, for many weightings of the rows."""
+    return task.weighted_metrics if isinstance(task, WeightedHead) else repeated(task.metrics)
 
 
 def report(
-    scores: Num[np.ndarray, "N ..."], target: Num[np.ndarray, "N ..."], function: WeightedMetrics, *, seed: int
+    scores: Num[np.ndarray, "N ..."],
+    target: Num[np.ndarray, "N ..."],
+    function: WeightedMetrics,
+    *,
+    seed: int,
+    most: int = 1000,
 ) -> Report:
     """Metrics of `function` with 95 % bootstrap intervals.
 
-    1000 samples up to 100,000 scores (rows x classes); more scores get fewer samples, at least 200.
+    `most` samples up to 100,000 scores (rows x classes); more scores get fewer samples, at least 200.
     """
-    samples = int(np.clip(_WORK // max(scores.size, 1), 200, 1000))
+    samples = int(np.clip(_WORK // max(scores.size, 1), 200, most))
     measured = intervals(scores, target, function, samples=samples, seed=seed)
     return {name: asdict(interval) for name, interval in measured.items()}

@@ -42,6 +42,7 @@ class Average(nn.Module):
 
     Config: ClassVar[type] = AverageConfig
     keeps_time: ClassVar[bool] = False
+    when_absent: ClassVar[str] = "is left out; the others share its weight"
 
     def __init__(self, config: AverageConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

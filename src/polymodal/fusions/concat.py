@@ -36,6 +36,7 @@ class Concat(nn.Module):
 
     Config: ClassVar[type] = ConcatConfig
     keeps_time: ClassVar[bool] = False
+    when_absent: ClassVar[str] = "has a learned vector in its place"
 
     def __init__(self, config: ConcatConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

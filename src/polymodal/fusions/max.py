@@ -36,6 +36,7 @@ class Max(nn.Module):
 
     Config: ClassVar[type] = MaxConfig
     keeps_time: ClassVar[bool] = False
+    when_absent: ClassVar[str] = "is left out"
 
     def __init__(self, config: MaxConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

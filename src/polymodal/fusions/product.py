@@ -37,6 +37,7 @@ class Product(nn.Module):
 
     Config: ClassVar[type] = ProductConfig
     keeps_time: ClassVar[bool] = False
+    when_absent: ClassVar[str] = "counts as one"
 
     def __init__(self, config: ProductConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

@@ -35,6 +35,7 @@ class Sum(nn.Module):
 
     Config: ClassVar[type] = SumConfig
     keeps_time: ClassVar[bool] = False
+    when_absent: ClassVar[str] = "adds nothing"
 
     def __init__(self, config: SumConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

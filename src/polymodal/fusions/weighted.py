@@ -37,6 +37,7 @@ class Weighted(nn.Module):
 
     Config: ClassVar[type] = WeightedConfig
     keeps_time: ClassVar[bool] = False
+    when_absent: ClassVar[str] = "is left out; the others share its weight"
 
     def __init__(self, config: WeightedConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

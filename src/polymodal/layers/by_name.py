@@ -8,13 +8,18 @@ from torch import nn
 
 
 class ByName(nn.Module):
-    """A mapping of modules, in the order of their names; parameters are numbered by that order."""
+    """A mapping of modules, in the order of their names; parameters are numbered by that order.
+
+    One module under several names is held, saved and numbered once.
+    """
 
     def __init__(self, modules: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.names = sorted(modules)
-        self.parts = nn.ModuleList(modules[name] for name in self.names)
-        self._place = {name: place for place, name in enumerate(self.names)}
+        distinct = dict.fromkeys(modules[name] for name in self.names)
+        self.parts = nn.ModuleList(distinct)
+        places = {module: place for place, module in enumerate(distinct)}
+        self._place = {name: places[modules[name]] for name in self.names}
 
     def __getitem__(self, name: str) -> nn.Module:
         return self.parts[self._place[name]]
@@ -27,8 +32,8 @@ class ByName(nn.Module):
 
     def values(self) -> Iterator[nn.Module]:
         """The modules, in the order of their names."""
-        return iter(self.parts)
+        return (self[name] for name in self.names)
 
     def items(self) -> Iterator[tuple[str, nn.Module]]:
         """Names and modules, in the order of the names."""
-        return zip(self.names, self.parts, strict=True)
+        return zip(self.names, self.values(), strict=True)

@@ -55,6 +55,7 @@ class Fbank(nn.Module):
         num_mels: bands, from 20 Hz to half the sample rate.
         window_seconds: of a frame.
         hop_seconds: from one frame to the next.
+        hann_power: power of Hann's window; 0.85 is Kaldi's default, 1 Hann's itself.
 
     Attributes:
         window, hop: samples, rounded down. The transform is the next power of two of the window.
@@ -64,7 +65,13 @@ class Fbank(nn.Module):
     shape: Tensor
 
     def __init__(
-        self, sample_rate: int, *, num_mels: int = 64, window_seconds: float = 0.025, hop_seconds: float = 0.010
+        self,
+        sample_rate: int,
+        *,
+        num_mels: int = 64,
+        window_seconds: float = 0.025,
+        hop_seconds: float = 0.010,
+        hann_power: float = 0.85,
     ) -> None:
         super().__init__()
         self.window = _samples(window_seconds, sample_rate)
@@ -74,7 +81,7 @@ class Fbank(nn.Module):
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / max(self.window - 1, 1))
         # Not persistent: both follow from the settings.
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
-        self.register_buffer("shape", torch.from_numpy(hann**0.85).float(), persistent=False)
+        self.register_buffer("shape", torch.from_numpy(hann**hann_power).float(), persistent=False)
 
     def frame_lengths(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """Number of frames of rows with so many samples."""

@@ -35,6 +35,29 @@ class SinusoidalPositions(nn.Module):
         return values + self.scale * waves.to(values.dtype)
 
 
+class SinusoidalGrid(nn.Module):
+    """Sines and cosines of the row in one half of the features, of the column in the other (Chen et al. 2021,
+    arXiv 2104.02057, section 6), for tokens that stand in a grid, row by row.
+
+    Takes grids of any size.
+
+    Args:
+        width: D of the tokens; a multiple of 2.
+        deviation: root mean square of what is added.
+    """
+
+    def __init__(self, width: int, *, deviation: float = math.sqrt(0.5)) -> None:
+        super().__init__()
+        self.axis = SinusoidalPositions(width // 2, deviation=deviation)
+
+    def forward(self, values: Float[Tensor, "B T D"], num_columns: int | torch.SymInt) -> Float[Tensor, "B T D"]:
+        grid = values[:1].view(1, -1, num_columns, values.shape[2])
+        rows, columns = grid.chunk(2, dim=-1)  # 1 H W D/2 each
+        down = self.axis(torch.zeros_like(rows[:, :, 0])).unsqueeze(2).expand_as(rows)
+        right = self.axis(torch.zeros_like(columns[:, 0])).unsqueeze(1).expand_as(columns)
+        return values + torch.cat([down, right], dim=-1).flatten(1, 2)
+
+
 class LearnedPositions(nn.Module):
     """A learned vector for each position (Gehring et al. 2017, arXiv 1705.03122, section 3.1).
 

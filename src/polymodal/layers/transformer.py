@@ -8,6 +8,19 @@ from torch import Tensor, nn
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.attention import Attention
 from polymodal.layers.pooling import zero_masked
+from polymodal.layers.stochastic_depth import StochasticDepth, rising
+
+
+def feed_forward(width: int, *, hidden: int, activation_name: ActivationName, dropout: float) -> nn.Sequential:
+    """The network on each token of a block, its norm first (Vaswani et al. 2017, section 3.3)."""
+    return nn.Sequential(
+        nn.LayerNorm(width),
+        nn.Linear(width, hidden),
+        activation(activation_name),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, width),
+        nn.Dropout(dropout),
+    )
 
 
 class TransformerBlock(nn.Module):
@@ -22,6 +35,7 @@ class TransformerBlock(nn.Module):
         hidden: width inside of the feed-forward network.
         activation_name: inside of the feed-forward network.
         dropout: probability, of attention weights, inside of the feed-forward network and before each addition.
+        drop_path: probability with which a row goes without the one or the other while training (stochastic depth).
 
     Raises:
         ValueError: the width is no multiple of the number of heads.
@@ -35,25 +49,20 @@ class TransformerBlock(nn.Module):
         hidden: int,
         activation_name: ActivationName = "gelu",
         dropout: float = 0.0,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
         self.attention = Attention(width, num_heads=num_heads, dropout=dropout)
-        self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, hidden),
-            activation(activation_name),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, width),
-            nn.Dropout(dropout),
-        )
+        self.feed_forward = feed_forward(width, hidden=hidden, activation_name=activation_name, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
 
     def forward(self, values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Masked steps may hold anything that is finite."""
         normed = self.attention_norm(values)
-        values = values + self.dropout(self.attention(normed, normed, mask))
-        result: Tensor = values + self.feed_forward(values)
+        values = values + self.drop_path(self.dropout(self.attention(normed, normed, mask)))
+        result: Tensor = values + self.drop_path(self.feed_forward(values))
         return result
 
 
@@ -67,6 +76,7 @@ class Transformer(nn.Module):
         hidden: see `TransformerBlock`.
         activation_name: see `TransformerBlock`.
         dropout: see `TransformerBlock`.
+        drop_path: of the last block; it rises to that in equal steps.
 
     Raises:
         ValueError: the width is no multiple of the number of heads.
@@ -81,13 +91,19 @@ class Transformer(nn.Module):
         hidden: int,
         activation_name: ActivationName = "gelu",
         dropout: float = 0.0,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
             TransformerBlock(
-                width, num_heads=num_heads, hidden=hidden, activation_name=activation_name, dropout=dropout
+                width,
+                num_heads=num_heads,
+                hidden=hidden,
+                activation_name=activation_name,
+                dropout=dropout,
+                drop_path=probability,
             )
-            for _ in range(num_layers)
+            for probability in rising(drop_path, num_layers)
         )
         self.norm = nn.LayerNorm(width)
 

@@ -68,7 +68,7 @@ def intervals(
     """
     known = known_rows(target)
     scores, target = scores[known], target[known]
-    draws = [function(scores, target, weights) for weights in _resamples(len(target), samples, seed)]
+    draws = [function(scores, target, weights) for weights in resamples(len(target), samples, seed)]
     result = {}
     for name, value in point(scores, target, function).items():
         drawn = np.concatenate([draw[name] for draw in draws if name in draw])
@@ -92,8 +92,8 @@ def repeated(function: Metrics) -> WeightedMetrics:
     return measure
 
 
-def _resamples(rows: int, samples: int, seed: int) -> Iterator[Float[np.ndarray, "S N"]]:
-    """How often each row is drawn in each of the samples, some samples at a time."""
+def resamples(rows: int, samples: int, seed: int) -> Iterator[Float[np.ndarray, "S N"]]:
+    """How often each row is drawn in each of the samples, some samples at a time; the same for the same arguments."""
     rng = np.random.default_rng(seed)
     step = max(1, _CELLS // max(rows, 1))
     for start in range(0, samples if rows else 0, step):

@@ -1,4 +1,4 @@
-"""Text: any language, cut into subwords of a learned or given vocabulary, or into hashed groups of letters."""
+"""Text: any language, cut into words, into subwords of a learned or given vocabulary, or into hashed letter groups."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from jaxtyping import Float, UInt8
 from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix, hstack
 
-from polymodal.codecs import previews, subwords
+from polymodal.codecs import previews, subwords, vocabulary
 from polymodal.codecs.letters import Letters
 from polymodal.codecs.subwords import Subwords
+from polymodal.codecs.vocabulary import Words
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.types import Cells, Recognition, Sample
@@ -32,11 +33,12 @@ class TextConfig:
 
     Attributes:
         tokenizer: `bpe` learns subwords from the training rows; `letters` hashes words and groups of 2 to 4 letters;
-            anything else is the path of a `tokenizer.json`, which is copied into the statistics and not opened again.
-        vocabulary_size: the most subwords that `bpe` learns; how many buckets `letters` hashes into.
+            `words` are those of the training rows, whole; anything else is the path of a `tokenizer.json`, which is
+            copied into the statistics and not opened again.
+        vocabulary_size: the most subwords that `bpe` learns, or `words` keeps; the buckets `letters` hashes into.
         max_tokens: the first ones of a text enter the model, the rest do not; `fit` counts the texts that are cut.
         max_characters: the first ones of a text are kept when it is read.
-        lowercase: `bpe` and `letters` take upper and lower case as one.
+        lowercase: `bpe`, `letters` and `words` take upper and lower case as one.
         token_dropout: in training, the share of words that are left out at random; one word always stays.
     """
 
@@ -77,6 +79,16 @@ class Text:
     @property
     def padding_id(self) -> int:
         return self._vocabulary.padding_id
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The words of the tokenizer `words`, the first of which has the id 2; None with another tokenizer."""
+        return tuple(self._statistics["words"]) if self._statistics.get("tokenizer") == _WORDS else None
+
+    @property
+    def unknown_id(self) -> int | None:
+        """What stands for every word that training did not see; None with a tokenizer that knows all parts of words."""
+        return None if self.words is None else vocabulary.UNKNOWN_ID
 
     @property
     def rarity(self) -> Float[np.ndarray, " ids"]:
@@ -129,15 +141,20 @@ class Text:
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """What a tokenizer has learned, and how often its tokens occur.
 
-        `tokenizer`: a file's text, or `letters`; `truncated`: how many training texts are longer than `max_tokens`;
-        `holding`: by token id, how many training texts hold it.
+        `tokenizer`: a file's text, or `letters`, or `words`, whose vocabulary then is `words`; `truncated`: how many
+        training texts are longer than `max_tokens`; `holding`: by token id, how many training texts hold it.
 
         Raises:
             ConfigError: the tokenizer file is absent, is none, or holds a part that is not let in.
         """
         config, texts = self.config, [_decode(array) for array in arrays]
+        learned_words: dict[str, Any] = {}
         if config.tokenizer == _LETTERS:
             whole, tokenizer = self._letters(None).encode(texts), _LETTERS
+        elif config.tokenizer == _WORDS:
+            known = vocabulary.learn(texts, vocabulary_size=config.vocabulary_size, lowercase=config.lowercase)
+            whole, tokenizer = self._words(known, None).encode(texts), _WORDS
+            learned_words["words"] = known
         else:
             if config.tokenizer == "bpe":
                 learned = subwords.train(texts, vocabulary_size=config.vocabulary_size, lowercase=config.lowercase)
@@ -150,6 +167,7 @@ class Text:
             "truncated": sum(len(ids) > config.max_tokens for ids in whole),
             "texts": len(texts),
             "holding": [held[token] for token in range(max(held, default=-1) + 1)],
+            **learned_words,
         }
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, " bytes"]:
@@ -202,17 +220,22 @@ class Text:
         return previews.words(_decode(self.read(cell)))
 
     @cached_property
-    def _vocabulary(self) -> Subwords | Letters:
+    def _vocabulary(self) -> Subwords | Letters | Words:
         tokenizer = self._statistics["tokenizer"]
         max_tokens = self.config.max_tokens
+        if tokenizer == _WORDS:
+            return self._words(self._statistics["words"], max_tokens)
         return self._letters(max_tokens) if tokenizer == _LETTERS else Subwords(tokenizer, max_tokens=max_tokens)
 
     def _letters(self, max_tokens: int | None) -> Letters:
         config = self.config
         return Letters(num_buckets=config.vocabulary_size, max_tokens=max_tokens, lowercase=config.lowercase)
 
+    def _words(self, known: Sequence[str], max_tokens: int | None) -> Words:
+        return Words(known, max_tokens=max_tokens, lowercase=self.config.lowercase)
 
-_LETTERS = "letters"
+
+_LETTERS, _WORDS = "letters", "words"
 _PRINTABLE = (int, float, Decimal, date, time, np.bool_, np.integer, np.floating)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Annotated, Any, ClassVar, Literal
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.labels import TYPES, is_missing, kind_of, name_of
 from polymodal.layers.mlp import MultiLayerPerceptron
+from polymodal.layers.opinions import pool_classes, pool_labels
 from polymodal.layers.pooling import masked_mean
 from polymodal.metrics import classification
 from polymodal.metrics.bootstrap import point
@@ -32,11 +33,16 @@ def _by_word(weights: object) -> object:
     return {name_of(label): factor for label, factor in weights.items()} if isinstance(weights, Mapping) else weights
 
 
+def _words(classes: object) -> object:
+    return tuple(map(name_of, classes)) if isinstance(classes, list | tuple) else classes
+
+
 @dataclass(frozen=True)
 class ClassifyConfig:
     """Settings of classification.
 
     Attributes:
+        classes: all that there are, where the training rows may lack some; None: those of the training rows.
         loss: `cross_entropy` over the classes, or `bce`: each class against the rest (with two classes the two
             losses are the same function).
         label_smoothing: share of the true label that is spread evenly over the classes (Szegedy et al. 2016,
@@ -48,6 +54,7 @@ class ClassifyConfig:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    classes: Annotated[tuple[str, ...], BeforeValidator(_words)] | None = None
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     class_weight: Annotated[
@@ -113,32 +120,37 @@ class Classify(nn.Module):
 
     @classmethod
     def fit_target(
-        cls,
-        values: Sequence[object],
-        *,
-        column: str,
-        config: ClassifyConfig | None = None,  # noqa: ARG003
+        cls, values: Sequence[object], *, column: str, config: ClassifyConfig | None = None
     ) -> dict[str, Any]:
         """Classes in order, their type, their counts and shares; missing values do not count.
 
         Raises:
-            DataError: fewer than two classes.
+            DataError: fewer than two classes, or one that `classes` lacks.
         """
         present = [value for value in values if not is_missing(value)]
         counts = Counter(map(name_of, present))
-        if len(counts) < 2:
+        said = config.classes if config is not None else None
+        if said is not None and (strange := sorted(counts.keys() - set(said))):
+            raise DataError(
+                f"The target column {column!r} holds {strange[0]!r}, which task.classes lacks: {', '.join(said)}. "
+                "Add it there, or empty such cells (their rows are then left out)."
+            )
+        names = set(counts if said is None else said)
+        if len(names) < 2 or not counts:
             held = f"one class only, {next(iter(counts))!r}," if counts else "no value"
             raise DataError(
                 f"The target column {column!r} holds {held} in the {len(values)} training rows; a classifier needs at "
                 "least two classes. Choose another target, or a split that leaves more than one class to train on."
             )
-        kind = kind_of(present)
-        classes = sorted(counts, key=TYPES[kind])
+        kind = _kind(present, names)
+        classes = sorted(names, key=TYPES[kind])
+        # Where a class has no row, one more row is spread over all classes: each keeps a probability.
+        more = 0 if all(counts[name] for name in classes) else 1
         return {
             "classes": classes,
             "kind": kind,
             "counts": [counts[name] for name in classes],
-            "prior": [counts[name] / len(present) for name in classes],
+            "prior": [(counts[name] + more / len(classes)) / (len(present) + more) for name in classes],
         }
 
     @classmethod
@@ -168,6 +180,12 @@ class Classify(nn.Module):
             loss = F.cross_entropy(scores, index, reduction="none", label_smoothing=smoothing)
         return torch.where(known, loss * self.class_weight[index], 0)
 
+    def confidence(self, prediction: Prediction, target: Num[Tensor, " B"]) -> Float[Tensor, " B"]:
+        """Probability of the true class, without label smoothing and weights; NaN where the target is NaN."""
+        logits = F.logsigmoid(prediction.scores) if self.one_vs_rest else prediction.scores
+        index = target.nan_to_num().long().unsqueeze(1)
+        return logits.softmax(dim=1).gather(1, index).squeeze(1).where(~torch.isnan(target), torch.nan)
+
     def log_probabilities(self, scores: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
         """Logits -> log-probabilities that add up to one, in float64, without overflow.
 
@@ -177,6 +195,10 @@ class Classify(nn.Module):
         if self.one_vs_rest:
             logits = -np.logaddexp(0, -logits)
         return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+
+    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
+        """The linear opinion pool."""
+        return (pool_labels if self.one_vs_rest else pool_classes)(scores, weights)
 
     def decode(self, scores: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:
         """`prediction`: the most probable class as the training rows spelt it; `p_CLASS`: its probability, float64."""
@@ -195,6 +217,15 @@ class Classify(nn.Module):
         return classification.measure(self.log_probabilities(scores), target.astype(np.int64), weights)
 
 
+def _kind(present: Sequence[object], names: Collection[str]) -> str:
+    """The type of the values; words, where a class that no row has is not of it."""
+    kind = kind_of(present)
+    try:
+        return kind if {name_of(TYPES[kind](name)) for name in names} == set(names) else "str"
+    except ValueError:
+        return "str"
+
+
 def _class_weight(config: ClassifyConfig, statistics: Mapping[str, Any]) -> Float[Tensor, " K"]:
     """Factor of each class.
 
@@ -203,7 +234,7 @@ def _class_weight(config: ClassifyConfig, statistics: Mapping[str, Any]) -> Floa
     """
     classes, counts = statistics["classes"], torch.tensor(statistics["counts"], dtype=torch.float64)
     if config.class_weight == "balanced":
-        return (counts.sum() / (len(classes) * counts)).float()
+        return (counts.sum() / (len(classes) * counts.clamp_min(1))).float()
     named = config.class_weight or {}
     for name in named:
         if name not in classes:

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.labels import is_missing, name_of
 from polymodal.layers.mlp import MultiLayerPerceptron
+from polymodal.layers.opinions import pool_labels
 from polymodal.layers.pooling import masked_mean
 from polymodal.metrics import tagging
 from polymodal.metrics.bootstrap import point
@@ -170,6 +171,10 @@ class Tag(nn.Module):
         truth = truth * (1 - smoothing) + smoothing * torch.sigmoid(self.prior)
         loss = F.binary_cross_entropy_with_logits(prediction.scores, truth, reduction="none", pos_weight=self.positive)
         return torch.where(known, loss, 0).sum(dim=1)
+
+    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
+        """The linear opinion pool, label by label."""
+        return pool_labels(scores, weights)
 
     def probabilities(self, scores: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
         """The probability of each label, in float64."""

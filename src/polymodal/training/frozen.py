@@ -1,27 +1,54 @@
-"""Encoders that do not learn give the same tokens in every epoch: compute them once."""
+"""Encoders that do not learn give the same tokens in every epoch, and in every run: compute them once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+from uuid import uuid4
 
 import torch
-from jaxtyping import Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from polymodal.data.loader import Loader
 from polymodal.model import Model
-from polymodal.types import Tokens
+from polymodal.types import Encoder, Tokens
+
+FORMAT = 1  # part of the name of a kept file: one more when what a file holds, or how tokens are made, changes
 
 
-def encode_frozen(model: Model, loader: Loader, device: torch.device) -> dict[str, Tokens]:
+def encode_frozen(
+    model: Model, loader: Loader, device: torch.device, *, cache: Path | None = None
+) -> dict[str, Tokens]:
     """The tokens of every input whose encoder is frozen, for `Batch.encoded`, on the CPU.
 
     Row r of a result is row r of the table; rows that the loader does not give are absent. T is that of the longest.
+
+    Args:
+        model: holds the encoders.
+        loader: gives all rows.
+        device: what the encoders run on.
+        cache: a folder that keeps tokens for later runs, by all that they depend on: the encoder's class, settings and
+            weights, and the cells just as it receives them.
     """
     names = [name for name, encoder in model.encoders.items() if encoder.frozen]
+    model.to(device).eval()
+    kept = {name: _kept_file(model, name, loader, cache) for name in names} if cache else {}
+    encoded = {name: tokens for name, file in kept.items() if (tokens := _read(file)) is not None}
+    made = _encode(model, [name for name in names if name not in encoded], loader, device)
+    for name, tokens in made.items():
+        if name in kept:
+            _write(tokens, kept[name])
+    return {name: {**encoded, **made}[name] for name in names}
+
+
+def _encode(model: Model, names: Sequence[str], loader: Loader, device: torch.device) -> dict[str, Tokens]:
     parts: dict[str, list[Tokens]] = {name: [] for name in names}
     rows: list[Tensor] = []
-    model.to(device).eval()
     for batch in loader.epoch(0) if names else ():
         rows.append(batch.rows)
         moved = batch.to(device)
@@ -32,7 +59,7 @@ def encode_frozen(model: Model, loader: Loader, device: torch.device) -> dict[st
     return {name: _place(tokens, rows) for name, tokens in parts.items()}
 
 
-def _place(parts: Sequence[Tokens], rows: Sequence[Int[Tensor, " B"]]) -> Tokens:
+def _place(parts: Sequence[Tokens], rows: Sequence[Tensor]) -> Tokens:
     """Tokens of batches -> tokens of the table, padded to the longest."""
     num_rows = 1 + max(int(part.max()) for part in rows)
     longest = max(part.mask.shape[1] for part in parts)
@@ -42,3 +69,45 @@ def _place(parts: Sequence[Tokens], rows: Sequence[Int[Tensor, " B"]]) -> Tokens
         values[where, : part.mask.shape[1]] = part.values
         mask[where, : part.mask.shape[1]] = part.mask
     return Tokens(values, mask)
+
+
+def _kept_file(model: Model, name: str, loader: Loader, cache: Path) -> Path:
+    """Where the tokens of an input are kept: named by the hash of all that they depend on."""
+    encoder = model.encoders[name]
+    kind, settings = type(encoder), cast(Encoder, encoder).portable
+    described = [FORMAT, kind.__module__, kind.__qualname__, settings, torch.__version__]
+    state = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    _add(state, encoder.state_dict())
+    for batch in loader.epoch(0):
+        _add(state, {"rows": batch.rows})
+        for column in model.columns[name]:
+            cells = batch.cells[column]
+            _add(state, {"values": cells.values, "lengths": cells.lengths})
+    return cache / f"tokens-{state.hexdigest()}.safetensors"
+
+
+def _add(state: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        plain = tensor.detach().cpu().contiguous().reshape(-1)
+        state.update(plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
+
+
+def _read(file: Path) -> Tokens | None:
+    """Tokens that were kept; None where there are none, or no whole ones."""
+    try:
+        tensors = load_file(file)
+        return Tokens(tensors["values"], tensors["mask"])
+    except (OSError, SafetensorError, KeyError):  # they are made anew, and written over
+        return None
+
+
+def _write(tokens: Tokens, file: Path) -> None:
+    """Puts tokens in place whole: other runs may read the same file meanwhile."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{uuid4().hex}.new")
+    try:
+        save_file({"values": tokens.values, "mask": tokens.mask}, new)
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)

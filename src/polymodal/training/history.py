@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -13,11 +13,14 @@ class EpochRecord:
     Attributes:
         epoch: from 1.
         loss: weighted mean over the training rows as they were learned (with dropout and augmentation).
-        metric: the watched metric over the same rows; None where it is not defined for them.
+        metric: the watched metric over the same rows; None where it is not defined for them, as for mixtures of rows.
         validation: every metric of the task over the validation rows; empty without such rows.
         rows_per_second: training rows, without the time of validation.
         seconds: of the whole epoch.
         lr: learning rate of the last update.
+        share: by input, its part in the sum of how sure all inputs are, each by itself, of the true targets of the
+            training rows (for `classify`: the mean probability of the true class): small where others starve it, or
+            where it tells nothing. Empty with one input, and where neither auxiliary heads nor a balance measure it.
     """
 
     epoch: int
@@ -27,6 +30,7 @@ class EpochRecord:
     rows_per_second: float
     seconds: float
     lr: float
+    share: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -41,3 +45,19 @@ class History:
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     interrupted: bool = False
+
+
+def merged(histories: Iterable[History]) -> History:
+    """Several trainings, one after the other, as one: their epochs counted on; a single one is itself.
+
+    The best epoch is that of the last training which completed one.
+    """
+    every = list(histories)
+    if len(every) == 1:
+        return every[0]
+    result = History(interrupted=any(history.interrupted for history in every))
+    for history in every:
+        before = len(result.epochs)
+        result.epochs += [replace(record, epoch=before + record.epoch) for record in history.epochs]
+        result.best_epoch = before + history.best_epoch if history.epochs else result.best_epoch
+    return result

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from polymodal.config import TrainConfig
 from polymodal.data.loader import Loader
 from polymodal.errors import ConfigError, NonFiniteLossError, did_you_mean
 from polymodal.model import Model
 from polymodal.predict import score_batches
+from polymodal.train_config import TrainConfig
+from polymodal.training.balance import shares
 from polymodal.training.callbacks import Callback
 from polymodal.training.history import EpochRecord, History
 from polymodal.training.precision import Precision
-from polymodal.training.step import Outcome, Stepper, name_rows
+from polymodal.training.step import Outcome, Stepper, confidence_in, name_rows
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def fit(
     """Trains a model in place and leaves it with its best weights, on the plan's device, in eval mode.
 
     The best weights are those of the epoch with the best watched metric on the validation rows, or the last ones
-    without such rows. Ctrl-C ends the training in the same way.
+    without such rows; with `ema`, weights are the averaged ones. Ctrl-C ends the training in the same way.
 
     Raises:
         NonFiniteLossError: a loss or gradient is NaN or infinite; names the rows, and did not update from them.
@@ -61,18 +62,19 @@ def fit(
     history = History()
     try:
         model.to(plan.device)
-        stepper = Stepper(model, plan.train, device=plan.device, precision=plan.precision, num_steps=num_steps)
-        for epoch in range(1, plan.epochs + 1):
-            record = _run_epoch(epoch, stepper, train, validation, plan)
-            history.epochs.append(record)
-            if validation is not None:
-                best.see(epoch, record.validation[plan.metric])
-            history.best_epoch = best.epoch or epoch
-            for callback in callbacks:
-                callback.on_epoch(record)
-            patience = plan.train.early_stopping.patience
-            if patience is not None and epoch - history.best_epoch >= patience:
-                break
+        with Stepper(model, plan.train, device=plan.device, precision=plan.precision, num_steps=num_steps) as stepper:
+            for epoch in range(1, plan.epochs + 1):
+                record = _run_epoch(epoch, stepper, train, validation, plan)
+                history.epochs.append(record)
+                if validation is not None:
+                    with stepper.averaged():
+                        best.see(epoch, record.validation[plan.metric])
+                history.best_epoch = best.epoch or epoch
+                for callback in callbacks:
+                    callback.on_epoch(record)
+                patience = plan.train.early_stopping.patience
+                if patience is not None and epoch - history.best_epoch >= patience:
+                    break
     except KeyboardInterrupt:
         history.interrupted = True
     finally:
@@ -85,20 +87,25 @@ def fit(
 
 def _run_epoch(epoch: int, stepper: Stepper, train: Loader, validation: Loader | None, plan: Plan) -> EpochRecord:
     start = time.perf_counter()
+    stepper.begin(epoch, plan.epochs)
     outcomes = _learn(epoch, stepper, train, plan.train.accumulate)
     learned = time.perf_counter()
     losses = torch.cat([outcome.losses for outcome in outcomes])
     weights = torch.cat([outcome.weights for outcome in outcomes])
     scores = torch.cat([outcome.scores for outcome in outcomes])
     target = torch.cat([outcome.target for outcome in outcomes])
+    metrics = {} if plan.train.mixup.alpha else stepper.model.head.metrics(scores.numpy(), target.numpy())
+    with stepper.averaged():
+        validated = {} if validation is None else _validate(stepper.model, validation, plan)
     return EpochRecord(
         epoch=epoch,
         loss=float((losses * weights).sum() / weights.sum()),
-        metric=stepper.model.head.metrics(scores.numpy(), target.numpy()).get(plan.metric),
-        validation={} if validation is None else _validate(stepper.model, validation, plan),
+        metric=metrics.get(plan.metric),
+        validation=validated,
         rows_per_second=len(losses) / (learned - start),
         seconds=time.perf_counter() - start,
         lr=stepper.lr,
+        share=shares(confidence_in(outcomes)),
     )
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import Parameter
 from torch.optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
 
-from polymodal.config import OptimizerConfig
+from polymodal.train_config import OptimizerConfig
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
@@ -38,19 +38,25 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, list[Parameter] | float]]:
-    """The parameters by how fast they decay: as said, not at all, or as their module asks for.
+    """The parameters by how fast they decay and learn: as said, not at all, or as their module asks for.
 
-    A module with an attribute `decay` has all of its parameters decay so many times as fast.
+    A module with an attribute `decay` has all of its parameters decay so many times as fast; one with `lr_scale` has
+    them learn at this share of the learning rate, which their group holds for the schedule.
     """
-    factors: dict[Parameter, float] = {}
+    decays: dict[Parameter, float] = {}
+    scales: dict[Parameter, float] = {}
     for module in model.modules():
         own = getattr(module, "decay", 0.0 if isinstance(module, nn.Embedding | nn.EmbeddingBag) else None)
-        if own is not None:
-            for parameter in module.parameters():
-                factors.setdefault(parameter, float(own))
-    groups: dict[float, list[Parameter]] = {1.0: [], 0.0: []}
+        for asked, factors in ((own, decays), (getattr(module, "lr_scale", None), scales)):
+            if asked is not None:
+                for parameter in module.parameters():
+                    factors.setdefault(parameter, float(asked))
+    groups: dict[tuple[float, float], list[Parameter]] = {(1.0, 1.0): [], (0.0, 1.0): []}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            factor = factors.get(parameter, 1.0 if parameter.ndim >= 2 else 0.0)
-            groups.setdefault(factor, []).append(parameter)
-    return [{"params": learned, "weight_decay": factor * weight_decay} for factor, learned in groups.items()]
+            decay = decays.get(parameter, 1.0 if parameter.ndim >= 2 else 0.0)
+            groups.setdefault((decay, scales.get(parameter, 1.0)), []).append(parameter)
+    return [
+        {"params": learned, "weight_decay": decay * weight_decay, "lr_scale": scale}
+        for (decay, scale), learned in groups.items()
+    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from polymodal.config import ScheduleConfig
+from polymodal.train_config import ModalityDropoutScheduleConfig, ScheduleConfig
 
 Schedule = Callable[[int], float]
 
@@ -39,3 +39,15 @@ def make_schedule(config: ScheduleConfig, num_steps: int) -> Schedule:
                 return (1.0 + math.cos(math.pi * progress)) / 2.0
 
     return factor
+
+
+def modality_dropout_factor(config: ModalityDropoutScheduleConfig, epoch: int, num_epochs: int) -> float:
+    """The factor on `modality_dropout` in an epoch, from 1 to `num_epochs`.
+
+    `linear` is (epoch - 1) / (until * num_epochs), and 1 from there on.
+
+    >>> schedule = ModalityDropoutScheduleConfig(name="linear", until=0.5)
+    >>> [modality_dropout_factor(schedule, epoch, 8) for epoch in (1, 2, 5, 6)]
+    [0.0, 0.25, 1.0, 1.0]
+    """
+    return 1.0 if config.name == "constant" else min(1.0, (epoch - 1) / (config.until * num_epochs))

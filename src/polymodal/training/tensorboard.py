@@ -11,7 +11,8 @@ from polymodal.training.history import EpochRecord, History
 
 
 class TensorBoard:
-    """Scalars by epoch: `loss/train`, `metric/train`, `validation/METRIC`, `speed/rows_per_second`, `lr`.
+    """Scalars by epoch: `loss/train`, `metric/train`, `validation/METRIC`, `speed/rows_per_second`, `lr`,
+    `share/INPUT`.
 
     What is not finite, or not defined, is left out.
 
@@ -29,6 +30,7 @@ class TensorBoard:
             "lr": record.lr,
             "speed/rows_per_second": record.rows_per_second,
             **{f"validation/{name}": value for name, value in record.validation.items()},
+            **{f"share/{name}": value for name, value in record.share.items()},
         }
         for name, value in scalars.items():
             if value is not None and math.isfinite(value):

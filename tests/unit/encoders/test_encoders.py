@@ -155,6 +155,22 @@ def test_image_cnn_tells_places_apart_unless_its_grid_is_one():
     torch.testing.assert_close(pooled[0], pooled[1], atol=1e-4, rtol=1e-3)
 
 
+def test_image_cnn_keeps_space_as_a_token_for_each_cell_of_its_grid():
+    """One matrix for all cells, and their mean: the one token of a cnn whose matrix repeats it for each cell."""
+    modality = Image(Image.Config(size=48))
+    spatial = ImageCnn(ImageCnn.Config(keeps_space=True, width=6, channels=4, blocks=2, grid=3), modality).eval()
+    vector = ImageCnn(ImageCnn.Config(width=6, channels=4, blocks=2, grid=3), modality).eval()
+    vector.features.load_state_dict(spatial.features.state_dict())
+    matrix, bias = spatial.project[1].weight, spatial.project[1].bias
+    vector.project[1].weight.data = matrix.repeat_interleave(9, dim=1) / 9
+    vector.project[1].bias.data = bias
+    tokens = spatial(pictures(48))
+    assert tokens.values.shape == (2, 9, 6) and tokens.mask.all()
+    assert (spatial.token_span, vector.token_span) == (16, None)
+    without_places = tokens.values - spatial.places.vectors
+    torch.testing.assert_close(vector(pictures(48)).values[:, 0], without_places.mean(dim=1))
+
+
 def test_resnet_keeps_space_as_a_token_for_each_32_pixels():
     modality = Image(Image.Config(size=64))
     spatial = Resnet(Resnet.Config(keeps_space=True, width=6), modality).eval()

@@ -10,6 +10,7 @@ from torch import nn
 from polymodal.config import Part, part_settings
 from polymodal.encoders.image.timm import Timm, TimmConfig
 from polymodal.errors import ConfigError, MissingExtraError
+from polymodal.layers.adaptation import Train
 from polymodal.modalities.image import Image
 from polymodal.testing import check_encoder
 
@@ -32,7 +33,7 @@ def image(size: int = 32) -> Image:
     return Image(Image.Config(size=size))
 
 
-@pytest.mark.parametrize("settings", [{}, {"train": True}])
+@pytest.mark.parametrize("settings", [{}, {"train": True}, {"train": "top"}, {"train": "lora"}])
 def test_keeps_the_contract(weights, settings):
     check_encoder("timm", "image", settings={**SMALL, "checkpoint": str(weights), **settings})
 
@@ -53,7 +54,7 @@ def test_gives_what_timm_hands_to_its_classifier(weights):
 def test_frozen_keeps_eval_mode_and_training_keeps_the_statistics_of_batch_norm(weights):
     frozen = Timm(TimmConfig(**SMALL, checkpoint=str(weights)), image()).train()
     assert not any(module.training for module in frozen.network.modules())
-    learning = Timm(TimmConfig(**SMALL, checkpoint=str(weights), train=True), image()).train()
+    learning = Timm(TimmConfig(**SMALL, checkpoint=str(weights), train=Train("full")), image()).train()
     norms = [module for module in learning.network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert norms
     assert not any(norm.training for norm in norms)
@@ -73,7 +74,7 @@ def test_a_checkpoint_that_is_not_there_is_an_error_at_once(checkpoint):
 
 
 def test_a_frozen_network_without_weights_is_refused_before_training():
-    with pytest.raises(ConfigError, match="needs a checkpoint, or train: true"):
+    with pytest.raises(ConfigError, match="needs a checkpoint, or train: full"):
         Timm.needs(TimmConfig())
 
 
@@ -123,7 +124,7 @@ def test_settings_go_through_the_configuration(weights):
     config = part_settings("encoders/image", Part(name="timm", **SMALL, checkpoint=str(weights), mean=[0.5, 0.5, 0.5]))
     encoder = Timm(config, image())
     assert part_settings("encoders/image", Part(name="timm", **encoder.portable)) == TimmConfig(
-        **SMALL, mean=(0.5, 0.5, 0.5)
+        **SMALL, mean=(0.5, 0.5, 0.5), deviation=(0.229, 0.224, 0.225)
     )
 
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 import sys
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -82,7 +83,16 @@ def test_fault_66_nothing_of_the_data_becomes_markup(html):
     assert not page.tags["script"]
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     assert page.text.count(EVIL) > 10
-    assert page.tags["figure"] == page.tags["svg"] == 7
+    assert page.tags["figure"] == page.tags["svg"] == 8
+
+
+def test_it_says_how_sure_each_input_is_by_itself(run, tmp_path, monkeypatch):
+    last = replace(run.history.epochs[-1], share={"note": 0.25, EVIL: 0.75})
+    monkeypatch.setattr(run.history, "epochs", [*run.history.epochs[:-1], last])
+    write(run, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert f"that the inputs have by themselves in the end, {EVIL} 75%, note 25%." in page.text
+    assert not page.tags["script"]
 
 
 def test_it_loads_nothing_from_outside(html):
@@ -116,6 +126,15 @@ def test_the_figures_of_the_bundle_are_shown(html, run):
     assert "majority" in html and "linear, note alone" in html
 
 
+def test_what_each_input_is_worth_is_shown(html, run):
+    text = Page(html).text
+    assert "Without some inputs" in text and "change from all" in text
+    lines = run.bundle.metrics["subsets"]["subsets"]
+    assert lines[0]["metrics"] == run.bundle.metrics["test"]
+    for line in lines:
+        assert " + ".join(line["inputs"]) in text
+
+
 def test_numbers_rejects_and_remarks(tmp_path):
     cells = table()
     cells["size"] = ["many" if k == 4 else k for k in range(ROWS)]
@@ -132,7 +151,7 @@ def test_labels(tmp_path):
     write(run, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Each label" in page.text and "average precision" in page.text and EVIL in page.text
-    assert page.tags["figure"] == 5 and not page.tags["script"]
+    assert page.tags["figure"] == 6 and not page.tags["script"]
 
 
 def test_several_numbers(tmp_path):

@@ -11,6 +11,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from polymodal.errors import ConfigError, UnreadableCellError
 from polymodal.modalities.text import Text, TextConfig
+from polymodal.testing import check_modality
 from polymodal.types import Sample
 
 SENTENCES = ["The cat sat on the mat.", "The dog sat on the log!", "A cat and a dog: friends.", "Der Hund heißt Otto."]
@@ -325,3 +326,26 @@ def test_a_piece_is_the_rarer_the_fewer_texts_hold_it_and_none_is_where_they_wer
     rarity = np.log(4 / (1 + np.array([2, 1, 0]))) + 1
     np.testing.assert_allclose(counted.rarity[[sun, dog, cat]], rarity)
     assert (plain.rarity == 1).all()
+
+
+def test_whole_words_are_those_of_the_training_rows_the_frequent_ones_first():
+    text = fitted(["The cat; the dog.", "the end"], tokenizer="words")
+    assert text.words == ("the", ".", ";", "cat", "dog", "end")
+    assert (text.unknown_id, text.vocabulary_size, text.padding_id) == (1, 8, 0)
+    cells = text.collate([text.read("The mouse; a dog"), text.read("...")])
+    assert cells.values.tolist() == [[2, 1, 4, 1, 6], [3, 3, 3, 0, 0]]
+    assert cells.lengths.tolist() == [5, 3]
+
+
+def test_whole_words_keep_their_case_where_it_counts():
+    text = fitted(["The cat", "the dog"], tokenizer="words", lowercase=False)
+    assert set(text.words) == {"The", "the", "cat", "dog"}
+
+
+def test_other_tokenizers_have_no_words():
+    assert fitted(tokenizer="letters").words is None
+    assert fitted(tokenizer="letters").unknown_id is None
+
+
+def test_whole_words_keep_the_contract():
+    check_modality("text", settings={"tokenizer": "words", "vocabulary_size": 16, "max_tokens": 4})

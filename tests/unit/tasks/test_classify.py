@@ -100,6 +100,30 @@ def test_fault_17_one_class_is_an_error_before_training(values: list[object], he
     assert held in str(caught.value)
 
 
+def test_classes_may_be_said_before_they_have_rows() -> None:
+    config = ClassifyConfig(classes=("emu", "cat", "dog"), class_weight="balanced")
+    statistics = Classify.fit_target(["cat", "dog", "dog", None], column="label", config=config)
+    assert statistics["classes"] == ["cat", "dog", "emu"]
+    assert statistics["counts"] == [1, 2, 0]
+    assert statistics["prior"] == pytest.approx([(1 + 1 / 3) / 4, (2 + 1 / 3) / 4, (1 / 3) / 4])
+    assert Classify.encode_target(["emu"], statistics).tolist() == [2]
+    built = Classify(config, width=5, statistics=statistics)
+    assert torch.isfinite(built.prior).all() and torch.isfinite(built.class_weight).all()
+    said = Classify.fit_target([1, 2, 2], column="label", config=ClassifyConfig(classes=("10", "2", "1")))
+    assert (said["classes"], said["kind"]) == (["1", "2", "10"], "int")
+    mixed = Classify.fit_target([1, 2, 2], column="label", config=ClassifyConfig(classes=("1", "2", "other")))
+    assert mixed["kind"] == "str"
+    one = Classify.fit_target(["cat"], column="label", config=ClassifyConfig(classes=("cat", "dog")))
+    assert one["counts"] == [1, 0]
+    with pytest.raises(DataError, match=r"holds 'emu', which task\.classes lacks: cat, dog"):
+        Classify.fit_target(LABELS, column="label", config=ClassifyConfig(classes=("cat", "dog")))
+    assert Classify.fit_target(LABELS, column="label", config=ClassifyConfig(classes=("cat", "dog", "emu"))) == (
+        Classify.fit_target(LABELS, column="label")
+    )
+    config = part_settings("tasks", Part(name="classify", classes=[1, 2.0, True]))
+    assert config.classes == ("1", "2", "true")
+
+
 def test_fault_18_a_class_of_one_row_learns_and_is_measured() -> None:
     part = head(["a"] * 50 + ["b"] * 50 + ["rare"], class_weight="balanced")
     loss = part.loss(prediction(torch.zeros(3, 3)), torch.tensor([0, 1, 2]))
@@ -292,3 +316,14 @@ def test_learns_what_can_be_separated() -> None:
         part.loss(part(Tokens.vector(values)), target).mean().backward()
         optimizer.step()
     assert part.eval().metrics(part(Tokens.vector(values)).scores.detach().numpy(), target.numpy())["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss": "bce"}, {"class_weight": {"cat": 9.0}}])
+def test_confidence_is_the_probability_of_the_true_class_that_decoding_gives(settings) -> None:
+    part = head(**settings)
+    scores = torch.randn(4, 3)
+    target = torch.tensor([2.0, 0.0, math.nan, 1.0])
+    sure = part.confidence(prediction(scores), target)
+    decoded = part.decode(scores.numpy())
+    expected = [decoded["p_emu"][0], decoded["p_cat"][1], math.nan, decoded["p_dog"][3]]
+    np.testing.assert_allclose(sure, expected, rtol=1e-5)

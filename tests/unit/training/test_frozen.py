@@ -76,3 +76,57 @@ def test_training_on_the_tokens_is_training_on_the_cells(model):
     assert model.encoders["frozen"].calls == calls
     torch.testing.assert_close(from_tokens, from_cells, atol=0, rtol=0)
     assert from_cells.abs().min() > 0
+
+
+def test_kept_tokens_are_taken_instead_of_made_again(model, tmp_path):
+    loader = Trimmed({"x": X, "z": np.ones((4, 1))}, sizes=(2,), first_row=1)
+    made = encode_frozen(model, loader, CPU, cache=tmp_path)["frozen"]
+    calls = model.encoders["frozen"].calls
+    taken = encode_frozen(model, loader, CPU, cache=tmp_path)["frozen"]
+    assert calls > 0 and model.encoders["frozen"].calls == calls
+    assert torch.equal(taken.values, made.values) and torch.equal(taken.mask, made.mask)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".safetensors"]
+
+
+class Settled(Through):
+    """With a setting."""
+
+    setting = 1
+
+    @property
+    def portable(self):
+        return {"setting": self.setting}
+
+
+@pytest.mark.parametrize("what", ["cells", "lengths", "rows", "weights", "settings", "class"])
+def test_whatever_tokens_depend_on_decides_whether_they_are_taken(tmp_path, what):
+    cells = X.copy()
+    encoder = Settled(frozen=True)
+
+    def encode(encoder, cells, first_row=0):
+        model = Model({"x": encoder}, {"x": ("x",)}, Flat(3), Squares(3))
+        encode_frozen(model, Arrays({"x": cells}, sizes=(2,), first_row=first_row), CPU, cache=tmp_path)
+        return len(list(tmp_path.iterdir()))
+
+    assert encode(encoder, cells) == 1
+    if what == "cells":
+        cells[0, 0] = 7.0
+    elif what == "lengths":
+        cells[0, 2] = np.nan
+    elif what == "weights":
+        encoder.scale.data *= 2
+    elif what == "settings":
+        encoder.setting = 2
+    elif what == "class":
+        encoder = Through(frozen=True)
+    assert encode(encoder, cells, first_row=int(what == "rows")) == 2
+
+
+def test_fault_31_damaged_kept_tokens_are_made_again(model, tmp_path):
+    loader = Arrays({"x": X, "z": np.ones((4, 1))}, sizes=(2,))
+    made = encode_frozen(model, loader, CPU, cache=tmp_path)["frozen"]
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:50])
+    again = encode_frozen(model, loader, CPU, cache=tmp_path)["frozen"]
+    assert torch.equal(again.values, made.values)
+    assert len(file.read_bytes()) > 50

@@ -3,8 +3,8 @@ import pytest
 import torch
 from toys import Arrays, make_model, make_plan
 
-from polymodal.config import ScheduleConfig
 from polymodal.errors import ConfigError, NonFiniteLossError
+from polymodal.train_config import ScheduleConfig
 from polymodal.training.history import EpochRecord, History
 from polymodal.training.loop import fit
 
@@ -227,3 +227,30 @@ def test_every_update_is_counted_by_the_schedule():
     plan = make_plan(epochs=2, accumulate=2, schedule=ScheduleConfig(name="linear", warmup=0.0))
     history = fit(make_model(), train_rows(sizes=(10,)), None, plan=plan)  # three batches, two updates an epoch
     assert [record.lr for record in history.epochs] == pytest.approx([0.1 * 3 / 4, 0.1 * 1 / 4])
+
+
+def test_modality_dropout_follows_its_schedule_and_is_as_it_was_in_the_end():
+    model = make_model()
+    model.modality_dropout = 0.4
+    seen = []
+
+    class Watched(Listener):
+        def on_epoch(self, record):
+            seen.append(model.modality_dropout)
+
+    plan = make_plan(epochs=4, modality_dropout_schedule={"name": "linear", "until": 1.0})
+    fit(model, train_rows(), None, plan=plan, callbacks=[Watched()])
+    assert seen == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert model.modality_dropout == 0.4
+
+
+def test_everything_at_once_learns_and_names_its_shares():
+    settings = {
+        "balance": "ogm_ge", "mixup": {"alpha": 0.3}, "ema": 0.9, "max_norm": 2.0, "orthogonality": 1e-3,
+        "modality_dropout_schedule": {"name": "linear"}, "accumulate": 2,
+    }  # fmt: skip
+    model = make_model()
+    history = fit(model, train_rows(), validation_rows(), plan=make_plan(epochs=20, metric="rmse", **settings))
+    first, best = history.epochs[0], history.epochs[history.best_epoch - 1]
+    assert best.validation["rmse"] < 0.7 * first.validation["rmse"]
+    assert all(value.isfinite().all() for value in model.state_dict().values())

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from polymodal.config import OptimizerConfig
+from polymodal.train_config import OptimizerConfig
 from polymodal.training.optim import make_optimizer, parameter_groups
 
 NAMES = ["sgd", "adam", "adamw", "adadelta", "rmsprop"]
@@ -81,3 +81,11 @@ def test_a_module_may_ask_for_another_decay():
     groups = parameter_groups(nn.ModuleList([module, nn.Linear(2, 2)]), 0.1)
     found = sorted((group["weight_decay"], sum(p.numel() for p in group["params"])) for group in groups)
     assert found == [(0.0, 2), (pytest.approx(0.1), 4), (pytest.approx(6.0), 6)]
+
+
+def test_a_module_may_ask_for_a_share_of_the_learning_rate():
+    module = nn.Linear(2, 2)
+    module.lr_scale = 0.1
+    groups = parameter_groups(nn.ModuleList([module, nn.Linear(3, 3)]), 0.5)
+    found = sorted((g["lr_scale"], g["weight_decay"], sum(p.numel() for p in g["params"])) for g in groups)
+    assert found == [(0.1, 0.0, 2), (0.1, 0.5, 4), (1.0, 0.0, 3), (1.0, 0.5, 9)]

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from polymodal.config import ScheduleConfig
-from polymodal.training.schedule import make_schedule
+from polymodal.train_config import ModalityDropoutScheduleConfig, ScheduleConfig
+from polymodal.training.schedule import make_schedule, modality_dropout_factor
 
 STEPS, WARMUP = 40, 8
 
@@ -31,3 +31,12 @@ def test_no_step_is_lost_at_zero_however_short_the_training(name, warmup, num_st
     values = factors(name, warmup, num_steps)
     assert (values > 0).all()
     assert (values <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "until", "factors"),
+    [("constant", 0.5, [1, 1, 1, 1]), ("linear", 1.0, [0, 0.25, 0.5, 0.75]), ("linear", 0.5, [0, 0.5, 1, 1])],
+)
+def test_inputs_are_hidden_more_and_more_often(name, until, factors):
+    config = ModalityDropoutScheduleConfig(name=name, until=until)
+    assert [modality_dropout_factor(config, epoch, 4) for epoch in (1, 2, 3, 4)] == factors

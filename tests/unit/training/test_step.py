@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from toys import Arrays, make_model, make_plan
 
-from polymodal.config import ScheduleConfig
 from polymodal.errors import NonFiniteLossError
+from polymodal.train_config import ScheduleConfig
 from polymodal.training.step import Stepper
 
 CPU = torch.device("cpu")
@@ -131,3 +131,12 @@ def test_float16_too_stops_where_no_scale_helps():
         for _ in range(20):
             stepper.update(batches())
     np.testing.assert_array_equal(parameters(model), np.zeros(4))
+
+
+def test_what_learns_at_a_share_of_the_rate_does_so_in_every_step():
+    whole, tenth = make_model(), make_model()
+    tenth.head.lr_scale = 0.1
+    for model in (whole, tenth):
+        make_stepper(model).update(batches())
+    np.testing.assert_allclose(parameters(tenth), 0.1 * parameters(whole), atol=1e-6)
+    assert parameters(whole).any()

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from polymodal.config import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.data.loader import Loader
 from polymodal.model import Model
+from polymodal.train_config import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.training.loop import Plan
 from polymodal.types import Batch, Cells, Prediction, Tokens
 

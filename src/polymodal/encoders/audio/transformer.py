@@ -34,6 +34,8 @@ class TransformerConfig:
         hidden: width inside of a block's feed-forward network.
         activation: inside of it: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
+        drop_path: probability with which a row goes without each half of the last block while training; it rises to
+            that in equal steps, block by block (stochastic depth).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -46,6 +48,7 @@ class TransformerConfig:
     hidden: PositiveInt = 256
     activation: ActivationName = "gelu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Transformer(nn.Module):
@@ -84,6 +87,7 @@ class Transformer(nn.Module):
             hidden=config.hidden,
             activation_name=config.activation,
             dropout=config.dropout,
+            drop_path=config.drop_path,
         )
 
     @classmethod

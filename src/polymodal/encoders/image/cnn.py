@@ -11,6 +11,7 @@ from torch import nn
 
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.normalisation import PixelNorm, group_norm
+from polymodal.layers.positions import LearnedPositions
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
 
@@ -25,6 +26,8 @@ class CnnConfig:
         blocks: convolution, GroupNorm, activation, and a halving of height and width.
         grid: the last feature map is averaged to so many cells a side, which are then told apart; 1 averages all
             places into one, which loses where things are.
+        keeps_space: a token for each of these cells, row by row, instead of one for the whole picture: for fusions that
+            attend to tokens.
         activation: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, before the last layer.
     """
@@ -34,21 +37,22 @@ class CnnConfig:
     channels: PositiveInt = 32
     blocks: PositiveInt = 3
     grid: PositiveInt = 4
+    keeps_space: bool = False
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
 
 class Cnn(nn.Module):
-    """Pictures UInt8 "N 3 H W" -> one token."""
+    """Pictures UInt8 "N 3 H W" -> one token, or one for each cell of the grid, which knows its place."""
 
     Config: ClassVar[type] = CnnConfig
-    token_span: float | None = None
     frozen = False
 
-    def __init__(self, config: CnnConfig, modality: Image) -> None:  # noqa: ARG002  (pictures of any size)
+    def __init__(self, config: CnnConfig, modality: Image) -> None:
         super().__init__()
         self.config = config
         self.width = config.width
+        self.token_span: float | None = modality.size / config.grid if config.keeps_space else None
         channels = [config.channels * 2**depth for depth in range(config.blocks)]
         self.features = nn.Sequential(
             PixelNorm(),
@@ -57,13 +61,15 @@ class Cnn(nn.Module):
                 for before, after in zip([3, *channels], channels, strict=False)
             ),
             nn.AdaptiveAvgPool2d(config.grid),
-            nn.Flatten(),
+            nn.Flatten(2 if config.keeps_space else 1),
         )
         self.features.to(memory_format=torch.channels_last)  # 1.5 times as fast on a CPU
+        num_places = config.grid**2
         self.project = nn.Sequential(
             nn.Dropout(config.dropout),
-            nn.Linear(channels[-1] * config.grid**2, config.width),
+            nn.Linear(channels[-1] * (1 if config.keeps_space else num_places), config.width),
         )
+        self.places = LearnedPositions(config.width, max_steps=num_places) if config.keeps_space else None
 
     @classmethod
     def needs(cls, config: CnnConfig) -> dict[str, Any]:  # noqa: ARG003
@@ -76,7 +82,11 @@ class Cnn(nn.Module):
 
     def forward(self, cells: Cells) -> Tokens:
         pixels = cells.values.contiguous(memory_format=torch.channels_last)
-        return Tokens.vector(self.project(self.features(pixels)), cells.present)
+        features = self.features(pixels)  # N, C * G * G; with space N, C, G * G
+        if self.places is None:
+            return Tokens.vector(self.project(features), cells.present)
+        values = self.places(self.project(features.transpose(1, 2)))
+        return Tokens(values, cells.present.unsqueeze(1).expand(-1, values.shape[1]))
 
 
 def _block(before: int, after: int, activation_name: ActivationName) -> nn.Module:

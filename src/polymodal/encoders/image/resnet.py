@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.normalisation import PixelNorm, group_norm
+from polymodal.layers.stochastic_depth import StochasticDepth, rising
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
 
@@ -24,6 +25,8 @@ class ResnetConfig:
         width: of the tokens.
         keeps_space: a token for each cell of the last feature map (32 pixels), row by row, instead of their mean.
         dropout: probability, before the last layer.
+        drop_path: probability with which a picture goes without the last residual block while training; it rises to
+            that in equal steps, block by block (stochastic depth).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -31,6 +34,7 @@ class ResnetConfig:
     width: PositiveInt = 128
     keeps_space: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Resnet(nn.Module):
@@ -50,6 +54,8 @@ class Resnet(nn.Module):
         self.width = config.width
         self.token_span: float | None = float(_STRIDE) if config.keeps_space else None
         network = getattr(resnet, f"resnet{config.depth}")(norm_layer=group_norm)
+        if config.drop_path:
+            _leave_out_blocks(network, config.drop_path)
         self.features = nn.Sequential(PixelNorm(), *list(network.children())[:-2])  # without mean and classifier
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(network.fc.in_features, config.width))
 
@@ -68,3 +74,13 @@ class Resnet(nn.Module):
             places = places.mean(dim=1, keepdim=True)
         mask = cells.present.unsqueeze(1).expand(-1, places.shape[1])
         return Tokens(self.project(places), mask)
+
+
+def _leave_out_blocks(network: nn.Module, drop_path: float) -> None:
+    """Puts stochastic depth at the end of every residual branch, which is its last norm."""
+    from torchvision.models.resnet import BasicBlock, Bottleneck
+
+    blocks = [module for module in network.modules() if isinstance(module, BasicBlock | Bottleneck)]
+    for block, probability in zip(blocks, rising(drop_path, len(blocks)), strict=True):
+        last = "bn3" if isinstance(block, Bottleneck) else "bn2"
+        setattr(block, last, nn.Sequential(getattr(block, last), StochasticDepth(probability)))

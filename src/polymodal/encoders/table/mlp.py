@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName
+from polymodal.layers.categories import CategoryVectors, TableColumn
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.types import Cells, Tokens
-
-_MANY = 100  # codes; columns with more hold people, films, shops, of which new ones come
 
 
 @dataclass(frozen=True)
@@ -41,22 +40,6 @@ class MlpConfig:
     category_decay: Annotated[float, Field(ge=0)] = 60.0
 
 
-@runtime_checkable
-class TableColumn(Protocol):
-    """What this encoder asks of a fitted modality of the group `table`.
-
-    Attributes:
-        cardinality: number of codes, with the reserved code 0; None where cells are floats.
-        num_features: floats a cell.
-    """
-
-    @property
-    def cardinality(self) -> int | None: ...
-
-    @property
-    def num_features(self) -> int: ...
-
-
 class Mlp(nn.Module):
     """Cells of every column, one `Cells` a column -> one token.
 
@@ -74,7 +57,7 @@ class Mlp(nn.Module):
         columns = [
             _Numbers(modality.num_features)
             if modality.cardinality is None
-            else _Categories(modality.cardinality, dropout=config.category_dropout, decay=config.category_decay)
+            else CategoryVectors(modality.cardinality, dropout=config.category_dropout, decay=config.category_decay)
             for modality in modalities
         ]
         self.columns = nn.ModuleList(columns)
@@ -112,35 +95,3 @@ class _Numbers(nn.Module):
     def forward(self, values: Float[Tensor, "N F"], present: Bool[Tensor, " N"]) -> Float[Tensor, "N E"]:
         known = present.unsqueeze(1)
         return torch.cat([torch.where(known, values, self.missing), (~known).to(values.dtype)], dim=1)
-
-
-class _Categories(nn.Module):
-    """An embedding for every code, and one more for a missing cell.
-
-    Its width follows the rule of thumb min(50, 1.6 * n ** 0.56) of the library fastai. Code 0 (unseen) and a missing
-    cell may never come while training: their vectors start near the mean of the others, so that they say little then.
-
-    Args:
-        cardinality: number of codes, with the reserved code 0.
-        dropout: probability with which code 0 comes in the place of another while training, where codes are many.
-        decay: told to the optimizer: so many times the weight decay of other weights.
-    """
-
-    def __init__(self, cardinality: int, *, dropout: float, decay: float) -> None:
-        super().__init__()
-        self.dropout = dropout if cardinality > _MANY else 0.0
-        self.decay = decay
-        self.width = min(50, round(1.6 * cardinality**0.56))
-        self.missing = cardinality
-        self.embedding = nn.Embedding(cardinality + 1, self.width)
-        # Small at first: a category that comes a few times only then says little, instead of something random.
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        with torch.no_grad():
-            self.embedding.weight[[0, cardinality]] *= 0.1
-
-    def forward(self, codes: Int[Tensor, "N 1"], present: Bool[Tensor, " N"]) -> Float[Tensor, "N E"]:
-        codes = codes.squeeze(1)
-        if self.training and self.dropout:
-            codes = codes.masked_fill(torch.rand(codes.shape, device=codes.device) < self.dropout, 0)
-        vectors: Tensor = self.embedding(torch.where(present, codes, self.missing))
-        return vectors

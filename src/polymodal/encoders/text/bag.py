@@ -9,6 +9,7 @@ import torch
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
+from polymodal.encoders import _word_vectors
 from polymodal.layers.pooling import lengths_to_mask, masked_mean, zero_masked
 from polymodal.modalities.text import Text
 from polymodal.types import Cells, Tokens
@@ -22,12 +23,19 @@ class BagConfig:
         width: of an embedding and of the result.
         weighting: how much a piece counts: `tfidf` by how rare it is, as in the classic weighting of search engines;
             `mean` each the same.
+        vectors: file of word vectors (GloVe, word2vec or fastText, text or binary) to begin with, in place of random
+            ones; texts are then cut into whole words. None in a saved model, whose vectors lie in its bundle.
+        train_vectors: let them learn; otherwise they stay as they are.
+        vectors_width: of the vectors; filled in when a model is saved.
         dropout: probability with which a feature of the result is dropped in training.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     weighting: Literal["tfidf", "mean"] = "tfidf"
+    vectors: str | None = None
+    train_vectors: bool = False
+    vectors_width: PositiveInt | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
@@ -37,7 +45,7 @@ class Bag(nn.Module):
     `tfidf`: sum of w_t e_t / sqrt(sum of w_t squared), w_t the inverse document frequency of piece t among the training
     texts (Salton and Buckley 1988); `mean`: the mean of e_t. Unless told otherwise its pieces are words and groups of
     letters. On tables of a few thousand rows they do better than subwords, whose vocabulary turns every word that
-    training met twice into a piece of its own.
+    training met twice into a piece of its own. Word vectors of a file are brought to the width by a learned matrix.
     """
 
     Config: ClassVar[type] = BagConfig
@@ -50,21 +58,29 @@ class Bag(nn.Module):
         super().__init__()
         self.config = config
         self.width = config.width
-        self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
-        # Small at first: what training adds then counts, also for pieces that it meets a few times only.
-        nn.init.normal_(self.embedding.weight, std=0.05)
+        self.remarks: tuple[str, ...] = ()
+        self.vectors_width: int | None = None
+        if _word_vectors.wanted(config):
+            words, self.remarks = _word_vectors.embed(config, modality)
+            self.vectors_width = words.width
+            self.embedding: nn.Module = nn.Sequential(words, nn.Linear(words.width, config.width, bias=False))
+        else:
+            self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
+            # Small at first: what training adds then counts, also for pieces that it meets a few times only.
+            nn.init.normal_(self.embedding.weight, std=0.05)
         weight = torch.from_numpy(modality.rarity).float() if config.weighting == "tfidf" else None
         self.register_buffer("weight", weight, persistent=False)  # the text's statistics hold it
         self.dropout = nn.Dropout(config.dropout)
 
     @classmethod
-    def needs(cls, config: BagConfig) -> dict[str, Any]:  # noqa: ARG003
-        """Letter groups, some ten to a word; works with any tokenizer that the user names instead."""
-        return {"tokenizer": "letters", "max_tokens": 2_048}
+    def needs(cls, config: BagConfig) -> dict[str, Any]:
+        """Letter groups, some ten to a word; works with any tokenizer that the user names instead. Vectors: words."""
+        letters = {"tokenizer": "letters", "max_tokens": 2_048}
+        return _word_vectors.needs(config) if _word_vectors.wanted(config) else letters
 
     @property
     def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
+        return {**asdict(self.config), "vectors": None, "vectors_width": self.vectors_width}
 
     def forward(self, cells: Cells) -> Tokens:
         mask = lengths_to_mask(cells.lengths, cells.values.shape[1])

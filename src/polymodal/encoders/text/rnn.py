@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
+from polymodal.encoders import _word_vectors
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.recurrent import CellName, Recurrent
@@ -21,9 +22,14 @@ class RnnConfig:
 
     Attributes:
         cell: `rnn`, `lstm` or `gru`.
-        width: of an embedding and of the tokens; even when bidirectional, as each direction gives half of it.
+        width: of the tokens, and of an embedding that does not come from a file; even when bidirectional, as each
+            direction gives half of it.
         layers: recurrent layers on top of each other.
         bidirectional: read each text in both directions.
+        vectors: file of word vectors (GloVe, word2vec or fastText, text or binary) to begin with, in place of random
+            ones; texts are then cut into whole words. None in a saved model, whose vectors lie in its bundle.
+        train_vectors: let them learn; otherwise they stay as they are.
+        vectors_width: of the vectors; filled in when a model is saved.
         dropout: probability, after the embedding and between layers.
     """
 
@@ -32,11 +38,14 @@ class RnnConfig:
     width: PositiveInt = 128
     layers: PositiveInt = 1
     bidirectional: bool = True
+    vectors: str | None = None
+    train_vectors: bool = False
+    vectors_width: PositiveInt | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
 class Rnn(nn.Module):
-    """Text "N T" of ids -> a token for each word piece."""
+    """Text "N T" of ids -> a token for each word, or piece of one."""
 
     Config: ClassVar[type] = RnnConfig
     token_span: float | None = None
@@ -48,10 +57,17 @@ class Rnn(nn.Module):
             raise ConfigError(f"Text encoder 'rnn': width must be even when bidirectional; got {config.width}.")
         self.config = config
         self.width = config.width
-        self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
+        self.remarks: tuple[str, ...] = ()
+        self.vectors_width: int | None = None
+        if _word_vectors.wanted(config):
+            words, self.remarks = _word_vectors.embed(config, modality)
+            self.vectors_width = words.width
+            self.embedding: nn.Module = words
+        else:
+            self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.recurrent = Recurrent(
-            config.width,
+            self.vectors_width or config.width,
             config.width,
             cell=config.cell,
             num_layers=config.layers,
@@ -60,13 +76,13 @@ class Rnn(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: RnnConfig) -> dict[str, Any]:  # noqa: ARG003
-        """Works with any tokenizer."""
-        return {}
+    def needs(cls, config: RnnConfig) -> dict[str, Any]:
+        """Works with any tokenizer; word vectors need whole words."""
+        return _word_vectors.needs(config) if _word_vectors.wanted(config) else {}
 
     @property
     def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
+        return {**asdict(self.config), "vectors": None, "vectors_width": self.vectors_width}
 
     def forward(self, cells: Cells) -> Tokens:
         states = self.recurrent(self.dropout(self.embedding(cells.values)), cells.lengths)

@@ -32,6 +32,8 @@ class TransformerConfig:
         activation: inside of the feed-forward networks: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, after the embedding, of attention weights, in the feed-forward networks and before each
             residual connection.
+        drop_path: probability with which a row goes without each half of the last block while training; it rises to
+            that in equal steps, block by block (stochastic depth).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -42,6 +44,7 @@ class TransformerConfig:
     positions: PositionsName = "sinusoidal"
     activation: ActivationName = "gelu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Transformer(nn.Module):
@@ -70,6 +73,7 @@ class Transformer(nn.Module):
             hidden=config.hidden,
             activation_name=config.activation,
             dropout=config.dropout,
+            drop_path=config.drop_path,
         )
 
     @classmethod

@@ -8,10 +8,11 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from polymodal.codecs.previews import escaped
-from polymodal.errors import MissingExtraError
+from polymodal.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,6 +105,41 @@ class Pen:
             paint(figure.add_subplot())
             figure.savefig(file, format="svg", metadata={"Date": None})
         return _embedded(file.getvalue(), name, caption)
+
+
+def save_picture(path: Path, figures: Mapping[str, Callable[[Axes], None]], *, height: float) -> None:
+    """Writes figures side by side as one SVG file that stands by itself, in the colours by day.
+
+    Args:
+        path: ends in `.svg`.
+        figures: what draws on their axes, by title.
+        height: in inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UsageError: the file cannot be written.
+    """
+    matplotlib = require_matplotlib()
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    file = io.StringIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "polymodal"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure = Figure(figsize=(5.2 * len(figures), height), layout="constrained", facecolor="white")
+        FigureCanvasSVG(figure)
+        places = figure.subplots(1, len(figures), squeeze=False)[0]
+        for axes, (title, paint) in zip(places, figures.items(), strict=True):
+            paint(axes)
+            axes.set_title(title)
+        figure.savefig(file, format="svg", metadata={"Date": None}, facecolor="white")
+    svg = file.getvalue()
+    for stand_in, colour in LIGHT.items():
+        svg = svg.replace(stand_in, colour)
+    try:
+        path.write_text(svg, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"Cannot write the picture {path}: {error.strerror}.") from error
 
 
 def require_matplotlib() -> Any:

@@ -10,9 +10,12 @@ from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.drawing import ACCENT, MUTED, WARM, Interactive, plotted
 from polymodal.evaluation.report.subject import Subject
+from polymodal.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_MOST_BRANCHES = 8
 
 Points: TypeAlias = dict[int, float]
 """Epoch -> value."""
@@ -24,14 +27,13 @@ def learning(subject: Subject) -> str:
     if not run.history.epochs:
         return ""
     watched = run.bundle.config.train.early_stopping.metric or ""
+    if run.branches:
+        return _branches(subject, run.branches, watched)
     epochs = run.history.epochs
     losses = {"train": {record.epoch: record.loss for record in epochs}}
     if run.refit is not None:
         losses["refit on all rows but test"] = {record.epoch: record.loss for record in run.refit.epochs}
-    metric = {
-        "train": {record.epoch: record.metric for record in epochs if record.metric is not None},
-        "validation": {record.epoch: record.validation[watched] for record in epochs if watched in record.validation},
-    }
+    metric = _metric(run.history, watched)
     speed = sum(record.rows_per_second for record in epochs) / len(epochs)
     words = (
         f"The weights of epoch {run.history.best_epoch} are kept: its {watched} on the validation rows is the best."
@@ -42,12 +44,43 @@ def learning(subject: Subject) -> str:
         words += (
             f" Then a new model learned for {len(run.refit.epochs)} epochs from these rows too: that is the bundle."
         )
+    words += _shares(epochs[-1].share)
     best = run.history.best_epoch
     figures = [
         _curves(subject, "Loss while learning, with dropout and augmentation", "loss", losses, best=None),
         _curves(subject, f"{watched} on rows learned from and on rows held out", watched, metric, best=best),
     ]
     return markup.paragraph(f"{words} {speed:,.0f} rows a second.") + markup.columns(filter(None, figures))
+
+
+def _branches(subject: Subject, branches: Mapping[str, History], watched: str) -> str:
+    """A figure for each input that learned by itself."""
+    kept = ", ".join(f"{name} {history.best_epoch}" for name, history in branches.items())
+    caption = "{}: " + f"{watched} on rows learned from and on rows held out"
+    figures = [
+        _curves(subject, caption.format(name), watched, _metric(history, watched), best=history.best_epoch)
+        for name, history in list(branches.items())[:_MOST_BRANCHES]
+    ]
+    return markup.paragraph(f"Each input learned by itself; the weights of these epochs are kept: {kept}.") + (
+        markup.columns(filter(None, figures))
+    )
+
+
+def _metric(history: History, watched: str) -> dict[str, Points]:
+    return {
+        "train": {record.epoch: record.metric for record in history.epochs if record.metric is not None},
+        "validation": {
+            record.epoch: record.validation[watched] for record in history.epochs if watched in record.validation
+        },
+    }
+
+
+def _shares(share: Mapping[str, float]) -> str:
+    """How sure the inputs are, in words; nothing where that was not measured."""
+    if not share:
+        return ""
+    parts = [f"{name} {part:.0%}" for name, part in sorted(share.items(), key=lambda one: -one[1])]
+    return f" Of the confidence that the inputs have by themselves in the end, {', '.join(parts)}."
 
 
 def _curves(subject: Subject, caption: str, name: str, lines: Mapping[str, Points], *, best: int | None) -> str:

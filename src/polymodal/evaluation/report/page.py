@@ -22,6 +22,7 @@ from polymodal.evaluation.report.outcomes import outcomes
 from polymodal.evaluation.report.previewer import Previewer
 from polymodal.evaluation.report.results import results
 from polymodal.evaluation.report.subject import Subject
+from polymodal.evaluation.report.subsets import subsets
 from polymodal.evaluation.report.summary import summary
 from polymodal.evaluation.report.usage import construction, usage
 
@@ -66,6 +67,7 @@ def _page(subject: Subject, script: str) -> str:
         "results": ("Results", results(subject)),
         "learning": ("Learning", learning(subject)),
         "details": ("Where it is right", classes(subject) + labels(subject) + numbers(subject)),
+        "subsets": ("Without some inputs", subsets(subject)),
         "mistakes": ("The worst mistakes", mistakes(subject)),
         "data": ("Data", data(subject)),
         "examples": ("Rows to look at", examples(subject)),

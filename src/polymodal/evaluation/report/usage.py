@@ -13,6 +13,7 @@ from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.subject import Subject
 from polymodal.model import Model
+from polymodal.timing import INTERMEDIATE
 
 _MOST_INPUTS = 50
 
@@ -48,11 +49,13 @@ def construction(subject: Subject) -> str:
     for entry in bundle.schema.inputs[:_MOST_INPUTS]:
         size = sum(parameter.numel() for parameter in model.encoders[entry.name].parameters())
         names = ", ".join(entry.columns[:8]) + (", ..." if len(entry.columns) > 8 else "")
-        rows.append((escaped(entry.name), escaped(entry.modality), escaped(entry.encoder), escaped(names), f"{size:,}"))
+        held = f"{size:,}" if entry.shares is None else f"those of {escaped(entry.shares)}"
+        rows.append((escaped(entry.name), escaped(entry.modality), escaped(entry.encoder), escaped(names), held))
     optimizer = config.train.optimizer
     made = {
         "task": bundle.schema.target.task if bundle.schema.target else "",
         "fusion": config.fusion.name or "",
+        "timing": config.timing.name or INTERMEDIATE,
         "optimizer": f"{optimizer.name}, learning rate {optimizer.lr:g}" if optimizer.lr else str(optimizer.name),
         "batch size": str(config.train.batch_size),
         "seed": str(config.seed),

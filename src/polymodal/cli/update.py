@@ -1,0 +1,109 @@
+"""`polymodal update`: a trained model and new rows in, a model that learned from them too out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from polymodal.cli.arguments import BundleArgument
+from polymodal.cli.figures import print_metrics
+from polymodal.cli.terminal import complain, say
+from polymodal.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from polymodal.bundle import Bundle
+    from polymodal.training.callbacks import Callback
+    from polymodal.update import Update
+
+
+def update(
+    bundle: BundleArgument,
+    table: Annotated[Path, typer.Argument(metavar="NEW_ROWS", help="A table of new rows, with the target.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="NEW_BUNDLE", help="The folder to write the new model to.")
+    ],
+    *,
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="OLD_ROWS", help="The table of the training: against forgetting, and to measure it."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="A setting of the update, such as update.epochs=3. May be repeated."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="NEW_BUNDLE may hold a bundle, even the old one; replace it.")
+    ] = False,
+) -> None:
+    """Let a trained model learn from new rows, without forgetting the old ones."""
+    _check_output(output, overwrite=overwrite)
+    from polymodal.bundle import load, save
+    from polymodal.training.callbacks import Progress
+    from polymodal.update import update as update_model
+
+    def watch(epochs: int) -> Sequence[Callback]:
+        return [Progress(epochs, metric="")]
+
+    trained = _with_settings(load(bundle), assignments or [])
+    found = update_model(trained, table, replay=replay, watch=watch)
+    save(found.bundle, output)
+    _print(found, replay=replay)
+    say()
+    say(f"Bundle: {output}")
+    say(f"Next: polymodal predict {shlex.quote(str(output))} NEW.csv -o predictions.csv")
+
+
+def _check_output(folder: Path, *, overwrite: bool) -> None:
+    """Before the work: nothing is replaced that nobody said may go."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / "manifest.json").is_file():
+        raise UsageError(f"{folder} holds something else than a bundle. Choose a folder that is new or empty.")
+    if not overwrite:
+        raise UsageError(f"{folder} holds a bundle. Choose another folder, or add --overwrite.")
+
+
+def _with_settings(bundle: Bundle, assignments: list[str]) -> Bundle:
+    """The bundle with what `--set` says of the update; nothing else of a trained model can be set."""
+    from dataclasses import replace
+
+    from polymodal import config as configuration
+
+    for assignment in assignments:
+        if not assignment.startswith("update."):
+            raise ConfigError(f"--set {assignment}: an update takes settings of `update`, such as update.epochs=3.")
+    return replace(bundle, config=configuration.override(bundle.config, assignments))
+
+
+def _print(found: Update, *, replay: Path | None) -> None:
+    entry, rows = found.entry, found.entry["rows"]
+    reports = {f"{side} rows, {when}": entry[side][when] for side in ("new", "old") for when in ("before", "after")}
+    print_metrics({title: report for title, report in reports.items() if report})
+    say()
+    counted = {
+        "learned from": rows["learned"],
+        "held out and measured": rows["held_out"],
+        "without a target": rows["unlabelled"],
+        "dropped for unreadable cells": rows["dropped"],
+    }
+    parts = " + ".join(f"{count} {name}" for name, count in counted.items() if count)
+    say(f"New rows: {sum(counted.values())} = {parts}")
+    if replay is not None:
+        say(f"Old rows: {rows['replayed']} learned from again, {rows['old_held_out']} held out and measured")
+    if found.rejects:
+        first = found.rejects[0]
+        say(f"Rejects: {len(found.rejects)} cells could not be read, the first: {first.column} of {first.file}, "
+            f"row {first.row}: {first.reason}")  # fmt: skip
+    for remark in found.remarks:
+        say(remark)
+    if replay is None:
+        complain(
+            "No old rows were given: what the model forgets is neither held back nor measured. "
+            "Add --replay with the table of the training."
+        )

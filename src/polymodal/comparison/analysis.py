@@ -1,0 +1,130 @@
+"""From trials to lines and pairs: intervals, differences, and their correction for being many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Int
+
+from polymodal.comparison.entries import Entry
+from polymodal.comparison.result import Line, Pair, Status
+from polymodal.comparison.trial import Trial
+from polymodal.errors import DataError
+from polymodal.metrics.significance import Resampled, difference, holm, resampled
+
+_MOST_SAMPLES, _FEWEST_SAMPLES = 2000, 200
+_WORK = 200_000_000  # scores looked at over all drawings of an entry: some seconds
+
+
+@dataclass
+class Outcome:
+    """An entry, and what came of it so far."""
+
+    entry: Entry
+    trials: list[Trial] = field(default_factory=list)
+    status: Status = "not run"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms entries are compared.
+
+    Attributes:
+        metric: that is compared.
+        larger_is_better: of it.
+        units: by row, what it is drawn with.
+        seed: of the drawings.
+        trainings: a difference must also stand out from how it varies between trainings.
+    """
+
+    metric: str
+    larger_is_better: bool
+    units: Int[np.ndarray, " R"]
+    seed: int
+    trainings: bool
+
+
+def analyse(
+    outcomes: Sequence[Outcome], terms: Terms, known: dict[str, Mapping[str, Resampled]]
+) -> tuple[list[Line], list[Pair]]:
+    """Lines of all entries, pairs of those that are done.
+
+    Args:
+        outcomes: of every entry.
+        terms: of the comparison.
+        known: metrics of the entries that were resampled before; new ones are added.
+
+    Raises:
+        DataError: entries measured different rows; or the metric is defined for none.
+    """
+    done = [outcome for outcome in outcomes if outcome.status == "done"]
+    _check_rows(done)
+    for outcome in done:
+        if outcome.entry.name not in known:
+            scored = [trial.scored for trial in outcome.trials]
+            size = sum(one.scores.size for one in scored)  # the same for every entry
+            samples = int(np.clip(_WORK // max(size, 1), _FEWEST_SAMPLES, _MOST_SAMPLES))
+            known[outcome.entry.name] = resampled(scored, terms.units, samples=samples, seed=terms.seed)
+            if terms.metric not in known[outcome.entry.name]:
+                raise DataError(f"The rows that were measured give no {terms.metric}; use fewer folds or more rows.")
+    lines = [_line(outcome, known.get(outcome.entry.name, {}), terms.metric) for outcome in outcomes]
+    return lines, _pairs(done, terms, known)
+
+
+def _line(outcome: Outcome, measured: Mapping[str, Resampled], metric: str) -> Line:
+    trials, done = outcome.trials, outcome.status == "done"
+    latencies = [trial.latency for trial in trials if trial.latency is not None]
+    sizes = [trial.parameters for trial in trials if trial.parameters is not None]
+    return Line(
+        entry=outcome.entry,
+        status=outcome.status,
+        reason=outcome.reason,
+        trainings=len(trials),
+        metrics={name: of_name.interval() for name, of_name in measured.items()},
+        folds=tuple(measured[metric].folds.tolist()) if done else (),
+        parameters=round(float(np.mean(sizes))) if done and sizes else None,
+        seconds=float(np.mean([trial.seconds for trial in trials])) if done else None,
+        latency=float(np.mean(latencies)) if done and latencies else None,
+    )
+
+
+def _pairs(done: Sequence[Outcome], terms: Terms, known: Mapping[str, Mapping[str, Resampled]]) -> list[Pair]:
+    """The reference with all others, and the ways of fusing with one another; none without the reference."""
+    reference = next((outcome for outcome in done if outcome.entry.kind == "reference"), None)
+    if reference is None:
+        return []
+    ways = [outcome for outcome in done if outcome.entry.kind in ("fusion", "own")]
+    compared = [(reference, other) for other in done if other is not reference] + list(combinations(ways, 2))
+    found = [
+        difference(
+            known[first.entry.name][terms.metric],
+            known[second.entry.name][terms.metric],
+            larger_is_better=terms.larger_is_better,
+            test_share=_test_share(first.trials),
+            trainings=terms.trainings,
+        )
+        for first, second in compared
+    ]
+    corrected = holm(one.p for one in found)
+    return [
+        Pair(first.entry.name, second.entry.name, one, p)
+        for (first, second), one, p in zip(compared, found, corrected, strict=True)
+    ]
+
+
+def _test_share(trials: Sequence[Trial]) -> float:
+    return sum(len(trial.scored.rows) for trial in trials) / max(sum(trial.train_rows for trial in trials), 1)
+
+
+def _check_rows(done: Sequence[Outcome]) -> None:
+    for outcome in done[1:]:
+        pairs = zip(done[0].trials, outcome.trials, strict=True)
+        if not all(np.array_equal(a.scored.rows, b.scored.rows) for a, b in pairs):
+            raise DataError(
+                f"{outcome.entry.name!r} and {done[0].entry.name!r} were measured on different rows: some classes are"
+                " in the training rows of one of them only. Use fewer folds, or leave out what drops rows (clean)."
+            )

@@ -1,0 +1,60 @@
+"""Time that may be spent: said in words, and looked at between the epochs of a training."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from polymodal.errors import ConfigError
+from polymodal.training.history import EpochRecord, History
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|)\s*")
+
+
+class OutOfTimeError(Exception):
+    """The budget is spent; what stopped is left out of every figure. Never reaches a user."""
+
+
+def seconds_of(duration: str | float) -> float:
+    """A duration in seconds: a number, or words such as `15m`, `1.5h`, `90s`.
+
+    Raises:
+        ConfigError: neither of them, or not above zero.
+
+    >>> seconds_of("15m")
+    900.0
+    """
+    found = _DURATION.fullmatch(str(duration))
+    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise ConfigError(f"budget: {duration!r} is no time; write seconds, or a number with s, m or h, such as 15m.")
+    return seconds
+
+
+class Clock:
+    """Ends a training when the time is spent; a callback of its epochs. Without a budget it never does.
+
+    Args:
+        budget: seconds from now.
+    """
+
+    def __init__(self, budget: float | None = None) -> None:
+        self.start = time.monotonic()
+        self.budget = budget
+
+    @property
+    def seconds(self) -> float:
+        """Since the start."""
+        return time.monotonic() - self.start
+
+    def check(self) -> None:
+        """Raises OutOfTimeError where the time is spent."""
+        if self.budget is not None and self.seconds >= self.budget:
+            raise OutOfTimeError
+
+    def on_epoch(self, record: EpochRecord) -> None:  # noqa: ARG002
+        self.check()
+
+    def on_end(self, history: History) -> None:
+        """The next epoch is asked for, not this end: a training that is done counts."""

@@ -1,0 +1,164 @@
+"""How good one setting is, measured on every row: trained anew for each fold, by the recipe of `train`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
+from polymodal.comparison.result import between, figure
+from polymodal.comparison.settings import subject
+from polymodal.comparison.trial import Trial, run_trial
+from polymodal.config import RunConfig
+from polymodal.data.folds import groups_of
+from polymodal.errors import DataError
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.significance import Resampled, resampled
+from polymodal.trainer import Watch
+
+_SAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What `cross_validate` found.
+
+    Attributes:
+        metric: the task's first.
+        metrics: over all trainings, with 95 % bootstrap intervals over the rows (groups, where there are).
+        folds: by metric, its value in each training.
+        rows: how many were measured.
+        ended: `complete`, or `budget`: the figures are of the trainings that ended by then.
+        remarks: on rows that were left out.
+        seconds: all of it took.
+    """
+
+    metric: str
+    metrics: Mapping[str, Interval]
+    folds: Mapping[str, tuple[float, ...]]
+    rows: int
+    ended: str
+    remarks: tuple[str, ...]
+    seconds: float
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Head and lines for people."""
+        rows: list[tuple[str, ...]] = [
+            (name, between(interval), figure(float(np.nanstd(self.folds[name]))), _listed(self.folds[name]))
+            for name, interval in self.metrics.items()
+        ]
+        return ("metric", "mean", "spread", "each training"), rows
+
+    def __str__(self) -> str:
+        head, rows = self.table()
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
+        return "\n".join([*lines, *self.remarks])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "metric": self.metric,
+            "metrics": {
+                name: {
+                    "value": of.value,
+                    "low": of.low,
+                    "high": of.high,
+                    "folds": [value if np.isfinite(value) else None for value in self.folds[name]],
+                }
+                for name, of in self.metrics.items()
+            },
+            "rows": self.rows,
+            "ended": self.ended,
+            "remarks": list(self.remarks),
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def cross_validate(  # noqa: PLR0913 - one argument for each choice
+    table: object,
+    y: object = None,
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    budget: str | float | None = None,
+    config: RunConfig | Mapping[str, Any] | str | Path | None = None,
+    cache: Path | None = None,
+    watch: Watch | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> CrossValidation:
+    """Trains one setting on all folds but one, measures it on that one, and so for each of them.
+
+    Args:
+        table: whatever `read_table` takes, or array-like [rows, columns].
+        y: the target: a column's name, or one value a row; without it the configuration names the column.
+        folds: every row is for test once; rows that a split column says are for test are left alone.
+        repeats: of the folds, with other seeds.
+        budget: seconds, or words such as `15m`: the trainings that ended by then count.
+        config: the setting; `split` says how rows are divided (group, ...).
+        cache: a folder that keeps decoded media; without it they live in a temporary one.
+        watch: makes callbacks of each training.
+        tell: hears a sentence after every training.
+
+    Raises:
+        UsageError: settings that do not fit the table.
+        DataError: the table cannot be learned from, has too few rows for the folds, or no training ended in time.
+        KeyboardInterrupt: Ctrl-C; some folds only are not the rows that were asked for.
+    """
+    clock = Clock(None if budget is None else seconds_of(budget))
+    about = subject(table, y, config, folds=folds, repeats=repeats, purpose="cross-validate")
+    trials: list[Trial] = []
+    ended = "complete"
+    with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary, torch.random.fork_rng(devices=[]):
+        for fold in about.folds:
+            try:
+                clock.check()
+                trial = run_trial(
+                    about.config,
+                    fold,
+                    cache=cache or Path(temporary),
+                    watch=lambda *of: [*(watch(*of) if watch else ()), clock],
+                    timed=False,
+                )
+            except OutOfTimeError:
+                ended = "budget"
+                break
+            trials.append(trial)
+            if tell is not None:
+                tell(f"{len(trials)} of {len(about.folds)} trainings, {trial.seconds:.0f} s")
+    if not trials:
+        raise DataError(f"No training ended within the budget of {budget}. Give more time, or set train.epochs.")
+    found = resampled([trial.scored for trial in trials], groups_of(about.folds[0].table, about.config.split),
+                      samples=_SAMPLES, seed=about.config.seed)  # fmt: skip
+    remarks = about.remarks
+    if ended == "budget":
+        remarks = (*remarks, f"The budget ended it after {len(trials)} of {len(about.folds)} trainings.")
+    return _result(found, trials, about.metric, remarks, (ended, clock.seconds))
+
+
+def _result(
+    found: Mapping[str, Resampled],
+    trials: list[Trial],
+    metric: str,
+    remarks: tuple[str, ...],
+    end: tuple[str, float],
+) -> CrossValidation:
+    return CrossValidation(
+        metric=metric,
+        metrics={name: of_name.interval() for name, of_name in found.items()},
+        folds={name: tuple(of_name.folds.tolist()) for name, of_name in found.items()},
+        rows=len({int(row) for trial in trials for row in trial.scored.rows}),
+        ended=end[0],
+        remarks=remarks,
+        seconds=end[1],
+    )
+
+
+def _listed(values: tuple[float, ...]) -> str:
+    return " ".join(figure(value) for value in values)

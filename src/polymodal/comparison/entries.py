@@ -1,0 +1,166 @@
+"""What is compared: all inputs together in several ways, every input by itself, and all but one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from polymodal import config as configuration
+from polymodal import registry
+from polymodal.config import Part, RunConfig
+from polymodal.defaults import FUSION
+from polymodal.errors import ConfigError
+from polymodal.timing import INTERMEDIATE
+
+EVERY = "all"
+"""Instead of the names of fusions, or of timings."""
+
+Kind: TypeAlias = Literal["baseline", "reference", "single", "ablation", "rest", "fusion", "own"]
+Own: TypeAlias = Mapping[str, RunConfig | Mapping[str, Any] | str | Path]
+"""By name: a configuration, some settings that differ from the reference's, or the YAML file of either."""
+
+_SHARED = ("target", "table", "weight", "split", "seed", "device", "bad_cells", "limits", "task")
+_PARTS = ("fusion", "timing", "modality", "encoder")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a comparison.
+
+    Attributes:
+        kind: `reference` is what the others are compared with; `rest` holds the inputs that seemed to be needed.
+        config: how it is trained; None: a baseline.
+        inputs: that it learns from.
+    """
+
+    name: str
+    kind: Kind
+    config: RunConfig | None
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a comparison is asked to hold.
+
+    Attributes:
+        fusions: names, or `all`; the first is the reference's.
+        timings: names, or `all`.
+        own: further configurations, by name.
+        singles: every input by itself.
+        ablations: all inputs but one, and all that seem to be needed.
+    """
+
+    fusions: Sequence[str] = ()
+    timings: Sequence[str] = ()
+    own: Own | None = None
+    singles: bool = True
+    ablations: bool = True
+
+
+def plan(config: RunConfig, columns: Mapping[str, Collection[str]], chosen: Chosen) -> list[Entry]:
+    """The entries that are trained, in the order of their use.
+
+    Args:
+        config: of the reference.
+        columns: by input, the columns that form it.
+        chosen: what is asked for.
+
+    Raises:
+        ConfigError: an unknown fusion or timing, a name that is given twice, or settings that do not fit.
+    """
+    fusions, timings = (
+        _names(kind, asked) for kind, asked in (("fusions", chosen.fusions), ("timings", chosen.timings))
+    )
+    own_fusion = config.fusion.name or FUSION
+    if fusions and EVERY not in chosen.fusions and own_fusion not in fusions:
+        config = config.model_copy(update={"fusion": Part(name=fusions[0])})
+    every = tuple(sorted(columns))
+    reference = Entry(_name(config), "reference", config, every)
+    entries = [reference]
+    if chosen.singles and len(every) > 1:
+        entries += [_of_inputs(config, columns, (name,), f"{name} only", "single") for name in every]
+    if chosen.ablations and (len(every) > 2 or (len(every) == 2 and not chosen.singles)):
+        entries += [
+            _of_inputs(config, columns, [n for n in every if n != name], f"without {name}", "ablation")
+            for name in every
+        ]
+    others = [config.model_copy(update={"fusion": Part(name=name)}) for name in fusions if name != config.fusion.name]
+    others += [config.model_copy(update={"timing": Part(name=name)}) for name in timings if name != _timing(config)]
+    entries += [Entry(_name(other), "fusion", other, every) for other in others if _name(other) != reference.name]
+    entries += [_own(name, values, config, columns) for name, values in (chosen.own or {}).items()]
+    names = [entry.name for entry in entries]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"compare: two entries are called {twice!r}; give each its own name.")
+    return entries
+
+
+def rest(config: RunConfig, columns: Mapping[str, Collection[str]], needless: Collection[str]) -> Entry | None:
+    """All inputs but several that seem to add nothing, together; None where fewer than two would remain, or go."""
+    kept = tuple(name for name in sorted(columns) if name not in needless)
+    if len(kept) < 2 or len(needless) < 2:
+        return None
+    return _of_inputs(config, columns, kept, " + ".join(kept), "rest")
+
+
+def _of_inputs(
+    config: RunConfig, columns: Mapping[str, Collection[str]], kept: Sequence[str], name: str, kind: Kind
+) -> Entry:
+    dropped = [column for of_input in columns if of_input not in kept for column in columns[of_input]]
+    changed: dict[str, Any] = {"drop": tuple(dict.fromkeys([*config.drop, *dropped]))}
+    if branches := config.timing.settings.get("branches"):
+        of_kept = {name: branch for name, branch in branches.items() if name in kept}
+        changed["timing"] = Part(name=config.timing.name, **{**config.timing.settings, "branches": of_kept})
+    if len(kept) == 1:  # nothing to fuse: some fusions would refuse
+        plain = config.fusion if config.fusion.name in (None, FUSION) else Part(name=FUSION)
+        changed |= {"fusion": plain, "timing": Part(name=INTERMEDIATE)}
+    return Entry(name, kind, config.model_copy(update=changed), tuple(sorted(kept)))
+
+
+def _own(
+    name: str, values: RunConfig | Mapping[str, Any] | str | Path, config: RunConfig, columns: Mapping[str, Any]
+) -> Entry:
+    """A configuration of the user's: what it leaves unsaid, and what must be alike for all, is as in the reference."""
+    if isinstance(values, str | Path):
+        values = configuration.read(Path(values))
+    if isinstance(values, RunConfig):
+        values = values.model_dump(mode="json", exclude_unset=True)
+    else:
+        configuration.make(dict(values), source=f"entry {name!r}")
+    said = {key: value for key, value in values.items() if key not in _SHARED}
+    made = configuration.make(_merged(config.model_dump(mode="json"), said), source=f"entry {name!r}")
+    kept = tuple(of_input for of_input in sorted(columns) if not set(columns[of_input]) <= set(made.drop))
+    return Entry(name, "own", made, kept)
+
+
+def _merged(base: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with others in their place; a part that is named anew brings none of the old one's settings."""
+    result = dict(base)
+    for key, value in said.items():
+        old = result.get(key)
+        whole = key in _PARTS and (isinstance(value, str) or "name" in value)
+        result[key] = (
+            _merged(old, value) if isinstance(old, dict) and isinstance(value, Mapping) and not whole else value
+        )
+    return result
+
+
+def _names(kind: str, asked: Sequence[str]) -> list[str]:
+    """The names that are asked for, each once and known."""
+    for name in asked:
+        if name != EVERY:
+            registry.load(kind, name)
+    named = [known for name in asked for known in (registry.names(kind) if name == EVERY else (name,))]
+    return list(dict.fromkeys(named))
+
+
+def _timing(config: RunConfig) -> str:
+    return config.timing.name or INTERMEDIATE
+
+
+def _name(config: RunConfig) -> str:
+    """Fusion, and timing where it is not the usual one."""
+    timing, fusion = _timing(config), config.fusion.name or FUSION
+    return fusion if timing == INTERMEDIATE else f"{timing}: {fusion}"

@@ -1,0 +1,238 @@
+"""What a comparison found, as data: lines, differences, findings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from polymodal.comparison.entries import Entry
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.significance import Difference
+
+Status: TypeAlias = Literal["done", "stopped", "failed", "not run"]
+
+SCHEMA = 1
+"""Version of `comparison.json`; one more when a field changes its meaning."""
+LEVEL = 0.05
+"""A corrected p below it counts as a difference."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One entry.
+
+    Attributes:
+        status: only of those that are `done` there are figures.
+        reason: why it failed, or stopped.
+        trainings: that came to their end.
+        metrics: of the task, with 95 % intervals, over all trainings.
+        folds: the first metric of each training.
+        parameters: of the model; seconds: of one training; latency: seconds to predict one row; all of them means.
+    """
+
+    entry: Entry
+    status: Status
+    reason: str
+    trainings: int
+    metrics: Mapping[str, Interval]
+    folds: Sequence[float]
+    parameters: int | None
+    seconds: float | None
+    latency: float | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two entries beside each other.
+
+    Attributes:
+        difference: above zero where the first is better.
+        p: of the difference, corrected for the number of pairs.
+    """
+
+    first: str
+    second: str
+    difference: Difference
+    p: float
+
+    @property
+    def differs(self) -> bool:
+        return self.p < LEVEL
+
+    def turned(self) -> Pair:
+        """The same, seen from the second."""
+        interval = self.difference.interval
+        other = Interval(-interval.value, low=-interval.high, high=-interval.low)
+        found = Difference(other, self.difference.p, self.difference.p_rows, self.difference.p_trainings)
+        return Pair(self.second, self.first, found, self.p)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the verdict.
+
+    Attributes:
+        kind: `fusing`, `input`, `enough`, `fusions`, `baseline` or `incomplete`.
+        subject: the entries or inputs that it is about.
+        decision: one word: `better`, `worse`, `same`, `unclear`; of an input `adds`, `nothing`, `hurts`, `unclear`.
+    """
+
+    kind: str
+    subject: tuple[str, ...]
+    decision: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Attributes:
+        metric: the one that is compared.
+        larger_is_better: of it.
+        reference: name of the entry that the others are compared with.
+        lines: in the order of their use.
+        pairs: the reference with every other entry, and the fusions with one another.
+        findings: the verdict.
+        rows: how many were measured.
+        folds: in each repeat.
+        repeats: of the folds, with other seeds.
+        ended: `complete`, `budget` or `interrupted`.
+        remarks: what was left out, and on which terms.
+        seconds: all of it took.
+    """
+
+    metric: str
+    larger_is_better: bool
+    reference: str
+    lines: tuple[Line, ...]
+    pairs: tuple[Pair, ...]
+    findings: tuple[Finding, ...]
+    rows: int
+    folds: int
+    repeats: int
+    ended: Literal["complete", "budget", "interrupted"]
+    remarks: tuple[str, ...]
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """The findings as sentences, one a line."""
+        return "\n".join(finding.text for finding in self.findings)
+
+    def pair(self, first: str, second: str) -> Pair | None:
+        """Two entries beside each other, as seen from the first; None where they are not compared."""
+        return find(self.pairs, first, second)
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Head and lines for people; entries without figures say why."""
+        head = ("entry", self.metric, f"against {self.reference}", "p", "parameters", "training s", "one row ms")
+        return head, [self._row(line) for line in self.lines]
+
+    def __str__(self) -> str:
+        head, rows = self.table()
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
+        return "\n".join([*lines, "", *self.remarks, "", self.verdict]).strip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values; docs/how-to/compare.md says what they mean."""
+        return {
+            "schema": SCHEMA,
+            "metric": self.metric,
+            "larger_is_better": self.larger_is_better,
+            "reference": self.reference,
+            "rows": self.rows,
+            "folds": self.folds,
+            "repeats": self.repeats,
+            "ended": self.ended,
+            "seconds": round(self.seconds, 1),
+            "entries": [_line(line) for line in self.lines],
+            "pairs": [_pair(pair) for pair in self.pairs],
+            "verdict": [asdict(finding) for finding in self.findings],
+            "remarks": list(self.remarks),
+        }
+
+    def _row(self, line: Line) -> tuple[str, ...]:
+        if line.status != "done":
+            why = line.status + (f": {line.reason}" if line.reason else "")
+            return (line.entry.name, why, "", "", "", "", "")
+        pair = self.pair(line.entry.name, self.reference)
+        return (
+            line.entry.name,
+            between(line.metrics[self.metric]),
+            "" if pair is None else between(pair.difference.interval, signed=True),
+            "" if pair is None else of_p(pair.p),
+            "" if line.parameters is None else f"{line.parameters:,}",
+            "" if line.seconds is None else f"{line.seconds:.1f}",
+            "" if line.latency is None else f"{1000 * line.latency:.1f}",
+        )
+
+
+def find(pairs: Sequence[Pair], first: str, second: str) -> Pair | None:
+    """Two entries beside each other, as seen from the first; None where they are not compared."""
+    for pair in pairs:
+        if (pair.first, pair.second) == (first, second):
+            return pair
+        if (pair.second, pair.first) == (first, second):
+            return pair.turned()
+    return None
+
+
+def figure(value: float, *, signed: bool = False) -> str:
+    """A figure for people: three digits after the point, of large ones four in all."""
+    sign = "+" if signed else ""
+    value = 0.0 if abs(value) < 0.0005 else value  # no -0.000
+    return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.4g}"
+
+
+def between(interval: Interval, *, signed: bool = False) -> str:
+    """A value with its interval: `0.931 [0.906, 0.953]`."""
+    value, low, high = (figure(part, signed=signed) for part in (interval.value, interval.low, interval.high))
+    return f"{value} [{low}, {high}]"
+
+
+def of_p(p: float) -> str:
+    """A p value for people."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _line(line: Line) -> dict[str, Any]:
+    entry = line.entry
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "inputs": list(entry.inputs),
+        "status": line.status,
+        "reason": line.reason,
+        "trainings": line.trainings,
+        "metrics": {name: asdict(interval) for name, interval in line.metrics.items()},
+        "folds": [_finite(value) for value in line.folds],
+        "parameters": line.parameters,
+        "training_seconds": _rounded(line.seconds, 3),
+        "one_row_seconds": _rounded(line.latency, 6),
+        "config": None if entry.config is None else entry.config.model_dump(mode="json"),
+    }
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {
+        "first": pair.first,
+        "second": pair.second,
+        "difference": asdict(pair.difference.interval),
+        "p": pair.p,
+        "p_uncorrected": pair.difference.p,
+        "p_rows": pair.difference.p_rows,
+        "p_trainings": _finite(pair.difference.p_trainings),
+        "differs": pair.differs,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

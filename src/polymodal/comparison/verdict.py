@@ -1,0 +1,193 @@
+"""What the figures of a comparison say, in plain sentences. Every rule is one function.
+
+`differs` means that the difference is significant after the correction for all pairs. That no difference shows is not
+taken for equality: only where the interval leaves no room for more than the margin, "adds nothing" is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from polymodal.comparison.result import Finding, Line, Pair, between, figure, find, of_p
+
+SHARE = 0.02
+"""The margin: so much of metrics that rise to 1; of errors, this share of the reference's."""
+
+
+def verdict(lines: Sequence[Line], pairs: Sequence[Pair], *, metric: str, larger_is_better: bool) -> list[Finding]:
+    """The findings that the entries which came to their end allow.
+
+    Args:
+        lines: all entries.
+        pairs: those that were compared.
+        metric: that was compared.
+        larger_is_better: of it.
+    """
+    done = [line for line in lines if line.status == "done"]
+    reference = next((line for line in done if line.entry.kind == "reference"), None)
+    found = [*_incomplete(lines)]
+    if reference is None:
+        said = "Nothing can be said: not even the reference came to its end."
+        return [Finding("incomplete", (), "unclear", said), *found]
+    margin = SHARE if larger_is_better else SHARE * abs(reference.metrics[metric].value)
+    case = _Case(done, pairs, reference, metric, margin)
+    return [*case.fusing(), *case.inputs(), *case.enough(), *case.fusions(), *case.baseline(), *found]
+
+
+def needless(lines: Sequence[Line], pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Inputs without which the reference is not shown to be worse, each by itself: candidates to be left out."""
+    reference = next(line for line in lines if line.entry.kind == "reference")
+    found = []
+    for line in lines:
+        pair = find(pairs, reference.entry.name, line.entry.name)
+        if line.entry.kind == "ablation" and pair is not None and pair.difference.interval.low <= 0:
+            found += [name for name in reference.entry.inputs if name not in line.entry.inputs]
+    return tuple(found)
+
+
+class _Case:
+    """The entries that are done, seen from the reference."""
+
+    def __init__(
+        self, done: Sequence[Line], pairs: Sequence[Pair], reference: Line, metric: str, margin: float
+    ) -> None:
+        self.done, self.pairs, self.reference, self.metric, self.margin = done, pairs, reference, metric, margin
+        self.every = reference.entry.inputs
+
+    def against(self, line: Line) -> Pair:
+        """The reference beside another entry: above zero where the reference is better."""
+        pair = find(self.pairs, self.reference.entry.name, line.entry.name)
+        assert pair is not None, "the reference is compared with every entry"
+        return pair
+
+    def of_kind(self, *kinds: str) -> list[Line]:
+        """From the best to the worst, as the reference sees them."""
+        found = [line for line in self.done if line.entry.kind in kinds]
+        return sorted(found, key=lambda line: self.against(line).difference.interval.value)
+
+    def value(self, line: Line) -> str:
+        return f"{self.metric} {figure(line.metrics[self.metric].value)}"
+
+    def fusing(self) -> list[Finding]:
+        """All inputs together against the best of them."""
+        singles = self.of_kind("single")
+        if not singles:
+            return []
+        best, pair = singles[0], self.against(singles[0])
+        both = f"{self.value(self.reference)} with all inputs ({self.reference.entry.name})"
+        other = f"{figure(best.metrics[self.metric].value)} with {best.entry.name}, the best single input"
+        gap = f"{between(pair.difference.interval, signed=True)}, p {of_p(pair.p)}"
+        if pair.differs and pair.difference.interval.value > 0:
+            decision, text = "better", f"Fusing pays: {both}, {other}; gain {gap}."
+        elif pair.differs:
+            decision, text = "worse", f"Fusing harms here: {both}, {other}; gain {gap}."
+        elif pair.difference.interval.low > 0:
+            decision, text = "unclear", f"Fusing may pay, or be luck: {both}, {other}; gain {gap} corrected."
+        else:
+            decision, text = "same", f"Fusing does not show a gain: {both}, {other}; gain {gap}."
+        return [Finding("fusing", (self.reference.entry.name, best.entry.name), decision, text)]
+
+    def inputs(self) -> list[Finding]:
+        """What each input adds to all the others."""
+        found = []
+        for name in self.every:
+            others = tuple(other for other in self.every if other != name)
+            line = next((line for line in self._smaller() if line.entry.inputs == others), None)
+            if line is not None and len(self.every) > 1:
+                found.append(self._input(name, self.against(line)))
+        return found
+
+    def _input(self, name: str, pair: Pair) -> Finding:
+        interval, gap = pair.difference.interval, between(pair.difference.interval, signed=True)
+        if pair.differs and interval.value > 0:
+            decision, text = "adds", f"{name} adds {gap} to the other inputs, p {of_p(pair.p)}."
+        elif pair.differs:
+            decision, text = "hurts", f"{name} hurts: with it {gap}, p {of_p(pair.p)}; leave it out."
+        elif interval.high <= self.margin:
+            decision, text = "nothing", f"{name} adds nothing here: {gap}, at most {figure(interval.high)}."
+        elif interval.low > 0:
+            decision, text = "unclear", f"{name} may add something, or be luck: {gap}, p {of_p(pair.p)} corrected."
+        else:
+            decision, text = "unclear", f"{name} shows no gain: {gap}; up to {figure(interval.high)} is not ruled out."
+        return Finding("input", (name,), decision, text)
+
+    def enough(self) -> list[Finding]:
+        """The fewest inputs that do as well as all of them."""
+        needed = {finding.subject[0] for finding in self.inputs() if finding.decision == "adds"}
+        fits = [line for line in self._smaller() if not self._loses(line)]
+        sure = [line for line in fits if self.against(line).difference.interval.high <= self.margin]
+        fits = [line for line in fits if needed <= set(line.entry.inputs)]
+        if not (sure or fits):
+            return []
+        fewest = min(sure or fits, key=lambda line: len(line.entry.inputs))
+        names = " + ".join(fewest.entry.inputs)
+        interval = self.against(fewest).difference.interval
+        gained = f"all inputs gain {between(interval, signed=True)} on it"
+        if sure:
+            text = f"{names} is enough: {gained}."
+            return [Finding("enough", fewest.entry.inputs, "same", text)]
+        text = f"{names} may be enough: {gained}, which may be chance; more rows or --repeats would tell."
+        return [Finding("enough", fewest.entry.inputs, "unclear", text)]
+
+    def _loses(self, line: Line) -> bool:
+        """Whether an entry is shown to be worse than the reference."""
+        pair = self.against(line)
+        return pair.differs and pair.difference.interval.value > 0
+
+    def _smaller(self) -> list[Line]:
+        return [line for line in self.done if line.entry.kind in ("single", "ablation", "rest")]
+
+    def fusions(self) -> list[Finding]:
+        """Which ways of fusing (and configurations of the user's) cannot be told from the best one."""
+        ways = [*self.of_kind("fusion", "own"), self.reference]
+        if len(ways) < 2:
+            return []
+        ways.sort(key=self._behind)
+        best = ways[0]
+        beside = [(line, find(self.pairs, best.entry.name, line.entry.name)) for line in ways[1:]]
+        alike = [best, *(line for line, pair in beside if pair is not None and not pair.differs)]
+        found = []
+        if len(alike) > 1:
+            names = [line.entry.name for line in alike]
+            cheap = min(alike, key=lambda line: line.seconds or 0.0)
+            text = f"{_listed(names)} cannot be told apart; {cheap.entry.name} trains fastest."
+            found.append(Finding("fusions", tuple(names), "same", text))
+        for line, pair in beside:
+            if pair is not None and pair.differs:
+                gap = between(pair.difference.interval, signed=True)
+                text = f"{best.entry.name} beats {line.entry.name}: {gap}, p {of_p(pair.p)}."
+                found.append(Finding("fusions", (best.entry.name, line.entry.name), "better", text))
+        return found
+
+    def _behind(self, line: Line) -> float:
+        return 0.0 if line is self.reference else self.against(line).difference.interval.value
+
+    def baseline(self) -> list[Finding]:
+        """The reference against what costs nothing; said only where it is no better."""
+        found = []
+        for line in self.of_kind("baseline"):
+            pair = self.against(line)
+            if pair.differs and pair.difference.interval.value > 0:
+                continue
+            gap = between(pair.difference.interval, signed=True)
+            text = f"The baseline {line.entry.name} ({self.value(line)}) is not beaten: {gap}, p {of_p(pair.p)}."
+            decision = "worse" if pair.differs else "same"
+            found.append(Finding("baseline", (self.reference.entry.name, line.entry.name), decision, text))
+        return found
+
+
+def _incomplete(lines: Sequence[Line]) -> list[Finding]:
+    left = [line.entry.name for line in lines if line.status in ("stopped", "not run")]
+    failed = [line.entry.name for line in lines if line.status == "failed"]
+    found = []
+    if left:
+        text = f"Not measured: {', '.join(left)}."
+        found.append(Finding("incomplete", tuple(left), "unclear", text))
+    if failed:
+        text = f"Failed, and left out: {', '.join(failed)}."
+        found.append(Finding("incomplete", tuple(failed), "unclear", text))
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,177 @@
+"""Pretrained network for images, as transformers saves it; frozen unless told otherwise."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import ConfigDict, JsonValue, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.layers import adaptation, checkpoints, states
+from polymodal.layers.adaptation import FROZEN, TrainField
+from polymodal.layers.checkpoint_pictures import picture_side, pixel_norm
+from polymodal.layers.checkpoints import Family, Settings
+from polymodal.layers.states import Pool
+from polymodal.modalities.image import Image
+from polymodal.types import Cells, Tokens
+
+_FIRST = {  # class tokens that stand before the patches; of those with register tokens, these too
+    "beit": 1,
+    "clip_vision_model": 1,
+    "convnext": 0,
+    "convnextv2": 0,
+    "deit": 2,
+    "dinov2": 1,
+    "dinov2_with_registers": 1,
+    "resnet": 0,
+    "siglip_vision_model": 0,
+    "swin": 0,
+    "vit": 1,
+    "vit_msn": 1,
+}
+_LAST_NORM = {"clip_vision_model": "post_layernorm", "convnext": "layernorm", "convnextv2": "layernorm"}
+_FAMILY = Family(
+    who="Image encoder 'hf'",
+    what="image encoder",
+    model_types=tuple(_FIRST),
+    files=("config.json", "preprocessor_config.json"),
+    example="as `save_pretrained` of the library transformers writes it",
+)
+
+
+@dataclass(frozen=True)
+class HfConfig:
+    """Settings of `Hf`.
+
+    Attributes:
+        checkpoint: folder with `config.json`, `preprocessor_config.json` and `model.safetensors`; or `hf:` and a name
+            at huggingface.co, which is fetched once. None in a saved model, whose weights lie in its bundle.
+        architecture: what the checkpoint's `config.json` says; filled in when a model is saved.
+        preprocessing: what its `preprocessor_config.json` says of size and colours; filled in likewise.
+        size: side of the pictures in pixels; null: the checkpoint's own. Smaller is faster.
+        pool: `auto` gives the class token, or the mean of all patches where a network has none; `first` and `mean` ask
+            for one of the two; `none` keeps a token for each patch, row by row.
+        train: how the weights learn: `frozen` (every picture is then encoded only once), `full`, `top` or `lora`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    checkpoint: str | None = None
+    architecture: dict[str, JsonValue] | None = None
+    preprocessing: dict[str, JsonValue] | None = None
+    size: PositiveInt | None = None
+    pool: Pool = "auto"
+    train: TrainField = FROZEN
+
+
+class Hf(nn.Module):
+    """Pictures UInt8 "N 3 H W" -> one token, or one for each patch.
+
+    Raises:
+        ConfigError: no folder, a folder that holds no such checkpoint, or one that would need foreign code or a pickle.
+        MissingExtraError: transformers, or for `lora` peft, is not installed.
+    """
+
+    Config: ClassVar[type] = HfConfig
+
+    def __init__(self, config: HfConfig, modality: Image) -> None:
+        super().__init__()
+        self.config = config
+        self.frozen = config.train.name == "frozen"
+        self.lr_scale = config.train.factor
+        folder = None
+        if config.checkpoint is None and config.architecture is not None:
+            self.architecture = checkpoints.checked(config.architecture, _FAMILY, source="architecture")
+            self.preprocessing = dict(config.preprocessing or {})
+        else:
+            folder = checkpoints.locate(config.checkpoint, _FAMILY)
+            self.architecture, self.preprocessing = _read(folder)
+        self.num_first = _FIRST[str(self.architecture["model_type"])]
+        self.pool = states.choose(config.pool, num_first=self.num_first, who=_FAMILY.who)
+        self.pixels = pixel_norm(self.preprocessing, _FAMILY)
+        self.network = (
+            checkpoints.build(self.architecture, _FAMILY)
+            if folder is None
+            else checkpoints.load(folder, self.architecture, _FAMILY)
+        )
+        self.width = checkpoints.width_of(self.network)
+        # Position embeddings are interpolated for pictures of another size than those of the pretraining.
+        sized = "interpolate_pos_encoding" in inspect.signature(self.network.forward).parameters
+        self.options = {"interpolate_pos_encoding": True} if sized and self._has_other_size(modality.size) else {}
+        self.token_span: float | None = self._span(modality.size) if self.pool == "none" else None
+        adaptation.adapt(
+            self.network, config.train, who=_FAMILY.who, layers=adaptation.blocks, unused=checkpoints.UNUSED
+        )
+        self.train()
+
+    @classmethod
+    def needs(cls, config: HfConfig) -> dict[str, Any]:
+        """Pictures of the size that the network was trained on, unless said otherwise.
+
+        Raises:
+            ConfigError: no such folder, or a file in it is missing.
+        """
+        if config.checkpoint is None and config.architecture is not None:
+            architecture, preprocessing = config.architecture, dict(config.preprocessing or {})
+        else:
+            architecture, preprocessing = _read(checkpoints.locate(config.checkpoint, _FAMILY))
+        return {"size": config.size or picture_side(architecture, preprocessing, _FAMILY)}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        inside = {"architecture": self.architecture, "preprocessing": self.preprocessing}
+        train = asdict(adaptation.without_adapters(self.config.train))
+        return {**asdict(self.config), "checkpoint": None, **inside, "train": train}
+
+    def portable_state(self) -> dict[str, Tensor]:
+        """The weights that fit `portable`."""
+        return adaptation.merged_state(self)
+
+    def train(self, mode: bool = True) -> Hf:
+        """As for any module, but a frozen network stays in eval mode, and BatchNorm always."""
+        super().train(mode)
+        adaptation.keep_modes(self.network, mode, self.config.train)
+        return self
+
+    def forward(self, cells: Cells) -> Tokens:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            found = self._states(self.pixels(cells.values))
+            first, rest = found[:, : self.num_first], found[:, self.num_first + self.num_registers :]
+            mask = torch.ones(rest.shape[:2], dtype=torch.bool, device=rest.device)
+            tokens = states.pooled(first, rest, mask, self.pool)
+            return Tokens(self.last_norm(tokens.values), tokens.mask)
+
+    def _states(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N T D"]:
+        found: Tensor = self.network(pixel_values=pixels, **self.options).last_hidden_state
+        if found.ndim == 4:  # of convolutions: N, D, H, W
+            found = found.flatten(2).transpose(1, 2)
+        return found
+
+    @property
+    def last_norm(self) -> nn.Module:
+        """What some kinds apply to their pooled states alone."""
+        name = _LAST_NORM.get(str(self.architecture["model_type"]))
+        return self.network.get_submodule(name) if name else nn.Identity()
+
+    @property
+    def num_registers(self) -> int:
+        """Tokens between the class token and the patches that only give the network room to think."""
+        return int(getattr(self.network.config, "num_register_tokens", 0))
+
+    def _has_other_size(self, size: int) -> bool:
+        return size != self.architecture.get("image_size", getattr(self.network.config, "image_size", size))
+
+    def _span(self, size: int) -> float:
+        """Pixels along a side that a token covers."""
+        with torch.no_grad():
+            self.network.eval()
+            found = self._states(torch.zeros(1, 3, size, size))
+        return float(size / (found.shape[1] - self.num_first - self.num_registers) ** 0.5)
+
+
+def _read(folder: Path) -> tuple[Settings, Settings]:
+    return checkpoints.read_architecture(folder, _FAMILY), checkpoints.read_preprocessing(folder, _FAMILY)

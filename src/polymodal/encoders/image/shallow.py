@@ -1,0 +1,56 @@
+"""Pictures nearly raw: a linear layer on each square, for a joint encoder to read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import nn
+
+from polymodal.layers.patches import Patches
+from polymodal.modalities.image import Image
+from polymodal.types import Cells, Tokens
+
+
+@dataclass(frozen=True)
+class ShallowConfig:
+    """Settings of `Shallow`.
+
+    Attributes:
+        width: of the tokens, even.
+        patch: side of a square, in pixels.
+        dropout: probability, on the tokens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: Annotated[int, Field(ge=2, multiple_of=2)] = 128
+    patch: PositiveInt = 8
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class Shallow(nn.Module):
+    """Pictures UInt8 "N 3 H W" -> a token for each square; squares do not see each other."""
+
+    Config: ClassVar[type] = ShallowConfig
+    frozen = False
+
+    def __init__(self, config: ShallowConfig, modality: Image) -> None:  # noqa: ARG002
+        super().__init__()
+        self.config = config
+        self.width = config.width
+        self.token_span: float | None = float(config.patch)
+        self.patches = Patches(config.patch, config.width, dropout=config.dropout)
+
+    @classmethod
+    def needs(cls, config: ShallowConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Takes pictures of any size."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, cells: Cells) -> Tokens:
+        values = self.patches(cells.values)
+        return Tokens(values, cells.present.unsqueeze(1).expand(-1, values.shape[1]))

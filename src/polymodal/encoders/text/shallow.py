@@ -1,0 +1,60 @@
+"""Text nearly raw: the embedding of each piece with its place, for a joint encoder to read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import nn
+
+from polymodal.layers.pooling import lengths_to_mask
+from polymodal.layers.positions import SinusoidalPositions
+from polymodal.modalities.text import Text
+from polymodal.types import Cells, Tokens
+
+_DEVIATION = 0.05  # of embeddings at first, and of positions: what training adds then counts
+
+
+@dataclass(frozen=True)
+class ShallowConfig:
+    """Settings of `Shallow`.
+
+    Attributes:
+        width: of an embedding and of the tokens.
+        dropout: probability, on the tokens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class Shallow(nn.Module):
+    """Text "N T" of ids -> a token for each piece; pieces do not see each other."""
+
+    Config: ClassVar[type] = ShallowConfig
+    token_span: float | None = None
+    frozen = False
+
+    def __init__(self, config: ShallowConfig, modality: Text) -> None:
+        super().__init__()
+        self.config = config
+        self.width = config.width
+        self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
+        nn.init.normal_(self.embedding.weight, std=_DEVIATION)
+        self.places = SinusoidalPositions(config.width, deviation=_DEVIATION)
+        self.dropout = nn.Dropout(config.dropout)
+
+    @classmethod
+    def needs(cls, config: ShallowConfig) -> dict[str, Any]:  # noqa: ARG003
+        """Works with any tokenizer."""
+        return {}
+
+    @property
+    def portable(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def forward(self, cells: Cells) -> Tokens:
+        mask = lengths_to_mask(cells.lengths, cells.values.shape[1])
+        return Tokens(self.dropout(self.places(self.embedding(cells.values))), mask)

@@ -1,0 +1,100 @@
+"""Self-attention over the tokens of all inputs: every token sees every other one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import nn
+
+from polymodal.layers.token_inputs import (
+    TokenInputs,
+    in_one_row,
+    learned_vectors,
+    left_aligned,
+    mean_of_means,
+    require_heads,
+    with_first,
+)
+from polymodal.layers.transformer import Transformer
+from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """Settings of `Attention`.
+
+    Attributes:
+        width: of the tokens and of the result; a multiple of `heads`.
+        layers: transformer blocks on top of each other.
+        heads: of the attention in each block.
+        hidden: width inside of a block's feed-forward network.
+        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
+        drop_path: probability with which a row goes without a part of the last block while training; it rises to that
+            from block to block (stochastic depth).
+        pool: what comes out: `token`: a learned token that attends to all others; `mean`: the mean of each input's
+            tokens, then of the inputs; `none`: all tokens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    hidden: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pool: Literal["token", "mean", "none"] = "token"
+
+
+class Attention(nn.Module):
+    """Z = Transformer([c, x_11, ..., x_1T, x_21, ...]); x_it: token t of input i, projected, plus that input's vector.
+
+    The encoder of Vaswani et al. (2017, arXiv 1706.03762), with the norm first, over the tokens of all inputs in one
+    row "B T D", as in single-stream models (VisualBERT, Li et al. 2019, arXiv 1908.03557, section 3.2). With `token`
+    the result is what becomes of the learned token c, as in BERT. An input of one vector is one token. Tokens of an
+    absent input are masked: nobody attends to them.
+
+    Raises:
+        ConfigError: the width is no multiple of the number of heads.
+    """
+
+    Config: ClassVar[type] = AttentionConfig
+    when_absent: ClassVar[str] = "is not attended to"
+
+    def __init__(self, config: AttentionConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        require_heads("attention", width=config.width, heads=config.heads)
+        self.pool = config.pool
+        self.width = config.width
+        self.inputs = TokenInputs(widths, width=config.width)
+        self.summary = learned_vectors(1, config.width) if config.pool == "token" else None
+        self.transformer = Transformer(
+            config.width,
+            num_layers=config.layers,
+            num_heads=config.heads,
+            hidden=config.hidden,
+            dropout=config.dropout,
+            drop_path=config.drop_path,
+        )
+
+    @property
+    def keeps_time(self) -> bool:
+        """All tokens come out, with the setting `pool: none`."""
+        return self.pool == "none"
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        inputs = self.inputs(tokens)
+        row = in_one_row(inputs)
+        present = row.present
+        if self.summary is not None:
+            row = with_first(self.summary[0], row)
+        states = self.transformer(row.values, row.mask)
+        if self.summary is not None:
+            return Tokens.vector(states[:, 0], present)
+        if self.pool == "none":
+            return left_aligned(Tokens(states, row.mask))
+        parts = states.split([of_input.mask.shape[1] for of_input in inputs], dim=1)
+        means = mean_of_means([Tokens(part, of_input.mask) for part, of_input in zip(parts, inputs, strict=True)])
+        return Tokens.vector(means, present)

@@ -1,0 +1,149 @@
+"""Attention within each input, which hears of the others through a few shared tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.layers.stochastic_depth import rising
+from polymodal.layers.token_inputs import (
+    TokenInputs,
+    in_one_row,
+    learned_vectors,
+    left_aligned,
+    mean_of_means,
+    mean_of_present,
+    require_heads,
+    with_first,
+)
+from polymodal.layers.transformer import TransformerBlock
+from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class BottleneckConfig:
+    """Settings of `Bottleneck`.
+
+    Attributes:
+        width: of the tokens and of the result; a multiple of `heads`.
+        tokens: shared ones, through which the inputs hear of each other.
+        own_layers: transformer blocks of each input by itself, before there are shared tokens.
+        layers: transformer blocks of each input with the shared tokens; at least 2, because what one block writes into
+            them only the next can read.
+        heads: of the attention in each block.
+        hidden: width inside of a block's feed-forward network.
+        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
+        drop_path: probability with which a row goes without a part of the last block while training; it rises to that
+            from block to block (stochastic depth).
+        pool: what comes out: `token`: a learned token for each input that attends to that input and to the shared
+            tokens, averaged over the inputs; `mean`: the mean of each input's tokens, then of the inputs; `none`: all
+            tokens of the inputs.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    tokens: PositiveInt = 4
+    own_layers: Annotated[int, Field(ge=0)] = 0
+    layers: Annotated[int, Field(ge=2)] = 2
+    heads: PositiveInt = 4
+    hidden: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    pool: Literal["token", "mean", "none"] = "token"
+
+
+class Bottleneck(nn.Module):
+    """[Z_i', S_i] = Block_i([Z_i, S]), then S' = mean of S_i over the inputs i that are present.
+
+    Z_i: tokens of input i, projected, "B T D"; S: shared tokens "B tokens D", learned at first. The attention
+    bottleneck of Nagrani et al. (2021, arXiv 2107.00135, equations 8 and 9), from layer `own_layers` on; the blocks
+    have the norm first. With `token` each input brings a learned token c_i, and the result is the mean of what becomes
+    of them (section 3.3: logits are averaged over the CLS tokens, which is the same before a linear head).
+
+    The cost grows with the square of each input's length, not of the sum of all. An absent input writes nothing into
+    the shared tokens and is not averaged.
+
+    Raises:
+        ConfigError: the width is no multiple of the number of heads.
+    """
+
+    Config: ClassVar[type] = BottleneckConfig
+    when_absent: ClassVar[str] = "writes nothing into the shared tokens"
+
+    def __init__(self, config: BottleneckConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        require_heads("bottleneck", width=config.width, heads=config.heads)
+        self.pool = config.pool
+        self.width = config.width
+        self.inputs = TokenInputs(widths, width=config.width)
+        num_inputs = len(self.inputs.names)
+        self.summaries = learned_vectors(num_inputs, config.width) if config.pool == "token" else None
+        self.shared = learned_vectors(config.tokens, config.width)
+        layers = [
+            _Layer(config, num_inputs=num_inputs, drop_path=probability)
+            for probability in rising(config.drop_path, config.own_layers + config.layers)
+        ]
+        self.own, self.layers = nn.ModuleList(layers[: config.own_layers]), nn.ModuleList(layers[config.own_layers :])
+        self.norm = nn.LayerNorm(config.width)
+
+    @property
+    def keeps_time(self) -> bool:
+        """All tokens of the inputs come out, with the setting `pool: none`."""
+        return self.pool == "none"
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        inputs = self.inputs(tokens)
+        present = torch.stack([of_input.present for of_input in inputs], dim=1)
+        if self.summaries is not None:
+            inputs = [with_first(first, of_input) for first, of_input in zip(self.summaries, inputs, strict=True)]
+        nothing = self.shared[:0].expand(present.shape[0], -1, -1)
+        for layer in self.own:
+            inputs, _ = layer(inputs, nothing, present)
+        shared = self.shared.expand(present.shape[0], -1, -1)
+        for layer in self.layers:
+            inputs, shared = layer(inputs, shared, present)
+        return self._pooled([Tokens(self.norm(of_input.values), of_input.mask) for of_input in inputs])
+
+    def _pooled(self, inputs: list[Tokens]) -> Tokens:
+        if self.pool == "none":
+            return left_aligned(in_one_row(inputs))
+        if self.pool == "token":
+            inputs = [Tokens(of_input.values[:, :1], of_input.mask[:, :1]) for of_input in inputs]
+        anything = torch.stack([of_input.present for of_input in inputs]).any(dim=0)
+        return Tokens.vector(mean_of_means(inputs), anything)
+
+
+class _Layer(nn.Module):
+    """A block for each input, which reads its tokens and the shared ones."""
+
+    def __init__(self, config: BottleneckConfig, *, num_inputs: int, drop_path: float) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            TransformerBlock(
+                config.width,
+                num_heads=config.heads,
+                hidden=config.hidden,
+                dropout=config.dropout,
+                drop_path=drop_path,
+            )
+            for _ in range(num_inputs)
+        )
+
+    def forward(
+        self, inputs: list[Tokens], shared: Float[Tensor, "B S D"], present: Bool[Tensor, "B M"]
+    ) -> tuple[list[Tokens], Float[Tensor, "B S D"]]:
+        """The tokens of each input, and the mean of what the inputs make of the shared ones."""
+        real = shared.new_ones(shared.shape[:2], dtype=torch.bool)
+        states, written = [], []
+        for of_input, block in zip(inputs, self.blocks, strict=True):
+            row = in_one_row([of_input, Tokens(shared, real)])
+            own, others = block(row.values, row.mask).tensor_split([of_input.mask.shape[1]], dim=1)
+            states.append(Tokens(own, of_input.mask))
+            written.append(others)
+        return states, mean_of_present(written, present)

@@ -1,0 +1,143 @@
+"""Tokens of each input attend to those of every other one, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import ConfigDict, Field, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.errors import ConfigError, did_you_mean
+from polymodal.layers.cross_transformer import CrossTransformer
+from polymodal.layers.pooling import masked_mean, zero_masked
+from polymodal.layers.token_inputs import TokenInputs, learned_vectors, require_heads
+from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class CrossAttentionConfig:
+    """Settings of `CrossAttention`.
+
+    Attributes:
+        width: of the tokens, and of each pair's part of the result; a multiple of `heads`.
+        layers: blocks on top of each other, for each pair.
+        heads: of the attention in each block.
+        hidden: width inside of a block's feed-forward network.
+        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
+        drop_path: probability with which a row goes without a part of the last block while training; it rises to that
+            from block to block (stochastic depth).
+        anchor: the input whose tokens attend to those of the others; without one every input's do.
+        pool: what comes out: `mean`: the mean of each pair's tokens, all pairs side by side; `none`: a token for each
+            of the anchor's, which needs an `anchor`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 64
+    layers: PositiveInt = 1
+    heads: PositiveInt = 4
+    hidden: PositiveInt = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    anchor: str | None = None
+    pool: Literal["mean", "none"] = "mean"
+
+
+class CrossAttention(nn.Module):
+    """Z_a<-b = CrossTransformer(X_a; memory [n_b, X_b]) for each pair; z = [mean of Z_a<-b over the tokens of a, ...].
+
+    X_a: tokens of input a, projected, "B T D". The directional pairs of Tsai et al. (2019, "Multimodal transformer for
+    unaligned multimodal language sequences", arXiv 1906.00295, section 3.2), the pairs of one target side by side in
+    the order of the names; a mean over tokens takes the place of their last self-attention. With M inputs there are
+    M (M - 1) pairs, with an anchor M - 1, and a single input attends to itself. z: "B (pairs * D)".
+
+    n_b is a learned token that stands for "nothing": a query may turn to it where b does not help, so that attention
+    also weighs an input that is one vector. Where b is absent, it is all that is there. Where a is absent, one learned
+    token asks in its place.
+
+    Raises:
+        ConfigError: the width is no multiple of the number of heads; an anchor that is no input, or that is missing.
+    """
+
+    Config: ClassVar[type] = CrossAttentionConfig
+    when_absent: ClassVar[str] = "is not attended to; a learned token asks in its place"
+
+    def __init__(self, config: CrossAttentionConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        require_heads("cross_attention", width=config.width, heads=config.heads)
+        self.pool = config.pool
+        self.inputs = TokenInputs(widths, width=config.width)
+        names = self.inputs.names
+        targets = _targets(config, names)
+        self.pairs = [(a, b) for a in targets for b in range(len(names)) if a != b or len(names) == 1]
+        self.stand_ins = learned_vectors(len(targets), config.width)
+        self.place = {target: place for place, target in enumerate(targets)}
+        sources = sorted({source for _, source in self.pairs})
+        self.nothing = learned_vectors(len(sources), config.width)
+        self.place_of_source = {source: place for place, source in enumerate(sources)}
+        self.transformers = nn.ModuleList(
+            CrossTransformer(
+                config.width,
+                num_layers=config.layers,
+                num_heads=config.heads,
+                hidden=config.hidden,
+                dropout=config.dropout,
+                drop_path=config.drop_path,
+            )
+            for _ in self.pairs
+        )
+        self.width = len(self.pairs) * config.width
+
+    @property
+    def keeps_time(self) -> bool:
+        """The anchor's tokens come out, with the setting `pool: none`."""
+        return self.pool == "none"
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        inputs = self.inputs(tokens)
+        anything = torch.stack([of_input.present for of_input in inputs]).any(dim=0)
+        queries = {a: _asking(inputs[a], self.stand_ins[place]) for a, place in self.place.items()}
+        memories = {b: _remembered(inputs[b], self.nothing[place]) for b, place in self.place_of_source.items()}
+        parts = [
+            transformer(queries[a].values, memories[b].values, memories[b].mask)
+            for (a, b), transformer in zip(self.pairs, self.transformers, strict=True)
+        ]
+        if self.pool == "none":
+            anchor = queries[self.pairs[0][0]].where_present(anything)
+            return Tokens(zero_masked(torch.cat(parts, dim=2), anchor.mask), anchor.mask)
+        means = [masked_mean(part, queries[a].mask) for (a, _), part in zip(self.pairs, parts, strict=True)]
+        return Tokens.vector(torch.cat(means, dim=1), anything)
+
+
+def _targets(config: CrossAttentionConfig, names: list[str]) -> list[int]:
+    """Places of the inputs whose tokens attend to others."""
+    if config.anchor is None:
+        if config.pool == "none":
+            raise ConfigError(
+                "Fusion 'cross_attention': pool none gives a token for each of the anchor's, and there is no anchor. "
+                f"Set anchor to one of the inputs: {', '.join(names)}."
+            )
+        return list(range(len(names)))
+    if config.anchor not in names:
+        raise ConfigError(
+            f"Fusion 'cross_attention': anchor: no input is called {config.anchor!r}."
+            f"{did_you_mean(config.anchor, names)} Inputs: {', '.join(names)}."
+        )
+    return [names.index(config.anchor)]
+
+
+def _asking(tokens: Tokens, stand_in: Float[Tensor, " D"]) -> Tokens:
+    """The tokens, and in rows without any the stand-in as the only one."""
+    absent = ~tokens.present.unsqueeze(1)
+    first = torch.arange(tokens.mask.shape[1], device=tokens.mask.device) == 0
+    return Tokens(torch.where(absent.unsqueeze(2), stand_in, tokens.values), tokens.mask | (absent & first))
+
+
+def _remembered(tokens: Tokens, nothing: Float[Tensor, " D"]) -> Tokens:
+    """What is attended to: "nothing", then the tokens."""
+    first = nothing.expand(tokens.values.shape[0], 1, -1)
+    always = tokens.mask.new_ones(tokens.mask.shape[0], 1)
+    return Tokens(torch.cat([first, tokens.values], dim=1), torch.cat([always, tokens.mask], dim=1))

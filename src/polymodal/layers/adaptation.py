@@ -1,0 +1,178 @@
+"""How a pretrained network goes on learning: not at all, wholly, in its last layers, or by low-rank adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+import torch
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from polymodal.errors import ConfigError, MissingExtraError
+
+LR_SCALE = {"frozen": 1.0, "full": 0.02, "top": 0.05, "lora": 0.2}
+_ADAPTER = "default"  # what peft calls the only one
+
+
+@dataclass(frozen=True)
+class Train:
+    """How the weights of a pretrained network learn, shared by all encoders that start from a checkpoint.
+
+    Attributes:
+        name: `frozen`, not at all, so that every cell is encoded only once; `full`, all of them; `top`, those of the
+            last layers; `lora`, low-rank adapters beside weights that stay. `train: lora` says the same.
+        layers: of `top`: so many of the last layers, with what follows them.
+        rank: of `lora`: of the matrices that are learned.
+        alpha: of `lora`: they count alpha / rank.
+        dropout: of `lora`: probability, before the adapters.
+        targets: of `lora`: ends of the names of the layers that get one; null: every linear layer, or where a network
+            has none, every convolution.
+        lr_scale: the learning rate of these weights, as a share of `train.optimizer.lr`; null: 0.02 for `full`, 0.05
+            for `top`, 0.2 for `lora`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    name: Literal["frozen", "full", "top", "lora"] = "frozen"
+    layers: PositiveInt = 2
+    rank: PositiveInt = 8
+    alpha: PositiveInt = 16
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: tuple[str, ...] | None = None
+    lr_scale: PositiveFloat | None = None
+
+    @property
+    def factor(self) -> float:
+        """The share of the learning rate."""
+        return LR_SCALE[self.name] if self.lr_scale is None else self.lr_scale
+
+
+def _train(value: object) -> object:
+    if isinstance(value, bool):
+        return {"name": "full" if value else "frozen"}
+    return {"name": value} if isinstance(value, str) else value
+
+
+FROZEN = Train()
+"""What an encoder does unless told otherwise."""
+
+TrainField = Annotated[Train, BeforeValidator(_train)]
+"""A setting of an encoder: `{name: lora, rank: 4}`, or just `lora`; `true` and `false` mean `full` and `frozen`."""
+
+Layers = Callable[[nn.Module], Sequence[Sequence[str]]]
+"""A network -> the names of its parameters by layer, first to last; the last holds what follows the layers, too."""
+
+
+def adapt(network: nn.Module, train: Train, *, who: str, layers: Layers, unused: Sequence[str] = ()) -> None:
+    """Makes those parameters of a network learn that are meant to, and adds adapters to it where these are meant.
+
+    Args:
+        network: with its weights.
+        train: what is meant.
+        who: whose network it is, for messages.
+        layers: finds its layers.
+        unused: ends of the names of parameters that no result depends on.
+
+    Raises:
+        ConfigError: it has fewer layers than `top` asks for, or none of the names that `lora` asks for.
+        MissingExtraError: `lora` without peft.
+    """
+    network.requires_grad_(train.name == "full")
+    if train.name == "top":
+        found = layers(network)
+        if train.layers > len(found):
+            raise ConfigError(f"{who}: train.layers is {train.layers}, but the network has {len(found)} layers.")
+        learning = {name for names in found[-train.layers :] for name in names}
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name in learning)
+    elif train.name == "lora":
+        _add_adapters(network, train, who)
+    for name, parameter in network.named_parameters():
+        if name.endswith(tuple(unused)):
+            parameter.requires_grad_(False)
+
+
+def blocks(network: nn.Module) -> list[list[str]]:
+    """The parameters of a transformers network by layer: of its lists of modules the one with most parameters counts.
+
+    What is registered behind this list, such as the last norm, belongs to the last layer.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in _outer_lists(network)}
+    if not sizes:
+        return [names]
+    largest = max(sizes, key=lambda name: sizes[name])
+    count = len(cast(nn.ModuleList, network.get_submodule(largest)))
+    found = [[name for name in names if name.startswith(f"{largest}.{place}.")] for place in range(count)]
+    found = [layer for layer in found if layer]
+    end = names.index(found[-1][-1])
+    found[-1] += names[end + 1 :]
+    return found
+
+
+def keep_modes(network: nn.Module, mode: bool, train: Train) -> None:
+    """Train or eval mode, but a frozen network stays in eval mode, and BatchNorm always: rows must not mix."""
+    network.train(mode and train.name != "frozen")
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def merged_state(module: nn.Module) -> dict[str, Tensor]:
+    """The state of a module whose adapters, if it has any, are added to the weights beside which they stand.
+
+    It fits the same module without adapters: W + alpha / rank * B A (Hu et al. 2021, arXiv 2106.09685, equation 3).
+    """
+    state = dict(module.state_dict())
+    with torch.no_grad():
+        for name, part in module.named_modules():
+            if hasattr(part, "get_delta_weight"):
+                weight = f"{name}.base_layer.weight"
+                state[weight] = state[weight] + part.get_delta_weight(_ADAPTER)
+    return {name.replace(".base_layer.", "."): value for name, value in state.items() if ".lora_" not in name}
+
+
+def merged_names(module: nn.Module) -> dict[str, str]:
+    """By the name that a tensor has in `merged_state`, the one that it has in the module; adapters have none."""
+    return {name.replace(".base_layer.", "."): name for name in module.state_dict() if ".lora_" not in name}
+
+
+def without_adapters(train: Train) -> Train:
+    """What fits `merged_state`: the adapters are part of weights that stay."""
+    return FROZEN if train.name == "lora" else train
+
+
+def _outer_lists(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Lists of modules that lie in no other list."""
+    inside: tuple[str, ...] = ()
+    for name, module in network.named_modules():
+        if isinstance(module, nn.ModuleList) and not name.startswith(inside or ("\0",)):
+            inside += (f"{name}.",)
+            yield name, module
+
+
+def _add_adapters(network: nn.Module, train: Train, who: str) -> None:
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingExtraError("peft", "lora", f"{who} with train: lora") from error
+    targets = _targets(network, train.targets)
+    if not targets:
+        wanted = "linear layer or convolution" if train.targets is None else " or ".join(train.targets)
+        raise ConfigError(f"{who}: the network has no {wanted} for an adapter of train.targets.")
+    settings: Any = LoraConfig(
+        r=train.rank, lora_alpha=train.alpha, lora_dropout=train.dropout, target_modules=targets, bias="none"
+    )
+    inject_adapter_in_model(settings, network, adapter_name=_ADAPTER)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(".lora_" in name)
+
+
+def _targets(network: nn.Module, endings: Sequence[str] | None) -> list[str]:
+    """Names of the layers that get an adapter: all linear ones, as Dettmers et al. 2023 (arXiv 2305.14314) advise."""
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    convolutions = [n for n, module in network.named_modules() if isinstance(module, nn.Conv2d) and module.groups == 1]
+    if endings is None:
+        return linear or convolutions
+    return [name for name in linear + convolutions if name.endswith(tuple(endings))]

@@ -1,0 +1,297 @@
+"""Checkpoints as transformers saves them: what their settings may say, the network they describe, its weights.
+
+The folder's `config.json` gives numbers and a few known words, its safetensors files give the weights, and
+transformers' own classes do the rest. Nothing is unpickled or imported by name, and nothing is fetched but a checkpoint
+that the user named with the prefix `hf:`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import JsonValue
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from polymodal.errors import ConfigError, MissingExtraError
+from polymodal.layers import fetching
+
+Settings = dict[str, JsonValue]
+Reshape = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+_WORDS = (
+    "activation", "activation_function", "feat_extract_activation", "feat_extract_norm", "hidden_act", "layer_type",
+    "model_type", "pos_att_type", "position_biased_input", "position_embedding_type",
+)  # fmt: skip
+_REFUSED = ("auto_map", "custom_pipelines", "quantization_config", "trust_remote_code")
+_SEEING = "vision_model."  # what the tensors of CLIP's half that sees begin with
+_OFF = {"apply_spec_augment": False, "layerdrop": 0.0, "encoder_layerdrop": 0.0, "vision_use_head": False}
+UNUSED = ("mask_token", "masked_spec_embed")  # parameters that only pretraining uses
+
+
+@dataclass(frozen=True)
+class Family:
+    """The checkpoints that an encoder takes.
+
+    Attributes:
+        who: the encoder, for messages: "Text encoder 'hf'".
+        what: what they are, in a message: "text encoder".
+        model_types: as `config.json` calls them.
+        files: beside the weights, so many must be there.
+        example: what such a folder may be.
+    """
+
+    who: str
+    what: str
+    model_types: tuple[str, ...]
+    files: tuple[str, ...]
+    example: str
+
+    @property
+    def expected(self) -> str:
+        """How to say which checkpoint is meant, for the end of a message."""
+        *files, last = [*self.files, "model.safetensors"]
+        return (
+            f"Point `checkpoint` to a local folder with {', '.join(files)} and {last}, {self.example}. "
+            f"Nothing is downloaded unless `checkpoint` is a name such as {fetching.PREFIX}organisation/model."
+        )
+
+
+def locate(checkpoint: str | None, family: Family) -> Path:
+    """The folder that a setting `checkpoint` means: a local one, or of a name with the prefix `hf:` its copy.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if checkpoint is None:
+        raise ConfigError(f"{family.who} needs a checkpoint. {family.expected}")
+    if checkpoint.startswith(fetching.PREFIX):
+        return fetching.fetch(checkpoint.removeprefix(fetching.PREFIX), who=family.who)
+    folder = Path(checkpoint).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"{family.who}: there is no folder {checkpoint!r}. {family.expected}")
+    return folder
+
+
+def read_architecture(folder: Path, family: Family) -> Settings:
+    """What the folder's `config.json` says of the network, checked by `checked`; of CLIP's, its half that sees."""
+    values = _read(folder / "config.json", family)
+    inside, kind = values.get("vision_config"), f"{values.get('model_type')}_vision_model"
+    if isinstance(inside, dict) and kind in family.model_types:
+        values = {**inside, "model_type": kind}
+    return checked(values, family, source=str(folder / "config.json"))
+
+
+def read_preprocessing(folder: Path, family: Family) -> Settings:
+    """Numbers and switches of the folder's `preprocessor_config.json`, or of what newer checkpoints have instead."""
+    newer = folder / "processor_config.json"
+    if newer.is_file() and not (folder / "preprocessor_config.json").exists():
+        values = _read(newer, family)
+        inside = [values[key] for key in ("feature_extractor", "image_processor", "video_processor") if key in values]
+        values = next((value for value in inside if isinstance(value, dict)), values)
+    else:
+        values = _read(folder / "preprocessor_config.json", family)
+    return {key: value for key, value in values.items() if _is_plain(value) or _is_size(value)}
+
+
+def checked(values: Mapping[str, JsonValue], family: Family, *, source: str) -> Settings:
+    """Numbers, switches and a few known words of an architecture.
+
+    Keys that name code are refused. What else is left out says nothing about the network (labels, versions), and no
+    string that remains is ever used as the name of something to import, fetch or open.
+
+    Raises:
+        ConfigError: such a key, or a kind of model that the family does not have.
+    """
+    for key in values:
+        if key in _REFUSED or key.endswith(("implementation", "implementation_internal")):
+            raise ConfigError(f"{source}: {key!r} asks for code from outside, which Polymodal never runs.")
+    kind = values.get("model_type")
+    if kind not in family.model_types:
+        known = ", ".join(family.model_types)
+        raise ConfigError(f"{source}: model_type {kind!r} is not a known {family.what}: {known}.")
+    return {key: value for key, value in values.items() if key in _WORDS or _is_plain(value)}
+
+
+def build(architecture: Settings, family: Family, *, part: str | None = None) -> Any:
+    """The network with random weights, without the pooler that some have behind it.
+
+    Args:
+        architecture: checked.
+        family: for messages.
+        part: of an encoder-decoder the half that is wanted: `encoder`.
+
+    Raises:
+        ConfigError: transformers cannot build it.
+        MissingExtraError: transformers is not installed.
+    """
+    cls, config = _class_of(architecture, family, part)
+    with _building(family):
+        return _without_pooler(cls(config))
+
+
+def load(
+    folder: Path, architecture: Settings, family: Family, *, part: str | None = None, reshape: Reshape | None = None
+) -> Any:
+    """The network with the folder's weights, every one of which must be there.
+
+    transformers renames the tensors of older checkpoints; it gets the tensors, and opens no file.
+
+    Args:
+        folder: with `model.safetensors`, or several files of that kind.
+        architecture: as it says, checked.
+        family: for messages.
+        part: as in `build`.
+        reshape: changes tensors before they are loaded.
+
+    Raises:
+        ConfigError: no safetensors, damaged ones, or others than the architecture has.
+        MissingExtraError: transformers is not installed.
+    """
+    cls, config = _class_of(architecture, family, part)
+    tensors = _read_tensors(folder, family)
+    if part is not None:
+        tensors = {key.partition(f"{part}.")[2]: value for key, value in tensors.items() if f"{part}." in key}
+    if reshape is not None:
+        tensors = reshape(tensors)
+    with _building(family), _quiet():
+        network, report = cls.from_pretrained(
+            None,
+            config=config,
+            state_dict=tensors,
+            output_loading_info=True,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # of which the report tells
+        )
+    network = _without_pooler(network)
+    misfits = sorted(str(entry[0]) for entry in report["mismatched_keys"])
+    if misfits:
+        raise ConfigError(f"{family.who}: the weights in {folder} do not fit its config.json: {misfits[0]!r}.")
+    missing = sorted(key for key in report["missing_keys"] if key in network.state_dict())
+    missing = [key for key in missing if not key.endswith(UNUSED)]
+    if missing:
+        raise ConfigError(f"{family.who}: {folder} lacks {len(missing)} tensors, such as {missing[0]!r}.")
+    return network
+
+
+def width_of(network: Any) -> int:
+    """The width of a network's states."""
+    config = network.config
+    return int(config.hidden_sizes[-1] if getattr(config, "hidden_sizes", None) else config.hidden_size)
+
+
+def config_of(architecture: Settings, family: Family) -> Any:
+    """The settings of transformers, complete, so that no part of the network is skipped at random in training.
+
+    Raises:
+        ConfigError: transformers does not take them.
+        MissingExtraError: transformers is not installed.
+    """
+    try:
+        from transformers import AutoConfig
+    except ImportError as error:
+        raise MissingExtraError("transformers", "hf", f"The {family.what} 'hf'") from error
+    settings: dict[str, Any] = dict(architecture)
+    with _building(family):
+        config: Any = AutoConfig.for_model(**settings)
+        # SpecAugment and layer drop are pretraining's: a skipped layer gets no gradient, for which DDP would wait.
+        # SigLIP's head is a pooler of its own.
+        for key, off in _OFF.items():
+            if hasattr(config, key):
+                setattr(config, key, off)
+    return config
+
+
+def _class_of(architecture: Settings, family: Family, part: str | None) -> tuple[Any, Any]:
+    """The class in transformers of the network, or of its part, and its settings."""
+    config = config_of(architecture, family)
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING
+
+    with _building(family):
+        cls: Any = MODEL_MAPPING[type(config)]
+        if part is not None:
+            with torch.device("meta"):  # where no memory is taken
+                cls = type(getattr(cls(config), part))
+    return cls, config
+
+
+def _without_pooler(network: Any) -> Any:
+    """The network without what it would do to its states for one task of its pretraining."""
+    pooler = getattr(network, "pooler", None)
+    if pooler is not None and any(True for _ in pooler.parameters()):
+        network.pooler = None
+    return network
+
+
+@contextmanager
+def _building(family: Family) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+        reason = str(error).strip() or type(error).__name__
+        raise ConfigError(f"{family.who}: transformers cannot build this architecture: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """It would draw a bar, and report the heads of other tasks that are left out."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def _read(file: Path, family: Family) -> Settings:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{family.who}: cannot read {file}: {error.strerror}. {family.expected}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{family.who}: {file} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{family.who}: {file} holds no settings. {family.expected}")
+    return values
+
+
+def _is_plain(value: object) -> bool:
+    """A number, a switch, or a list of them."""
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(item, bool | int | float) for item in items)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, int) for item in value.values())
+
+
+def _read_tensors(folder: Path, family: Family) -> dict[str, Tensor]:
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        pickled = sorted(file.name for file in folder.glob("*.bin"))
+        found = f" ({pickled[0]} is a pickle, which can run code when it is opened)" if pickled else ""
+        raise ConfigError(f"{family.who}: {folder} holds no model.safetensors{found}. {family.expected}")
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        try:
+            tensors.update({_modern(key.removeprefix(_SEEING)): value for key, value in load_file(file).items()})
+        except SafetensorError as error:
+            raise ConfigError(f"{family.who}: {file} is damaged: {error}") from error
+    return tensors
+
+
+def _modern(key: str) -> str:
+    """Checkpoints of the first BERT releases call the two vectors of LayerNorm gamma and beta."""
+    return key.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")

@@ -1,0 +1,207 @@
+"""Features of every input are extracted and fused once, with nothing to learn; then any predictor learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import ConfigDict, Field, PositiveInt
+from scipy import sparse
+from torch import Tensor, nn
+
+from polymodal.config import RunConfig, part_settings
+from polymodal.errors import ConfigError
+from polymodal.layers.mlp import MultiLayerPerceptron
+from polymodal.layers.pooling import masked_mean
+from polymodal.model import Model
+from polymodal.timing import Learned, Parts, Training
+from polymodal.timings._fitting import learn_machine, require_frozen
+from polymodal.timings._machines import Machine
+from polymodal.timings._opinions import gives_numbers, scores_of, without_layers
+from polymodal.timings._predictors import Predictor, PredictorField, check_predictor, machine_for
+from polymodal.types import Head, Tokens
+
+_FREE = ("average", "concat", "max", "product", "sum")  # fusions with nothing to learn
+_EXACT = 1_000  # features; of more, the components are found by random projections
+
+
+@dataclass(frozen=True)
+class FuseThenTrainConfig:
+    """Settings of `FuseThenTrain`.
+
+    Attributes:
+        predictor: what learns from the fused features: `logistic`, `ridge`, `svm`, `svm_rbf`, or `mlp`, with a hidden
+            layer; None: `logistic`, of numbers `ridge`.
+        components: principal components of each input's features, which make all inputs equally wide.
+        hidden: width of the hidden layer of `mlp`.
+        dropout: probability, of `mlp`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    predictor: PredictorField | None = None
+    components: PositiveInt = 64
+    hidden: PositiveInt = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
+class FuseThenTrain:
+    """Cells -> features -> principal components -> fusion without weights -> predictor: fusion of features.
+
+    Features are simple ones (mean colours, counts of words, cepstral coefficients), or what a frozen encoder gives,
+    where the user names one. `concat` keeps what each input says; the components of different inputs have nothing in
+    common, so that `average`, `sum`, `max` and `product` of them mix what does not belong together. An absent input is
+    treated as its fusion does; a row with none gets the prior.
+    """
+
+    Config: ClassVar[type] = FuseThenTrainConfig
+
+    def __init__(self, config: FuseThenTrainConfig) -> None:
+        self.config = config
+
+    def settings_of_fusion(self) -> dict[str, Any]:
+        """There are no weights that could project."""
+        return {"project": False}
+
+    def encoder(self, name: str, modality: str) -> str | None:  # noqa: ARG002
+        """Simple features."""
+        return "simple"
+
+    def check(self, config: RunConfig, task: type, inputs: Sequence[str]) -> None:  # noqa: ARG002
+        name = config.fusion.name or ""
+        if name not in _FREE:
+            raise ConfigError(
+                f"timing 'fuse_then_train' with fusion {name!r}: it has weights to learn, and here features are fused "
+                f"before anything learns. Use {', '.join(_FREE)}, or timing intermediate."
+            )
+        if getattr(part_settings("fusions", config.fusion), "project", False):
+            raise ConfigError(
+                f"timing 'fuse_then_train' with fusion {name!r}: a projection would have to be learned. "
+                "Set fusion.project to false."
+            )
+        if self.config.predictor is not None:
+            check_predictor("timing.predictor", self.config.predictor, numbers=gives_numbers(task))
+
+    def assemble(self, parts: Parts) -> Model:
+        for name, encoder in parts.encoders.items():
+            require_frozen("timing 'fuse_then_train'", name, encoder)
+        fused = parts.fusion(dict.fromkeys(parts.encoders, self.config.components))
+        features = FusedFeatures(parts.widths, cast(nn.Module, fused), components=self.config.components)
+        head = parts.head(1)
+        predictor = self._predictor(head)
+        if predictor.name == "mlp":
+            layers = MultiLayerPerceptron(features.width, [self.config.hidden], dropout=self.config.dropout)
+            return Model(parts.encoders, parts.columns, cast(Any, Topped(features, layers)), parts.head(layers.width))
+        machine = machine_for(predictor, features.width, head)
+        return Model(parts.encoders, parts.columns, cast(Any, Topped(features, machine)), without_layers(head))
+
+    def learn(
+        self, trainer: Training, rows: np.ndarray, validation: np.ndarray, *, before: Learned | None = None
+    ) -> Learned:
+        model = trainer.build()
+        topped = cast(Topped, model.fusion)
+        simple = {name for name, encoder in model.encoders.items() if getattr(encoder, "takes_features", False)}
+        topped.features.fit(trainer.tokens(model, rows), simple=simple, seed=trainer.config.seed)
+        if not isinstance(topped.top, Machine):
+            phase, epochs = ("train", None) if before is None else ("refit", before.histories["train"].best_epoch)
+            history = trainer.fit(model, rows, validation if before is None else None, phase=phase, epochs=epochs)
+            return Learned(model, {phase: history})
+        predictor = self._predictor(model.head)
+        learn_machine(trainer, model, topped.top, predictor, rows, key="", fusion=topped.features)
+        return Learned(model.eval())
+
+    def _predictor(self, head: Head) -> Predictor:
+        return self.config.predictor or Predictor("ridge" if scores_of(head) == "numbers" else "logistic")
+
+
+class FusedFeatures(nn.Module):
+    """Each input's features, standardised and reduced to their principal components, fused without weights.
+
+    Args:
+        widths: of each input's features.
+        fusion: takes inputs that are `components` wide.
+        components: how many; where features or rows are fewer, zeros fill up.
+    """
+
+    def __init__(self, widths: Mapping[str, int], fusion: nn.Module, *, components: int) -> None:
+        super().__init__()
+        self.names = sorted(widths)
+        self.reduce = nn.ModuleList(_Components(widths[name], components) for name in self.names)
+        self.fusion = fusion
+        for parameter in fusion.parameters():  # of concat, what stands for an absent input: zeros, the mean
+            parameter.requires_grad_(False)
+        self.width = cast(int, fusion.width)
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        reduced = {name: reduce(tokens[name]) for name, reduce in zip(self.names, self.reduce, strict=True)}
+        result: Tokens = self.fusion(reduced)
+        return result
+
+    def fit(self, tokens: Mapping[str, Tokens], *, simple: set[str], seed: int) -> None:
+        """Finds the components from the features of the training rows; those of `simple` inputs are standardised."""
+        for name, reduce in zip(self.names, self.reduce, strict=True):
+            of_input = tokens[name]
+            features = masked_mean(of_input.values, of_input.mask)[of_input.present].double().numpy()
+            if len(features):
+                cast(_Components, reduce).fit(features, scale=name not in simple, seed=seed)
+
+
+class _Components(nn.Module):
+    """z = ((x - centre) / spread) V, so that the mean square of a training row is one."""
+
+    centre: Tensor
+    spread: Tensor
+    directions: Tensor
+
+    def __init__(self, width: int, components: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
+        self.register_buffer("directions", torch.zeros(width, components))
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        pooled = masked_mean(tokens.values, tokens.mask)
+        return Tokens.vector(((pooled - self.centre) / self.spread) @ self.directions, tokens.present)
+
+    def fit(self, features: Float[np.ndarray, "N F"], *, scale: bool, seed: int) -> None:
+        from sklearn.utils.extmath import randomized_svd
+
+        centre, deviation = np.zeros(features.shape[1]), np.ones(features.shape[1])
+        if (features != 0).mean() >= 0.1:  # counts of words are mostly zero, and stay so
+            centre = features.mean(axis=0)
+        if scale:
+            found = features.std(axis=0)
+            deviation = np.where(found <= 1e-6 * np.maximum(1.0, np.abs(centre)), 1.0, found)
+        standardised = (features - centre) / deviation
+        wanted = min(self.directions.shape[1], *standardised.shape)
+        if standardised.shape[1] <= _EXACT:
+            right = np.linalg.svd(standardised, full_matrices=False)[2][:wanted]
+        else:
+            few = sparse.csr_matrix(standardised) if not centre.any() else standardised
+            right = randomized_svd(few, wanted, random_state=seed % 2**32)[2]
+        size = np.sqrt(np.square(standardised @ right.T).sum(axis=1).mean()) or 1.0
+        directions = np.zeros(self.directions.shape)
+        directions[:, :wanted] = right.T / size
+        self.centre.copy_(torch.as_tensor(centre))
+        self.spread.copy_(torch.as_tensor(deviation))
+        self.directions.copy_(torch.as_tensor(directions))
+
+
+class Topped(nn.Module):
+    """Fused features with what learns from them on top: layers, or a machine, which already gives scores."""
+
+    Config: ClassVar[type] = type(None)  # assembled, not built from settings
+    keeps_time = False
+
+    def __init__(self, features: FusedFeatures, top: nn.Module) -> None:
+        super().__init__()
+        self.features, self.top = features, top
+        self.width = len(top.prior) if isinstance(top, Machine) else cast(int, top.width)
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        fused: Tokens = self.features(tokens)
+        result = self.top(fused).scores if isinstance(self.top, Machine) else self.top(fused.values[:, 0])
+        return Tokens.vector(result, fused.present)

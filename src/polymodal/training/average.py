@@ -1,0 +1,53 @@
+"""An average over the weights of all updates, which is steadier than the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """Exponential moving average of the parameters that learn.
+
+    After update t with the weights w_t (Polyak & Juditsky 1992; decay and correction as in Kingma & Ba 2015, arXiv
+    1412.6980, section 3):
+
+        average = sum over i of d^(t - i) * w_i * (1 - d) / (1 - d^t)
+
+    The correction leaves the first weights, which learned nothing, without a part: from the first update on it is a
+    mean of what was learned. Frozen parameters and buffers are not averaged.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.num_updates = 0
+        self.learned: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.average = [parameter.detach().clone() for parameter in self.learned]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Takes the weights as they are now into the average."""
+        self.num_updates += 1
+        part = (1 - self.decay) / (1 - self.decay**self.num_updates)
+        torch._foreach_lerp_(self.average, self.learned, part)
+
+    @torch.no_grad()
+    def put_in(self) -> None:
+        """Makes the average the weights of the model."""
+        for parameter, mean in zip(self.learned, self.average, strict=True):
+            parameter.copy_(mean)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """While it lasts, the model has the average for weights."""
+        last = [parameter.detach().clone() for parameter in self.learned]
+        self.put_in()
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for parameter, weights in zip(self.learned, last, strict=True):
+                    parameter.copy_(weights)

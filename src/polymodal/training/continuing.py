@@ -1,0 +1,105 @@
+"""More learning for a model that has learned: new rows beside old ones, near to the weights that it has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from polymodal.data.loader import Loader
+from polymodal.model import Model
+from polymodal.training.callbacks import Callback
+from polymodal.training.history import EpochRecord, History
+from polymodal.training.loop import Plan
+from polymodal.training.step import Outcome, Stepper
+from polymodal.types import Batch
+
+
+def learn_more(
+    model: Model, new: Loader, old: Sequence[Loader], *, plan: Plan, anchor: float, callbacks: Sequence[Callback] = ()
+) -> History:
+    """Trains a model in place, and leaves it on the plan's device, in eval mode.
+
+    Every step learns from a batch of new rows and, where there are any, from old rows beside it: experience replay
+    (Ratcliff 1990; Chaudhry et al. 2019, "On tiny episodic memories in continual learning"). After every step the
+    weights w move back towards those w0 of before, w <- w - a f (w - w0), where f is the learning rate as a share of
+    its highest. That is the penalty |w - w0|^2 (Li, Grandvalet & Davoine 2018, "Explicit inductive bias for transfer
+    learning with convolutional networks", L2-SP), decoupled from the gradient as weight decay is in AdamW.
+
+    Args:
+        model: as it was trained.
+        new: batches of the new rows.
+        old: batches of the old ones; all are spread over the steps of an epoch.
+        plan: its `train.optimizer` has the learning rate of the update; the other settings are those of the training.
+        anchor: a, from 0 (the weights are free) to 1 (they stay).
+        callbacks: hear of every epoch.
+
+    Raises:
+        NonFiniteLossError: a loss or gradient is NaN or infinite; names the rows.
+    """
+    torch.manual_seed(plan.seed)
+    model.to(plan.device)
+    num_steps = plan.epochs * len(new)
+    history = History()
+    try:
+        with Stepper(model, plan.train, device=plan.device, precision=plan.precision, num_steps=num_steps) as stepper:
+            start = [parameter.detach().clone() for parameter in stepper.parameters]
+            for epoch in range(1, plan.epochs + 1):
+                record = _run_epoch(epoch, stepper, _side_by_side(new, old, epoch), plan, partial(_pull, start, anchor))
+                history.epochs.append(record)
+                history.best_epoch = epoch
+                for callback in callbacks:
+                    callback.on_epoch(record)
+    finally:
+        for callback in callbacks:
+            callback.on_end(history)
+    model.eval()
+    return history
+
+
+def _run_epoch(
+    epoch: int, stepper: Stepper, steps: Iterable[list[Batch]], plan: Plan, pull: Callable[[Stepper], None]
+) -> EpochRecord:
+    began = time.perf_counter()
+    stepper.begin(epoch, plan.epochs)
+    stepper.model.train()
+    for encoder in stepper.model.encoders.values():
+        if encoder.frozen:
+            encoder.eval()
+    outcomes: list[Outcome] = []
+    for batches in steps:
+        outcomes += stepper.update(batches)
+        pull(stepper)
+    losses = torch.cat([outcome.losses for outcome in outcomes])
+    weights = torch.cat([outcome.weights for outcome in outcomes])
+    seconds = time.perf_counter() - began
+    return EpochRecord(
+        epoch=epoch,
+        loss=float((losses * weights).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)),
+        metric=None,
+        validation={},
+        rows_per_second=len(losses) / seconds,
+        seconds=seconds,
+        lr=stepper.lr,
+    )
+
+
+def _side_by_side(new: Loader, old: Sequence[Loader], epoch: int) -> Iterator[list[Batch]]:
+    """What each step learns from: one batch of new rows, and its part of the old ones."""
+    steps, count = len(new), sum(map(len, old))
+    batches = (batch for loader in old for batch in loader.epoch(epoch))
+    for step, batch in enumerate(new.epoch(epoch)):
+        yield [batch, *islice(batches, (step + 1) * count // steps - step * count // steps)]
+
+
+@torch.no_grad()
+def _pull(start: Sequence[Tensor], anchor: float, stepper: Stepper) -> None:
+    """Moves the weights their share of the way back, after a step."""
+    share = anchor * stepper.lr / stepper.base_lr
+    if share:
+        for parameter, before in zip(stepper.parameters, start, strict=True):
+            parameter.lerp_(before, share)

@@ -1,0 +1,122 @@
+"""Online learning: a trained model learns from new rows, and shows what it gained and what it forgot."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polymodal.bundle import Bundle
+from polymodal.data.prepare import Reject
+from polymodal.errors import DataError
+from polymodal.holdout import new_sides, sides_of_training
+from polymodal.replay import Labelled
+from polymodal.training.history import History
+from polymodal.updater import Part, Updater, Watch
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update leaves.
+
+    Attributes:
+        bundle: the new model; the one that was updated is as before.
+        entry: what `metrics.json` says of it, under `updates`: the number of `rows`, the `settings`, and of the `new`
+            and the `old` rows that were held out the metrics `before` and `after`.
+        history: of the learning.
+        rejects: cells that could not be read, of the new rows and of the old ones.
+        remarks: on how the rows were divided.
+    """
+
+    bundle: Bundle
+    entry: dict[str, Any]
+    history: History
+    rejects: tuple[Reject, ...]
+    remarks: tuple[str, ...]
+
+
+def update(bundle: Bundle, source: object, *, replay: object = None, watch: Watch | None = None) -> Update:
+    """Lets a trained model learn from the new rows of a table.
+
+    What it knows of its columns and its target stays: vocabularies, means, classes. Some rows of both tables are held
+    out and measured before and after. Of the old table these are the test rows of the training, where that is the same
+    table. New rows that are not held out were still new to the model before the update.
+
+    Args:
+        bundle: the trained model; its `config.update` says how to learn.
+        source: the new rows; whatever `read_table` takes, with the columns and the target of the training.
+        replay: a table of old rows, of which some are learned from again.
+        watch: makes the callbacks of the learning.
+
+    Raises:
+        BundleError: a model that cannot go on learning.
+        ColumnError: a table lacks a column of the training.
+        DataError: a class that is new to the model, or rows that cannot be learned from.
+        NonFiniteLossError: the learning diverged.
+    """
+    updater, remarks = Updater(bundle), list[str]()
+    new = updater.given(source)
+    old = None if replay is None else updater.given(replay)
+    sides = new_sides(new, bundle.config, updater.rng, remarks)
+    with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
+        lessons = _lessons(updater, new, sides.learned, Path(temporary))
+        held = updater.read(new, sides.held, cache=Path(temporary))
+        again = kept = None
+        if old is not None:
+            old_sides = sides_of_training(old, bundle.config, stratify=updater.stratify, remarks=remarks)
+            wanted = round(bundle.config.update.replay * len(lessons.rows))
+            chosen = updater.sample([old.target[row] for row in old_sides.learned.tolist()], wanted)
+            again = updater.read(old, old_sides.learned[chosen], cache=Path(temporary))
+            kept = updater.read(old, old_sides.held, cache=Path(temporary))
+        model = deepcopy(updater.model)
+        before = {"new": updater.measure(model, held or lessons), "old": updater.measure(model, kept)}
+        history = updater.learn(model, lessons, [again] if again else [], watch=watch)
+        after = {"new": updater.measure(model, held), "old": updater.measure(model, kept)}
+    count = {"learned": lessons, "held_out": held, "replayed": again, "old_held_out": kept}
+    rows = {name: len(part.rows) if part else 0 for name, part in count.items()}
+    rows["unlabelled"] = new.table.num_rows - len(new.rows)
+    rows["dropped"] = len(new.rows) - rows["learned"] - rows["held_out"]
+    entry = {"rows": rows} | {side: {"before": before[side], "after": after[side]} for side in ("new", "old")}
+    updated = updater.updated(model, entry)
+    return Update(updated, updated.metrics["updates"][-1], history, tuple(updater.rejects), tuple(remarks))
+
+
+def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, watch: Watch | None = None) -> Bundle:
+    """The model after it learned from all of the new rows, and again from some old ones. Nothing is measured.
+
+    Args:
+        bundle: the trained model; its `config.update` says how to learn.
+        new: rows to learn from.
+        old: tables of rows that have a target, of which so many are learned from again as `update.replay` says.
+        watch: makes the callbacks of the learning.
+
+    Raises:
+        BundleError, DataError, NonFiniteLossError: as `update`.
+    """
+    updater = Updater(bundle)
+    updater.check(new)
+    model, start, reviewed = deepcopy(updater.model), 0, list[Part]()
+    with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
+        lessons = _lessons(updater, new, new.rows, Path(temporary))
+        wanted = round(bundle.config.update.replay * len(lessons.rows))
+        chosen = updater.sample([value for part in old for value in part.target], wanted)
+        for given in old:
+            here = chosen[(chosen >= start) & (chosen < start + len(given.target))] - start
+            start += len(given.target)
+            part = updater.read(given, here, cache=Path(temporary))
+            reviewed += [part] if part else []
+        updater.learn(model, lessons, reviewed, watch=watch)
+    return updater.updated(model, {"times": 1, "rows": {"learned": len(lessons.rows), "replayed": len(chosen)}})
+
+
+def _lessons(updater: Updater, new: Labelled, rows: Any, cache: Path) -> Part:
+    lessons = updater.read(new, rows, cache=cache)
+    if lessons is None:
+        raise DataError(
+            f"{new.table.source}: all of its {len(new.rows)} rows that have a target are held out, so there is nothing "
+            "to learn from. Set update.holdout=0, or mark rows with train in the split column."
+        )
+    return lessons

@@ -1,0 +1,70 @@
+"""Every fusion at every time: it trains, is saved, and predicts the same; or says why it makes no sense."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from timing_tables import EMPTY, TABLE, run
+
+from polymodal import bundle, registry
+from polymodal.config import make
+from polymodal.errors import ConfigError
+from polymodal.predict import predict
+from polymodal.run import train
+
+TIMINGS = registry.names("timings")
+FUSIONS = registry.names("fusions")
+TOKENS = ("attention", "bottleneck", "cross_attention")
+FREE = ("average", "concat", "max", "product", "sum")
+WHY = {
+    "late": ("no tokens to attend to", TOKENS),
+    "fuse_then_train": ("has weights to learn", tuple(set(FUSIONS) - set(FREE))),
+}
+SMALL = {
+    "attention": {"width": 8, "heads": 2, "hidden": 8, "layers": 1},
+    "bottleneck": {"width": 8, "heads": 2},
+    "cross_attention": {"width": 8, "heads": 2},
+}
+
+
+def test_the_four_timings_are_there():
+    assert TIMINGS == ("early", "fuse_then_train", "intermediate", "late")
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_pair_trains_or_says_why_not(monkeypatch, timing, fusion):
+    part = {"name": fusion, **SMALL.get(fusion, {"width": 4})}
+    why, senseless = WHY.get(timing, ("", ()))
+    if fusion in senseless:
+        monkeypatch.setattr("polymodal.run.prepare", lambda *_, **__: pytest.fail("read the cells"))
+        with pytest.raises(ConfigError, match=f"timing '{timing}' with fusion '{fusion}'.*{why}.* Use "):
+            run(timing=timing, fusion=part)
+        return
+    quick = {"name": "late", "folds": 0} if timing == "late" else timing
+    trained = run(timing=quick, fusion=part, train={"epochs": 1, "final": "best"}).bundle
+    assert np.isfinite(trained.metrics["test"]["log_loss"]["value"])
+    nothing = predict(trained, EMPTY)
+    assert nothing.status == ["prior: no input present"]
+    np.testing.assert_allclose(torch.softmax(torch.tensor(nothing.scores), 1)[0], trained.model.head.prior.exp())
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+@pytest.mark.parametrize("task", ["one against the rest", "regress", "regress several", "tag", "ordinal"])
+def test_every_task_is_learned_at_every_time(timing, task):
+    trained = run(task, timing=timing, fusion={"name": "average", "width": 4}).bundle
+    again = bundle.from_bytes(bundle.to_bytes(trained))
+    predictions = predict(again, TABLE)
+    np.testing.assert_allclose(predictions.scores, predict(trained, TABLE).scores, atol=1e-6)
+    assert np.isfinite(predictions.scores).all()
+    assert predict(again, EMPTY).status == ["prior: no input present"]
+
+
+@pytest.mark.parametrize("timing", TIMINGS)
+def test_the_configuration_that_a_run_writes_repeats_it(timing):
+    first = run(timing=timing, fusion={"name": "concat"}, train={"epochs": 2}).bundle
+    again = train(TABLE, make(first.config.model_dump(mode="json"))).bundle
+    assert again.config == first.config
+    for key, value in first.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[key]), key

@@ -36,7 +36,7 @@ from polymodal.errors import (
     did_you_mean,
 )
 from polymodal.schema import Schema
-from polymodal.start_config import StartConfig
+from polymodal.settings.start import StartConfig
 from polymodal.types import Merging
 
 Documents = dict[str, object]

@@ -17,14 +17,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 from pydantic_core import to_jsonable_python
 
 from polymodal import registry, strict_yaml
-from polymodal.cleaning import CleanConfig
 from polymodal.errors import ConfigError, did_you_mean
-from polymodal.settings import Settings
-from polymodal.start_config import StartConfig, StartField
-from polymodal.tabletext import TableConfig
-from polymodal.targets import TargetField
-from polymodal.train_config import TrainConfig
-from polymodal.update_config import UpdateConfig
+from polymodal.settings.clean import CleanConfig
+from polymodal.settings.node import Settings
+from polymodal.settings.start import StartConfig, StartField
+from polymodal.settings.table import TableConfig
+from polymodal.settings.target import TargetField
+from polymodal.settings.train import TrainConfig
+from polymodal.settings.update import UpdateConfig
 
 
 class Part(BaseModel):

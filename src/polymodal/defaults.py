@@ -26,8 +26,8 @@ from polymodal import presets, registry, sharing
 from polymodal.config import ColumnConfig, Part, RunConfig, part_settings, plain
 from polymodal.errors import ConfigError
 from polymodal.schema import Column, Input
+from polymodal.settings.train import TrainConfig
 from polymodal.timing import timing_of
-from polymodal.train_config import TrainConfig
 from polymodal.types import Advice, Modality
 
 Settings = dict[str, Any]

@@ -27,13 +27,13 @@ from polymodal.labels import name_of
 from polymodal.notebook import summary
 from polymodal.parameters import Parameters
 from polymodal.predict import Predictions, predict
-from polymodal.replay import Labelled, Reservoir
 from polymodal.run import train
 from polymodal.schema import Target
 from polymodal.task_choice import choose_task
 from polymodal.training.callbacks import Callback, Progress
 from polymodal.training.history import History
-from polymodal.update import learn_rows
+from polymodal.updating.replay import Labelled, Reservoir
+from polymodal.updating.update import learn_rows
 
 _Self = TypeVar("_Self", bound="Learner")
 _Truth = Float[np.ndarray, "rows ..."]

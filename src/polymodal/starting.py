@@ -22,8 +22,8 @@ from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.adaptation import merged_names
 from polymodal.model import Model
 from polymodal.schema import Column, Input, Schema, Target
+from polymodal.settings.start import StartConfig
 from polymodal.sharing import Groups, groups_of
-from polymodal.start_config import StartConfig
 from polymodal.timing import INTERMEDIATE
 from polymodal.timings._opinions import Branch
 

@@ -17,7 +17,7 @@ from polymodal.errors import ConfigError, UsageError
 if TYPE_CHECKING:
     from polymodal.bundle import Bundle
     from polymodal.training.callbacks import Callback
-    from polymodal.update import Update
+    from polymodal.updating.update import Update
 
 
 def update(
@@ -45,7 +45,7 @@ def update(
     _check_output(output, overwrite=overwrite)
     from polymodal.bundle import load, save
     from polymodal.training.callbacks import Progress
-    from polymodal.update import update as update_model
+    from polymodal.updating.update import update as update_model
 
     def watch(epochs: int) -> Sequence[Callback]:
         return [Progress(epochs, metric="")]

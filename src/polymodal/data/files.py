@@ -14,7 +14,7 @@ from polymodal.data.delimited import read_delimited
 from polymodal.data.jsonlines import read_json_lines
 from polymodal.data.textfile import COMPRESSED, open_text
 from polymodal.errors import TableError, did_you_mean
-from polymodal.tabletext import TableConfig
+from polymodal.settings.table import TableConfig
 
 Pairs = list[tuple[str, ColumnData]]
 Lines = Callable[[], Sequence[int]]

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from polymodal.model import Model
-from polymodal.train_config import BalanceConfig
+from polymodal.settings.train import BalanceConfig
 
 
 def mean_confidence(own: Mapping[str, Float[Tensor, " B"]], weights: Float[Tensor, " B"]) -> dict[str, float]:

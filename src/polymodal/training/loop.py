@@ -16,7 +16,7 @@ from polymodal.data.loader import Loader
 from polymodal.errors import ConfigError, NonFiniteLossError, did_you_mean
 from polymodal.model import Model
 from polymodal.predict import score_batches
-from polymodal.train_config import TrainConfig
+from polymodal.settings.train import TrainConfig
 from polymodal.training.balance import shares
 from polymodal.training.callbacks import Callback
 from polymodal.training.history import EpochRecord, History

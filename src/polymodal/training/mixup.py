@@ -9,7 +9,7 @@ from torch import Tensor
 from polymodal.errors import ConfigError
 from polymodal.layers.mixup import Mixing
 from polymodal.model import Model
-from polymodal.train_config import MixupConfig
+from polymodal.settings.train import MixupConfig
 from polymodal.types import Batch
 
 

@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from polymodal.errors import NonFiniteLossError
 from polymodal.model import Model
-from polymodal.train_config import TrainConfig
+from polymodal.settings.train import TrainConfig
 from polymodal.training.average import WeightAverage
 from polymodal.training.balance import Balance, mean_confidence
 from polymodal.training.constraints import incoming, limit_norms, matrices, orthogonality

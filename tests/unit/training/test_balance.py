@@ -7,7 +7,7 @@ from torch import nn
 from toys import Arrays, Flat, Squares, Through, make_plan
 
 from polymodal.model import Auxiliary, Model
-from polymodal.train_config import BalanceConfig
+from polymodal.settings.train import BalanceConfig
 from polymodal.training.balance import Balance, coefficients, mean_confidence, shares
 from polymodal.training.loop import fit
 from polymodal.training.step import Stepper

@@ -4,7 +4,7 @@ import torch
 from toys import Arrays, make_model, make_plan
 
 from polymodal.errors import ConfigError, NonFiniteLossError
-from polymodal.train_config import ScheduleConfig
+from polymodal.settings.train import ScheduleConfig
 from polymodal.training.history import EpochRecord, History
 from polymodal.training.loop import fit
 

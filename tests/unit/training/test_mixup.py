@@ -5,7 +5,7 @@ from toys import Arrays, Flat, Squares, Through, make_model, make_plan
 
 from polymodal.errors import ConfigError
 from polymodal.model import Auxiliary, Model
-from polymodal.train_config import MixupConfig
+from polymodal.settings.train import MixupConfig
 from polymodal.training.loop import fit
 from polymodal.training.mixup import draw_mixing, draw_partners
 from polymodal.training.step import Stepper

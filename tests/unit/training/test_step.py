@@ -7,7 +7,7 @@ from torch import nn
 from toys import Arrays, make_model, make_plan
 
 from polymodal.errors import NonFiniteLossError
-from polymodal.train_config import ScheduleConfig
+from polymodal.settings.train import ScheduleConfig
 from polymodal.training.step import Stepper
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from polymodal.data.loader import Loader
 from polymodal.model import Model
-from polymodal.train_config import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
+from polymodal.settings.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.training.loop import Plan
 from polymodal.types import Batch, Cells, Prediction, Tokens
 

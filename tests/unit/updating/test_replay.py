@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from polymodal.data.table import read_table
-from polymodal.replay import Labelled, Reservoir, sample
+from polymodal.updating.replay import Labelled, Reservoir, sample
 
 
 def seen(first, last, *, folder=None, weight=None):

@@ -12,10 +12,10 @@ from typing import Any
 from polymodal.bundle import Bundle
 from polymodal.data.prepare import Reject
 from polymodal.errors import DataError
-from polymodal.holdout import new_sides, sides_of_training
-from polymodal.replay import Labelled
 from polymodal.training.history import History
-from polymodal.updater import Part, Updater, Watch
+from polymodal.updating.holdout import new_sides, sides_of_training
+from polymodal.updating.replay import Labelled
+from polymodal.updating.updater import Part, Updater, Watch
 
 
 @dataclass(frozen=True)

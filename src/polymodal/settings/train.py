@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from polymodal.settings import Settings
+from polymodal.settings.node import Settings
 
 
 class OptimizerConfig(Settings):

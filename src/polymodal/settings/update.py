@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from polymodal.settings import Settings
+from polymodal.settings.node import Settings
 
 
 class UpdateConfig(Settings):

@@ -15,9 +15,9 @@ from polymodal.config import make
 from polymodal.data.table import read_table
 from polymodal.errors import BundleError, ColumnError, DataError
 from polymodal.predict import predict
-from polymodal.replay import Labelled
 from polymodal.run import train
-from polymodal.update import learn_rows, update
+from polymodal.updating.replay import Labelled
+from polymodal.updating.update import learn_rows, update
 
 COLOURS = ("red", "green", "blue")
 CONFIG = {
@@ -113,7 +113,7 @@ def test_the_figures_are_those_of_the_rows_held_out(bundle):
 
 
 def test_the_test_rows_of_the_training_are_held_out_again(run, bundle, monkeypatch):
-    from polymodal.updater import Updater
+    from polymodal.updating.updater import Updater
 
     read, taken = Updater.read, []
 
@@ -197,7 +197,7 @@ def test_what_is_not_held_out_is_said(bundle):
 
 
 def test_groups_stay_together_where_the_training_kept_them_together(bundle):
-    from polymodal.holdout import new_sides
+    from polymodal.updating.holdout import new_sides
 
     config = make({"split": {"method": "group", "by": "who"}})
     table = read_table({"who": [f"p{k // 5}" for k in range(50)], "label": ["a"] * 50})

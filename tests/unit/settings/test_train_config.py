@@ -2,7 +2,7 @@ import pytest
 
 from polymodal import config
 from polymodal.errors import ConfigError
-from polymodal.train_config import BalanceConfig, TrainConfig
+from polymodal.settings.train import BalanceConfig, TrainConfig
 
 
 def test_nothing_of_it_acts_unless_it_is_asked_for():

@@ -9,7 +9,7 @@ from jaxtyping import Int
 
 from polymodal.config import RunConfig, SplitConfig
 from polymodal.data.split import split_rows
-from polymodal.replay import Labelled
+from polymodal.updating.replay import Labelled
 
 _FEWEST = 10  # new rows of which some are held out
 

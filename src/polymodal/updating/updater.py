@@ -23,12 +23,12 @@ from polymodal.evaluation.evaluate import Report, evaluate_scores
 from polymodal.metrics.bootstrap import known_rows
 from polymodal.model import Model
 from polymodal.predict import score
-from polymodal.replay import Labelled, sample
 from polymodal.training.callbacks import Callback
 from polymodal.training.continuing import learn_more
 from polymodal.training.history import History
 from polymodal.training.loop import Plan
 from polymodal.training.precision import pick_precision
+from polymodal.updating.replay import Labelled, sample
 
 LR_FACTOR = 0.2  # of the learning rate of the training
 _TIMINGS = (None, "intermediate", "early")  # those in which the whole model learns at once

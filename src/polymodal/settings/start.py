@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from polymodal.settings import Settings
+from polymodal.settings.node import Settings
 
 
 class StartConfig(Settings):

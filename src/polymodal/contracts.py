@@ -71,7 +71,7 @@ def check_config(cls: Any, values: Settings | None) -> Any:
     """The settings: a frozen dataclass that survives JSON and refuses what it does not know."""
     adapter: TypeAdapter[Any] = TypeAdapter(cls.Config)
     config = settings_of(cls, values)
-    frozen = is_dataclass(cls.Config) and getattr(cls.Config, "__dataclass_params__").frozen  # noqa: B009
+    frozen = is_dataclass(cls.Config) and getattr(cls.Config, "__dataclass_params__").frozen  # noqa: B009 - no type knows of it
     expect(frozen, f"{cls.__name__}.Config is not a frozen dataclass")
     expect(adapter.validate_json(adapter.dump_json(config)) == config, "settings change on their way through JSON")
     try:

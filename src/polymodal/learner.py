@@ -207,7 +207,7 @@ class Learner(Parameters):
         tags.input_tags.categorical = True
         return tags
 
-    def _watch(self, phase: str, epochs: int, metric: str) -> list[Callback]:  # noqa: ARG002
+    def _watch(self, phase: str, epochs: int, metric: str) -> list[Callback]:
         return [Progress(epochs, metric=metric, verbose=True)] if self.verbose else []
 
     def _check_target(self, values: list[object], column: str | tuple[str, ...]) -> None:

@@ -127,7 +127,7 @@ class Model(nn.Module):
         cells = [batch.cells[column] for column in self.columns[name]]
         present = torch.stack([column.present for column in cells]).any(dim=0)
         if bool(present.all()):
-            return encoder(*cells)  # type: ignore[no-any-return]
+            return encoder(*cells)  # type: ignore[no-any-return]  # a module by name is an Encoder here
         if not bool(present.any()):
             return _absent(len(batch), encoder)
         rows = present.nonzero().squeeze(1)

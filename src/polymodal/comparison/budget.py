@@ -53,7 +53,7 @@ class Clock:
         if self.budget is not None and self.seconds >= self.budget:
             raise OutOfTimeError
 
-    def on_epoch(self, record: EpochRecord) -> None:  # noqa: ARG002
+    def on_epoch(self, record: EpochRecord) -> None:
         self.check()
 
     def on_end(self, history: History) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,11 +48,9 @@ def write(comparison: Comparison, folder: Path) -> bool:
     try:
         with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
             picture = Path(temporary) / PICTURE
-            try:
+            with suppress(MissingExtraError):  # without matplotlib there are the figures; the result says so
                 draw(comparison, picture)
                 files[PICTURE] = picture.read_bytes()
-            except MissingExtraError:
-                pass  # the caller is told
         write_folder(folder, files)
     except OSError as error:
         raise UsageError(f"Cannot write the comparison to {folder}: {error.strerror}. Choose another.") from error

@@ -62,7 +62,7 @@ class Featured:
         statistics: dict[str, Any] = self.inner.fit(arrays)
         return statistics
 
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
+    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Nothing: features are computed once."""
         return array
 

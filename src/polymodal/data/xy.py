@@ -139,9 +139,9 @@ def _columns(values: object, names: tuple[str, ...] | None) -> dict[str, object]
     said = getattr(values, "columns", None)
     if said is None:
         values = np.asarray(values)
-    if getattr(values, "ndim", 2) != 2 or values.shape[1] < 2:  # type: ignore[attr-defined]
+    if getattr(values, "ndim", 2) != 2 or values.shape[1] < 2:  # type: ignore[attr-defined]  # whatever has axes
         return None
-    count = values.shape[1]  # type: ignore[attr-defined]
+    count = values.shape[1]  # type: ignore[attr-defined]  # whatever has axes
     known = tuple(map(str, said)) if said is not None else names or tuple(f"y_{k}" for k in range(1, count + 1))
     if len(set(known)) != count:
         raise ValueError(f"y has {count} columns, but {len(set(known))} names: {', '.join(known)}.")

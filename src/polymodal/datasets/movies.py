@@ -55,7 +55,7 @@ class Movies:
         self,
         folder: Path,
         *,
-        seed: int = 0,  # noqa: ARG002 - every recipe takes one
+        seed: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> Path:
         """Writes table.csv, users.csv, items.csv and LICENCE.txt into the folder; downloads lie beside it meanwhile.

@@ -45,7 +45,7 @@ class Simple(nn.Module):
         self.width = sum(modality.num_features for modality in modalities)
 
     @classmethod
-    def needs(cls, config: SimpleConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: SimpleConfig) -> dict[str, Any]:
         """Works with any settings."""
         return {}
 

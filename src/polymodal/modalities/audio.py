@@ -84,7 +84,7 @@ class Audio:
     media: ClassVar[bool] = True
     near: ClassVar[float] = 0.97
 
-    def __init__(self, config: AudioConfig, statistics: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def __init__(self, config: AudioConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
 
     @property

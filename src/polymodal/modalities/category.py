@@ -94,7 +94,7 @@ class Category:
         return Recognition(0.6, f"only {repeats}, {words:.1f} words long on average")
 
     @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:  # noqa: ARG003
+    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """What is declared suits every column."""
         return {}
 
@@ -107,7 +107,7 @@ class Category:
             raise UnreadableCellError(f"not a category: {len(name)} characters, at most {LONGEST_NAME} make a name")
         return np.frombuffer(name.encode(), dtype=np.uint8)
 
-    def remark(self, cell: object) -> str | None:  # noqa: ARG002
+    def remark(self, cell: object) -> str | None:
         """Nothing: another spelling of a category is the same category."""
         return None
 
@@ -128,7 +128,7 @@ class Category:
         absent = array is None or not array.size
         return ("fill", None, self.fill) if absent and self.fill is not None else None
 
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
+    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The category as it is."""
         return array
 

@@ -105,7 +105,7 @@ class Datetime:
         return Recognition(0.98, reason)
 
     @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:  # noqa: ARG003
+    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """Whether day or month comes first, by the cells that can only be read one way."""
         order = moments.order_of(cells)
         return {} if order is None else {"order": order}
@@ -136,7 +136,7 @@ class Datetime:
         vary = [name for name, turns in angles.items() if len(np.unique(turns[~np.isnan(turns)])) > 1]
         return {"dated": dated, "centre": centre, "spread": spread, "cycles": vary}
 
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
+    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The moment as it is."""
         return array
 

@@ -82,7 +82,7 @@ class Image:
     media: ClassVar[bool] = True
     near: ClassVar[float] = 0.97
 
-    def __init__(self, config: ImageConfig, statistics: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def __init__(self, config: ImageConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
 
     @property

@@ -63,7 +63,7 @@ class Images:
     media: ClassVar[bool] = True
     several: ClassVar[bool] = True
 
-    def __init__(self, config: ImagesConfig, statistics: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
+    def __init__(self, config: ImagesConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
 
     @property

@@ -84,7 +84,7 @@ class Number:
         return Recognition(0.9, reason)
 
     @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:  # noqa: ARG003
+    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """What is declared suits every column."""
         return {}
 
@@ -106,7 +106,7 @@ class Number:
             raise UnreadableCellError(f"not finite, or larger than {LARGEST:g}: {_short(cell)}")
         return np.array([value])
 
-    def remark(self, cell: object) -> str | None:  # noqa: ARG002
+    def remark(self, cell: object) -> str | None:
         """Nothing: a number is read as it is."""
         return None
 
@@ -143,7 +143,7 @@ class Number:
         bounded = min(max(value, self.low), self.high)
         return None if bounded == value else ("clip", value, bounded)
 
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
+    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The number as it is: no variation of it is known to keep its meaning."""
         return array
 

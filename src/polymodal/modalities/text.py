@@ -118,7 +118,7 @@ class Text:
         return Recognition(confidence, f"{reason}, {sample.distinct} different in all")
 
     @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:  # noqa: ARG003
+    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """What is declared suits every column."""
         return {}
 
@@ -201,7 +201,7 @@ class Text:
         from sklearn.preprocessing import normalize
 
         counts = {"n_features": 2**13, "alternate_sign": False, "norm": None, "dtype": np.float32}
-        words = HashingVectorizer(token_pattern=r"(?u)\b\w+\b", **counts)  # noqa: S106
+        words = HashingVectorizer(token_pattern=r"(?u)\b\w+\b", **counts)  # noqa: S106 - no password
         letters = HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), **counts)
         texts = ["" if array is None else _decode(array) for array in arrays]
         blocks = [normalize(vectorizer.transform(texts).log1p()) for vectorizer in (words, letters)]

@@ -86,7 +86,7 @@ class Vector:
         return Recognition(0.98 if count >= 0.95 * num_cells else 0.75, reason)
 
     @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:  # noqa: ARG003
+    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """The most frequent length; of equally frequent ones the first."""
         lengths = Counter(len(vector) for cell in cells if (vector := _numbers(cell)) is not None and len(vector))
         return {"length": lengths.most_common(1)[0][0]} if lengths else {}
@@ -110,7 +110,7 @@ class Vector:
             )
         return values.astype(np.float32)
 
-    def remark(self, cell: object) -> str | None:  # noqa: ARG002
+    def remark(self, cell: object) -> str | None:
         """Nothing: a vector is read as it is."""
         return None
 
@@ -135,7 +135,7 @@ class Vector:
         spread[spread <= _CONSTANT * np.abs(mean)] = 0.0
         return {"length": length, "centre": _short(mean), "spread": _short(spread)}
 
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:  # noqa: ARG002
+    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The vector as it is: no variation of it is known to keep its meaning."""
         return array
 

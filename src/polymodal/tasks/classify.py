@@ -113,7 +113,7 @@ class Classify(nn.Module):
             repeats = distinct <= max(2, len(present) / 2)
             if any(isinstance(value, str) for value in present):
                 return Recognition(0.9 if repeats else 0.3, found % "words")
-            if all(float(value).is_integer() for value in present):  # type: ignore[arg-type]
+            if all(float(value).is_integer() for value in present):  # type: ignore[arg-type]  # numbers, as checked above
                 few = distinct <= 2 or (distinct <= _FEW and repeats)
                 return Recognition(0.8 if few else 0.3, found % "whole numbers")
         return None

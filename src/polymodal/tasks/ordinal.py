@@ -82,7 +82,7 @@ class Ordinal(nn.Module):
         self.steps = nn.Parameter(_inverse_softplus(thresholds.diff() - _NARROWEST).float())
 
     @classmethod
-    def recognise(cls, values: Sequence[object]) -> Recognition | None:  # noqa: ARG003
+    def recognise(cls, values: Sequence[object]) -> Recognition | None:
         """Never: whether an order is meant, values do not tell."""
         return None
 

@@ -185,7 +185,7 @@ def _of(values: Sequence[object], name: str) -> list[object]:
 def _number(value: object) -> float | None:
     """A number, or a word that spells one, as float; None where it is neither, or not of usable size."""
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]  # what float refuses is caught
     except (TypeError, ValueError, OverflowError):
         return None
     return number if abs(number) < _LIMIT else None

@@ -99,7 +99,7 @@ class Tag(nn.Module):
         if not present:
             return None
         if all(_is_list(value) for value in present):
-            parts = [part for value in present for part in value]  # type: ignore[attr-defined]
+            parts = [part for value in present for part in value]  # type: ignore[attr-defined]  # lists, as checked above
             words = all(isinstance(part, str) for part in parts)
             return Recognition(0.97, f"{len(present)} lists of words") if words else None
         if not all(isinstance(value, str) for value in present):
@@ -214,7 +214,7 @@ def _names(value: object, separator: str, column: str) -> set[str]:
     if isinstance(value, str):
         parts: list[object] = list(value.split(separator))
     elif _is_list(value):
-        parts = [part for part in value if not is_missing(part)]  # type: ignore[attr-defined]
+        parts = [part for part in value if not is_missing(part)]  # type: ignore[attr-defined]  # lists, as checked above
     else:
         raise DataError(
             f"The target column {column!r} holds {value!r}, which is neither a list of labels nor a text of labels. "
@@ -229,7 +229,7 @@ def _separator(present: Sequence[object]) -> str:
     held = {sign: sum(sign in text for text in texts) for sign in _SEPARATORS[:3]}
     if any(held.values()):
         return max(held, key=held.__getitem__)
-    parts = [name_of(part) for value in present if _is_list(value) for part in value]  # type: ignore[attr-defined]
+    parts = [name_of(part) for value in present if _is_list(value) for part in value]  # type: ignore[attr-defined]  # lists, as checked above
     return next((sign for sign in _SEPARATORS if not any(sign in part for part in parts)), _SEPARATORS[0])
 
 

@@ -41,7 +41,7 @@ def learn_combination(
     Raises:
         NonFiniteLossError: the loss is NaN or infinite.
     """
-    parameters = [*model.fusion.parameters(), *model.head.parameters()]  # type: ignore[attr-defined]
+    parameters = [*model.fusion.parameters(), *model.head.parameters()]  # type: ignore[attr-defined]  # both are modules
     if not parameters or len(target) < 2:
         return None
     fresh = [parameter.detach().clone() for parameter in parameters]

@@ -32,7 +32,7 @@ class Machine(nn.Module):
 
     def __init__(self, width: int, head: Head) -> None:
         super().__init__()
-        prior = cast(Tensor, head.prior)  # type: ignore[attr-defined]
+        prior = cast(Tensor, head.prior)  # type: ignore[attr-defined]  # every head holds its prior
         num_scores = len(prior)
         self.meaning: Scores = scores_of(head)
         self.register_buffer("prior", prior.clone(), persistent=False)

@@ -105,7 +105,7 @@ class Branch(nn.Module):
         self.register_buffer("heard", torch.tensor(False))
 
     @classmethod
-    def needs(cls, config: None) -> dict[str, object]:  # noqa: ARG003
+    def needs(cls, config: None) -> dict[str, object]:
         """Nothing; its encoder may."""
         return {}
 
@@ -175,8 +175,8 @@ class Combination(nn.Module):
     def __init__(self, rule: Rule, fusion: nn.Module, head: Head) -> None:
         super().__init__()
         self.rule, self.fusion, self.scores = rule, fusion, scores_of(head)
-        self.width = int(cast(Tensor, head.prior).shape[0])  # type: ignore[attr-defined]
-        prior = logarithms(cast(Tensor, head.prior)[None], self.scores)[0]  # type: ignore[attr-defined]
+        self.width = int(cast(Tensor, head.prior).shape[0])  # type: ignore[attr-defined]  # every head holds its prior
+        prior = logarithms(cast(Tensor, head.prior)[None], self.scores)[0]  # type: ignore[attr-defined]  # every head holds its prior
         self.register_buffer("prior", prior, persistent=False)  # the target's statistics hold it
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
@@ -228,7 +228,7 @@ class Stack(nn.Module):
         super().__init__()
         self.fusion, self.scores = fusion, scores_of(head)
         self.width = cast(int, fusion.width)
-        self.register_buffer("prior", cast(Tensor, head.prior).clone(), persistent=False)  # type: ignore[attr-defined]
+        self.register_buffer("prior", cast(Tensor, head.prior).clone(), persistent=False)  # type: ignore[attr-defined]  # every head holds its prior
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         result: Tokens = self.fusion({name: self._moved(of_input) for name, of_input in tokens.items()})

@@ -55,7 +55,7 @@ class Early:
         """The fusion's own defaults."""
         return {}
 
-    def encoder(self, name: str, modality: str) -> str | None:  # noqa: ARG002
+    def encoder(self, name: str, modality: str) -> str | None:
         """A shallow one, where the modality has it."""
         return _SHALLOW if _SHALLOW in registry.names(f"encoders/{modality}") else None
 

@@ -66,11 +66,11 @@ class FuseThenTrain:
         """There are no weights that could project."""
         return {"project": False}
 
-    def encoder(self, name: str, modality: str) -> str | None:  # noqa: ARG002
+    def encoder(self, name: str, modality: str) -> str | None:
         """Simple features."""
         return "simple"
 
-    def check(self, config: RunConfig, task: type, inputs: Sequence[str]) -> None:  # noqa: ARG002
+    def check(self, config: RunConfig, task: type, inputs: Sequence[str]) -> None:
         name = config.fusion.name or ""
         if name not in _FREE:
             raise ConfigError(

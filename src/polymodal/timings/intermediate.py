@@ -34,7 +34,7 @@ class Intermediate:
         """The fusion's own defaults."""
         return {}
 
-    def encoder(self, name: str, modality: str) -> str | None:  # noqa: ARG002
+    def encoder(self, name: str, modality: str) -> str | None:
         """The table of defaults knows."""
         return None
 

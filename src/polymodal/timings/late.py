@@ -76,7 +76,7 @@ class Late:
         """Scores are combined as they are."""
         return {"project": False}
 
-    def encoder(self, name: str, modality: str) -> str | None:  # noqa: ARG002
+    def encoder(self, name: str, modality: str) -> str | None:
         """Simple features for scikit-learn; else the table of defaults knows."""
         return "simple" if name in self.config.branches else None
 
@@ -113,7 +113,7 @@ class Late:
         if len(set(map(id, parts.encoders.values()))) < len(parts.encoders):
             raise ConfigError("timing 'late': inputs that learn by themselves cannot share an encoder.")
         head = parts.head(1)
-        num_scores = int(head.prior.shape[0])  # type: ignore[attr-defined]
+        num_scores = int(head.prior.shape[0])  # type: ignore[attr-defined]  # every head holds its prior
         branches = {
             name: Branch(encoder, self._head(name, encoder, parts), num_scores=num_scores)
             for name, encoder in parts.encoders.items()
@@ -134,8 +134,8 @@ class Late:
         model = trainer.build()
         histories = self._learn_branches(trainer, model, rows, validation, before)
         if before is not None:
-            model.fusion.load_state_dict(before.model.fusion.state_dict())  # type: ignore[attr-defined]
-            model.head.load_state_dict(before.model.head.state_dict())  # type: ignore[attr-defined]
+            model.fusion.load_state_dict(before.model.fusion.state_dict())  # type: ignore[attr-defined]  # it is a module
+            model.head.load_state_dict(before.model.head.state_dict())  # type: ignore[attr-defined]  # it is a module
             return Learned(model, histories)
         scores = None
         if any(True for part in (model.fusion, model.head) for _ in cast(nn.Module, part).parameters()):

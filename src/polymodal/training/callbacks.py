@@ -77,7 +77,7 @@ class Progress:
         elif self.verbose:
             sys.stderr.write(f"epoch {record.epoch}/{self.epochs}  {words}\n")
 
-    def on_end(self, history: History) -> None:  # noqa: ARG002
+    def on_end(self, history: History) -> None:
         if self.bar is not None:
             self.bar.stop()
 

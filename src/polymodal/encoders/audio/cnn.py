@@ -67,7 +67,7 @@ class Cnn(nn.Module):
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1] * bands_left, config.width))
 
     @classmethod
-    def needs(cls, config: CnnConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: CnnConfig) -> dict[str, Any]:
         """Takes any sample rate."""
         return {}
 

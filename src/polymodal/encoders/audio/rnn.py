@@ -68,7 +68,7 @@ class Rnn(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: RnnConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: RnnConfig) -> dict[str, Any]:
         """Takes any sample rate."""
         return {}
 

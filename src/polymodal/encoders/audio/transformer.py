@@ -91,7 +91,7 @@ class Transformer(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: TransformerConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: TransformerConfig) -> dict[str, Any]:
         """Takes any sample rate."""
         return {}
 

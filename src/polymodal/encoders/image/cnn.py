@@ -72,7 +72,7 @@ class Cnn(nn.Module):
         self.places = LearnedPositions(config.width, max_steps=num_places) if config.keeps_space else None
 
     @classmethod
-    def needs(cls, config: CnnConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: CnnConfig) -> dict[str, Any]:
         """Takes pictures of any size."""
         return {}
 

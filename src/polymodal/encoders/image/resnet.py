@@ -46,7 +46,7 @@ class Resnet(nn.Module):
     Config: ClassVar[type] = ResnetConfig
     frozen = False
 
-    def __init__(self, config: ResnetConfig, modality: Image) -> None:  # noqa: ARG002  (pictures of any size)
+    def __init__(self, config: ResnetConfig, modality: Image) -> None:
         super().__init__()
         from torchvision.models import resnet
 
@@ -60,7 +60,7 @@ class Resnet(nn.Module):
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(network.fc.in_features, config.width))
 
     @classmethod
-    def needs(cls, config: ResnetConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: ResnetConfig) -> dict[str, Any]:
         """Takes pictures of any size."""
         return {}
 

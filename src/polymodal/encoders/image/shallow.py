@@ -35,7 +35,7 @@ class Shallow(nn.Module):
     Config: ClassVar[type] = ShallowConfig
     frozen = False
 
-    def __init__(self, config: ShallowConfig, modality: Image) -> None:  # noqa: ARG002
+    def __init__(self, config: ShallowConfig, modality: Image) -> None:
         super().__init__()
         self.config = config
         self.width = config.width
@@ -43,7 +43,7 @@ class Shallow(nn.Module):
         self.patches = Patches(config.patch, config.width, dropout=config.dropout)
 
     @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
         """Takes pictures of any size."""
         return {}
 

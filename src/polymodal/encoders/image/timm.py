@@ -73,7 +73,7 @@ class Timm(nn.Module):
     Config: ClassVar[type] = TimmConfig
     token_span: float | None = None
 
-    def __init__(self, config: TimmConfig, modality: Image) -> None:  # noqa: ARG002  (`needs` has set its size)
+    def __init__(self, config: TimmConfig, modality: Image) -> None:
         super().__init__()
         self.config = config
         self.frozen = config.train.name == "frozen"

@@ -104,7 +104,7 @@ class Vit(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: VitConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: VitConfig) -> dict[str, Any]:
         """Takes pictures of any size."""
         return {}
 

@@ -41,7 +41,7 @@ class Each(nn.Module):
     submodules: ClassVar[Mapping[str, str]] = {"image": KIND}
     token_span: float | None = None
 
-    def __init__(self, config: EachConfig, modality: Images, *, image: Encoder) -> None:  # noqa: ARG002
+    def __init__(self, config: EachConfig, modality: Images, *, image: Encoder) -> None:
         super().__init__()
         self.config = config
         self.pictures = EachPicture(image)

@@ -90,7 +90,7 @@ class FtTransformer(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: FtTransformerConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: FtTransformerConfig) -> dict[str, Any]:
         """Works with any scaling and any number of categories."""
         return {}
 

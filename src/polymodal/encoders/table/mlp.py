@@ -70,7 +70,7 @@ class Mlp(nn.Module):
         self.width = self.mlp.width
 
     @classmethod
-    def needs(cls, config: MlpConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: MlpConfig) -> dict[str, Any]:
         """Works with any scaling and any number of categories."""
         return {}
 

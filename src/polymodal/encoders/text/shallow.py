@@ -47,7 +47,7 @@ class Shallow(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
         """Works with any tokenizer."""
         return {}
 

@@ -77,7 +77,7 @@ class Transformer(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: TransformerConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: TransformerConfig) -> dict[str, Any]:
         """Works with any tokenizer."""
         return {}
 

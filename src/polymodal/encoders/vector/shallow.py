@@ -42,7 +42,7 @@ class Shallow(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
         """Takes any length."""
         return {}
 

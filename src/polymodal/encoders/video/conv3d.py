@@ -72,7 +72,7 @@ class Conv3d(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: Conv3dConfig) -> dict[str, Any]:  # noqa: ARG003
+    def needs(cls, config: Conv3dConfig) -> dict[str, Any]:
         """Takes frames of any size."""
         return {}
 

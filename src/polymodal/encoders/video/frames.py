@@ -111,7 +111,7 @@ def _over_time(config: FramesConfig) -> nn.Module:
 class _Apart(nn.Module):
     """Frames stay as they are."""
 
-    def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:  # noqa: ARG002
+    def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
         return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,6 +147,6 @@ def _each(labels: list[str], counts: Int[np.ndarray, "K K"]) -> str:
         precision = hits[place] / said[place] if said[place] else float("nan")
         recall = hits[place] / true[place] if true[place] else float("nan")
         f1 = 2 * hits[place] / (true[place] + said[place]) if true[place] + said[place] else float("nan")
-        figures = [f"{value:.3f}" if value == value else "–" for value in (precision, recall, f1)]  # noqa: PLR0124
+        figures = ["–" if math.isnan(value) else f"{value:.3f}" for value in (precision, recall, f1)]
         rows.append([escaped(label), *figures, f"{true[place]:,}", f"{said[place]:,}"])
     return markup.table(("class", "precision", "recall", "F1", "rows", "predicted"), rows, numbers=5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import singledispatch
 
 import numpy as np
@@ -53,12 +52,11 @@ def _(outcome: Classes) -> list[Mistake]:
     said, true = outcome.probabilities[every, outcome.predicted], outcome.probabilities[every, outcome.target]
     wrong = np.flatnonzero(outcome.predicted != outcome.target)
     order = wrong[np.argsort(true[wrong] - said[wrong], kind="stable")][:_SHOWN]
-    label: Callable[[int], str] = lambda k: words(outcome.labels[k])  # noqa: E731
     return [
         (
             int(outcome.rows[n]),
-            f"<b>{label(outcome.predicted[n])}</b> <small>p {said[n]:.2f}</small>, "
-            f"but is <b>{label(outcome.target[n])}</b> <small>p {true[n]:.2f}</small>",
+            f"<b>{words(outcome.labels[outcome.predicted[n]])}</b> <small>p {said[n]:.2f}</small>, "
+            f"but is <b>{words(outcome.labels[outcome.target[n]])}</b> <small>p {true[n]:.2f}</small>",
         )
         for n in order
     ]

@@ -51,7 +51,7 @@ def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: b
     schema, config = run.bundle.schema, run.bundle.config
     found = []
     if run.measured is not None and schema.target is not None:
-        found = outcomes(run.bundle.model.head, run.measured, name=schema.target.name)  # type: ignore[arg-type]
+        found = outcomes(run.bundle.model.head, run.measured, name=schema.target.name)  # type: ignore[arg-type]  # to mypy a member is any Module
     previewer = Previewer(run.table, schema.features(), config.limits)
     subject = Subject(run, found, Pen(interactive=interactive), previewer, str(bundle))
     page = _page(subject, script).encode("utf-8", "backslashreplace")

@@ -16,7 +16,7 @@ from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
 from polymodal.comparison.entries import Chosen, Entry, Own, plan
 from polymodal.comparison.result import Comparison
 from polymodal.comparison.settings import Subject, quick, subject
-from polymodal.comparison.trial import Fold, run_baselines, run_trial
+from polymodal.comparison.trial import Fold, run_baselines, run_trial, unread
 from polymodal.comparison.verdict import needless, verdict
 from polymodal.config import RunConfig
 from polymodal.data.folds import groups_of
@@ -167,6 +167,7 @@ class _Work:
         unknown = sum(trial.unknown for trial in (first.trials if first else ()))
         if unknown:
             remarks = (*remarks, f"{unknown} times a row was not measured: its class is not among the training rows.")
+        remarks = (*remarks, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
         return Comparison(
             metric=metric,
             larger_is_better=larger,

@@ -14,7 +14,7 @@ import torch
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
 from polymodal.comparison.result import between, figure
 from polymodal.comparison.settings import subject
-from polymodal.comparison.trial import Trial, run_trial
+from polymodal.comparison.trial import Trial, run_trial, unread
 from polymodal.config import RunConfig
 from polymodal.data.folds import groups_of
 from polymodal.errors import DataError
@@ -136,7 +136,7 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
         raise DataError(f"No training ended within the budget of {budget}. Give more time, or set train.epochs.")
     found = resampled([trial.scored for trial in trials], groups_of(about.folds[0].table, about.config.split),
                       samples=_SAMPLES, seed=about.config.seed)  # fmt: skip
-    remarks = about.remarks
+    remarks = (*about.remarks, *unread(trials))
     if ended == "budget":
         remarks = (*remarks, f"The budget ended it after {len(trials)} of {len(about.folds)} trainings.")
     return _result(found, trials, about.metric, remarks, (ended, clock.seconds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -67,6 +68,7 @@ class Trial:
         seconds: from the table, whose media are decoded already, to the figures.
         parameters: of the model; None of a baseline.
         latency: seconds to predict one row, the median; None where it was not measured.
+        unread: cells that could not be read, in words: where, and why.
     """
 
     scored: Scored
@@ -75,6 +77,16 @@ class Trial:
     seconds: float
     parameters: int | None
     latency: float | None
+    unread: tuple[str, ...] = ()
+
+
+def unread(trials: Iterable[Trial]) -> tuple[str, ...]:
+    """A sentence on the cells that could not be read in any of the trainings; none where all could."""
+    cells = list(dict.fromkeys(cell for trial in trials for cell in trial.unread))
+    if not cells:
+        return ()
+    count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    return (f"{count} could not be read (bad_cells says what becomes of them). The first: {cells[0]}.",)
 
 
 def run_trial(config: RunConfig, fold: Fold, *, cache: Path, watch: Watch, timed: bool) -> Trial:
@@ -108,6 +120,7 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, watch: Watch, timed
         seconds=seconds,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         latency=_latency(run) if timed else None,
+        unread=tuple(f"{fold.table.where(cell.row)}, column {cell.column!r}: {cell.reason}" for cell in run.rejects),
     )
 
 

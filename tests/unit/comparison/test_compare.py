@@ -164,6 +164,18 @@ def test_media_are_decoded_once_however_many_entries(tmp_path, monkeypatch):
     assert len(reads) == 24  # in five times two trainings, and for the baselines
 
 
+def test_fault_cells_that_cannot_be_read_are_told_once_with_place_and_reason():
+    table = rows(24)
+    table["size"][5] = "no number"
+    columns = {name: {"modality": kind} for name, kind in (("size", "number"), ("note", "vector"), ("noise", "vector"))}
+    config = TINY | {"columns": columns, "train": {"epochs": 1}}
+    found = compare(table, "label", folds=2, singles=False, ablations=False, config=config)
+    told = [remark for remark in found.remarks if "could not be read" in remark]
+    assert len(told) == 1
+    assert told[0].startswith("1 cell could not be read")
+    assert "row 5" in told[0] and "'size'" in told[0] and "no number" in told[0]
+
+
 def test_test_rows_of_a_split_column_are_left_alone(untrained):
     table = rows() | {"side": ["test" if k < 20 else "train" for k in range(ROWS)]}
     config = TINY | {"split": {"column": "side"}}

@@ -75,8 +75,7 @@ def main(words: list[str] | None = None) -> int:
 
 def _choose(name: str, path: Path) -> None:
     """Compares the candidates on folds of the training rows; test rows are left alone."""
-    log = _log("choice.json")
-    if name in log:
+    if name in _log("choice.json"):
         return
     entries = {key: dict(value) for key, value in CANDIDATES.items() if key != "concat"}
     if name == "sprites":  # one input: there is nothing to fuse
@@ -92,9 +91,9 @@ def _choose(name: str, path: Path) -> None:
     record = comparison.to_dict()
     measured = {line["name"]: line["metrics"]["accuracy"] for line in record["entries"] if line["name"] in CANDIDATES}
     chosen = max(measured, key=lambda key: measured[key]["value"])
-    log[name] = {"chosen": chosen, "accuracy": measured, "rows": record["rows"], "folds": record["folds"]}
-    _write("choice.json", log)
-    listed = ", ".join(f"{key} {found['value']:.4f}" for key, found in measured.items())
+    found = {"chosen": chosen, "accuracy": measured, "rows": record["rows"], "folds": record["folds"]}
+    _write("choice.json", {**_log("choice.json"), name: found})
+    listed = ", ".join(f"{key} {accuracy['value']:.4f}" for key, accuracy in measured.items())
     print(f"{name}: {chosen}, of {listed}", flush=True)
 
 
@@ -102,12 +101,12 @@ def _measure(name: str, path: Path) -> None:
     """Trains with the chosen settings, as a user would, once for each seed, and measures on the test rows."""
     chosen = _log("choice.json")[name]["chosen"]
     for seed in SEEDS:
-        log = _log("results.json")
-        runs = log.setdefault(name, {"chosen": chosen, "runs": {}})["runs"]
-        if str(seed) in runs:
+        if str(seed) in _log("results.json").get(name, {}).get("runs", {}):
             continue
         run = train(path, make({**_config(name, CANDIDATES[chosen]), "seed": seed}))
         test = run.bundle.metrics["test"]["accuracy"]
+        log = _log("results.json")  # read again: another table may be measured beside this one
+        runs = log.setdefault(name, {"chosen": chosen, "runs": {}})["runs"]
         runs[str(seed)] = {**test, "seconds": round(run.seconds)}
         _write("results.json", log)
         print(f"{name}, seed {seed}: {test['value']:.4f} in {run.seconds:.0f} s", flush=True)

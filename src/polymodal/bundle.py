@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from polymodal import bundle_files, registry, strict_json, tensorfile
 from polymodal import config as configuration
+from polymodal.abilities import Merging
 from polymodal.build import build
 from polymodal.bundle_files import CARD, CONFIG, FORMAT, METRICS, SCHEMA, WEIGHTS, Sealed, refusing
 from polymodal.config import RunConfig
@@ -37,7 +38,6 @@ from polymodal.errors import (
 )
 from polymodal.schema import Schema
 from polymodal.settings.start import StartConfig
-from polymodal.types import Merging
 
 Documents = dict[str, object]
 _OUTSIDE = ("checkpoint", "vectors")  # settings of encoders that name a file

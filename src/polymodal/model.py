@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from polymodal.abilities import Confident, Pooling
 from polymodal.layers.by_name import ByName
 from polymodal.layers.mixup import Mixing, of_rows
 from polymodal.layers.uncertainty import UncertaintyWeights
-from polymodal.types import Batch, Confident, Encoder, Fusion, Head, Pooling, Prediction, Tokens
+from polymodal.types import Batch, Encoder, Fusion, Head, Prediction, Tokens
 
 
 @dataclass(frozen=True)

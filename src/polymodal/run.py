@@ -14,6 +14,7 @@ import numpy as np
 
 from polymodal import config as configuration
 from polymodal import registry
+from polymodal.abilities import Advised
 from polymodal.bundle import Bundle
 from polymodal.card import model_card
 from polymodal.config import ColumnConfig, Part, RunConfig
@@ -41,7 +42,7 @@ from polymodal.timing import INTERMEDIATE, Timing, timing_of, with_estimators
 from polymodal.trainer import Trainer, Watch
 from polymodal.training.history import History, merged
 from polymodal.training.precision import pick_precision
-from polymodal.types import Advised, Head
+from polymodal.types import Head
 
 
 @dataclass(frozen=True)

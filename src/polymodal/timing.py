@@ -126,7 +126,7 @@ class Timing(Protocol):
     def encoder(self, name: str, modality: str) -> str | None:
         """The encoder of an input where the user names none; None: that of the table of defaults."""
 
-    def check(self, config: RunConfig, task: type, inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
         """Looks at the configuration, and at the names of the inputs, before any media are read.
 
         Raises:

@@ -12,33 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from polymodal.config import LimitsConfig
 
 __all__ = [
     "Advice",
-    "Advised",
     "Batch",
     "Cells",
-    "Comparable",
-    "Confident",
     "Encoder",
     "Fusion",
     "Head",
-    "Measured",
-    "Merging",
     "Modality",
-    "Pooling",
     "Prediction",
     "Recognition",
-    "Repairing",
     "Sample",
+    "Scores",
     "Tokens",
 ]
 
@@ -132,6 +126,10 @@ class Batch:
         )
 
 
+Scores: TypeAlias = Literal["classes", "labels", "numbers"]
+"""What the scores of a task are: log-probabilities up to a constant, log odds of each label, or something else."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What a head gives.
@@ -143,6 +141,16 @@ class Prediction:
 
     scores: Float[Tensor, "B K"]
     present: Bool[Tensor, " B"]
+
+    @classmethod
+    def with_prior(
+        cls, scores: Float[Tensor, "B K"], present: Bool[Tensor, " B"], prior: Float[Tensor, " K"]
+    ) -> Prediction:
+        """The scores of the rows that are present, and the prior for the others.
+
+        The unused scores keep every parameter in the graph, with zero gradient, as distributed training needs.
+        """
+        return cls(torch.where(present.unsqueeze(1), scores, prior), present)
 
 
 @dataclass(frozen=True)
@@ -253,35 +261,6 @@ class Modality(Protocol):
 
 
 @runtime_checkable
-class Measured(Protocol):
-    """What a modality may have besides: figures of a cell, among which the audit looks for outliers and drift."""
-
-    def measures(self, array: np.ndarray) -> dict[str, float]:
-        """Figures of one array that `read` gave, by a name that a user understands: `{"seconds": 2.1}`."""
-
-
-@runtime_checkable
-class Comparable(Protocol):
-    """What a modality may have besides: fingerprints, by which the audit finds near duplicates."""
-
-    near: ClassVar[float]  # cells whose fingerprints have at least this cosine are near duplicates
-
-    def fingerprints(self, arrays: Sequence[np.ndarray]) -> Any:
-        """[cells, F], dense or sparse; rows of length 1, or zero where a cell has nothing to compare (silence)."""
-
-
-@runtime_checkable
-class Repairing(Protocol):
-    """What a modality may have besides: policies for missing and outlying cells, applied when a batch is made.
-
-    Its `Config` has a setting `missing`, and perhaps `outliers` and `value`: `Literal` types of which "leave" is one.
-    """
-
-    def repair(self, array: np.ndarray | None) -> tuple[str, Any, Any] | None:
-        """What is done to a cell: (`fill` or `clip`, old, new) as JSON values; None where it stays as it is."""
-
-
-@runtime_checkable
 class Encoder(Protocol):
     """Cells of one input -> Tokens. An `nn.Module`; built as `Encoder(config, *modalities)`, one per column.
 
@@ -311,14 +290,6 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
-class Merging(Protocol):
-    """What an encoder may have besides: weights that are saved otherwise than they learn, such as those of adapters."""
-
-    def portable_state(self) -> dict[str, Tensor]:
-        """Tensors by name that fit the module which `portable` describes, and give the same tokens."""
-
-
-@runtime_checkable
 class Fusion(Protocol):
     """Tokens by input -> Tokens. An `nn.Module`; built as `Fusion(config, widths={input: D})`.
 
@@ -337,12 +308,20 @@ class Head(Protocol):
     """Tokens -> Prediction, loss, words and metrics. An `nn.Module`; built as `Head(config, width=D, statistics=...)`.
 
     Its class methods know the target column before there is a model.
+
+    Attributes:
+        scores: what its scores are; an object may differ from its class.
+        prior: "K", the scores of a row with nothing present.
+        readout: tokens -> scores "B K" before the prior; everything in a head that learns.
     """
 
     Config: ClassVar[type]
     metric: ClassVar[str]  # the metric to report first
     monitor: ClassVar[str]  # the metric to stop early on
     stratified: ClassVar[bool]  # the target's values are classes, each of which belongs on every side of a split
+    scores: Scores
+    prior: Tensor
+    readout: nn.Module
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -371,26 +350,3 @@ class Head(Protocol):
 
     def metrics(self, scores: np.ndarray, target: np.ndarray) -> dict[str, float]:
         """Every metric of the task by name."""
-
-
-@runtime_checkable
-class Advised(Protocol):
-    """What a head may have besides: training settings that suit its task better than the table of defaults."""
-
-    advice: ClassVar[Advice]
-
-
-@runtime_checkable
-class Pooling(Protocol):
-    """What a head may have besides: how scores from several sources become one; the mean of the scores otherwise."""
-
-    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-        """The scores of the weighted mean of what M sources say; the weights of a row sum to one."""
-
-
-@runtime_checkable
-class Confident(Protocol):
-    """What a head may have besides: how sure it is of the true target, where that is not exp(-loss)."""
-
-    def confidence(self, prediction: Prediction, target: Tensor) -> Float[Tensor, " B"]:
-        """Of each row, from 0 to 1, such as the probability of the true class."""

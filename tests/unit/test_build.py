@@ -54,7 +54,7 @@ def test_every_part_is_the_one_that_is_named_with_its_settings():
     }
     assert model.columns == {"photo.1": ("photo.1",), "table": ("colour", "size")}
     assert (type(model.fusion), model.fusion.width) == (Sum, 9)
-    assert (type(model.head), model.head.config.hidden, model.head.logits.out_features) == (Classify, 7, 3)
+    assert (type(model.head), model.head.config.hidden, model.head.readout.linear.out_features) == (Classify, 7, 3)
 
 
 @pytest.mark.parametrize(("share", "names"), [(0.5, ["photo.1", "table"]), (0.0, []), (None, [])])

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args, get_type_hints
 import numpy as np
 
 from polymodal import registry
+from polymodal.abilities import Measured, Repairing
 from polymodal.codecs.fences import fences
 from polymodal.data.prepare import Prepared
 from polymodal.data.reading import modality_of
@@ -25,7 +26,7 @@ from polymodal.data.split import Split
 from polymodal.errors import DataError
 from polymodal.schema import Column, Schema
 from polymodal.settings.clean import CleanConfig
-from polymodal.types import Measured, Modality, Repairing
+from polymodal.types import Modality
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from torch.nn import functional as F
 
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.labels import TYPES, is_missing, kind_of, name_of
-from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.opinions import pool_classes, pool_labels
-from polymodal.layers.pooling import masked_mean
+from polymodal.layers.readout import Readout
 from polymodal.metrics import classification
 from polymodal.metrics.bootstrap import point
-from polymodal.types import Prediction, Recognition, Tokens
+from polymodal.types import Prediction, Recognition, Scores, Tokens
 
 _FEW = 20  # more distinct whole numbers than these are quantities rather than names
 
@@ -75,6 +74,7 @@ class Classify(nn.Module):
     metric: ClassVar[str] = "accuracy"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on: steadier than accuracy over few rows
     stratified: ClassVar[bool] = True
+    scores: Scores = "classes"
 
     prior: Tensor
     class_weight: Tensor
@@ -86,18 +86,15 @@ class Classify(nn.Module):
         self.labels = np.array([TYPES[statistics["kind"]](name) for name in names], dtype=object)
         self.columns = [f"p_{name}" for name in names]
         self.one_vs_rest = config.loss == "bce" and len(names) > 2
+        self.scores: Scores = "labels" if self.one_vs_rest else "classes"
         log_prior = torch.tensor(statistics["prior"], dtype=torch.float64).log()
         # One against the rest, a logit is log odds; else a log-probability.
         prior = log_prior - torch.log(-torch.expm1(log_prior)) if self.one_vs_rest else log_prior
         self.register_buffer("prior", prior.float(), persistent=False)
         self.register_buffer("class_weight", _class_weight(config, statistics), persistent=False)
-        self.body = MultiLayerPerceptron(
-            width, [config.hidden] if config.hidden else [], activation_name="gelu", dropout=0.0
+        self.readout: nn.Module = Readout(
+            width, len(names), hidden=config.hidden, dropout=config.dropout, bias=self.prior
         )
-        self.dropout = nn.Dropout(config.dropout)
-        self.logits = nn.Linear(self.body.width, len(names))
-        with torch.no_grad():
-            self.logits.bias.copy_(self.prior)  # training starts from the prior instead of learning it
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -162,11 +159,7 @@ class Classify(nn.Module):
         )
 
     def forward(self, tokens: Tokens) -> Prediction:
-        pooled = masked_mean(tokens.values, tokens.mask)
-        logits = self.logits(self.dropout(self.body(pooled))).float()
-        present = tokens.present
-        # The unused logits of absent rows keep every parameter in the graph, with zero gradient.
-        return Prediction(torch.where(present.unsqueeze(1), logits, self.prior), present)
+        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
 
     def loss(self, prediction: Prediction, target: Num[Tensor, " B"]) -> Float[Tensor, " B"]:
         """Loss of each row times the weight of its class; 0 where the target is NaN."""

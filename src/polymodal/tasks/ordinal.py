@@ -17,11 +17,10 @@ from torch.nn import functional as F
 
 from polymodal.errors import DataError
 from polymodal.labels import TYPES, is_missing, kind_of, name_of
-from polymodal.layers.mlp import MultiLayerPerceptron
-from polymodal.layers.pooling import masked_mean
+from polymodal.layers.readout import Readout
 from polymodal.metrics import ordinal
 from polymodal.metrics.bootstrap import point
-from polymodal.types import Prediction, Recognition, Tokens
+from polymodal.types import Prediction, Recognition, Scores, Tokens
 
 _NARROWEST = 1e-3  # logits between two thresholds: a class between them keeps a probability above zero
 
@@ -60,6 +59,7 @@ class Ordinal(nn.Module):
     metric: ClassVar[str] = "quadratic_weighted_kappa"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on
     stratified: ClassVar[bool] = True
+    scores: Scores = "classes"
 
     prior: Tensor
 
@@ -71,15 +71,9 @@ class Ordinal(nn.Module):
         self.columns = [f"p_{name}" for name in names]
         shares = torch.tensor(statistics["prior"], dtype=torch.float64)
         self.register_buffer("prior", shares.log().float(), persistent=False)
-        self.body = MultiLayerPerceptron(
-            width, [config.hidden] if config.hidden else [], activation_name="gelu", dropout=0.0
+        self.readout: nn.Module = Thresholds(
+            Readout(width, 1, hidden=config.hidden, dropout=config.dropout, bias=None), shares
         )
-        self.dropout = nn.Dropout(config.dropout)
-        self.position = nn.Linear(self.body.width, 1, bias=False)  # the thresholds already have a common term
-        # At the position 0 training starts from the prior instead of learning it.
-        thresholds = torch.logit(shares.cumsum(0)[:-1])
-        self.first = nn.Parameter(thresholds[:1].float())
-        self.steps = nn.Parameter(_inverse_softplus(thresholds.diff() - _NARROWEST).float())
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -140,11 +134,7 @@ class Ordinal(nn.Module):
         return np.array([place(value) for value in values], dtype=float)
 
     def forward(self, tokens: Tokens) -> Prediction:
-        pooled = masked_mean(tokens.values, tokens.mask)
-        position = self.position(self.dropout(self.body(pooled))).float()
-        present = tokens.present
-        # The unused scores of absent rows keep every parameter in the graph, with zero gradient.
-        return Prediction(torch.where(present.unsqueeze(1), self._log_shares(position), self.prior), present)
+        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
 
     def loss(self, prediction: Prediction, target: Num[Tensor, " B"]) -> Float[Tensor, " B"]:
         """Minus the log-probability of the true class; 0 where the target is NaN."""
@@ -173,13 +163,26 @@ class Ordinal(nn.Module):
         """Every metric for each of S weightings of the rows, all of known target; NaN where undefined."""
         return ordinal.measure(self.log_probabilities(scores), target.astype(np.int64), weights)
 
-    def _log_shares(self, position: Float[Tensor, "B 1"]) -> Float[Tensor, "B K"]:
-        """Log-probabilities of the classes.
 
-        Of sigmoids of a > b the difference is sigmoid(a) sigmoid(-b) (1 - exp(b - a)): no digits cancel.
-        """
+class Thresholds(nn.Module):
+    """Position on the line -> log-probabilities of the classes that thresholds part there: tokens -> scores "B K".
+
+    Args:
+        position: tokens "B T D" -> "B 1", without a bias: the thresholds already have a common term.
+        shares: "K", of the classes; at the position 0 training starts from them instead of learning them.
+    """
+
+    def __init__(self, position: nn.Module, shares: Float[Tensor, " K"]) -> None:
+        super().__init__()
+        self.position = position
+        thresholds = torch.logit(shares.cumsum(0)[:-1])
+        self.first = nn.Parameter(thresholds[:1].float())
+        self.steps = nn.Parameter(_inverse_softplus(thresholds.diff() - _NARROWEST).float())
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "B K"]:
+        """Of sigmoids of a > b the difference is sigmoid(a) sigmoid(-b) (1 - exp(b - a)): no digits cancel."""
         gaps = F.softplus(self.steps) + _NARROWEST
-        at_most = torch.cat([self.first, self.first + gaps.cumsum(0)]) - position
+        at_most = torch.cat([self.first, self.first + gaps.cumsum(0)]) - self.position(tokens)
         inner = F.logsigmoid(at_most[:, 1:]) + F.logsigmoid(-at_most[:, :-1]) + torch.log(-torch.expm1(-gaps))
         return torch.cat([F.logsigmoid(at_most[:, :1]), inner, F.logsigmoid(-at_most[:, -1:])], dim=1)
 

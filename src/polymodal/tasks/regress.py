@@ -16,11 +16,10 @@ from torch.nn import functional as F
 
 from polymodal.errors import DataError
 from polymodal.labels import is_missing
-from polymodal.layers.mlp import MultiLayerPerceptron
-from polymodal.layers.pooling import masked_mean
+from polymodal.layers.readout import Readout
 from polymodal.metrics import regression
 from polymodal.metrics.bootstrap import point
-from polymodal.types import Prediction, Recognition, Tokens
+from polymodal.types import Prediction, Recognition, Scores, Tokens
 
 _LIMIT = 1e150  # beyond it the square of a number, and so the spread of the target, is infinite
 
@@ -55,6 +54,7 @@ class Regress(nn.Module):
     metric: ClassVar[str] = "r2"  # the one to report first
     monitor: ClassVar[str] = "rmse"  # the one to stop early on
     stratified: ClassVar[bool] = False
+    scores: Scores = "numbers"
 
     prior: Tensor
 
@@ -66,12 +66,9 @@ class Regress(nn.Module):
         self.spread = np.atleast_1d(np.asarray(statistics["std"], dtype=np.float64))
         prior = torch.zeros(len(self.mean))  # the mean, on the standardised scale
         self.register_buffer("prior", prior, persistent=False)
-        self.body = MultiLayerPerceptron(
-            width, [config.hidden] if config.hidden else [], activation_name="gelu", dropout=0.0
+        self.readout: nn.Module = Readout(
+            width, len(self.mean), hidden=config.hidden, dropout=config.dropout, bias=prior
         )
-        self.dropout = nn.Dropout(config.dropout)
-        self.value = nn.Linear(self.body.width, len(self.mean))
-        nn.init.zeros_(self.value.bias)
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -127,11 +124,7 @@ class Regress(nn.Module):
         return np.asarray((numbers - np.asarray(statistics["mean"])) / np.asarray(statistics["std"]))
 
     def forward(self, tokens: Tokens) -> Prediction:
-        pooled = masked_mean(tokens.values, tokens.mask)
-        value = self.value(self.dropout(self.body(pooled))).float()
-        present = tokens.present
-        # The unused values of absent rows keep every parameter in the graph, with zero gradient.
-        return Prediction(torch.where(present.unsqueeze(1), value, self.prior), present)
+        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
 
     def loss(self, prediction: Prediction, target: Num[Tensor, "B ..."]) -> Float[Tensor, " B"]:
         """Loss of each row on the standardised scale, the mean over the targets; 0 where a target is NaN."""

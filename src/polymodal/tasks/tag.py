@@ -17,12 +17,11 @@ from torch.nn import functional as F
 
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.labels import is_missing, name_of
-from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.opinions import pool_labels
-from polymodal.layers.pooling import masked_mean
+from polymodal.layers.readout import Readout
 from polymodal.metrics import tagging
 from polymodal.metrics.bootstrap import point
-from polymodal.types import Advice, Prediction, Recognition, Tokens
+from polymodal.types import Advice, Prediction, Recognition, Scores, Tokens
 
 _SEPARATORS = ("|", ";", ",", "\n")  # the surest first
 _LONGEST = 3.0  # words of a part on average; longer ones are clauses of a sentence
@@ -68,6 +67,7 @@ class Tag(nn.Module):
     metric: ClassVar[str] = "macro_average_precision"  # the one to report first
     monitor: ClassVar[str] = "macro_average_precision"  # the one to stop early on: log loss knows the smoothed truth
     stratified: ClassVar[bool] = False
+    scores: Scores = "labels"
     # Few rows have each label: what they share is learned late, and every input's own opinion helps against chance.
     advice: ClassVar[Advice] = Advice(epochs=1.5, lr=2.0, auxiliary_loss=4.0, auxiliary_vote=0.5)
 
@@ -84,13 +84,9 @@ class Tag(nn.Module):
         share = torch.tensor(statistics["prior"], dtype=torch.float64)
         self.register_buffer("prior", torch.logit(share).float(), persistent=False)
         self.register_buffer("positive", _class_weight(config, statistics), persistent=False)
-        self.body = MultiLayerPerceptron(
-            width, [config.hidden] if config.hidden else [], activation_name="gelu", dropout=0.0
+        self.readout: nn.Module = Readout(
+            width, len(names), hidden=config.hidden, dropout=config.dropout, bias=self.prior
         )
-        self.dropout = nn.Dropout(config.dropout)
-        self.logits = nn.Linear(self.body.width, len(names))
-        with torch.no_grad():
-            self.logits.bias.copy_(self.prior)  # training starts from the prior instead of learning it
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -157,11 +153,7 @@ class Tag(nn.Module):
         return target
 
     def forward(self, tokens: Tokens) -> Prediction:
-        pooled = masked_mean(tokens.values, tokens.mask)
-        logits = self.logits(self.dropout(self.body(pooled))).float()
-        present = tokens.present
-        # The unused logits of absent rows keep every parameter in the graph, with zero gradient.
-        return Prediction(torch.where(present.unsqueeze(1), logits, self.prior), present)
+        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
 
     def loss(self, prediction: Prediction, target: Num[Tensor, "B K"]) -> Float[Tensor, " B"]:
         """Sum over the labels of each row's binary cross-entropy; 0 where the target is NaN."""

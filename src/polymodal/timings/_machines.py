@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,8 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polymodal.layers.pooling import masked_mean
-from polymodal.timings._opinions import Scores, scores_of
-from polymodal.types import Head, Prediction, Tokens
+from polymodal.types import Head, Prediction, Scores, Tokens
 
 
 class Machine(nn.Module):
@@ -32,10 +31,9 @@ class Machine(nn.Module):
 
     def __init__(self, width: int, head: Head) -> None:
         super().__init__()
-        prior = cast(Tensor, head.prior)  # type: ignore[attr-defined]  # every head holds its prior
-        num_scores = len(prior)
-        self.meaning: Scores = scores_of(head)
-        self.register_buffer("prior", prior.clone(), persistent=False)
+        num_scores = len(head.prior)
+        self.meaning: Scores = head.scores
+        self.register_buffer("prior", head.prior.clone(), persistent=False)
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.register_buffer("slope", torch.eye(num_scores))
@@ -44,7 +42,7 @@ class Machine(nn.Module):
     def forward(self, tokens: Tokens) -> Prediction:
         features = (masked_mean(tokens.values, tokens.mask) - self.centre) / self.spread
         scores = self.decide(features) @ self.slope.T + self.offset
-        return Prediction(torch.where(tokens.present.unsqueeze(1), scores, self.prior), tokens.present)
+        return Prediction.with_prior(scores, tokens.present, self.prior)
 
     def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
         raise NotImplementedError

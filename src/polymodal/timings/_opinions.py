@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MethodType
-from typing import ClassVar, Literal, TypeAlias, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -13,13 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.model import Model
-from polymodal.tasks.classify import Classify
-from polymodal.tasks.ordinal import Ordinal
-from polymodal.tasks.tag import Tag
-from polymodal.types import Batch, Cells, Encoder, Head, Prediction, Tokens
-
-Scores: TypeAlias = Literal["classes", "labels", "numbers"]
-"""What a task's scores are: log-probabilities up to a constant, log odds of each label, or something else."""
+from polymodal.types import Batch, Cells, Encoder, Head, Prediction, Scores, Tokens
 
 _TINY = 1e-30  # instead of a probability of zero, whose logarithm is infinite
 _FARTHEST = 10.0  # opinions of a stack are cut there: one that is sure and wrong must not outweigh all others
@@ -50,34 +43,20 @@ RULES: Mapping[str, Rule] = {
 RULES_OF_NUMBERS = ("average", "weighted")
 
 
-def scores_of(head: Head) -> Scores:
-    """What the scores of a head are."""
-    if isinstance(head, Tag) or (isinstance(head, Classify) and head.one_vs_rest):
-        return "labels"
-    return "classes" if isinstance(head, Classify | Ordinal) else "numbers"
-
-
-def gives_numbers(task: type) -> bool:
-    """Whether a task's scores are no probabilities."""
-    return not issubclass(task, Classify | Ordinal | Tag)
-
-
 def without_layers(head: Head) -> Head:
     """The head as one that takes its scores as they come: what enters it is what it predicts.
 
     It still knows the loss, the metrics, the words and the prior of its task, but holds nothing that learns.
     """
-    module = cast(nn.Module, head)
-    module._modules.clear()
-    module._parameters.clear()
-    object.__setattr__(module, "forward", MethodType(_as_they_are, module))
+    head.readout = AsTheyCome()
     return head
 
 
-def _as_they_are(head: nn.Module, tokens: Tokens) -> Prediction:
-    prior = cast(Tensor, head.prior)
-    scores = tokens.values[:, 0].float()
-    return Prediction(torch.where(tokens.present.unsqueeze(1), scores, prior), tokens.present)
+class AsTheyCome(nn.Module):
+    """Scores "B K" that came as one token a row."""
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "B K"]:
+        return tokens.values[:, 0].float()
 
 
 class Branch(nn.Module):
@@ -174,9 +153,9 @@ class Combination(nn.Module):
 
     def __init__(self, rule: Rule, fusion: nn.Module, head: Head) -> None:
         super().__init__()
-        self.rule, self.fusion, self.scores = rule, fusion, scores_of(head)
-        self.width = int(cast(Tensor, head.prior).shape[0])  # type: ignore[attr-defined]  # every head holds its prior
-        prior = logarithms(cast(Tensor, head.prior)[None], self.scores)[0]  # type: ignore[attr-defined]  # every head holds its prior
+        self.rule, self.fusion, self.scores = rule, fusion, head.scores
+        self.width = len(head.prior)
+        prior = logarithms(head.prior[None], self.scores)[0]
         self.register_buffer("prior", prior, persistent=False)  # the target's statistics hold it
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
@@ -226,9 +205,9 @@ class Stack(nn.Module):
 
     def __init__(self, fusion: nn.Module, head: Head) -> None:
         super().__init__()
-        self.fusion, self.scores = fusion, scores_of(head)
+        self.fusion, self.scores = fusion, head.scores
         self.width = cast(int, fusion.width)
-        self.register_buffer("prior", cast(Tensor, head.prior).clone(), persistent=False)  # type: ignore[attr-defined]  # every head holds its prior
+        self.register_buffer("prior", head.prior.clone(), persistent=False)
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         result: Tokens = self.fusion({name: self._moved(of_input) for name, of_input in tokens.items()})

@@ -17,8 +17,7 @@ from scipy.spatial.distance import cdist
 
 from polymodal.errors import ConfigError
 from polymodal.timings._machines import Foreign, KernelMachine, LinearMachine, Machine
-from polymodal.timings._opinions import Scores
-from polymodal.types import Head
+from polymodal.types import Head, Scores
 
 _UNSEEN = -10.0  # score of a class that the rows do not hold: a probability near zero
 _CONFIDENT = 1e-6  # the smallest probability that is believed of an estimator from Python

@@ -21,7 +21,7 @@ from polymodal.model import Model
 from polymodal.timing import Learned, Parts, Training
 from polymodal.timings._fitting import learn_machine, require_frozen
 from polymodal.timings._machines import Machine
-from polymodal.timings._opinions import gives_numbers, scores_of, without_layers
+from polymodal.timings._opinions import without_layers
 from polymodal.timings._predictors import Predictor, PredictorField, check_predictor, machine_for
 from polymodal.types import Head, Tokens
 
@@ -70,7 +70,7 @@ class FuseThenTrain:
         """Simple features."""
         return "simple"
 
-    def check(self, config: RunConfig, task: type, inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
         name = config.fusion.name or ""
         if name not in _FREE:
             raise ConfigError(
@@ -83,7 +83,7 @@ class FuseThenTrain:
                 "Set fusion.project to false."
             )
         if self.config.predictor is not None:
-            check_predictor("timing.predictor", self.config.predictor, numbers=gives_numbers(task))
+            check_predictor("timing.predictor", self.config.predictor, numbers=task.scores == "numbers")
 
     def assemble(self, parts: Parts) -> Model:
         for name, encoder in parts.encoders.items():
@@ -114,7 +114,7 @@ class FuseThenTrain:
         return Learned(model.eval())
 
     def _predictor(self, head: Head) -> Predictor:
-        return self.config.predictor or Predictor("ridge" if scores_of(head) == "numbers" else "logistic")
+        return self.config.predictor or Predictor("ridge" if head.scores == "numbers" else "logistic")
 
 
 class FusedFeatures(nn.Module):

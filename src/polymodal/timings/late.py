@@ -28,7 +28,6 @@ from polymodal.timings._opinions import (
     Combination,
     Decisions,
     Stack,
-    gives_numbers,
     without_layers,
 )
 from polymodal.timings._predictors import PredictorField, check_predictor, machine_for
@@ -80,8 +79,8 @@ class Late:
         """Simple features for scikit-learn; else the table of defaults knows."""
         return "simple" if name in self.config.branches else None
 
-    def check(self, config: RunConfig, task: type, inputs: Sequence[str]) -> None:
-        name = config.fusion.name or ""
+    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
+        name, numbers = config.fusion.name or "", task.scores == "numbers"
         if reads_tokens(name):
             raise ConfigError(
                 f"timing 'late' with fusion {name!r}: each input gives one vector of scores by then, and there are no "
@@ -95,10 +94,10 @@ class Late:
                 )
             if predictor.name == "mlp":
                 raise ConfigError(f"timing.branches.{branch}: layers are what an input gets anyway; leave it out.")
-            check_predictor(f"timing.branches.{branch}", predictor, numbers=gives_numbers(task))
+            check_predictor(f"timing.branches.{branch}", predictor, numbers=numbers)
         if self.config.folds == 1:
             raise ConfigError("timing.folds: one fold leaves no rows to learn from; use 0, or 2 and more.")
-        if gives_numbers(task) and name in RULES and name not in RULES_OF_NUMBERS:
+        if numbers and name in RULES and name not in RULES_OF_NUMBERS:
             raise ConfigError(
                 f"timing 'late' with fusion {name!r}: of predicted numbers, unlike probabilities, the {name} is no "
                 f"prediction. Use {' or '.join(RULES_OF_NUMBERS)}, or stack them with concat."
@@ -113,7 +112,7 @@ class Late:
         if len(set(map(id, parts.encoders.values()))) < len(parts.encoders):
             raise ConfigError("timing 'late': inputs that learn by themselves cannot share an encoder.")
         head = parts.head(1)
-        num_scores = int(head.prior.shape[0])  # type: ignore[attr-defined]  # every head holds its prior
+        num_scores = len(head.prior)
         branches = {
             name: Branch(encoder, self._head(name, encoder, parts), num_scores=num_scores)
             for name, encoder in parts.encoders.items()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from polymodal import registry
 from polymodal.codecs import previews
-from polymodal.contracts import check_preview
+from polymodal.contracts.rules import check_preview
 from polymodal.modalities.text import Text, TextConfig
 
 

@@ -202,7 +202,7 @@ def test_masked_tokens_have_no_influence() -> None:
 
 def test_learning_starts_from_the_prior() -> None:
     part = head()
-    torch.testing.assert_close(part.logits.bias.detach(), part.prior)
+    torch.testing.assert_close(part.readout.linear.bias.detach(), part.prior)
 
 
 # --- the loss

@@ -66,7 +66,7 @@ def test_fault_17_targets_that_cannot_be(values: list[object], config: OrdinalCo
 
 def test_training_starts_from_the_prior() -> None:
     model = head()
-    torch.nn.init.zeros_(model.position.weight)
+    torch.nn.init.zeros_(model.readout.position.linear.weight)
     assert np.exp(model(tokens()).scores.detach().numpy()[0]) == pytest.approx(statistics()["prior"], rel=1e-3)
 
 
@@ -76,9 +76,10 @@ def test_scores_are_differences_of_sigmoids(scale: float) -> None:
     batch = tokens(scale=scale)
     with torch.no_grad():
         scores = model(batch).scores.double()
-        position = model.position(batch.values[:, 0]).double()
-        gaps = torch.nn.functional.softplus(model.steps.double()) + 1e-3
-        thresholds = torch.cat([model.first.double(), model.first.double() + gaps.cumsum(0)])
+        readout = model.readout
+        position = readout.position.linear(batch.values[:, 0]).double()
+        gaps = torch.nn.functional.softplus(readout.steps.double()) + 1e-3
+        thresholds = torch.cat([readout.first.double(), readout.first.double() + gaps.cumsum(0)])
         at_most = torch.cat([torch.sigmoid(thresholds - position), torch.ones(5, 1)], dim=1)
     share = at_most.diff(dim=1, prepend=torch.zeros(5, 1))
     assert (gaps > 0).all()

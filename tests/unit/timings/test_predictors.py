@@ -14,7 +14,6 @@ from polymodal.errors import ConfigError
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.tasks.regress import Regress, RegressConfig
 from polymodal.tasks.tag import Tag, TagConfig
-from polymodal.timings._opinions import scores_of
 from polymodal.timings._predictors import Lessons, Predictor, check_predictor, fit_machine, machine_for
 from polymodal.types import Tokens
 
@@ -44,7 +43,7 @@ def tag() -> Tag:
 def fitted(name: str, head, target: np.ndarray, *, features: np.ndarray = X, scale: bool = False):
     machine = machine_for(Predictor(name), WIDTH, head)
     lessons = Lessons(
-        features=features, target=target, weight=np.ones(len(target)), meaning=scores_of(head), scale=scale, seed=0
+        features=features, target=target, weight=np.ones(len(target)), meaning=head.scores, scale=scale, seed=0
     )
     assert fit_machine(machine, Predictor(name), lessons)
     return machine

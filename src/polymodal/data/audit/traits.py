@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from polymodal.abilities import Comparable, Measured
 from polymodal.config import LimitsConfig
 from polymodal.data.reading import ColumnReader, Reject, modality_of
 from polymodal.data.table import Table
 from polymodal.schema import Column
-from polymodal.types import Comparable, Measured
 
 _PIECE = 256  # rows whose cells are in memory at a time
 

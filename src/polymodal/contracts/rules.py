@@ -14,9 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from polymodal import registry
+from polymodal.abilities import Merging
 from polymodal.data.features import Featured
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Merging, Modality, Tokens
+from polymodal.types import Modality, Recognition, Tokens
 
 Settings = Mapping[str, Any]
 
@@ -90,6 +91,12 @@ def check_tokens(tokens: Tokens, *, num_rows: int, width: int) -> None:
     left_aligned = not (tokens.mask[:, 1:] & ~tokens.mask[:, :-1]).any()
     expect(left_aligned, "the mask is not left-aligned: a real token stands behind a masked one")
     expect(bool(torch.isfinite(tokens.values).all()), "values are not finite (masked rows count too)")
+
+
+def check_recognition(recognition: Recognition) -> None:
+    """A confidence and a reason."""
+    expect(0 <= recognition.confidence <= 1, f"a confidence of {recognition.confidence} is not between 0 and 1")
+    expect(bool(recognition.reason), "recognise gives no reason")
 
 
 def check_preview(modality: Modality, cells: Sequence[object]) -> None:
@@ -183,6 +190,12 @@ def _leave_zero(module: nn.Module) -> None:
         for parameter in module.parameters():
             if parameter.requires_grad and not parameter.any():
                 parameter.add_(0.01 * torch.randn_like(parameter))
+
+
+def row_of(tokens: Tokens, row: int) -> Tokens:
+    """One row without its padding."""
+    num_steps = max(int(tokens.mask[row].sum()), 1)
+    return Tokens(tokens.values[row : row + 1, :num_steps], tokens.mask[row : row + 1, :num_steps])
 
 
 def same_tokens(first: Tokens, second: Tokens) -> bool:

@@ -205,7 +205,7 @@ def _refuse_early(
     """Raises what is wrong with device, metric, target or timing before media are read: that takes long."""
     pick_precision(config.train.precision, pick_device(config.device))
     larger_is_better(config.train.early_stopping.metric or "")
-    timing_of(config).check(config, head, inputs)
+    timing_of(config).check(config, head.scores, inputs)
     head.encode_target(values, fit_target(config, [values[row] for row in train]).statistics)
 
 

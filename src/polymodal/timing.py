@@ -16,7 +16,7 @@ from polymodal import registry
 from polymodal.config import Part, RunConfig, part_settings
 from polymodal.errors import ConfigError
 from polymodal.model import Auxiliary, Model
-from polymodal.types import Encoder, Fusion, Head, Tokens
+from polymodal.types import Encoder, Fusion, Head, Scores, Tokens
 
 if TYPE_CHECKING:
     from polymodal.training.history import History
@@ -126,11 +126,11 @@ class Timing(Protocol):
     def encoder(self, name: str, modality: str) -> str | None:
         """The encoder of an input where the user names none; None: that of the table of defaults."""
 
-    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
         """Looks at the configuration, and at the names of the inputs, before any media are read.
 
         Raises:
-            ConfigError: this fusion, or this task, makes no sense at this time; says why, and what to use instead.
+            ConfigError: this fusion, or what the task predicts, makes no sense at this time; says why, and what to use.
         """
 
     def assemble(self, parts: Parts) -> Model:

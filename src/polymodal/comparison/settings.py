@@ -79,7 +79,7 @@ class Subject:
 
     def _check(self, config: RunConfig, inputs: Sequence[str]) -> None:
         whole = complete(config, config.task, self.head, num_rows=self.num_rows)
-        timing_of(whole).check(whole, self.head, inputs)
+        timing_of(whole).check(whole, self.head.scores, inputs)
 
 
 def subject(

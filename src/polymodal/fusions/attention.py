@@ -15,10 +15,9 @@ from polymodal.layers.token_inputs import (
     learned_vectors,
     left_aligned,
     mean_of_means,
-    require_heads,
     with_first,
 )
-from polymodal.layers.transformer import Transformer
+from polymodal.layers.transformer import Transformer, require_heads
 from polymodal.types import Tokens
 
 
@@ -65,19 +64,12 @@ class Attention(nn.Module):
 
     def __init__(self, config: AttentionConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
-        require_heads("attention", width=config.width, heads=config.heads)
+        require_heads("Fusion 'attention'", width=config.width, heads=config.heads)
         self.pool = config.pool
         self.width = config.width
         self.inputs = TokenInputs(widths, width=config.width)
         self.summary = learned_vectors(1, config.width) if config.pool == "token" else None
-        self.transformer = Transformer(
-            config.width,
-            num_layers=config.layers,
-            num_heads=config.heads,
-            hidden=config.hidden,
-            dropout=config.dropout,
-            drop_path=config.drop_path,
-        )
+        self.transformer = Transformer.of(config)
 
     @property
     def keeps_time(self) -> bool:

@@ -19,10 +19,9 @@ from polymodal.layers.token_inputs import (
     left_aligned,
     mean_of_means,
     mean_of_present,
-    require_heads,
     with_first,
 )
-from polymodal.layers.transformer import TransformerBlock
+from polymodal.layers.transformer import TransformerBlock, require_heads
 from polymodal.types import Tokens
 
 
@@ -78,7 +77,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, config: BottleneckConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
-        require_heads("bottleneck", width=config.width, heads=config.heads)
+        require_heads("Fusion 'bottleneck'", width=config.width, heads=config.heads)
         self.pool = config.pool
         self.width = config.width
         self.inputs = TokenInputs(widths, width=config.width)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.cross_transformer import CrossTransformer
 from polymodal.layers.pooling import masked_mean, zero_masked
-from polymodal.layers.token_inputs import TokenInputs, learned_vectors, require_heads
+from polymodal.layers.token_inputs import TokenInputs, learned_vectors
+from polymodal.layers.transformer import require_heads
 from polymodal.types import Tokens
 
 
@@ -67,7 +68,7 @@ class CrossAttention(nn.Module):
 
     def __init__(self, config: CrossAttentionConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
-        require_heads("cross_attention", width=config.width, heads=config.heads)
+        require_heads("Fusion 'cross_attention'", width=config.width, heads=config.heads)
         self.pool = config.pool
         self.inputs = TokenInputs(widths, width=config.width)
         names = self.inputs.names

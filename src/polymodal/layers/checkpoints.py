@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from pydantic import JsonValue
@@ -31,6 +31,7 @@ _WORDS = (
     "model_type", "pos_att_type", "position_biased_input", "position_embedding_type",
 )  # fmt: skip
 _REFUSED = ("auto_map", "custom_pipelines", "quantization_config", "trust_remote_code")
+_PREPROCESSING = "preprocessor_config.json"
 _SEEING = "vision_model."  # what the tensors of CLIP's half that sees begin with
 _OFF = {"apply_spec_augment": False, "layerdrop": 0.0, "encoder_layerdrop": 0.0, "vision_use_head": False}
 UNUSED = ("mask_token", "masked_spec_embed")  # parameters that only pretraining uses
@@ -64,6 +65,31 @@ class Family:
         )
 
 
+@runtime_checkable
+class Described(Protocol):
+    """Settings of an encoder that say where its checkpoint is, or, once it is saved, what that said."""
+
+    @property
+    def checkpoint(self) -> str | None: ...
+
+    @property
+    def architecture(self) -> Settings | None: ...
+
+
+def described(settings: Described, family: Family) -> tuple[Path | None, Settings, Settings]:
+    """The folder, if there is one, and what it or the settings say of network and preprocessing.
+
+    Raises:
+        ConfigError: no such folder, or a file in it is missing.
+    """
+    if settings.checkpoint is None and settings.architecture is not None:
+        architecture = checked(settings.architecture, family, source="architecture")
+        return None, architecture, dict(getattr(settings, "preprocessing", None) or {})
+    folder = locate(settings.checkpoint, family)
+    preprocessing = read_preprocessing(folder, family) if _PREPROCESSING in family.files else {}
+    return folder, read_architecture(folder, family), preprocessing
+
+
 def locate(checkpoint: str | None, family: Family) -> Path:
     """The folder that a setting `checkpoint` means: a local one, or of a name with the prefix `hf:` its copy.
 
@@ -92,12 +118,12 @@ def read_architecture(folder: Path, family: Family) -> Settings:
 def read_preprocessing(folder: Path, family: Family) -> Settings:
     """Numbers and switches of the folder's `preprocessor_config.json`, or of what newer checkpoints have instead."""
     newer = folder / "processor_config.json"
-    if newer.is_file() and not (folder / "preprocessor_config.json").exists():
+    if newer.is_file() and not (folder / _PREPROCESSING).exists():
         values = _read(newer, family)
         inside = [values[key] for key in ("feature_extractor", "image_processor", "video_processor") if key in values]
         values = next((value for value in inside if isinstance(value, dict)), values)
     else:
-        values = _read(folder / "preprocessor_config.json", family)
+        values = _read(folder / _PREPROCESSING, family)
     return {key: value for key, value in values.items() if _is_plain(value) or _is_size(value)}
 
 
@@ -138,9 +164,14 @@ def build(architecture: Settings, family: Family, *, part: str | None = None) ->
 
 
 def load(
-    folder: Path, architecture: Settings, family: Family, *, part: str | None = None, reshape: Reshape | None = None
+    folder: Path | None,
+    architecture: Settings,
+    family: Family,
+    *,
+    part: str | None = None,
+    reshape: Reshape | None = None,
 ) -> Any:
-    """The network with the folder's weights, every one of which must be there.
+    """The network with the folder's weights, every one of which must be there; without a folder as `build` gives it.
 
     transformers renames the tensors of older checkpoints; it gets the tensors, and opens no file.
 
@@ -155,6 +186,8 @@ def load(
         ConfigError: no safetensors, damaged ones, or others than the architecture has.
         MissingExtraError: transformers is not installed.
     """
+    if folder is None:
+        return build(architecture, family, part=part)
     cls, config = _class_of(architecture, family, part)
     tensors = _read_tensors(folder, family)
     if part is not None:

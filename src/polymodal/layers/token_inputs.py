@@ -106,13 +106,3 @@ def mean_of_means(inputs: Sequence[Tokens]) -> Float[Tensor, "B D"]:
     """Mean over each input's tokens, then over the inputs that a row has: a long input does not outvote a short one."""
     present = torch.stack([of_input.present for of_input in inputs], dim=1)
     return mean_of_present([masked_mean(of_input.values, of_input.mask) for of_input in inputs], present)
-
-
-def require_heads(fusion: str, *, width: int, heads: int) -> None:
-    """Refuses a width that cannot be shared out among the heads.
-
-    Raises:
-        ConfigError: the width is no multiple of the number of heads.
-    """
-    if width % heads:
-        raise ConfigError(f"Fusion {fusion!r}: width must be a multiple of heads; got {width}, {heads}.")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.attention import Attention
 from polymodal.layers.pooling import zero_masked
@@ -21,6 +25,29 @@ def feed_forward(width: int, *, hidden: int, activation_name: ActivationName, dr
         nn.Linear(hidden, width),
         nn.Dropout(dropout),
     )
+
+
+@runtime_checkable
+@dataclass(frozen=True, match_args=False)  # read-only, as settings are
+class Settings(Protocol):
+    """What an encoder or a fusion lets the user choose of its blocks; perhaps `activation`, too."""
+
+    width: int
+    layers: int
+    heads: int
+    hidden: int
+    dropout: float
+    drop_path: float
+
+
+def require_heads(who: str, *, width: int, heads: int) -> None:
+    """Refuses a width that cannot be shared out among the heads.
+
+    Raises:
+        ConfigError: the width is no multiple of the number of heads.
+    """
+    if width % heads:
+        raise ConfigError(f"{who}: width must be a multiple of heads; got {width}, {heads}.")
 
 
 class TransformerBlock(nn.Module):
@@ -106,6 +133,19 @@ class Transformer(nn.Module):
             for probability in rising(drop_path, num_layers)
         )
         self.norm = nn.LayerNorm(width)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Transformer:
+        """The stack that the settings of an encoder or a fusion ask for."""
+        return cls(
+            settings.width,
+            num_layers=settings.layers,
+            num_heads=settings.heads,
+            hidden=settings.hidden,
+            activation_name=getattr(settings, "activation", "gelu"),
+            dropout=settings.dropout,
+            drop_path=settings.drop_path,
+        )
 
     def forward(self, values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Masked steps may hold anything, and come out as zeros."""

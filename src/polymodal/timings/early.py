@@ -15,7 +15,7 @@ from polymodal.config import RunConfig
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.model import Model
 from polymodal.timing import Learned, Parts, Training, joint, learn_jointly, reads_tokens
-from polymodal.types import Head, Tokens
+from polymodal.types import Scores, Tokens
 
 _SHALLOW = "shallow"
 
@@ -59,7 +59,7 @@ class Early:
         """A shallow one, where the modality has it."""
         return _SHALLOW if _SHALLOW in registry.names(f"encoders/{modality}") else None
 
-    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
         """Every fusion, and every task, makes sense."""
 
     def assemble(self, parts: Parts) -> Model:

@@ -23,7 +23,7 @@ from polymodal.timings._fitting import learn_machine, require_frozen
 from polymodal.timings._machines import Machine
 from polymodal.timings._opinions import without_layers
 from polymodal.timings._predictors import Predictor, PredictorField, check_predictor, machine_for
-from polymodal.types import Head, Tokens
+from polymodal.types import Head, Scores, Tokens
 
 _FREE = ("average", "concat", "max", "product", "sum")  # fusions with nothing to learn
 _EXACT = 1_000  # features; of more, the components are found by random projections
@@ -70,7 +70,7 @@ class FuseThenTrain:
         """Simple features."""
         return "simple"
 
-    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
         name = config.fusion.name or ""
         if name not in _FREE:
             raise ConfigError(
@@ -83,7 +83,7 @@ class FuseThenTrain:
                 "Set fusion.project to false."
             )
         if self.config.predictor is not None:
-            check_predictor("timing.predictor", self.config.predictor, numbers=task.scores == "numbers")
+            check_predictor("timing.predictor", self.config.predictor, numbers=scores == "numbers")
 
     def assemble(self, parts: Parts) -> Model:
         for name, encoder in parts.encoders.items():

@@ -13,7 +13,7 @@ from torch import nn
 from polymodal.config import RunConfig
 from polymodal.model import Model
 from polymodal.timing import Learned, Parts, Training, joint, learn_jointly
-from polymodal.types import Head
+from polymodal.types import Scores
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Intermediate:
         """The table of defaults knows."""
         return None
 
-    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
         """Every fusion, and every task, makes sense."""
 
     def assemble(self, parts: Parts) -> Model:

@@ -31,7 +31,7 @@ from polymodal.timings._opinions import (
     without_layers,
 )
 from polymodal.timings._predictors import PredictorField, check_predictor, machine_for
-from polymodal.types import Encoder, Head, Tokens
+from polymodal.types import Encoder, Head, Scores, Tokens
 
 if TYPE_CHECKING:
     from polymodal.training.history import History
@@ -79,8 +79,8 @@ class Late:
         """Simple features for scikit-learn; else the table of defaults knows."""
         return "simple" if name in self.config.branches else None
 
-    def check(self, config: RunConfig, task: type[Head], inputs: Sequence[str]) -> None:
-        name, numbers = config.fusion.name or "", task.scores == "numbers"
+    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
+        name, numbers = config.fusion.name or "", scores == "numbers"
         if reads_tokens(name):
             raise ConfigError(
                 f"timing 'late' with fusion {name!r}: each input gives one vector of scores by then, and there are no "

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import torch
 from pydantic import ConfigDict, JsonValue, PositiveFloat
-from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
-from polymodal.layers import adaptation, checkpoint_sounds, checkpoints, states
+from polymodal.layers import checkpoint_sounds, checkpoints, states
 from polymodal.layers.adaptation import FROZEN, TrainField
 from polymodal.layers.checkpoints import Family, Settings
+from polymodal.layers.pretrained import Pretrained
 from polymodal.layers.states import Pool
 from polymodal.modalities.audio import Audio
 from polymodal.types import Cells, Tokens
@@ -55,7 +54,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(nn.Module):
+class Hf(Pretrained):
     """Waveforms Float "N S" -> one token, or one for each step of time.
 
     Raises:
@@ -65,30 +64,21 @@ class Hf(nn.Module):
     """
 
     Config: ClassVar[type] = HfConfig
+    config: HfConfig
 
     def __init__(self, config: HfConfig, modality: Audio) -> None:
-        super().__init__()
-        self.config = config
-        self.frozen = config.train.name == "frozen"
-        self.lr_scale = config.train.factor
+        super().__init__(config)
         folder, self.architecture, self.preprocessing = _described(config, modality.config.max_seconds)
         whole = checkpoints.config_of(self.architecture, _FAMILY)
         self.reader = checkpoint_sounds.reader_for(whole, self.preprocessing, _FAMILY)
         self.pool = states.choose(config.pool, num_first=self.reader.num_first, who=_FAMILY.who)
         _check_fit(self.reader, modality)
-        part = self.reader.part
-        if folder is None:
-            self.network = checkpoints.build(self.architecture, _FAMILY, part=part)
-        else:
-            cut = checkpoint_sounds.cut_positions(whole)
-            self.network = checkpoints.load(folder, self.architecture, _FAMILY, part=part, reshape=cut)
-        self.reader.prepare(self.network)
+        cut = checkpoint_sounds.cut_positions(whole)
+        network = checkpoints.load(folder, self.architecture, _FAMILY, part=self.reader.part, reshape=cut)
+        self.reader.prepare(network)
+        self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
         self.width = checkpoints.width_of(self.network)
         self.token_span: float | None = self.reader.token_seconds if self.pool == "none" else None
-        adaptation.adapt(
-            self.network, config.train, who=_FAMILY.who, layers=adaptation.blocks, unused=checkpoints.UNUSED
-        )
-        self.train()
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -104,22 +94,10 @@ class Hf(nn.Module):
 
     @property
     def portable(self) -> dict[str, Any]:
-        inside = {"architecture": self.architecture, "preprocessing": self.preprocessing, "seconds": None}
-        train = asdict(adaptation.without_adapters(self.config.train))
-        return {**asdict(self.config), "checkpoint": None, **inside, "train": train}
-
-    def portable_state(self) -> dict[str, Tensor]:
-        """The weights that fit `portable`."""
-        return adaptation.merged_state(self)
-
-    def train(self, mode: bool = True) -> Hf:
-        """As for any module, but a frozen network stays in eval mode."""
-        super().train(mode)
-        adaptation.keep_modes(self.network, mode, self.config.train)
-        return self
+        return self.settings_inside(architecture=self.architecture, preprocessing=self.preprocessing, seconds=None)
 
     def forward(self, cells: Cells) -> Tokens:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.learning():
             first, rest, mask = self.reader(self.network, cells.values, cells.lengths)
             return states.pooled(first, rest, mask, self.pool)
 
@@ -131,14 +109,9 @@ def _described(config: HfConfig, column: float | None = None) -> tuple[Path | No
         config: the settings.
         column: seconds that the column keeps, once that is known.
     """
-    if config.checkpoint is None and config.architecture is not None:
-        architecture = checkpoints.checked(config.architecture, _FAMILY, source="architecture")
-        return None, architecture, dict(config.preprocessing or {})
-    folder = checkpoints.locate(config.checkpoint, _FAMILY)
-    architecture = checkpoints.read_architecture(folder, _FAMILY)
-    preprocessing = checkpoints.read_preprocessing(folder, _FAMILY)
+    folder, architecture, preprocessing = checkpoints.described(config, _FAMILY)
     seconds = column if config.seconds == "column" else config.seconds
-    if seconds is not None:
+    if folder is not None and seconds is not None:
         whole = checkpoints.config_of(architecture, _FAMILY)
         architecture = checkpoint_sounds.shortened(architecture, whole, preprocessing, seconds, _FAMILY)
     return folder, architecture, preprocessing

@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.layers.transformer import require_heads
 from polymodal.modalities.audio import Audio
 from polymodal.types import Cells, Tokens
 
@@ -63,10 +63,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: TransformerConfig, modality: Audio) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ConfigError(
-                f"Audio encoder 'transformer': width must be a multiple of heads; got {config.width}, {config.heads}."
-            )
+        require_heads("Audio encoder 'transformer'", width=config.width, heads=config.heads)
         self.config = config
         self.width = config.width
         self.features = AudioFeatures(config.features, modality.sample_rate)
@@ -80,15 +77,7 @@ class Transformer(nn.Module):
         self.project = nn.Sequential(nn.Linear(config.channels * bands_left, config.width), nn.LayerNorm(config.width))
         self.positions = SinusoidalPositions(config.width, deviation=1.0)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = Blocks(
-            config.width,
-            num_layers=config.layers,
-            num_heads=config.heads,
-            hidden=config.hidden,
-            activation_name=config.activation,
-            dropout=config.dropout,
-            drop_path=config.drop_path,
-        )
+        self.blocks = Blocks.of(config)
 
     @classmethod
     def needs(cls, config: TransformerConfig) -> dict[str, Any]:

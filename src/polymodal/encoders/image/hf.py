@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,10 +11,11 @@ from jaxtyping import Float
 from pydantic import ConfigDict, JsonValue, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.layers import adaptation, checkpoints, states
+from polymodal.layers import checkpoints, states
 from polymodal.layers.adaptation import FROZEN, TrainField
 from polymodal.layers.checkpoint_pictures import picture_side, pixel_norm
-from polymodal.layers.checkpoints import Family, Settings
+from polymodal.layers.checkpoints import Family
+from polymodal.layers.pretrained import Pretrained
 from polymodal.layers.states import Pool
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
@@ -68,7 +68,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(nn.Module):
+class Hf(Pretrained):
     """Pictures UInt8 "N 3 H W" -> one token, or one for each patch.
 
     Raises:
@@ -77,36 +77,21 @@ class Hf(nn.Module):
     """
 
     Config: ClassVar[type] = HfConfig
+    config: HfConfig
 
     def __init__(self, config: HfConfig, modality: Image) -> None:
-        super().__init__()
-        self.config = config
-        self.frozen = config.train.name == "frozen"
-        self.lr_scale = config.train.factor
-        folder = None
-        if config.checkpoint is None and config.architecture is not None:
-            self.architecture = checkpoints.checked(config.architecture, _FAMILY, source="architecture")
-            self.preprocessing = dict(config.preprocessing or {})
-        else:
-            folder = checkpoints.locate(config.checkpoint, _FAMILY)
-            self.architecture, self.preprocessing = _read(folder)
+        super().__init__(config)
+        folder, self.architecture, self.preprocessing = checkpoints.described(config, _FAMILY)
         self.num_first = _FIRST[str(self.architecture["model_type"])]
         self.pool = states.choose(config.pool, num_first=self.num_first, who=_FAMILY.who)
         self.pixels = pixel_norm(self.preprocessing, _FAMILY)
-        self.network = (
-            checkpoints.build(self.architecture, _FAMILY)
-            if folder is None
-            else checkpoints.load(folder, self.architecture, _FAMILY)
-        )
+        network = checkpoints.load(folder, self.architecture, _FAMILY)
+        self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
         self.width = checkpoints.width_of(self.network)
         # Position embeddings are interpolated for pictures of another size than those of the pretraining.
         sized = "interpolate_pos_encoding" in inspect.signature(self.network.forward).parameters
         self.options = {"interpolate_pos_encoding": True} if sized and self._has_other_size(modality.size) else {}
         self.token_span: float | None = self._span(modality.size) if self.pool == "none" else None
-        adaptation.adapt(
-            self.network, config.train, who=_FAMILY.who, layers=adaptation.blocks, unused=checkpoints.UNUSED
-        )
-        self.train()
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -115,30 +100,15 @@ class Hf(nn.Module):
         Raises:
             ConfigError: no such folder, or a file in it is missing.
         """
-        if config.checkpoint is None and config.architecture is not None:
-            architecture, preprocessing = config.architecture, dict(config.preprocessing or {})
-        else:
-            architecture, preprocessing = _read(checkpoints.locate(config.checkpoint, _FAMILY))
+        _, architecture, preprocessing = checkpoints.described(config, _FAMILY)
         return {"size": config.size or picture_side(architecture, preprocessing, _FAMILY)}
 
     @property
     def portable(self) -> dict[str, Any]:
-        inside = {"architecture": self.architecture, "preprocessing": self.preprocessing}
-        train = asdict(adaptation.without_adapters(self.config.train))
-        return {**asdict(self.config), "checkpoint": None, **inside, "train": train}
-
-    def portable_state(self) -> dict[str, Tensor]:
-        """The weights that fit `portable`."""
-        return adaptation.merged_state(self)
-
-    def train(self, mode: bool = True) -> Hf:
-        """As for any module, but a frozen network stays in eval mode, and BatchNorm always."""
-        super().train(mode)
-        adaptation.keep_modes(self.network, mode, self.config.train)
-        return self
+        return self.settings_inside(architecture=self.architecture, preprocessing=self.preprocessing)
 
     def forward(self, cells: Cells) -> Tokens:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.learning():
             found = self._states(self.pixels(cells.values))
             first, rest = found[:, : self.num_first], found[:, self.num_first + self.num_registers :]
             mask = torch.ones(rest.shape[:2], dtype=torch.bool, device=rest.device)
@@ -170,8 +140,5 @@ class Hf(nn.Module):
         with torch.no_grad():
             self.network.eval()
             found = self._states(torch.zeros(1, 3, size, size))
+        self.train(self.training)
         return float(size / (found.shape[1] - self.num_first - self.num_registers) ** 0.5)
-
-
-def _read(folder: Path) -> tuple[Settings, Settings]:
-    return checkpoints.read_architecture(folder, _FAMILY), checkpoints.read_preprocessing(folder, _FAMILY)

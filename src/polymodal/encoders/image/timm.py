@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,9 +17,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError, MissingExtraError, did_you_mean
-from polymodal.layers import adaptation, fetching
+from polymodal.layers import fetching
 from polymodal.layers.adaptation import FROZEN, TrainField
 from polymodal.layers.normalisation import PixelNorm
+from polymodal.layers.pretrained import Pretrained
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
 
@@ -62,7 +63,7 @@ class TimmConfig:
     deviation: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
 
 
-class Timm(nn.Module):
+class Timm(Pretrained):
     """Pictures UInt8 "N 3 H W" -> one token: what the network hands to its classifier.
 
     Raises:
@@ -71,21 +72,18 @@ class Timm(nn.Module):
     """
 
     Config: ClassVar[type] = TimmConfig
+    config: TimmConfig
     token_span: float | None = None
 
     def __init__(self, config: TimmConfig, modality: Image) -> None:
-        super().__init__()
-        self.config = config
-        self.frozen = config.train.name == "frozen"
-        self.lr_scale = config.train.factor
+        super().__init__(config)
         self.found = _resolve(config)
         self.pixels = PixelNorm(self.found.mean, self.found.deviation)
-        self.network = _build(self.found.architecture)
-        self.width = int(self.network.head_hidden_size)
+        network = _build(self.found.architecture)
+        self.width = int(network.head_hidden_size)
         if self.found.file is not None:
-            _load_weights(self.network, self.found.file, self.found.architecture)
-        adaptation.adapt(self.network, config.train, who=_WHO, layers=_layers)
-        self.train()
+            _load_weights(network, self.found.file, self.found.architecture)
+        self.adopt(network, who=_WHO, layers=_layers)
 
     @classmethod
     def needs(cls, config: TimmConfig) -> dict[str, Any]:
@@ -100,27 +98,13 @@ class Timm(nn.Module):
 
     @property
     def portable(self) -> dict[str, Any]:
-        return {
-            "architecture": self.found.architecture,
-            "checkpoint": None,
-            "size": self.found.size,
-            "train": asdict(adaptation.without_adapters(self.config.train)),
-            "mean": list(self.found.mean),
-            "deviation": list(self.found.deviation),
-        }
-
-    def portable_state(self) -> dict[str, Tensor]:
-        """The weights that fit `portable`."""
-        return adaptation.merged_state(self)
-
-    def train(self, mode: bool = True) -> Timm:
-        """As for any module, but BatchNorm keeps its statistics (rows must not mix), and all else where frozen."""
-        super().train(mode)
-        adaptation.keep_modes(self.network, mode, self.config.train)
-        return self
+        found = self.found
+        return self.settings_inside(
+            architecture=found.architecture, size=found.size, mean=list(found.mean), deviation=list(found.deviation)
+        )
 
     def forward(self, cells: Cells) -> Tokens:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.learning():
             return Tokens.vector(self.network(self.pixels(cells.values)), cells.present)
 
 

@@ -93,15 +93,7 @@ class Vit(nn.Module):
         gathers = config.pool == "class" and not config.keeps_space
         self.gather = nn.Parameter(0.02 * torch.randn(1, 1, config.width)) if gathers else None
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = Blocks(
-            config.width,
-            num_layers=config.layers,
-            num_heads=config.heads,
-            hidden=config.hidden,
-            activation_name=config.activation,
-            dropout=config.dropout,
-            drop_path=config.drop_path,
-        )
+        self.blocks = Blocks.of(config)
 
     @classmethod
     def needs(cls, config: VitConfig) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.categories import CategoryVectors, TableColumn
 from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.layers.transformer import require_heads
 from polymodal.types import Cells, Tokens
 
 
@@ -65,11 +65,7 @@ class FtTransformer(nn.Module):
 
     def __init__(self, config: FtTransformerConfig, *modalities: TableColumn) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ConfigError(
-                f"Table encoder 'ft_transformer': width must be a multiple of heads; got {config.width}, "
-                f"{config.heads}."
-            )
+        require_heads("Table encoder 'ft_transformer'", width=config.width, heads=config.heads)
         self.config = config
         self.width = config.width
         self.columns = nn.ModuleList(
@@ -79,15 +75,7 @@ class FtTransformer(nn.Module):
             for modality in modalities
         )
         self.gather = nn.Parameter(_first_values(1, config.width))
-        self.blocks = Blocks(
-            config.width,
-            num_layers=config.layers,
-            num_heads=config.heads,
-            hidden=config.hidden,
-            activation_name=config.activation,
-            dropout=config.dropout,
-            drop_path=config.drop_path,
-        )
+        self.blocks = Blocks.of(config)
 
     @classmethod
     def needs(cls, config: FtTransformerConfig) -> dict[str, Any]:

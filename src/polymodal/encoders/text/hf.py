@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import ConfigDict, JsonValue, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 
 from polymodal.errors import ConfigError
-from polymodal.layers import adaptation, checkpoints
+from polymodal.layers import checkpoints
 from polymodal.layers.adaptation import FROZEN, TrainField
 from polymodal.layers.checkpoints import Family
 from polymodal.layers.pooling import lengths_to_mask, masked_mean
+from polymodal.layers.pretrained import Pretrained
 from polymodal.modalities.text import Text
 from polymodal.types import Cells, Tokens
 
@@ -52,7 +52,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(nn.Module):
+class Hf(Pretrained):
     """Text "N T" of ids -> one token, or one for each word piece.
 
     Raises:
@@ -61,25 +61,15 @@ class Hf(nn.Module):
     """
 
     Config: ClassVar[type] = HfConfig
+    config: HfConfig
     token_span: float | None = None
 
     def __init__(self, config: HfConfig, modality: Text) -> None:
-        super().__init__()
-        self.config = config
-        self.frozen = config.train.name == "frozen"
-        self.lr_scale = config.train.factor
-        if config.checkpoint is None and config.architecture is not None:
-            self.architecture = checkpoints.checked(config.architecture, _FAMILY, source="architecture")
-            self.network = checkpoints.build(self.architecture, _FAMILY)
-            _check_fit(self.architecture, modality)
-        else:
-            folder = checkpoints.locate(config.checkpoint, _FAMILY)
-            self.architecture = checkpoints.read_architecture(folder, _FAMILY)
-            _check_fit(self.architecture, modality)
-            self.network = checkpoints.load(folder, self.architecture, _FAMILY)
+        super().__init__(config)
+        folder, self.architecture, _ = checkpoints.described(config, _FAMILY)
+        _check_fit(self.architecture, modality)
+        self.adopt(checkpoints.load(folder, self.architecture, _FAMILY), who=_FAMILY.who)
         self.width = checkpoints.width_of(self.network)
-        adaptation.adapt(self.network, config.train, who=_FAMILY.who, layers=adaptation.blocks)
-        self.train()
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -97,22 +87,11 @@ class Hf(nn.Module):
 
     @property
     def portable(self) -> dict[str, Any]:
-        train = asdict(adaptation.without_adapters(self.config.train))
-        return {**asdict(self.config), "checkpoint": None, "architecture": self.architecture, "train": train}
-
-    def portable_state(self) -> dict[str, Tensor]:
-        """The weights that fit `portable`."""
-        return adaptation.merged_state(self)
-
-    def train(self, mode: bool = True) -> Hf:
-        """As for any module, but a frozen network stays in eval mode: no dropout, the same tokens every time."""
-        super().train(mode)
-        adaptation.keep_modes(self.network, mode, self.config.train)
-        return self
+        return self.settings_inside(architecture=self.architecture)
 
     def forward(self, cells: Cells) -> Tokens:
         mask = lengths_to_mask(cells.lengths, cells.values.shape[1])
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.learning():
             states = self._states(cells.values, mask)
         if self.config.pool == "none":
             return Tokens(states, mask)

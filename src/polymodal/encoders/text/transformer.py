@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
-from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import PositionsName, positions
 from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.layers.transformer import require_heads
 from polymodal.modalities.text import Text
 from polymodal.types import Cells, Tokens
 
@@ -56,25 +56,14 @@ class Transformer(nn.Module):
 
     def __init__(self, config: TransformerConfig, modality: Text) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ConfigError(
-                f"Text encoder 'transformer': width must be a multiple of heads; got {config.width}, {config.heads}."
-            )
+        require_heads("Text encoder 'transformer'", width=config.width, heads=config.heads)
         self.config = config
         self.width = config.width
         self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
         nn.init.normal_(self.embedding.weight, std=_DEVIATION)
         self.positions = positions(config.positions, config.width, max_steps=modality.max_tokens, deviation=_DEVIATION)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = Blocks(
-            config.width,
-            num_layers=config.layers,
-            num_heads=config.heads,
-            hidden=config.hidden,
-            activation_name=config.activation,
-            dropout=config.dropout,
-            drop_path=config.drop_path,
-        )
+        self.blocks = Blocks.of(config)
 
     @classmethod
     def needs(cls, config: TransformerConfig) -> dict[str, Any]:

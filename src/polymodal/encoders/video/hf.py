@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int, UInt8
 from pydantic import ConfigDict, JsonValue
-from torch import Tensor, nn
+from torch import Tensor
 
 from polymodal.errors import ConfigError
-from polymodal.layers import adaptation, checkpoints, states
+from polymodal.layers import checkpoints, states
 from polymodal.layers.adaptation import FROZEN, TrainField
 from polymodal.layers.checkpoint_pictures import picture_side, pixel_norm
-from polymodal.layers.checkpoints import Family, Settings
+from polymodal.layers.checkpoints import Family
+from polymodal.layers.pretrained import Pretrained
 from polymodal.layers.states import Pool
 from polymodal.modalities.video import Video
 from polymodal.types import Cells, Tokens
@@ -52,7 +52,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(nn.Module):
+class Hf(Pretrained):
     """Clips UInt8 "N T 3 H W" -> one token, or one for each step of time.
 
     These networks see a fixed number of frames. Of a longer clip so many are read, spread evenly over it; of a shorter
@@ -65,21 +65,16 @@ class Hf(nn.Module):
     """
 
     Config: ClassVar[type] = HfConfig
+    config: HfConfig
 
     def __init__(self, config: HfConfig, modality: Video) -> None:
-        super().__init__()
-        self.config = config
-        self.frozen = config.train.name == "frozen"
-        self.lr_scale = config.train.factor
-        folder, self.architecture, self.preprocessing = _described(config)
+        super().__init__(config)
+        folder, self.architecture, self.preprocessing = checkpoints.described(config, _FAMILY)
         self.num_first = _FIRST[str(self.architecture["model_type"])]
         self.pool = states.choose(config.pool, num_first=self.num_first, who=_FAMILY.who)
         self.pixels = pixel_norm(self.preprocessing, _FAMILY)
-        self.network = (
-            checkpoints.build(self.architecture, _FAMILY)
-            if folder is None
-            else checkpoints.load(folder, self.architecture, _FAMILY)
-        )
+        network = checkpoints.load(folder, self.architecture, _FAMILY)
+        self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
         whole = self.network.config
         self.width = checkpoints.width_of(self.network)
         self.num_frames = int(whole.num_frames)
@@ -91,10 +86,6 @@ class Hf(nn.Module):
             )
         seconds = modality.config.clip_seconds
         self.token_span: float | None = seconds / self.num_steps if seconds and self.pool == "none" else None
-        adaptation.adapt(
-            self.network, config.train, who=_FAMILY.who, layers=adaptation.blocks, unused=checkpoints.UNUSED
-        )
-        self.train()
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -103,29 +94,17 @@ class Hf(nn.Module):
         Raises:
             ConfigError: no such folder, or a file in it is missing.
         """
-        _, architecture, preprocessing = _described(config)
+        _, architecture, preprocessing = checkpoints.described(config, _FAMILY)
         frames = int(checkpoints.config_of(architecture, _FAMILY).num_frames)
         return {"size": picture_side(architecture, preprocessing, _FAMILY), "max_frames": frames}
 
     @property
     def portable(self) -> dict[str, Any]:
-        inside = {"architecture": self.architecture, "preprocessing": self.preprocessing}
-        train = asdict(adaptation.without_adapters(self.config.train))
-        return {**asdict(self.config), "checkpoint": None, **inside, "train": train}
-
-    def portable_state(self) -> dict[str, Tensor]:
-        """The weights that fit `portable`."""
-        return adaptation.merged_state(self)
-
-    def train(self, mode: bool = True) -> Hf:
-        """As for any module, but a frozen network stays in eval mode."""
-        super().train(mode)
-        adaptation.keep_modes(self.network, mode, self.config.train)
-        return self
+        return self.settings_inside(architecture=self.architecture, preprocessing=self.preprocessing)
 
     def forward(self, cells: Cells) -> Tokens:
         clips = _filling(cells.values, cells.lengths, self.num_frames)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with self.learning():
             pixels = self.pixels(clips.flatten(0, 1)).view(clips.shape)
             found: Tensor = self.network(pixel_values=pixels).last_hidden_state
             first, patches = found[:, : self.num_first], found[:, self.num_first :]
@@ -153,12 +132,3 @@ def _filling(
 def _frames_of_a_step(config: Any) -> int:
     tubelet = getattr(config, "tubelet_size", 1)
     return int(tubelet[0] if isinstance(tubelet, list | tuple) else tubelet)
-
-
-def _described(config: HfConfig) -> tuple[Path | None, Settings, Settings]:
-    """The folder, if there is one, and what it or the settings say of network and preprocessing."""
-    if config.checkpoint is None and config.architecture is not None:
-        architecture = checkpoints.checked(config.architecture, _FAMILY, source="architecture")
-        return None, architecture, dict(config.preprocessing or {})
-    folder = checkpoints.locate(config.checkpoint, _FAMILY)
-    return folder, checkpoints.read_architecture(folder, _FAMILY), checkpoints.read_preprocessing(folder, _FAMILY)

@@ -1,55 +1,38 @@
-"""`polymodal compare` and `polymodal cross-validate`: models side by side on the same folds, or one on all of them."""
+"""`polymodal compare`: models side by side on the same folds."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polymodal.cli.arguments import SetOption, TableArgument, check_output
+from polymodal.cli.arguments import (
+    BudgetOption,
+    CacheOption,
+    ConfigOption,
+    DropOption,
+    FoldsSplitOption,
+    GroupOption,
+    SeedOption,
+    SetOption,
+    TableArgument,
+    TargetsOption,
+)
 from polymodal.cli.settings import Said, run_config
-from polymodal.cli.terminal import complain, say, tabulate
-from polymodal.errors import ConfigError, UsageError
+from polymodal.cli.terminal import complain, say, tabulate, watch
+from polymodal.errors import ConfigError
 
 if TYPE_CHECKING:
     from polymodal.comparison.result import Comparison
-    from polymodal.training.callbacks import Callback
-
-TargetOption = Annotated[
-    list[str] | None, typer.Option(metavar="COL", help="The column to predict. Repeated: several columns of numbers.")
-]
-SplitOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COL", help="The column that says train, validation or test; folds leave its test rows alone."
-    ),
-]
-GroupOption = Annotated[
-    str | None, typer.Option(metavar="COL", help="The column whose equal cells belong in one fold.")
-]
-DropOption = Annotated[
-    list[str] | None, typer.Option(metavar="COL", help="A column not to learn from. May be repeated.")
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set overrule it.")
-]
-SeedOption = Annotated[int | None, typer.Option(help="Decides everything that is random.")]
-CacheOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="A folder that keeps decoded media for later runs.")
-]
-BudgetOption = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Stop after so long, such as 15m, with what there is.")
-]
 
 
 def compare(  # noqa: PLR0913 - the options of a command
     table: TableArgument,
     *,
-    target: TargetOption = None,
-    split: SplitOption = None,
+    target: TargetsOption = None,
+    split: FoldsSplitOption = None,
     group: GroupOption = None,
     drop: DropOption = None,
     fusion: Annotated[
@@ -102,7 +85,7 @@ def compare(  # noqa: PLR0913 - the options of a command
         budget=budget,
         config=settings,
         cache=cache,
-        watch=_watch,
+        watch=watch,
         tell=complain,
     )
     _print(found)
@@ -115,55 +98,6 @@ def compare(  # noqa: PLR0913 - the options of a command
         )
     if found.ended == "interrupted":
         raise typer.Exit(130)
-
-
-def cross_validate(  # noqa: PLR0913 - the options of a command
-    table: TableArgument,
-    *,
-    target: TargetOption = None,
-    split: SplitOption = None,
-    group: GroupOption = None,
-    drop: DropOption = None,
-    folds: Annotated[int, typer.Option(help="Every row is for test once.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Repeat the folds with other seeds.")] = 1,
-    budget: BudgetOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-    seed: SeedOption = None,
-    cache: CacheOption = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to this file.")
-    ] = None,
-) -> None:
-    """Measure one setting on every row: trained anew for each fold, as `train` does."""
-    settings = run_config(config, Said(target, split, group, drop, seed, assignments))
-    if json_file is not None:
-        check_output(json_file, table, what="the figures")
-    from polymodal.comparison.cross_validation import cross_validate as run
-
-    found = run(
-        table,
-        folds=folds,
-        repeats=repeats,
-        budget=budget,
-        config=settings,
-        cache=cache,
-        watch=_watch,
-        tell=complain,
-    )
-    tabulate(*found.table())
-    say()
-    say(f"{found.rows} rows measured, in {found.seconds:.0f} seconds.")
-    for remark in found.remarks:
-        say(remark)
-    if json_file is not None:
-        _write(found.to_dict(), json_file)
-
-
-def _watch(_phase: str, epochs: int, metric: str) -> Sequence[Callback]:
-    from polymodal.training.callbacks import Progress
-
-    return [Progress(epochs, metric=metric)]
 
 
 def _entries(words: Sequence[str]) -> dict[str, Any]:
@@ -196,10 +130,3 @@ def _print(found: Comparison) -> None:
         )
     say()
     say(found.verdict)
-
-
-def _write(figures: dict[str, Any], path: Path) -> None:
-    try:
-        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"Cannot write the figures to {path}: {error.strerror}.") from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polymodal.cli.arguments import BundleArgument, TableArgument, check_output
-from polymodal.cli.figures import print_metrics
+from polymodal.cli.arguments import BundleArgument, JsonOption, TableArgument, check_output
+from polymodal.cli.figures import print_metrics, write_figures
 from polymodal.cli.terminal import say, tabulate
 from polymodal.errors import BundleError, DataError, UsageError
 
@@ -27,9 +26,7 @@ def evaluate(
             "--subsets", help="Also measure it with inputs hidden: every subset of them, and at random from 0 to 100 %."
         ),
     ] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to this file.")
-    ] = None,
+    json_file: JsonOption = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --subsets: also draw what they give, to an .svg file.")
     ] = None,
@@ -53,10 +50,7 @@ def evaluate(
     if subsets:
         _print_subsets(found["robustness"])
     if json_file is not None:
-        try:
-            json_file.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"Cannot write the figures to {json_file}: {error.strerror}.") from error
+        write_figures(found, json_file)
     if plot is not None:
         _draw(found["robustness"], plot)
 

@@ -1,10 +1,14 @@
-"""Prints metrics with their intervals, side by side."""
+"""Prints metrics with their intervals, side by side, and writes figures to a file."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from polymodal.cli.terminal import tabulate
+from polymodal.errors import UsageError
 
 Report = Mapping[str, Mapping[str, float]]
 """`{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`, as in `metrics.json`"""
@@ -19,3 +23,15 @@ def print_metrics(reports: Mapping[str, Report]) -> None:
         ("metric", *reports),
         [(name, *(in_brackets(report.get(name)) for report in reports.values())) for name in first],
     )
+
+
+def write_figures(figures: Mapping[str, Any], path: Path) -> None:
+    """As JSON.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"Cannot write the figures to {path}: {error.strerror}.") from error

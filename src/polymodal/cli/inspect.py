@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from polymodal.cli.arguments import SetOption, TableArgument
+from polymodal.cli.arguments import DropOption, GroupOption, SetOption, SplitOption, TableArgument
 from polymodal.cli.terminal import say
 
 
@@ -15,15 +15,9 @@ def inspect(  # noqa: PLR0913 - the options of a command
     table: TableArgument,
     *,
     target: Annotated[str | None, typer.Option(metavar="COL", help="The column to predict.")] = None,
-    split: Annotated[
-        str | None, typer.Option(metavar="COL", help="The column that says train, validation or test.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(metavar="COL", help="The column whose equal cells belong on one side of a split.")
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="COL", help="A column not to learn from. May be repeated.")
-    ] = None,
+    split: SplitOption = None,
+    group: GroupOption = None,
+    drop: DropOption = None,
     media: Annotated[
         bool, typer.Option("--media/--no-media", help="Decode pictures, recordings and the like; takes the most time.")
     ] = True,

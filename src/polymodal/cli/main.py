@@ -16,7 +16,8 @@ import typer
 
 from polymodal import __version__
 from polymodal.cli import datasets
-from polymodal.cli.compare import compare, cross_validate
+from polymodal.cli.compare import compare
+from polymodal.cli.cross_validate import cross_validate
 from polymodal.cli.demo import demo
 from polymodal.cli.evaluate import evaluate
 from polymodal.cli.inspect import inspect
@@ -31,9 +32,8 @@ _DEBUG = "--debug"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 app = typer.Typer(rich_markup_mode=None)
-for command in (inspect, train, evaluate, predict, update):
+for command in (inspect, train, evaluate, predict, update, compare):
     app.command()(command)
-app.command()(compare)
 app.command("cross-validate")(cross_validate)
 app.command("list")(list_parts)
 app.add_typer(datasets.app, name="datasets")

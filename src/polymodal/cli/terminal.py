@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from polymodal.training.callbacks import Callback
 
 Report = Callable[[int, int], None]
 """(done, to do) -> None"""
@@ -52,6 +56,13 @@ def _on_terminal(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     for line in lines:
         table.add_row(*map(Text, line))  # a str would be read as markup
     Console().print(table)
+
+
+def watch(_phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+    """Shows each training as it goes."""
+    from polymodal.training.callbacks import Progress
+
+    return [Progress(epochs, metric=metric)]
 
 
 @contextmanager

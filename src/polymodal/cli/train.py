@@ -10,7 +10,16 @@ from urllib.parse import quote
 
 import typer
 
-from polymodal.cli.arguments import SetOption, TableArgument
+from polymodal.cli.arguments import (
+    CacheOption,
+    ConfigOption,
+    DropOption,
+    SeedOption,
+    SetOption,
+    SplitOption,
+    TableArgument,
+    TargetsOption,
+)
 from polymodal.cli.figures import print_metrics
 from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
 from polymodal.cli.settings import Said, run_config
@@ -31,20 +40,10 @@ def train(  # noqa: PLR0913 - the options of a command
         typer.Option("-o", "--output", metavar="RUN", help="The folder to make: run.yaml, logs and the bundle."),
     ],
     *,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COL", help="The column to predict. Repeated: several columns of numbers, by one model."),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(metavar="COL", help="The column that says train, validation or test.")
-    ] = None,
-    drop: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COL", help="A column not to learn from, beside those of the file. May be repeated."),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set overrule it.")
-    ] = None,
+    target: TargetsOption = None,
+    split: SplitOption = None,
+    drop: DropOption = None,
+    config: ConfigOption = None,
     start: Annotated[
         Path | None,
         typer.Option("--from", metavar="BUNDLE", help="A trained model, of which the new one takes what fits."),
@@ -54,10 +53,8 @@ def train(  # noqa: PLR0913 - the options of a command
         str | None,
         typer.Option(metavar="NAME", help="scratch, or pretrained: start from small public checkpoints."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Decides everything that is random.")] = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder that keeps decoded media for later runs.")
-    ] = None,
+    seed: SeedOption = None,
+    cache: CacheOption = None,
     plotly: Annotated[bool, typer.Option("--plotly", help="Figures of the report that move; adds 5 MB to it.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also log for TensorBoard, to RUN/tensorboard.")

@@ -30,12 +30,14 @@ from polymodal.run import train
 
 FOLDER = Path(__file__).parent / "five_tables"
 SEEDS = (0, 1, 2)
+SINGLE = ("sprites",)  # one input: there is nothing to fuse, and nobody else to vote
+_REFERENCE = "concat, votes 0.5"
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
-    "concat": {"fusion": "concat"},
-    "concat, inputs vote": {"fusion": "concat", "train": {"auxiliary_vote": 0.5}},
-    "average": {"fusion": "average"},
-    "gated": {"fusion": "gated"},
-    "low_rank": {"fusion": "low_rank"},
+    "concat, votes 0.5": {"fusion": "concat", "train": {"auxiliary_vote": 0.5}},
+    "concat, no votes": {"fusion": "concat", "train": {"auxiliary_vote": 0.0}},
+    "average, no votes": {"fusion": "average", "train": {"auxiliary_vote": 0.0}},
+    "gated, no votes": {"fusion": "gated", "train": {"auxiliary_vote": 0.0}},
+    "low_rank, no votes": {"fusion": "low_rank", "train": {"auxiliary_vote": 0.0}},
 }
 
 
@@ -68,6 +70,8 @@ def main(words: list[str] | None = None) -> int:
     given = parser.parse_args(words)
     FOLDER.mkdir(exist_ok=True)
     for name in given.table or TASKS:
+        if given.step == "choose" and name in SINGLE:
+            continue
         path = given.data / name / "table.csv" if given.data else _built(name)
         (_choose if given.step == "choose" else _measure)(name, path)
     return _judge() if given.step == "measure" else 0
@@ -75,39 +79,43 @@ def main(words: list[str] | None = None) -> int:
 
 def _choose(name: str, path: Path) -> None:
     """Compares the candidates on folds of the training rows; test rows are left alone."""
-    if name in _log("choice.json"):
+    measured = _log("choice.json").get("tables", {}).get(name, {}).get("accuracy", {})
+    entries = {key: dict(value) for key, value in CANDIDATES.items() if key not in (*measured, _REFERENCE)}
+    if _REFERENCE in measured and not entries:
         return
-    entries = {key: dict(value) for key, value in CANDIDATES.items() if key != "concat"}
-    if name == "sprites":  # one input: there is nothing to fuse
-        entries = {}
     comparison = pm.compare(
         path,
-        config=_config(name, CANDIDATES["concat"]),
+        config=_config(name, CANDIDATES[_REFERENCE]),
         entries=entries,
         singles=False,
         ablations=False,
         tell=lambda words: print(f"{name}: {words}", flush=True),
     )
     record = comparison.to_dict()
-    measured = {line["name"]: line["metrics"]["accuracy"] for line in record["entries"] if line["name"] in CANDIDATES}
-    chosen = max(measured, key=lambda key: measured[key]["value"])
-    found = {"chosen": chosen, "accuracy": measured, "rows": record["rows"], "folds": record["folds"]}
-    _write("choice.json", {**_log("choice.json"), name: found})
+    for line in record["entries"]:
+        if line["kind"] in ("reference", "own"):
+            measured[_REFERENCE if line["kind"] == "reference" else line["name"]] = line["metrics"]["accuracy"]
+    log = _log("choice.json")  # read again: another table may be compared beside this one
+    measured = {key: measured[key] for key in CANDIDATES if key in measured}
+    tables = {**log.get("tables", {}), name: {"rows": record["rows"], "folds": record["folds"], "accuracy": measured}}
+    means = {key: statistics.mean(of["accuracy"][key]["value"] for of in tables.values()) for key in measured}
+    chosen = max(means, key=lambda key: means[key])
+    _write("choice.json", {"chosen": chosen, "means": means, "tables": tables})
     listed = ", ".join(f"{key} {accuracy['value']:.4f}" for key, accuracy in measured.items())
-    print(f"{name}: {chosen}, of {listed}", flush=True)
+    print(f"{name}: {listed}", flush=True)
 
 
 def _measure(name: str, path: Path) -> None:
     """Trains with the chosen settings, as a user would, once for each seed, and measures on the test rows."""
-    chosen = _log("choice.json")[name]["chosen"]
+    settings = {} if name in SINGLE else CANDIDATES[_log("choice.json")["chosen"]]
     for seed in SEEDS:
         if str(seed) in _log("results.json").get(name, {}).get("runs", {}):
             continue
-        run = train(path, make({**_config(name, CANDIDATES[chosen]), "seed": seed}))
+        run = train(path, make({**_config(name, settings), "seed": seed}))
         test = run.bundle.metrics["test"]["accuracy"]
-        log = _log("results.json")  # read again: another table may be measured beside this one
-        runs = log.setdefault(name, {"chosen": chosen, "runs": {}})["runs"]
-        runs[str(seed)] = {**test, "seconds": round(run.seconds)}
+        log, task = _log("results.json"), TASKS[name]  # read again, as above
+        about = {"baseline": task.baseline, "standard_error": task.standard_error, "runs": {}}
+        log.setdefault(name, about)["runs"][str(seed)] = {**test, "seconds": round(run.seconds)}
         _write("results.json", log)
         print(f"{name}, seed {seed}: {test['value']:.4f} in {run.seconds:.0f} s", flush=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from polymodal.config import RunConfig
 from polymodal.types import Advice
 
 DOCS = Path(__file__).parent
-PAGES = [*sorted((DOCS / "reference").glob("*.md")), DOCS / "fusion/index.md"]
+PAGES = [*sorted((DOCS / "reference").glob("*.md")), DOCS / "fusion/index.md", DOCS / "benchmarks.md"]
+FIGURES = DOCS.parent / "benchmarks"
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _PART_REFERENCE = "#/$defs/Part"
@@ -99,7 +101,7 @@ def default_constants() -> str:
         "train.optimizer.weight_decay": defaults.WEIGHT_DECAY,
         "train.modality_dropout": defaults.MODALITY_DROPOUT,
         "train.auxiliary_loss": Advice().auxiliary_loss,
-        "train.auxiliary_vote": Advice().auxiliary_vote,
+        "train.auxiliary_vote": "0.5, or 0 where that is better on the validation rows",
     }
     return _table(("key", "default"), [(f"`{key}`", f"`{value}`") for key, value in constants.items()])
 
@@ -109,11 +111,50 @@ def advice() -> str:
     heads = {name: registry.load("tasks", name) for name in registry.names("tasks")}
     rows = [
         (f"`{name}`", f"{head.advice.epochs:g} times", f"{head.advice.lr:g} times",
-         f"`{head.advice.auxiliary_loss:g}`", f"`{head.advice.auxiliary_vote:g}`")
+         f"`{head.advice.auxiliary_loss:g}`", f"`{head.advice.auxiliary_vote}`")
         for name, head in heads.items() if hasattr(head, "advice")
     ]  # fmt: skip
     columns = ("task", "epochs", "learning rate", "`train.auxiliary_loss`", "`train.auxiliary_vote`")
     return _table(columns, rows)
+
+
+def accuracy() -> str:
+    """Accuracy on the test rows of five tables, as `benchmarks/five_tables.py measure` left it."""
+    rows, means = [], []
+    for name, found in _figures("five_tables/results.json").items():
+        values = [run["value"] for run in found["runs"].values()]
+        means.append((statistics.mean(values), found["baseline"]))
+        spread, seconds = statistics.stdev(values), statistics.mean(run["seconds"] for run in found["runs"].values())
+        baseline = f"{found['baseline']:.3f} ± {found['standard_error']:.3f}"
+        each = ", ".join(f"{value:.3f}" for value in values)
+        rows.append((name, f"**{means[-1][0]:.3f}**", f"{spread:.3f}", each, baseline, f"{seconds:.0f}"))
+    ours, theirs = (f"{statistics.mean(column):.3f}" for column in zip(*means, strict=True))
+    rows.append(("mean", f"**{ours}**", "", "", theirs, ""))
+    return _table(("table", "accuracy", "deviation", "each seed", "baseline", "seconds"), rows)
+
+
+def choice() -> str:
+    """How the settings were chosen, as `benchmarks/five_tables.py choose` left it."""
+    log = _figures("five_tables/choice.json")
+    rows = []
+    for table, found in log["tables"].items():
+        cells = (f"{a['value']:.3f} [{a['low']:.3f}, {a['high']:.3f}]" for a in found["accuracy"].values())
+        rows.append((table, *cells))
+    means = ((f"**{mean:.4f}**" if name == log["chosen"] else f"{mean:.4f}") for name, mean in log["means"].items())
+    return _table(("table", *log["means"]), [*rows, ("mean", *means)])
+
+
+def speed() -> str:
+    """What `make bench` measured, with the bounds that it checks."""
+    rows = [
+        (
+            goal["name"],
+            f"{goal['value']:.2f} {goal['unit']}",
+            f"at {'most' if goal['at_most'] else 'least'} {goal['bound']:g}",
+        )
+        for goal in _figures("results.json")["goals"]
+    ]
+    return _table(("what", "measured", "should be"), rows)
 
 
 def commands() -> str:
@@ -139,6 +180,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "advice": advice,
     "commands": commands,
     "recipes": recipes,
+    "accuracy": accuracy,
+    "choice": choice,
+    "speed": speed,
 }
 
 
@@ -228,6 +272,10 @@ def _commands(command: Any, name: str) -> Iterator[str]:
 def _spelling(option: Any) -> str:
     value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
     return ", ".join(f"`{name}{value}`" for name in option.opts) + (" (needed)" if option.required else "")
+
+
+def _figures(name: str) -> Json:
+    return dict(json.loads((FIGURES / name).read_text(encoding="utf-8")))
 
 
 def _table(head: tuple[str, ...], rows: Any) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from polymodal.types import Advice, Prediction
 
-__all__ = ["Advised", "Comparable", "Confident", "Measured", "Merging", "Pooling", "Repairing"]
+__all__ = ["Advised", "Comparable", "Confident", "Judged", "Measured", "Merging", "Pooling", "Repairing", "Weighted"]
 
 
 @runtime_checkable
@@ -72,3 +72,20 @@ class Confident(Protocol):
 
     def confidence(self, prediction: Prediction, target: Tensor) -> Float[Tensor, " B"]:
         """Of each row, from 0 to 1, such as the probability of the true class."""
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """What a head may have besides: metrics that take weights: bootstrapped in one pass, not in a thousand."""
+
+    def weighted_metrics(
+        self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."], weights: Float[np.ndarray, "S N"]
+    ) -> dict[str, Float[np.ndarray, " S"]]:
+        """Every metric for each of S weightings of the rows, all of known target; NaN where undefined."""
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """What a head may have besides: metrics that only it knows, which early stopping and comparisons ask about."""
+
+    larger_is_better: ClassVar[Mapping[str, bool]]

@@ -22,7 +22,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from polymodal import bundle_files, registry, strict_json, tensorfile
+from polymodal import bundle_files, registry
 from polymodal import config as configuration
 from polymodal.abilities import Merging
 from polymodal.build import build
@@ -36,6 +36,7 @@ from polymodal.errors import (
     PolymodalError,
     did_you_mean,
 )
+from polymodal.files import strict_json, tensorfile
 from polymodal.schema import Schema
 from polymodal.settings.start import StartConfig
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from pydantic import Field, StrictInt, ValidationError
 
-from polymodal import __version__, strict_json
-from polymodal.atomic import write_folder
+from polymodal import __version__
 from polymodal.errors import BundleError, ConfigError, DamagedBundleError, NewerBundleError
+from polymodal.files import strict_json
+from polymodal.files.atomic import write_folder
 from polymodal.schema import Record
 
 FORMAT = 1

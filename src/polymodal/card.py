@@ -28,7 +28,7 @@ A Polymodal bundle: task `{task}`, fusion `{config.fusion.name}`, timing
 
 ## Model details
 
-{_details(schema, config)}
+{_details(schema, config, metrics)}
 
 ## Intended use
 
@@ -78,7 +78,8 @@ def _front_matter(schema: Schema, task: str) -> str:
     return "\n".join(["---", "library_name: polymodal", "tags:", *(f"- {json.dumps(tag)}" for tag in tags), "---", ""])
 
 
-def _details(schema: Schema, config: RunConfig) -> str:
+def _details(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> str:
+    vote = metrics.get("auxiliary_vote", 0)
     pretrained = {
         entry.name: checkpoint for entry in schema.inputs if (checkpoint := _checkpoint(entry.settings)) is not None
     }
@@ -93,6 +94,11 @@ def _details(schema: Schema, config: RunConfig) -> str:
         ),
         *([] if begun is None else [f"Weights began as those of the model {_cell(begun)}, whose own licence holds."]),
         "Responsible for it, and its licence: unknown, unless said elsewhere.",
+        *(
+            [f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."]
+            if vote
+            else []
+        ),
         *(
             f"The input {_cell(name)} starts from {_cell(str(checkpoint))}, whose own licence holds."
             for name, checkpoint in pretrained.items()

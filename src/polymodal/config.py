@@ -16,8 +16,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from polymodal import registry, strict_yaml
+from polymodal import registry
 from polymodal.errors import ConfigError, did_you_mean
+from polymodal.files import strict_yaml
 from polymodal.settings.clean import CleanConfig
 from polymodal.settings.node import Settings
 from polymodal.settings.start import StartConfig, StartField

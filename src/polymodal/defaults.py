@@ -83,7 +83,7 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
         "batch_size": config.batch_size or line.batch_size,
         "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
         "auxiliary_loss": _or(config.auxiliary_loss, advice.auxiliary_loss),
-        "auxiliary_vote": _or(config.auxiliary_vote, advice.auxiliary_vote),
+        "auxiliary_vote": advice.auxiliary_vote if config.auxiliary_vote is None else config.auxiliary_vote,
         "optimizer": optimizer.model_copy(
             update={
                 "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR) * advice.lr),

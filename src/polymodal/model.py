@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
@@ -11,29 +11,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from polymodal.abilities import Confident, Pooling
+from polymodal.abilities import Confident
+from polymodal.layers.auxiliary import AuxiliaryHeads
 from polymodal.layers.by_name import ByName
 from polymodal.layers.mixup import Mixing, of_rows
-from polymodal.layers.uncertainty import UncertaintyWeights
 from polymodal.types import Batch, Encoder, Fusion, Head, Prediction, Tokens
-
-
-@dataclass(frozen=True)
-class Auxiliary:
-    """What the inputs learn to say by themselves, beside their fusion.
-
-    Attributes:
-        heads: by input, a head of its own; empty for none.
-        loss: weight of their losses, blended to one.
-        learned: blend them by weights that are learned (`UncertaintyWeights`) instead of their mean.
-        vote: share of the mean of their scores in the prediction; the rest is the fusion's. At 0 these heads only
-            serve the loss.
-    """
-
-    heads: Mapping[str, Head] = field(default_factory=dict)
-    loss: float = 1.0
-    vote: float = 0.0
-    learned: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,15 +40,14 @@ class Model(nn.Module):
     A missing cell never enters an encoder: encoders run on the rows that have one, and their tokens are scattered
     back among rows of masked tokens. While training, whole inputs are hidden at random (`modality_dropout`), so that
     the model learns to do without any of them; and each input may also have to predict the target by itself
-    (`auxiliary`), so that a strong input does not starve a weak one of gradient (Wang et al. 2020, "What makes
-    training multi-modal classification networks hard?").
+    (`auxiliary`).
 
     Args:
         encoders: by input.
         columns: by input, the columns that its encoder receives, in order.
         fusion: combines the tokens of all inputs.
         head: turns the fused tokens into a prediction.
-        auxiliary: heads of single inputs, of which a strong one is not to starve a weak one.
+        auxiliary: heads of single inputs.
         modality_dropout: probability with which an input of a row is hidden while training; a row keeps at least one.
     """
 
@@ -77,7 +58,7 @@ class Model(nn.Module):
         fusion: Fusion,
         head: Head,
         *,
-        auxiliary: Auxiliary | None = None,
+        auxiliary: AuxiliaryHeads | None = None,
         modality_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -85,12 +66,7 @@ class Model(nn.Module):
         self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
         self.fusion = fusion
         self.head = head
-        auxiliary = auxiliary or Auxiliary()
-        self.auxiliary = ByName(cast(Mapping[str, nn.Module], auxiliary.heads))
-        self.auxiliary_loss = auxiliary.loss
-        learned = auxiliary.learned and auxiliary.heads
-        self.auxiliary_blend = UncertaintyWeights(len(auxiliary.heads)) if learned else None
-        self.auxiliary_vote = auxiliary.vote if auxiliary.heads else 0.0
+        self.auxiliary = auxiliary
         self.modality_dropout = modality_dropout
 
     def forward(self, batch: Batch) -> Prediction:
@@ -103,22 +79,7 @@ class Model(nn.Module):
     def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
         """Prediction from the tokens of every input."""
         prediction: Prediction = self.head(self.fusion(tokens))
-        return self._with_votes(prediction, tokens) if self.auxiliary_vote else prediction
-
-    def _with_votes(self, prediction: Prediction, tokens: Mapping[str, Tokens]) -> Prediction:
-        """The prediction, with its share of what the inputs that are present say by themselves."""
-        heads = cast(Mapping[str, Head], self.auxiliary)
-        present = torch.stack([tokens[name].present for name in heads]).float()
-        shares = self.auxiliary_vote * present / present.sum(dim=0).clamp_min(1)
-        weights = torch.cat([torch.full_like(shares[:1], 1 - self.auxiliary_vote), shares])
-        votes = [prediction.scores, *(head(tokens[name]).scores for name, head in heads.items())]
-        scores = torch.stack(votes)
-        mixed = (
-            self.head.pool(scores, weights)
-            if isinstance(self.head, Pooling)
-            else (scores * weights.unsqueeze(-1)).sum(dim=0)
-        )
-        return replace(prediction, scores=torch.where(prediction.present.unsqueeze(1), mixed, prediction.scores))
+        return prediction if self.auxiliary is None else self.auxiliary.mixed_into(prediction, tokens, self.head)
 
     def encode(self, name: str, batch: Batch) -> Tokens:
         """Tokens of one input for all rows of the batch; rows without a cell are masked."""
@@ -147,26 +108,17 @@ class Model(nn.Module):
         """
         tokens = self.encode_all(batch if mixing is None else mixing.of_batch(batch))
         tokens = tokens if mixing is None else mixing.of_tokens(tokens)
-        heads = cast(Mapping[str, Head], self.auxiliary)
-        own = {name: head(tokens[name]) for name, head in heads.items()}
-        losses = {name: of_rows(partial(heads[name].loss, own[name]), target, mixing) for name in own}
+        own: dict[str, Prediction] = {} if self.auxiliary is None else self.auxiliary(tokens)
         prediction: Prediction = self.head(self.fusion(self._hide(tokens)))
         loss = of_rows(partial(self.head.loss, prediction), target, mixing)
-        if losses:
-            loss = loss + self.auxiliary_loss * self._blend(losses, tokens)
+        if self.auxiliary is not None:
+            losses = {name: of_rows(partial(self.head.loss, said), target, mixing) for name, said in own.items()}
+            loss = loss + self.auxiliary.blended(losses, tokens)
         with torch.no_grad():
             if ask_inputs and not own:
                 own = {name: self.head(self.fusion(only(name, tokens))) for name in tokens}
             sure = {name: of_rows(partial(confidence, self.head, said), target, mixing) for name, said in own.items()}
         return Lesson(loss, prediction, {n: rows.where(tokens[n].present, torch.nan) for n, rows in sure.items()})
-
-    def _blend(self, own: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> Float[Tensor, " B"]:
-        """One loss of the inputs' own losses."""
-        losses = torch.stack(list(own.values()))
-        if self.auxiliary_blend is None:
-            return losses.mean(dim=0)
-        blended: Tensor = self.auxiliary_blend(losses, torch.stack([tokens[name].present for name in own]))
-        return blended
 
     def _hide(self, tokens: dict[str, Tokens]) -> dict[str, Tokens]:
         if not self.modality_dropout or len(tokens) < 2:

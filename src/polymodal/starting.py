@@ -89,9 +89,10 @@ class Start:
     def _above(self, model: Model, names: Mapping[str, str], config: RunConfig, *, same_task: bool) -> dict[str, bool]:
         """Takes what fits of fusion and heads, and says of each whether it did."""
         old, before = cast(Model, self.bundle.model), self.bundle.config
-        for name, head in model.auxiliary.items():
-            if same_task and names.get(name) in old.auxiliary.names:
-                _take_weights(old.auxiliary[names[name]], head)
+        ours, theirs = ({} if own is None else dict(own.heads.items()) for own in (model.auxiliary, old.auxiliary))
+        for name, head in ours.items():
+            if same_task and names.get(name) in theirs:
+                _take_weights(theirs[names[name]], head)
         timing = config.timing.name or INTERMEDIATE
         # A fusion knows its inputs by their order alone.
         alike = [names.get(name) for name in model.encoders] == list(old.encoders)

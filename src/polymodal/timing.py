@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Bool, Num
-from torch import nn
 
 from polymodal import registry
 from polymodal.config import Part, RunConfig, part_settings
 from polymodal.errors import ConfigError
-from polymodal.model import Auxiliary, Model
+from polymodal.model import Model
 from polymodal.types import Encoder, Fusion, Head, Scores, Tokens
 
 if TYPE_CHECKING:
@@ -187,31 +186,3 @@ def with_estimators(config: RunConfig, given: Mapping[str, Any] | None) -> RunCo
 def reads_tokens(fusion: str | None) -> bool:
     """Whether a fusion reads every token of its inputs (attention), instead of one vector for each."""
     return registry.load("fusions", fusion or "").keeps_time is not False
-
-
-def joint(parts: Parts, fusion: nn.Module, *, width: int) -> Model:
-    """Encoders, a fusion of that width and a head, with what `train` says of auxiliary heads and hidden inputs."""
-    settings = parts.config.train
-    heads = {name: parts.head(width) for name, width in parts.widths.items()} if settings.auxiliary_loss else {}
-    return Model(
-        parts.encoders,
-        parts.columns,
-        fusion,  # type: ignore[arg-type]  # a Fusion, or one with layers after it
-        parts.head(width),
-        auxiliary=Auxiliary(
-            heads,
-            settings.auxiliary_loss or 0.0,
-            settings.auxiliary_vote or 0.0,
-            learned=settings.auxiliary_blend == "learned",
-        ),
-        modality_dropout=settings.modality_dropout or 0.0,
-    )
-
-
-def learn_jointly(trainer: Training, rows: np.ndarray, validation: np.ndarray, before: Learned | None) -> Learned:
-    """Trains the whole model at once."""
-    model = trainer.build()
-    if before is None:
-        return Learned(model, {"train": trainer.fit(model, rows, validation, phase="train")})
-    epochs = before.histories["train"].best_epoch
-    return Learned(model, {"refit": trainer.fit(model, rows, None, phase="refit", epochs=epochs)})

@@ -114,6 +114,7 @@ class Trainer:
         metrics["rows"]["unknown_class"] = sum(
             len(side) - len(self._known(side)) for side in (split.validation, split.test)
         )
+        metrics["auxiliary_vote"] = _share(learned.model)
         metrics["best_epoch"] = merged(found.histories.values()).best_epoch
         return learned.model, found.histories, metrics
 
@@ -232,6 +233,11 @@ class Trainer:
     def _known(self, rows: np.ndarray) -> np.ndarray:
         """The rows whose target the task can encode: a class may be missing among the training rows."""
         return np.asarray(rows[known_rows(self.target[rows])])
+
+
+def _share(model: Model) -> float:
+    """Of what the inputs say by themselves in a prediction."""
+    return 0.0 if model.auxiliary is None else float(model.auxiliary.vote)
 
 
 def _stacked(parts: Sequence[Tokens]) -> Tokens:

@@ -50,16 +50,24 @@ def python(*words: str, path: Path, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def with_median(tmp_path_factory) -> Path:
-    """A copy of the package with the one new file of the page; gives the folder to import from."""
-    folder = tmp_path_factory.mktemp("checkout")
+def checkout_with(page: str, folder: Path) -> Path:
+    """A copy of the package with the one new file of a page; gives the folder to import from."""
     shutil.copytree(ROOT / "src/polymodal", folder / "src/polymodal", ignore=shutil.ignore_patterns("__pycache__"))
     before = {file.relative_to(folder) for file in folder.rglob("*.py")}
-    [(name, code)] = files("add-a-fusion.md").items()
+    [(name, code)] = files(page).items()
     assert Path(name) not in before
     (folder / name).write_text(code, encoding="utf-8")
     return folder / "src"
+
+
+@pytest.fixture(scope="module")
+def with_median(tmp_path_factory) -> Path:
+    return checkout_with("add-a-fusion.md", tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def with_count(tmp_path_factory) -> Path:
+    return checkout_with("add-a-task.md", tmp_path_factory.mktemp("checkout"))
 
 
 def test_a_new_fusion_is_one_new_file(with_median, tmp_path):
@@ -81,6 +89,26 @@ def test_a_new_fusion_is_known_to_the_command_line(with_median, tmp_path):
 def test_a_new_fusion_is_found_by_the_contract_tests(with_median):
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contracts/test_fusion_contract.py", "-k", "median"]
     assert "1 passed" in python(*words, path=with_median, folder=ROOT)
+
+
+@pytest.mark.parametrize("timing", ["intermediate", "late"])
+def test_a_new_task_is_one_new_file(with_count, tmp_path, timing):
+    script = f"""{TRAIN}
+rows["visits"] = [0, 7, 1, 5, 9] * 8
+trained = train(target="visits", task="count", timing={timing!r}, fusion="average", drop=["label"])
+assert trained.config.train.early_stopping.metric == "poisson_deviance"
+assert trained.metrics["test"]["poisson_deviance"]["value"] < 10
+counts = predict(trained, rows).columns["prediction"]
+assert (counts > 0).all()
+nothing = predict(trained, {{"note": [None], "price": [None]}}).columns["prediction"][0]
+assert abs(nothing - trained.schema.target.statistics["mean"]) < 1e-5
+"""
+    python("-c", script, path=with_count, folder=tmp_path)
+
+
+def test_a_new_task_is_found_by_the_contract_tests(with_count):
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contracts/test_task_contract.py", "-k", "count"]
+    assert "1 passed" in python(*words, path=with_count, folder=ROOT)
 
 
 @pytest.fixture(scope="module")

@@ -60,18 +60,25 @@ def test_every_part_is_the_one_that_is_named_with_its_settings():
 @pytest.mark.parametrize(("share", "names"), [(0.5, ["photo.1", "table"]), (0.0, []), (None, [])])
 def test_every_input_gets_a_head_of_its_own_where_it_has_a_loss_of_its_own(share, names):
     model = build(make_schema(), make_config(auxiliary_loss=share, modality_dropout=0.3))
-    assert list(model.auxiliary) == names
-    assert model.auxiliary_loss == (share or 0.0)
     assert model.modality_dropout == 0.3
+    assert (model.auxiliary is None) == (not share)
+    if model.auxiliary is not None:
+        assert list(model.auxiliary.heads) == names
+        assert model.auxiliary.loss_weight == share
     for name in names:
-        assert next(model.auxiliary[name].parameters()).shape[-1] == model.encoders[name].width
+        assert next(model.auxiliary.heads[name].parameters()).shape[-1] == model.encoders[name].width
+
+
+@pytest.mark.parametrize(("said", "vote"), [(None, 0.5), (0.75, 0.75), (0.0, 0.0)])
+def test_inputs_have_a_say_in_predictions_unless_told_otherwise(said, vote):
+    assert build(make_schema(), make_config(auxiliary_loss=1.0, auxiliary_vote=said)).auxiliary.vote == vote
 
 
 def test_learned_weights_of_own_losses_are_part_of_the_model_only_where_they_are_asked_for():
     plain = build(make_schema(), make_config(auxiliary_loss=1.0))
     learned = build(make_schema(), make_config(auxiliary_loss=1.0, auxiliary_blend="learned"))
-    assert learned.state_dict().keys() - plain.state_dict().keys() == {"auxiliary_blend.log_variance"}
-    assert learned.auxiliary_blend.log_variance.tolist() == [0.0, 0.0]
+    assert learned.state_dict().keys() - plain.state_dict().keys() == {"auxiliary.blend.log_variance"}
+    assert learned.auxiliary.blend.log_variance.tolist() == [0.0, 0.0]
 
 
 def test_the_seed_decides_the_weights():

@@ -180,7 +180,7 @@ def test_training_takes_the_line_of_its_rows(line):
     assert default(num_rows) is expected
     assert (train.epochs, train.batch_size) == (expected.epochs, expected.batch_size)
     assert (train.optimizer.lr, train.optimizer.weight_decay) == (defaults.LR, defaults.WEIGHT_DECAY)
-    assert (train.modality_dropout, train.auxiliary_loss, train.auxiliary_vote) == (defaults.MODALITY_DROPOUT, 1, 0)
+    assert (train.modality_dropout, train.auxiliary_loss, train.auxiliary_vote) == (defaults.MODALITY_DROPOUT, 1, None)
     assert train.early_stopping.metric == "rmse"
     assert 5 <= train.early_stopping.patience <= max(5, train.epochs)
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from polymodal.fusions.concat import Concat, ConcatConfig
-from polymodal.model import Auxiliary, Model, keep_some
+from polymodal.layers.auxiliary import AuxiliaryHeads
+from polymodal.model import Model, keep_some
 from polymodal.tasks.regress import Regress, RegressConfig
 from polymodal.types import Batch, Cells, Tokens
 
@@ -135,7 +136,9 @@ def test_a_row_is_predicted_alike_alone_and_among_others_and_without_inputs_gets
 
 @pytest.mark.parametrize("y", [[ABSENT, ABSENT], [1.0, ABSENT]])
 def test_an_input_that_nobody_has_leaves_predictions_finite_and_touches_every_parameter(y):
-    model = make_model(TWO, auxiliary=Auxiliary({name: make_head(Curve.width) for name in TWO}), modality_dropout=0.5)
+    model = make_model(
+        TWO, auxiliary=AuxiliaryHeads({name: make_head(Curve.width) for name in TWO}), modality_dropout=0.5
+    )
     lesson = model.training_loss(make_batch(x=[ABSENT, ABSENT], y=y), torch.ones(2))
     loss, prediction = lesson.loss, lesson.prediction
     loss.sum().backward()
@@ -161,7 +164,7 @@ def test_tokens_of_a_frozen_encoder_stand_in_for_it():
 @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
 def test_each_inputs_own_loss_enters_with_the_weight(weight):
     heads = {name: make_head(Curve.width) for name in TWO}
-    model = make_model(TWO, auxiliary=Auxiliary(heads, loss=weight))
+    model = make_model(TWO, auxiliary=AuxiliaryHeads(heads, loss=weight))
     batch, target = make_batch(x=[1.0, -1.0, ABSENT], y=[0.3, ABSENT, 2.0]), torch.tensor([1.0, -2.0, 0.5])
     lesson = model.training_loss(batch, target)
     loss, prediction = lesson.loss, lesson.prediction
@@ -173,7 +176,7 @@ def test_each_inputs_own_loss_enters_with_the_weight(weight):
 
 def test_inputs_are_hidden_from_the_fusion_while_training_and_from_nothing_else():
     heads = {name: make_head(Curve.width) for name in TWO}
-    model = make_model(TWO, auxiliary=Auxiliary(heads), modality_dropout=1.0)
+    model = make_model(TWO, auxiliary=AuxiliaryHeads(heads), modality_dropout=1.0)
     numbers = torch.linspace(-1, 1, 64).tolist()
     batch, target = make_batch(x=numbers, y=numbers), torch.zeros(64)
     nobody = [ABSENT] * 64
@@ -190,7 +193,7 @@ def test_inputs_are_hidden_from_the_fusion_while_training_and_from_nothing_else(
 
 def test_inputs_that_are_present_vote_beside_their_fusion():
     heads = {name: make_head(Curve.width) for name in TWO}
-    model, alone = (make_model(TWO, auxiliary=Auxiliary(heads, vote=vote)) for vote in (0.25, 0.0))
+    model, alone = (make_model(TWO, auxiliary=AuxiliaryHeads(heads, vote=vote)) for vote in (0.25, 0.0))
     alone.load_state_dict(model.state_dict())
     batch = make_batch(x=[1.0, ABSENT, ABSENT], y=[0.3, -2.0, ABSENT])
     own = torch.stack([heads[name](model.encode(name, batch)).scores for name in TWO])
@@ -198,11 +201,13 @@ def test_inputs_that_are_present_vote_beside_their_fusion():
     fused = alone(batch).scores
     torch.testing.assert_close(model(batch).scores[:2], 0.75 * fused[:2] + 0.25 * votes)
     assert torch.equal(model(batch).scores[2], fused[2])  # the prior, exactly
+    model.auxiliary.vote.fill_(0.0)
+    torch.testing.assert_close(model(batch).scores, fused)
 
 
 def test_each_inputs_own_confidence_is_measured_where_it_is_present():
     heads = {name: make_head(Curve.width) for name in TWO}
-    model = make_model(TWO, auxiliary=Auxiliary(heads))
+    model = make_model(TWO, auxiliary=AuxiliaryHeads(heads))
     batch, target = make_batch(x=[1.0, -1.0, ABSENT], y=[0.3, ABSENT, 2.0]), torch.tensor([1.0, -2.0, 0.5])
     own = model.training_loss(batch, target).own
     for place, (name, present) in enumerate({"a": [True, True, False], "b": [True, False, True]}.items()):
@@ -224,9 +229,9 @@ def test_without_own_heads_the_fusion_is_asked_only_where_that_is_wanted():
 
 def test_learned_weights_blend_the_inputs_own_losses():
     heads = {name: make_head(Curve.width) for name in TWO}
-    model = make_model(TWO, auxiliary=Auxiliary(heads, loss=2.0, learned=True))
+    model = make_model(TWO, auxiliary=AuxiliaryHeads(heads, loss=2.0, learned=True))
     with torch.no_grad():
-        model.auxiliary_blend.log_variance.copy_(torch.tensor([0.7, -0.2]))
+        model.auxiliary.blend.log_variance.copy_(torch.tensor([0.7, -0.2]))
     batch, target = make_batch(x=[1.0, -1.0], y=[0.3, 1.0]), torch.tensor([1.0, -2.0])
     lesson = model.training_loss(batch, target)
     own = torch.stack([heads[name].loss(heads[name](model.encode(name, batch)), target) for name in TWO])
@@ -234,7 +239,7 @@ def test_learned_weights_blend_the_inputs_own_losses():
     blended = (torch.exp(-variance) * own + variance / 2).mean(dim=0)
     torch.testing.assert_close(lesson.loss, model.head.loss(model(batch), target) + 2 * blended)
     lesson.loss.sum().backward()
-    assert model.auxiliary_blend.log_variance.grad.abs().min() > 0
+    assert model.auxiliary.blend.log_variance.grad.abs().min() > 0
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -243,9 +248,9 @@ def test_learned_weights_blend_the_inputs_own_losses():
 def test_any_column_name_can_be_an_input_and_order_does_not_matter():
     names = ["keys", "a.b", "type", "forward", "", "naïve 😀"]
     columns = {name: (name,) for name in names}
-    model = make_model(columns, auxiliary=Auxiliary({name: make_head(Curve.width) for name in names})).eval()
+    model = make_model(columns, auxiliary=AuxiliaryHeads({name: make_head(Curve.width) for name in names})).eval()
     again = make_model(
-        dict(reversed(columns.items())), auxiliary=Auxiliary({name: make_head(3) for name in reversed(names)})
+        dict(reversed(columns.items())), auxiliary=AuxiliaryHeads({name: make_head(3) for name in reversed(names)})
     ).eval()
     again.load_state_dict(model.state_dict())
     batch = make_batch(**{name: [float(place), ABSENT] for place, name in enumerate(names)})

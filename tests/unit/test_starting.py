@@ -74,7 +74,7 @@ def test_everything_is_taken_where_everything_fits(trained, folder):
     old, new = trained.model, run.bundle.model
     for name in ("note", "photo", "table"):
         assert near(old.encoders[name], new.encoders[name])
-        assert near(old.auxiliary[name], new.auxiliary[name])
+        assert near(old.auxiliary.heads[name], new.auxiliary.heads[name])
     assert near(old.fusion, new.fusion)
     assert near(old.head, new.head)
     for column in ("note", "size", "colour"):

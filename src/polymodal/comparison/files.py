@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polymodal.atomic import write_folder
 from polymodal.comparison.result import Comparison
 from polymodal.errors import MissingExtraError, UsageError
 from polymodal.evaluation.report.drawing import ACCENT, INK, LINE, MUTED, WARM, save_picture, short
+from polymodal.files.atomic import write_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

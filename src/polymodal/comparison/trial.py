@@ -21,7 +21,7 @@ from polymodal.data.suggest import suggest_settings
 from polymodal.data.table import Table
 from polymodal.defaults import complete_inputs
 from polymodal.evaluation.baselines import Guess, guess
-from polymodal.evaluation.evaluate import metrics_of
+from polymodal.metrics.bootstrap import metrics_of
 from polymodal.metrics.significance import Scored, known
 from polymodal.model import Model
 from polymodal.predict import predict

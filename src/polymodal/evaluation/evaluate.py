@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from polymodal.metrics.bootstrap import WeightedMetrics, intervals, repeated
+from polymodal.metrics.bootstrap import WeightedMetrics, intervals, metrics_of
 from polymodal.types import Head
 
 Report = dict[str, dict[str, float]]
@@ -35,15 +34,6 @@ class Measured:
 _WORK = 100_000_000  # scores looked at over all samples: about five seconds
 
 
-@runtime_checkable
-class WeightedHead(Protocol):
-    """A head whose metrics take weights, and so are bootstrapped in one pass instead of a thousand."""
-
-    def weighted_metrics(
-        self, scores: np.ndarray, target: np.ndarray, weights: np.ndarray
-    ) -> dict[str, np.ndarray]: ...
-
-
 def evaluate_scores(
     task: Head, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."], *, seed: int
 ) -> Report:
@@ -56,11 +46,6 @@ def evaluate_scores(
         seed: of the bootstrap.
     """
     return report(scores, target, metrics_of(task), seed=seed)
-
-
-def metrics_of(task: Head) -> WeightedMetrics:
-    """Every metric of a task, for many weightings of the rows."""
-    return task.weighted_metrics if isinstance(task, WeightedHead) else repeated(task.metrics)
 
 
 def report(

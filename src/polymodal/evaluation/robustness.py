@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float, Num
 from polymodal.bundle import Bundle
 from polymodal.data.table import Table
 from polymodal.device import pick_device
-from polymodal.evaluation.evaluate import Report, metrics_of, report
-from polymodal.metrics.bootstrap import WeightedMetrics
+from polymodal.evaluation.evaluate import Report, report
+from polymodal.metrics.bootstrap import WeightedMetrics, metrics_of
 from polymodal.model import Model
 from polymodal.predict import in_chunks
 from polymodal.types import Batch, Head, Tokens

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
+from polymodal.abilities import Weighted
+from polymodal.types import Head
+
 Metrics = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
 """Scores [N, ...] and target [N] or [N, K] -> value by name."""
 
@@ -78,6 +81,11 @@ def intervals(
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
         result[name] = Interval(value, low=min(value, float(low)), high=max(value, float(high)))
     return result
+
+
+def metrics_of(head: Head) -> WeightedMetrics:
+    """Every metric of a task, for many weightings of the rows."""
+    return head.weighted_metrics if isinstance(head, Weighted) else repeated(head.metrics)
 
 
 def repeated(function: Metrics) -> WeightedMetrics:

@@ -1,7 +1,8 @@
-"""Which way each metric improves: early stopping and comparisons ask."""
+"""Which way each metric improves: early stopping and comparisons ask. A task may bring metrics of its own."""
 
 from __future__ import annotations
 
+from polymodal import registry
 from polymodal.errors import ConfigError, did_you_mean
 
 _LARGER = frozenset(
@@ -22,9 +23,17 @@ def larger_is_better(name: str) -> bool:
     (True, False)
     """
     name = next((metric for metric in _OF_TARGETS if name.startswith(f"{metric}_")), name)
-    known = _LARGER | _SMALLER
+    known = {**dict.fromkeys(_LARGER, True), **dict.fromkeys(_SMALLER, False)}
+    if name not in known:
+        known |= _of_tasks()
     if name not in known:
         raise ConfigError(
             f"No metric is called {name!r}.{did_you_mean(name, known)} Known: {', '.join(sorted(known))}."
         )
-    return name in _LARGER
+    return known[name]
+
+
+def _of_tasks() -> dict[str, bool]:
+    """What tasks say of metrics of their own."""
+    heads = (registry.load("tasks", task) for task in registry.names("tasks"))
+    return {name: larger for head in heads for name, larger in getattr(head, "larger_is_better", {}).items()}

@@ -123,6 +123,7 @@ class TrainConfig(Settings):
         auxiliary_blend: how the losses of the inputs become one: their `mean`, or with `learned` weights: an input
             whose loss stays high counts less.
         auxiliary_vote: share of what the inputs say by themselves in every prediction, beside what their fusion says.
+            None: half, but 0 where the fusion by itself is better on the validation rows.
         balance: how inputs that are learned faster wait for the others.
         mixup: learning from mixtures of two rows.
         ema: decay, such as 0.99, of an average over the weights after every update; validation and the final model use

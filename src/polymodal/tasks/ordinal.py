@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from polymodal.errors import DataError
 from polymodal.labels import TYPES, is_missing, kind_of, name_of
+from polymodal.layers.opinions import pool_classes
 from polymodal.layers.readout import Readout
 from polymodal.metrics import ordinal
 from polymodal.metrics.bootstrap import point
@@ -141,6 +142,10 @@ class Ordinal(nn.Module):
         known = ~torch.isnan(target)
         index = torch.where(known, target, 0).long()
         return torch.where(known, F.nll_loss(prediction.scores, index, reduction="none"), 0)
+
+    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
+        """The linear opinion pool."""
+        return pool_classes(scores, weights)
 
     def log_probabilities(self, scores: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
         """Scores in float64, adding up to one as probabilities."""

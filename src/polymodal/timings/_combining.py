@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from polymodal.types import Prediction, Tokens
 _STEPS = 100
 _CHECK = 10  # steps between two looks at the rows held out
 _FOLDS = 3
-_LR = 0.05
+_RATES = (0.05, 0.005)  # the second for fusions whose products of opinions are large
 _DECAY = 0.05
 
 
@@ -25,7 +26,7 @@ def learn_combination(
 ) -> Float[np.ndarray, "N K"] | None:
     """Trains a model's fusion and head in place; its encoders stay as they are.
 
-    AdamW on all rows at once, for so many steps as do best on rows held out, in three folds.
+    AdamW on all rows at once, at that of two rates and for so many steps as do best on rows held out, in three folds.
 
     Args:
         model: its fusion and head, on the CPU.
@@ -45,22 +46,35 @@ def learn_combination(
     if not parameters or len(target) < 2:
         return None
     fresh = [parameter.detach().clone() for parameter in parameters]
+    data = (opinions, target, weight)
     order = np.random.default_rng(seed).permutation(len(target))
-    kept: list[list[Tensor]] = []
-    for fold in np.array_split(order, min(_FOLDS, len(target))):
-        others = torch.from_numpy(np.setdiff1d(order, fold))
-        _restore(parameters, fresh)
-        kept.append(_train(model, parameters, (opinions, target, weight), others, held_out=torch.from_numpy(fold)))
     rows = torch.from_numpy(order)
-    checks = [torch.cat(scores) for scores in zip(*kept, strict=True)]
-    losses = [_loss(model, scores, target[rows], weight[rows]) for scores in checks]
-    best = int(np.argmin(losses))
+    best, looked = np.inf, Look(_RATES[0], 0, torch.empty(0))
+    for rate in _RATES:
+        kept: list[list[Tensor]] = []
+        for fold in np.array_split(order, min(_FOLDS, len(target))):
+            others = torch.from_numpy(np.setdiff1d(order, fold))
+            _restore(parameters, fresh)
+            kept.append(_train(model, parameters, data, others, rate=rate, held_out=torch.from_numpy(fold)))
+        for place, scores in enumerate(map(torch.cat, zip(*kept, strict=True))):
+            loss = _loss(model, scores, target[rows], weight[rows])
+            if loss < best:
+                best, looked = loss, Look(rate, place * _CHECK, scores)
     _restore(parameters, fresh)
-    _train(model, parameters, (opinions, target, weight), torch.arange(len(target)), num_steps=best * _CHECK)
+    _train(model, parameters, data, torch.arange(len(target)), rate=looked.rate, num_steps=looked.num_steps)
     _finish(parameters)
-    result = np.empty_like(checks[best].numpy())
-    result[order] = checks[best].numpy()
+    result = np.empty_like(looked.scores.numpy())
+    result[order] = looked.scores.numpy()
     return result
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a combination says of the rows that were held out, after so many steps at a rate."""
+
+    rate: float
+    num_steps: int
+    scores: Tensor
 
 
 def _train(
@@ -69,12 +83,13 @@ def _train(
     data: tuple[Mapping[str, Tokens], Tensor, Tensor],
     rows: Tensor,
     *,
+    rate: float,
     held_out: Tensor | None = None,
     num_steps: int = _STEPS,
 ) -> list[Tensor]:
     """Scores of the rows held out, before the first step and after every tenth."""
     opinions, target, weight = data
-    optimizer = torch.optim.AdamW(parameters, lr=_LR, weight_decay=_DECAY)
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=_DECAY)
     learned, looks = _rows(opinions, rows), []
     model.eval()  # no dropout: rows are few, and opinions too
     for step in range(num_steps + 1):

@@ -14,7 +14,8 @@ from polymodal import registry
 from polymodal.config import RunConfig
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.model import Model
-from polymodal.timing import Learned, Parts, Training, joint, learn_jointly, reads_tokens
+from polymodal.timing import Learned, Parts, Training, reads_tokens
+from polymodal.timings._joint import joint, learn_jointly
 from polymodal.types import Scores, Tokens
 
 _SHALLOW = "shallow"

@@ -12,7 +12,8 @@ from torch import nn
 
 from polymodal.config import RunConfig
 from polymodal.model import Model
-from polymodal.timing import Learned, Parts, Training, joint, learn_jointly
+from polymodal.timing import Learned, Parts, Training
+from polymodal.timings._joint import joint, learn_jointly
 from polymodal.types import Scores
 
 

@@ -3,6 +3,7 @@ import pytest
 
 from polymodal.errors import ConfigError
 from polymodal.metrics import classification, direction, regression
+from polymodal.tasks.regress import Regress
 
 
 def test_the_better_of_two_predictions_is_named_better_by_every_metric() -> None:
@@ -29,3 +30,9 @@ def test_the_better_of_two_predictions_is_named_better_by_every_metric() -> None
 def test_a_typo_in_a_metric_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'acuracy'.*Did you mean 'accuracy'.*log_loss"):
         direction.larger_is_better("acuracy")
+
+
+def test_a_task_may_bring_metrics_of_its_own(monkeypatch) -> None:
+    monkeypatch.setattr(Regress, "larger_is_better", {"poisson_deviance": False, "luck": True}, raising=False)
+    assert not direction.larger_is_better("poisson_deviance")
+    assert direction.larger_is_better("luck")

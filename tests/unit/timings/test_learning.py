@@ -16,13 +16,14 @@ from polymodal.encoders.text.shallow import Shallow
 from polymodal.errors import BundleError, ConfigError
 from polymodal.fusions.average import Average, AverageConfig
 from polymodal.fusions.concat import Concat, ConcatConfig
+from polymodal.fusions.tensor import Tensor, TensorConfig
 from polymodal.layers.simple import Simple
 from polymodal.model import Model
 from polymodal.predict import predict
 from polymodal.run import train
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.timings._combining import learn_combination
-from polymodal.timings._opinions import Branch
+from polymodal.timings._opinions import Branch, Stack
 from polymodal.timings.fuse_then_train import FusedFeatures
 from polymodal.timings.late import Late
 from polymodal.types import Tokens
@@ -219,3 +220,15 @@ def test_a_branch_says_what_its_encoder_needs_to_be_built_again():
     branch = Branch(Simple(Simple.Config()), torch.nn.Identity(), num_scores=2)
     assert branch.portable == {}
     assert Late(Late.Config()).encoder("words", "text") is None
+
+
+def test_a_combination_of_many_large_products_learns():
+    torch.manual_seed(0)
+    target = torch.randint(0, 10, (60,))
+    truth = torch.nn.functional.one_hot(target, 10).float()
+    sure = {name: Tokens.vector(torch.log_softmax(9 * truth + 2 * torch.randn(60, 10), dim=1)) for name in "abc"}
+    head = Classify(ClassifyConfig(), width=1, statistics=Classify.fit_target([*"0123456789"], column="y"))
+    stack = Stack(Tensor(TensorConfig(project=False), widths=dict.fromkeys(sure, 10)), head)
+    top = Classify(ClassifyConfig(), width=stack.width, statistics=Classify.fit_target([*"0123456789"], column="y"))
+    honest = learn_combination(Model({}, {}, stack, top), sure, target.float(), torch.ones(60), seed=0)
+    assert (honest.argmax(axis=1) == target.numpy()).mean() > 0.5

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from toys import Arrays, Flat, Squares, Through, make_plan
 
-from polymodal.model import Auxiliary, Model
+from polymodal.layers.auxiliary import AuxiliaryHeads
+from polymodal.model import Model
 from polymodal.settings.train import BalanceConfig
 from polymodal.training.balance import Balance, coefficients, mean_confidence, shares
 from polymodal.training.loop import fit
@@ -35,9 +36,9 @@ def head(weight: list[float]) -> Squares:
 
 def two_inputs(*, heads: bool = True) -> Model:
     """x tells most of the target, z next to nothing."""
-    own = {"x": head([1.5]), "z": head([0.2])} if heads else {}
+    own = AuxiliaryHeads({"x": head([1.5]), "z": head([0.2])}) if heads else None
     columns = {"x": ("x",), "z": ("z",)}
-    return Model({"x": Slope(), "z": Slope()}, columns, Flat(2), head([0.5, 0.5]), auxiliary=Auxiliary(own))
+    return Model({"x": Slope(), "z": Slope()}, columns, Flat(2), head([0.5, 0.5]), auxiliary=own)
 
 
 def batches(sizes=(8,), weight=None) -> list:

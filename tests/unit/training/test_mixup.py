@@ -4,7 +4,8 @@ import torch
 from toys import Arrays, Flat, Squares, Through, make_model, make_plan
 
 from polymodal.errors import ConfigError
-from polymodal.model import Auxiliary, Model
+from polymodal.layers.auxiliary import AuxiliaryHeads
+from polymodal.model import Model
 from polymodal.settings.train import MixupConfig
 from polymodal.training.loop import fit
 from polymodal.training.mixup import draw_mixing, draw_partners
@@ -106,7 +107,7 @@ def test_the_log_gives_no_metric_of_rows_that_nobody_has_seen():
 
 def test_auxiliary_heads_learn_from_the_same_mixtures():
     heads = {"x": Squares(1)}
-    model = Model({"x": Through()}, {"x": ("x",)}, Flat(1), Squares(1), auxiliary=Auxiliary(heads))
+    model = Model({"x": Through()}, {"x": ("x",)}, Flat(1), Squares(1), auxiliary=AuxiliaryHeads(heads))
     given = next(iter(Arrays({"x": X[:, :1]}, Y).epoch(1)))
     mixing, _ = draw(given, model=model)
     lesson = model.training_loss(given, given.target, mixing=mixing)

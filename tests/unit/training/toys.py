@@ -14,7 +14,7 @@ from polymodal.data.loader import Loader
 from polymodal.model import Model
 from polymodal.settings.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.training.loop import Plan
-from polymodal.types import Batch, Cells, Prediction, Tokens
+from polymodal.types import Batch, Cells, Prediction, Scores, Tokens
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,19 @@ class Squares(nn.Module):
     metric: ClassVar[str] = "rmse"
     monitor: ClassVar[str] = "rmse"
     stratified: ClassVar[bool] = False
+    scores: Scores = "numbers"
+    prior: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
+        self.register_buffer("prior", torch.zeros(1), persistent=False)
+
+    @property
+    def readout(self) -> nn.Module:
+        return self.linear
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> None:

@@ -94,7 +94,7 @@ def test_old_rows_are_the_remedy_against_forgetting(bundle):
     held = update(told(bundle, **{**keen, "replay": 0, "anchor": 0.5}), new, replay=old).entry["old"]
     before = lost["before"]["accuracy"]["value"]
     assert kept["before"] == lost["before"]
-    assert lost["after"]["accuracy"]["value"] < before - 0.3
+    assert lost["after"]["accuracy"]["value"] < before - 0.2
     assert kept["after"]["accuracy"]["value"] > before - 0.1
     assert held["after"]["accuracy"]["value"] > before - 0.1
 

@@ -6,7 +6,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from polymodal import tensorfile
+from polymodal.files import tensorfile
 
 
 def everything():

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save as _serialise
 from torch import Tensor
 
-from polymodal import strict_json
+from polymodal.files import strict_json
 
 DTYPES = {
     "F64": torch.float64,

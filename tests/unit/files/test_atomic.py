@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from polymodal.atomic import write_folder
+from polymodal.files.atomic import write_folder
 
 OLD = {"a": b"old", "only_old": b"x"}
 NEW = {"a": b"new", "b": bytes(100_000)}

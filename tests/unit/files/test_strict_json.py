@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from polymodal import strict_json
+from polymodal.files import strict_json
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -79,7 +79,6 @@ def _front_matter(schema: Schema, task: str) -> str:
 
 
 def _details(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> str:
-    vote = metrics.get("auxiliary_vote", 0)
     pretrained = {
         entry.name: checkpoint for entry in schema.inputs if (checkpoint := _checkpoint(entry.settings)) is not None
     }
@@ -94,17 +93,23 @@ def _details(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> s
         ),
         *([] if begun is None else [f"Weights began as those of the model {_cell(begun)}, whose own licence holds."]),
         "Responsible for it, and its licence: unknown, unless said elsewhere.",
-        *(
-            [f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."]
-            if vote
-            else []
-        ),
+        *_of_scores(metrics),
         *(
             f"The input {_cell(name)} starts from {_cell(str(checkpoint))}, whose own licence holds."
             for name, checkpoint in pretrained.items()
         ),
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _of_scores(metrics: Mapping[str, Any]) -> list[str]:
+    """What becomes of the scores of the fusion before they are predictions."""
+    vote, temperature = metrics.get("auxiliary_vote", 0), metrics.get("temperature", 1)
+    votes = f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."
+    scaled = (
+        f"Scores are divided by the temperature {temperature:.2f}, with which probabilities fit validation rows best."
+    )
+    return [*([votes] if vote else []), *([scaled] if temperature != 1 else [])]
 
 
 def _checkpoint(settings: object) -> object:

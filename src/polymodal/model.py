@@ -15,6 +15,7 @@ from polymodal.abilities import Confident
 from polymodal.layers.auxiliary import AuxiliaryHeads
 from polymodal.layers.by_name import ByName
 from polymodal.layers.mixup import Mixing, of_rows
+from polymodal.layers.temperature import Temperature
 from polymodal.types import Batch, Encoder, Fusion, Head, Prediction, Tokens
 
 
@@ -68,6 +69,7 @@ class Model(nn.Module):
         self.head = head
         self.auxiliary = auxiliary
         self.modality_dropout = modality_dropout
+        self.temperature = Temperature()
 
     def forward(self, batch: Batch) -> Prediction:
         return self.combine(self.encode_all(batch))
@@ -79,7 +81,9 @@ class Model(nn.Module):
     def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
         """Prediction from the tokens of every input."""
         prediction: Prediction = self.head(self.fusion(tokens))
-        return prediction if self.auxiliary is None else self.auxiliary.mixed_into(prediction, tokens, self.head)
+        mixed = prediction if self.auxiliary is None else self.auxiliary.mixed_into(prediction, tokens, self.head)
+        result: Prediction = self.temperature(mixed)
+        return result
 
     def encode(self, name: str, batch: Batch) -> Tokens:
         """Tokens of one input for all rows of the batch; rows without a cell are masked."""

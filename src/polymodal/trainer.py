@@ -115,6 +115,7 @@ class Trainer:
             len(side) - len(self._known(side)) for side in (split.validation, split.test)
         )
         metrics["auxiliary_vote"] = _share(learned.model)
+        metrics["temperature"] = float(learned.model.temperature.value)
         metrics["best_epoch"] = merged(found.histories.values()).best_epoch
         return learned.model, found.histories, metrics
 

@@ -255,3 +255,13 @@ def test_any_column_name_can_be_an_input_and_order_does_not_matter():
     again.load_state_dict(model.state_dict())
     batch = make_batch(**{name: [float(place), ABSENT] for place, name in enumerate(names)})
     assert torch.equal(model(batch).scores, again(batch).scores)
+
+
+def test_scores_are_divided_by_the_temperature_but_not_the_prior():
+    model = make_model(TWO).eval()
+    batch = make_batch(x=[1.0, ABSENT], y=[0.3, ABSENT])
+    plain = model(batch).scores
+    model.temperature.value.fill_(4.0)
+    torch.testing.assert_close(model(batch).scores[0], plain[0] / 4)
+    assert torch.equal(model(batch).scores[1], plain[1])
+    assert model.state_dict()["temperature.value"] == 4

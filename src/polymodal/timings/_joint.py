@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from polymodal.layers.auxiliary import AuxiliaryHeads
 from polymodal.metrics.bootstrap import metrics_of
 from polymodal.metrics.direction import larger_is_better
 from polymodal.metrics.significance import Scored, difference, resampled
+from polymodal.metrics.temperature import best_temperature
 from polymodal.model import Model
 from polymodal.timing import Learned, Parts, Training
+from polymodal.types import Head
 
 _VOTE = 0.5
 """What the inputs say by themselves counts for half, unless the user or the validation rows say otherwise."""
@@ -47,44 +49,47 @@ def _auxiliary_heads(parts: Parts) -> AuxiliaryHeads:
 
 
 def learn_jointly(trainer: Training, rows: np.ndarray, validation: np.ndarray, before: Learned | None) -> Learned:
-    """Trains the whole model at once, then chooses what share its inputs have by themselves, where that is open."""
+    """Trains the whole model at once; validation rows then say whether inputs vote, and how sure to be."""
     model = trainer.build()
-    own = model.auxiliary
     if before is not None:
         history = trainer.fit(model, rows, None, phase="refit", epochs=before.histories["train"].best_epoch)
-        if own is not None and before.model.auxiliary is not None:
-            own.vote.copy_(before.model.auxiliary.vote)
+        model.temperature.value.copy_(before.model.temperature.value)
+        if model.auxiliary is not None and before.model.auxiliary is not None:
+            model.auxiliary.vote.copy_(before.model.auxiliary.vote)
         return Learned(model, {"refit": history})
     history = trainer.fit(model, rows, validation, phase="train")
-    if (
-        own is not None
-        and own.votes
-        and trainer.config.train.auxiliary_vote is None
-        and len(validation) >= _FEWEST_ROWS
-    ):
-        own.vote.fill_(0.0 if _fusion_is_better_alone(trainer, model, own.vote, validation) else _VOTE)
+    if len(validation) >= _FEWEST_ROWS:
+        _settle(trainer, model, np.random.default_rng(trainer.config.seed).permutation(validation)[:_MOST_ROWS])
     return Learned(model, {"train": history})
 
 
-def _fusion_is_better_alone(trainer: Training, model: Model, vote: Tensor, rows: np.ndarray) -> bool:
-    """Whether the inputs' own votes do harm, by the task's first metric, on rows that nobody learned from.
-
-    The 95 % interval of the paired bootstrap must say so: few rows carry no choice.
-    """
-    rows = np.random.default_rng(trainer.config.seed).permutation(rows)[:_MOST_ROWS]
-    tokens = trainer.tokens(model, rows)
+def _settle(trainer: Training, model: Model, rows: np.ndarray) -> None:
+    """Sets what rows decide that nobody learned from: whether the inputs' own votes count, and how sure to be."""
+    tokens, target = trainer.tokens(model, rows), trainer.target[rows]
     model.cpu()
-    measured = []
-    for share in (0.0, _VOTE):
-        vote.fill_(share)
+
+    def scores() -> np.ndarray:
         with torch.inference_mode():
-            scores = model.combine(tokens).scores.numpy()
-        scored = Scored(np.arange(len(rows)), scores, trainer.target[rows], metrics_of(model.head))
-        measured.append(resampled([scored], scored.rows, samples=400, seed=trainer.config.seed))
-    name = model.head.metric
-    alone, mixed = (of_share.get(name) for of_share in measured)
-    if alone is None or mixed is None:  # undefined, such as a correlation of two rows
+            return np.asarray(model.combine(tokens).scores)
+
+    own = model.auxiliary
+    if own is not None and own.votes and trainer.config.train.auxiliary_vote is None:
+        mixed = scores()
+        own.vote.fill_(0.0)
+        if not _is_better(model.head, scores(), mixed, target, seed=trainer.config.seed):
+            own.vote.fill_(_VOTE)
+    model.temperature.value.fill_(best_temperature(model.head, scores(), target))
+
+
+def _is_better(head: Head, scores: np.ndarray, others: np.ndarray, target: np.ndarray, *, seed: int) -> bool:
+    """Whether scores beat others in the task's first metric, by the 95 % interval of the paired bootstrap."""
+    rows = np.arange(len(target))
+    measured = (
+        resampled([Scored(rows, one, target, metrics_of(head))], rows, samples=400, seed=seed)
+        for one in (scores, others)
+    )
+    first, second = (of_one.get(head.metric) for of_one in measured)
+    if first is None or second is None:  # undefined, such as a correlation of equal numbers
         return False
-    better = larger_is_better(name)
-    found = difference(alone, mixed, larger_is_better=better, test_share=0.0, trainings=False)
-    return found.interval.low > 0
+    larger = larger_is_better(head.metric)
+    return difference(first, second, larger_is_better=larger, test_share=0.0, trainings=False).interval.low > 0

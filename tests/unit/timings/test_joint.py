@@ -90,8 +90,17 @@ def test_the_last_training_takes_the_share_that_was_found():
     assert learn_jointly(Played(0.0), ROWS, ROWS[:0], before).model.auxiliary.vote == 0.75
 
 
-def test_a_run_says_the_share():
+def test_the_last_training_takes_the_temperature_that_was_found():
+    before = Learned(make_model(), {"train": History()})
+    before.model.temperature.value.fill_(0.7)
+    assert learn_jointly(Played(0.0), ROWS, ROWS[:0], before).model.temperature.value == pytest.approx(0.7)
+
+
+def test_a_run_says_the_share_and_the_temperature(monkeypatch):
+    monkeypatch.setattr("polymodal.timings._joint._FEWEST_ROWS", 2)
     found = run(train={"epochs": 1, "auxiliary_vote": 0.25}).bundle
     assert found.metrics["auxiliary_vote"] == 0.25
     assert "Of every prediction 0.25 is what the inputs say by themselves" in found.card
+    assert found.metrics["temperature"] == found.model.temperature.value != 1
+    assert f"divided by the temperature {found.metrics['temperature']:.2f}" in found.card
     assert "Of every prediction" not in run(train={"epochs": 1, "auxiliary_vote": 0.0}).bundle.card

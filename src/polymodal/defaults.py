@@ -77,13 +77,16 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
     line, advice = default(num_rows), advice or Advice()
     epochs = config.epochs or round(line.epochs * advice.epochs)
     stopping, optimizer = config.early_stopping, config.optimizer
+    vote = config.auxiliary_vote
+    if vote is None and config.auxiliary_loss != 0:  # otherwise nobody learns what could be said
+        vote = advice.auxiliary_vote
     decay = WEIGHT_DECAY if optimizer.name == "adamw" else L2_PENALTY
     chosen = {
         "epochs": epochs,
         "batch_size": config.batch_size or line.batch_size,
         "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
         "auxiliary_loss": _or(config.auxiliary_loss, advice.auxiliary_loss),
-        "auxiliary_vote": advice.auxiliary_vote if config.auxiliary_vote is None else config.auxiliary_vote,
+        "auxiliary_vote": vote,
         "optimizer": optimizer.model_copy(
             update={
                 "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR) * advice.lr),

@@ -203,6 +203,9 @@ def test_a_task_may_advise_otherwise_and_the_user_goes_first():
     said = make({"train": {"epochs": 3, "auxiliary_vote": 0.0, "optimizer": {"lr": 0.1}}}).train
     train = complete_train(said, num_rows=1_000, monitor="r2", advice=advice)
     assert (train.epochs, train.optimizer.lr, train.auxiliary_loss, train.auxiliary_vote) == (3, 0.1, 4.0, 0.0)
+    silent = complete_train(make({"train": {"auxiliary_loss": 0}}).train, num_rows=9, monitor="r2", advice=advice)
+    assert silent.auxiliary_vote is None
+    assert make({"train": silent.model_dump()}).train == silent
 
 
 def test_nothing_that_the_user_said_of_training_changes():

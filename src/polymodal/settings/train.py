@@ -156,7 +156,9 @@ class TrainConfig(Settings):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
     @model_validator(mode="after")
-    def _has_losses_to_blend(self) -> TrainConfig:
+    def _has_inputs_that_learn_by_themselves(self) -> TrainConfig:
         if self.auxiliary_blend == "learned" and self.auxiliary_loss == 0:
             raise ValueError("auxiliary_blend=learned blends losses that auxiliary_loss=0 takes away; set one of them")
+        if self.auxiliary_vote and self.auxiliary_loss == 0:
+            raise ValueError("auxiliary_vote asks inputs that with auxiliary_loss=0 learn nothing; set one of them")
         return self

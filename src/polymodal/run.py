@@ -150,6 +150,7 @@ def train(
             *on_target(target),
             *_of_encoders(model),
             *trainer.started,
+            *trainer.remarks,
             *map(str, leaks(table, columns, config, split)),
         )
     unlabelled = sum(value is None for value in values)

@@ -35,6 +35,7 @@ from polymodal.training.precision import pick_precision
 from polymodal.types import Tokens
 
 _MOST_INPUTS = 8  # that are hidden in turn after a training
+_FAILED = 0.25  # worse by this share than before, on training rows: no accident of the order of rows
 
 Watch = Callable[[str, int, str], Sequence[Callback]]
 """(phase, epochs at most, watched metric) -> callbacks.
@@ -58,6 +59,7 @@ class Trainer:
         start: what every model starts from, in place of random weights.
 
     Attributes:
+        remarks: what the user should hear of the trainings.
         started: which parts came from `start`, in words.
         measured: what the figures of the final model are about; None without rows to measure on.
         refit: history of the last training, on all rows but test; None where there was none.
@@ -85,6 +87,7 @@ class Trainer:
         self.used = np.arange(len(target))
         self.encoded: dict[str, Tokens] = {}
         self.measured: Measured | None = None
+        self.remarks: tuple[str, ...] = ()
         self.refit: History | None = None
 
     def run(self, split: Split, *, baselines: bool = True) -> tuple[Model, Mapping[str, History], dict[str, Any]]:
@@ -105,6 +108,8 @@ class Trainer:
             again = timing.learn(self, joined, validation[:0], before=learned)
             if again.interrupted:  # the best model of before is the better one
                 found = replace(found, histories={**found.histories, "refit": History(interrupted=True)})
+            elif failed := _failed(learned, again, self.config.train.early_stopping.metric or ""):
+                self.remarks = (failed,)
             else:
                 rows, learned, self.refit = joined, again, merged(again.histories.values())
         metrics["test"] = self._measure(learned, split.test, "test")
@@ -234,6 +239,22 @@ class Trainer:
     def _known(self, rows: np.ndarray) -> np.ndarray:
         """The rows whose target the task can encode: a class may be missing among the training rows."""
         return np.asarray(rows[known_rows(self.target[rows])])
+
+
+def _failed(first: Learned, again: Learned, metric: str) -> str | None:
+    """Says so where the last training came nowhere near what the first had learned of its own training rows."""
+    sign = 1 if larger_is_better(metric) else -1
+    for phase, history in again.histories.items():
+        before = first.histories.get(phase.replace("refit", "train", 1), History())
+        if not history.epochs or not before.best_epoch:
+            continue
+        was, now = before.epochs[before.best_epoch - 1].metric, history.epochs[-1].metric
+        if was is not None and now is not None and sign * (was - now) > _FAILED * abs(was):
+            return (
+                f"The last training, with the validation rows, failed: {metric} {now:.3f} on its own rows, where the "
+                f"first had {was:.3f}. The model of the first is kept; another seed may do better."
+            )
+    return None
 
 
 def _share(model: Model) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from polymodal.config import RunConfig, make
 from polymodal.errors import ConfigError, DataError
 from polymodal.run import train
+from polymodal.training.loop import fit
 
 ROWS = 24
 SIDES = ["train"] * 12 + ["validation"] * 6 + ["test"] * 6
@@ -97,3 +100,25 @@ def test_the_configuration_that_a_run_writes_repeats_it(name):
     assert (again.schema.inputs, again.schema.target) == (first.schema.inputs, first.schema.target)
     for key, value in first.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[key])
+
+
+@pytest.mark.parametrize("timing", ["intermediate", "late"])
+def test_a_last_training_that_fails_leaves_the_model_of_the_first(monkeypatch, timing):
+    table = TABLE | {"size": [float(label == "a") for label in TABLE["label"]], "word": ["x", "y"] * (ROWS // 2)}
+    learning = {"epochs": 60, "batch_size": 4, "augment": False}
+    fused = {"timing": timing, "fusion": "average"}
+    kept = run(table, train={**learning, "final": "best"}, **fused)
+    assert kept.bundle.metrics["test"]["accuracy"]["value"] == 1
+
+    def lazy(model, learn, check, *, plan, callbacks):
+        if check is None:
+            still = plan.train.optimizer.model_copy(update={"lr": 1e-9})
+            plan = replace(plan, train=plan.train.model_copy(update={"optimizer": still}))
+        return fit(model, learn, check, plan=plan, callbacks=callbacks)
+
+    monkeypatch.setattr("polymodal.trainer.fit", lazy)
+    found = run(table, train=learning, **fused)
+    assert found.refit is None
+    assert any("The last training, with the validation rows, failed: log_loss" in remark for remark in found.remarks)
+    for name, value in kept.bundle.model.state_dict().items():
+        assert torch.equal(value, found.bundle.model.state_dict()[name]), name

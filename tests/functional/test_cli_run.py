@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -234,6 +235,18 @@ def test_ctrl_c_keeps_the_best_model(cli, table, run, tmp_path, monkeypatch):
     assert [line["phase"] for line in read_lines(tmp_path / "run/log.jsonl")] == ["train", "train"]
     monkeypatch.undo()
     assert cli("predict", tmp_path / "run/bundle", table, "-o", tmp_path / "out.csv").code == 0
+
+
+def test_sigterm_ends_a_training_as_ctrl_c_does(cli, table, run, tmp_path, monkeypatch):
+    from polymodal.training.callbacks import JsonLog
+
+    monkeypatch.setattr(JsonLog, "on_epoch", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    done = cli("train", table, "-c", run / "run.yaml", "--set", "train.epochs=9", "-o", tmp_path / "run")
+    assert done.code == 130
+    assert "Interrupted after 1 epoch" in done.out
+    assert (tmp_path / "run/bundle/manifest.json").is_file()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_ctrl_c_before_anything_was_learned_saves_nothing(cli, table, run, tmp_path, monkeypatch):

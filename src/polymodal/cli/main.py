@@ -6,10 +6,13 @@ Nothing heavy is imported here or at the top of a command's file: `polymodal --h
 from __future__ import annotations
 
 import io
+import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -74,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _ending_in_order():
             warnings.showwarning = lambda message, *_, **__: complain(f"Warning: {message}")
             code = typer.main.get_command(app)(words, prog_name="polymodal", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # the last stop: whatever it is, it is told and not swallowed
@@ -86,6 +89,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if code == _INTERRUPTED:  # typer has caught the KeyboardInterrupt
         complain("Interrupted.")
     return code or 0
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """SIGTERM, by which systems end programs, is as Ctrl-C: what is done is kept, temporary folders go."""
+    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody handle signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _explain(error: BaseException) -> tuple[int, str]:

@@ -115,7 +115,8 @@ def test_frozen_weights_stay_and_encoders_that_are_frozen_make_no_noise():
 
 def test_callbacks_hear_of_every_epoch_and_of_the_end():
     class Ear:
-        heard: list[object] = []  # noqa: RUF012
+        def __init__(self):
+            self.heard = []
 
         def on_epoch(self, record):
             self.heard.append(record.epoch)
@@ -123,8 +124,8 @@ def test_callbacks_hear_of_every_epoch_and_of_the_end():
         def on_end(self, history):
             self.heard.append("end")
 
-    learn_more(make_model(), rows(), [], plan=make_plan(epochs=2), anchor=0.0, callbacks=[Ear()])
-    assert Ear.heard == [1, 2, "end"]
+    learn_more(make_model(), rows(), [], plan=make_plan(epochs=2), anchor=0.0, callbacks=[ear := Ear()])
+    assert ear.heard == [1, 2, "end"]
 
 
 def test_fault_33_a_loss_that_is_not_finite_stops_before_the_update():

@@ -144,19 +144,6 @@ def choice() -> str:
     return _table(("table", *log["means"]), [*rows, ("mean", *means)])
 
 
-def speed() -> str:
-    """What `make bench` measured, with the bounds that it checks."""
-    rows = [
-        (
-            goal["name"],
-            f"{goal['value']:.2f} {goal['unit']}",
-            f"at {'most' if goal['at_most'] else 'least'} {goal['bound']:g}",
-        )
-        for goal in _figures("results.json")["goals"]
-    ]
-    return _table(("what", "measured", "should be"), rows)
-
-
 def commands() -> str:
     """Every command of the command line with its arguments and options."""
     from polymodal.cli.main import app
@@ -182,7 +169,6 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "recipes": recipes,
     "accuracy": accuracy,
     "choice": choice,
-    "speed": speed,
 }
 
 

@@ -182,13 +182,13 @@ def test_a_frozen_encoder_stays_as_it_is_and_in_eval_mode():
     assert_equal(state(frozen), state(plain))
 
 
-def test_only_what_learns_is_copied_when_weights_are_kept(monkeypatch):
+def test_only_what_learns_and_buffers_are_copied_when_weights_are_kept(monkeypatch):
     model = make_model()
     loaded: list[dict] = []
     load = model.load_state_dict
     monkeypatch.setattr(model, "load_state_dict", lambda kept, strict: loaded.append(kept) or load(kept, strict=strict))
     fit(model, train_rows(), validation_rows(), plan=make_plan())
-    assert [set(kept) for kept in loaded] == [{"head.linear.weight", "head.linear.bias"}]
+    assert [set(kept) for kept in loaded] == [{"head.linear.weight", "head.linear.bias", "temperature.value"}]
 
 
 def test_fault_33_training_stops_at_rows_that_are_not_finite_and_callbacks_hear_of_the_end():

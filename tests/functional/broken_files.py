@@ -130,7 +130,7 @@ _FOREIGN = (
 def _picture(name: str, ending: str, format_: str, **options: object) -> GoodFile:
     pixels = np.random.default_rng(7).integers(0, 255, (36, 40, 3), dtype=np.uint8)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format_, **options)  # type: ignore[arg-type]
+    Image.fromarray(pixels).save(file, format_, **options)  # type: ignore[arg-type]  # options differ by format
     return GoodFile(name, ending, "photo", file.getvalue())
 
 

@@ -35,7 +35,7 @@ from polymodal.training.precision import pick_precision
 from polymodal.types import Tokens
 
 _MOST_INPUTS = 8  # that are hidden in turn after a training
-_FAILED = 0.25  # worse by this share than before, on training rows: no accident of the order of rows
+_FAILED = 0.25  # worse than before, on training rows, by this share of the figure and of what was learned for it
 
 Watch = Callable[[str, int, str], Sequence[Callback]]
 """(phase, epochs at most, watched metric) -> callbacks.
@@ -108,7 +108,7 @@ class Trainer:
             again = timing.learn(self, joined, validation[:0], before=learned)
             if again.interrupted:  # the best model of before is the better one
                 found = replace(found, histories={**found.histories, "refit": History(interrupted=True)})
-            elif failed := _failed(learned, again, self.config.train.early_stopping.metric or ""):
+            elif failed := _failed(learned.histories, again.histories, self.config.train.early_stopping.metric or ""):
                 self.remarks = (failed,)
             else:
                 rows, learned, self.refit = joined, again, merged(again.histories.values())
@@ -241,15 +241,21 @@ class Trainer:
         return np.asarray(rows[known_rows(self.target[rows])])
 
 
-def _failed(first: Learned, again: Learned, metric: str) -> str | None:
+def _failed(first: Mapping[str, History], again: Mapping[str, History], metric: str) -> str | None:
     """Says so where the last training came nowhere near what the first had learned of its own training rows."""
     sign = 1 if larger_is_better(metric) else -1
-    for phase, history in again.histories.items():
-        before = first.histories.get(phase.replace("refit", "train", 1), History())
+    for phase, history in again.items():
+        before = first.get(phase.replace("refit", "train", 1), History())
         if not history.epochs or not before.best_epoch:
             continue
-        was, now = before.epochs[before.best_epoch - 1].metric, history.epochs[-1].metric
-        if was is not None and now is not None and sign * (was - now) > _FAILED * abs(was):
+        began, was, now = (
+            before.epochs[0].metric,
+            before.epochs[before.best_epoch - 1].metric,
+            history.epochs[-1].metric,
+        )
+        if began is None or was is None or now is None:
+            continue
+        if sign * (was - now) > _FAILED * max(abs(was), abs(was - began)):  # near 0 the first share alone is noise
             return (
                 f"The last training, with the validation rows, failed: {metric} {now:.3f} on its own rows, where the "
                 f"first had {was:.3f}. The model of the first is kept; another seed may do better."

@@ -11,6 +11,8 @@ import torch
 from polymodal.config import RunConfig, make
 from polymodal.errors import ConfigError, DataError
 from polymodal.run import train
+from polymodal.trainer import _failed
+from polymodal.training.history import EpochRecord, History
 from polymodal.training.loop import fit
 
 ROWS = 24
@@ -122,3 +124,23 @@ def test_a_last_training_that_fails_leaves_the_model_of_the_first(monkeypatch, t
     assert any("The last training, with the validation rows, failed: log_loss" in remark for remark in found.remarks)
     for name, value in kept.bundle.model.state_dict().items():
         assert torch.equal(value, found.bundle.model.state_dict()[name]), name
+
+
+def history(*metrics: float) -> History:
+    records = [EpochRecord(k, 0.0, metric, {}, 1.0, 1.0, 0.1) for k, metric in enumerate(metrics, start=1)]
+    return History(records, best_epoch=len(records))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "metric", "fails"),
+    [
+        ((1.15, 0.79), 1.09, "log_loss", True),
+        ((1.23, 0.59), 0.61, "log_loss", False),
+        ((2.3, 0.02), 0.03, "log_loss", False),  # half as much again, of next to nothing
+        ((0.5, 0.9), 0.6, "accuracy", True),
+        ((0.5, 0.9), 0.88, "accuracy", False),
+        ((0.8,), 0.9, "log_loss", False),
+    ],
+)
+def test_what_counts_as_a_failure_of_the_last_training(first, last, metric, fails):
+    assert (_failed({"train": history(*first)}, {"refit": history(last)}, metric) is not None) == fails

@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,12 +112,12 @@ def _measure(name: str, path: Path) -> None:
         if str(seed) in _log("results.json").get(name, {}).get("runs", {}):
             continue
         run = train(path, make({**_config(name, settings), "seed": seed}))
-        test = run.bundle.metrics["test"]["accuracy"]
+        test = run.bundle.metrics.test["accuracy"]
         log, task = _log("results.json"), TASKS[name]  # read again, as above
         about = {"baseline": task.baseline, "standard_error": task.standard_error, "runs": {}}
-        log.setdefault(name, about)["runs"][str(seed)] = {**test, "seconds": round(run.seconds)}
+        log.setdefault(name, about)["runs"][str(seed)] = {**asdict(test), "seconds": round(run.seconds)}
         _write("results.json", log)
-        print(f"{name}, seed {seed}: {test['value']:.4f} in {run.seconds:.0f} s", flush=True)
+        print(f"{name}, seed {seed}: {test.value:.4f} in {run.seconds:.0f} s", flush=True)
 
 
 def _judge() -> int:

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 
 from polymodal import defaults, registry
 from polymodal.config import RunConfig
-from polymodal.types import Advice
+from polymodal.protocols import Advice
 
 DOCS = Path(__file__).parent
 PAGES = [*sorted((DOCS / "reference").glob("*.md")), DOCS / "fusion/index.md", DOCS / "benchmarks.md"]
@@ -108,11 +108,11 @@ def default_constants() -> str:
 
 def advice() -> str:
     """What tasks advise otherwise."""
-    heads = {name: registry.load("tasks", name) for name in registry.names("tasks")}
+    tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
     rows = [
-        (f"`{name}`", f"{head.advice.epochs:g} times", f"{head.advice.lr:g} times",
-         f"`{head.advice.auxiliary_loss:g}`", f"`{head.advice.auxiliary_vote}`")
-        for name, head in heads.items() if hasattr(head, "advice")
+        (f"`{name}`", f"{task.advice.epochs:g} times", f"{task.advice.lr:g} times",
+         f"`{task.advice.auxiliary_loss:g}`", f"`{task.advice.auxiliary_vote}`")
+        for name, task in tasks.items() if hasattr(task, "advice")
     ]  # fmt: skip
     columns = ("task", "epochs", "learning rate", "`train.auxiliary_loss`", "`train.auxiliary_vote`")
     return _table(columns, rows)

@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> None:
     # than five training rows are left out; the remark says how many.
     model = pm.Classifier(epochs=given.epochs, config={"split": {"column": "split"}}, verbose=True)
     model.fit(table, y="tags")
-    print(f"{len(model.classes_)} tags to choose from. {' '.join(model.bundle_.metrics['remarks'])}")
+    print(f"{len(model.classes_)} tags to choose from. {' '.join(model.bundle_.metrics.warnings)}")
 
     # Evaluate. Average precision is the mean over the tags: 1 if every drawing that has a tag comes before every one
     # that has not. By chance it is how common a tag is, which is what the baseline `prevalence` has.

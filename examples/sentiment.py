@@ -37,9 +37,9 @@ def main(words: Sequence[str] | None = None) -> None:
     fused = models["all three"] = train(table, given.epochs)
 
     # Evaluate. Where the intervals do not touch, all three are better than one by more than chance.
-    accuracy = {name: model.bundle_.metrics["test"]["accuracy"] for name, model in models.items()}
+    accuracy = {name: model.bundle_.metrics.test["accuracy"] for name, model in models.items()}
     for name, of in accuracy.items():
-        print(f"{name:12} accuracy {of['value']:.3f} [{of['low']:.3f}, {of['high']:.3f}]")
+        print(f"{name:12} accuracy {of.value:.3f} [{of.low:.3f}, {of.high:.3f}]")
     print()
     print_figures(fused, ["accuracy", "log_loss", "ece"])
 
@@ -79,7 +79,7 @@ def draw(path: Path, accuracy: dict[str, dict[str, float]], faces: Sequence[Path
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subfigures(1, 2)
     bars = left.subplots()
-    values = np.array([[of["value"], of["low"], of["high"]] for of in accuracy.values()]).T
+    values = np.array([[of.value, of.low, of.high] for of in accuracy.values()]).T
     bars.bar(list(accuracy), values[0], color=["lightsteelblue"] * (len(accuracy) - 1) + ["steelblue"])
     bars.errorbar(list(accuracy), values[0], np.abs(values[1:] - values[0]), fmt="none", ecolor="black", capsize=4)
     bars.set(ylabel="accuracy over the test rows, 95 %", ylim=(0, 1))

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from polymodal.data.infer import inspect
     from polymodal.data.table import Table, read_table
     from polymodal.errors import PolymodalError
-    from polymodal.estimators import Classifier, Regressor, load
-    from polymodal.types import Cells, Prediction, Tokens
+    from polymodal.estimators import Classifier, Estimator, Regressor, load
+    from polymodal.protocols import Prediction
+    from polymodal.types import Cells, Tokens
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Cells": "types",
     "Classifier": "estimators",
+    "Estimator": "estimators",
     "PolymodalError": "errors",
-    "Prediction": "types",
+    "Prediction": "protocols",
     "Regressor": "estimators",
     "RunConfig": "config",
     "Table": "data.table",
@@ -42,6 +44,7 @@ _HOMES = {
 __all__ = [
     "Cells",
     "Classifier",
+    "Estimator",
     "PolymodalError",
     "Prediction",
     "Regressor",

@@ -3,15 +3,111 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Num
-from torch import Tensor
+from jaxtyping import Bool, Float, Int
+from scipy import sparse
+from torch import Tensor, nn
 
-from polymodal.types import Advice, Prediction
+from polymodal.protocols import Advice, Prediction
+from polymodal.types import Cells, Meaning, Scores
 
-__all__ = ["Advised", "Comparable", "Confident", "Judged", "Measured", "Merging", "Pooling", "Repairing", "Weighted"]
+__all__ = [
+    "Advised",
+    "Anchored",
+    "Baselined",
+    "Classes",
+    "Comparable",
+    "Confident",
+    "Explaining",
+    "Features",
+    "InputFeatures",
+    "Labelling",
+    "Labels",
+    "Measured",
+    "Merging",
+    "Numbers",
+    "Outcome",
+    "Probabilistic",
+    "Repairing",
+    "Reported",
+    "Scoring",
+    "Spanning",
+]
+
+
+Features: TypeAlias = np.ndarray | sparse.csr_matrix
+"""[rows, features]; one kind for all rows of an input."""
+
+
+@dataclass(frozen=True)
+class InputFeatures:
+    """Features of one input on training and test rows, and which rows have it.
+
+    The mean square of a training row is one, whatever the number of features: inputs of many do not outweigh inputs of
+    few, and one strength of penalty suits both.
+    """
+
+    train: Features
+    test: Features
+    in_train: Bool[np.ndarray, " N"]
+    in_test: Bool[np.ndarray, " M"]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One of K classes a row.
+
+    Attributes:
+        rows: their numbers in the table.
+    """
+
+    labels: list[str]
+    probabilities: Float[np.ndarray, "N K"]
+    target: Int[np.ndarray, " N"]
+    rows: Int[np.ndarray, " N"]
+
+    @property
+    def predicted(self) -> Int[np.ndarray, " N"]:
+        found: np.ndarray = self.probabilities.argmax(axis=1)
+        return found
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Any number of K labels a row.
+
+    Attributes:
+        predicted: whether the model gives the row the label.
+        target: whether the row has it.
+        rows: their numbers in the table.
+    """
+
+    labels: list[str]
+    probabilities: Float[np.ndarray, "N K"]
+    predicted: Bool[np.ndarray, "N K"]
+    target: Bool[np.ndarray, "N K"]
+    rows: Int[np.ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A number a row, in the target's own unit.
+
+    Attributes:
+        name: of the target.
+        rows: their numbers in the table.
+    """
+
+    name: str
+    predicted: Float[np.ndarray, " N"]
+    target: Float[np.ndarray, " N"]
+    rows: Int[np.ndarray, " N"]
+
+
+Outcome: TypeAlias = Classes | Labels | Numbers
 
 
 @runtime_checkable
@@ -52,40 +148,118 @@ class Merging(Protocol):
 
 
 @runtime_checkable
+class Spanning(Protocol):
+    """What an encoder may have besides: settings that keep time, in tokens as short as a task needs (CTC, alignment).
+
+    Every class of encoders that can keep time should have it: `issubclass(cls, Spanning)`.
+    """
+
+    @classmethod
+    def spanning(cls, config: Any, seconds: float) -> Any:
+        """The same settings, but tokens keep time, and each covers at most so many seconds.
+
+        Settings that do so already come back unchanged. Seconds hold up to the rounding of a step to whole samples, and
+        as far as settings decide: the steps of a pretrained network are its own, and how long a frame of a clip lasts
+        its column says. `token_span` of the encoder that was built tells.
+        """
+
+
+@runtime_checkable
+class Anchored(Protocol):
+    """What a fusion may have besides: where it keeps time, the input whose tokens come out.
+
+    Rows with that input then have a token for each of its tokens, in their order: their mask is the input's. Of other
+    rows there may be a single token.
+    """
+
+    @property
+    def anchor(self) -> str | None:
+        """Name of the input; None: the result is that of no single input."""
+
+
+@runtime_checkable
 class Advised(Protocol):
-    """What a head may have besides: training settings that suit its task better than the table of defaults."""
+    """What a task may have besides: training settings that suit it better than the table of defaults."""
 
     advice: ClassVar[Advice]
 
 
 @runtime_checkable
-class Pooling(Protocol):
-    """What a head may have besides: how scores from several sources become one; the mean of the scores otherwise."""
+class Scoring(Protocol):
+    """What a task may have besides: its predictions are `Scores`, which can be pooled, calibrated and fused late.
 
-    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-        """The scores of the weighted mean of what M sources say; the weights of a row sum to one."""
+    Its heads are a `layers.scores_head.ScoresHead` of the parts below.
+    """
+
+    meaning: Meaning  # of the scores; that of an instance may differ from its class's
+    prior: Float[Tensor, " K"]  # scores of a row with nothing present; empty until the task is fitted
+
+    def readout(self, width: int) -> nn.Module:
+        """Tokens "B T D" of that width -> scores "B K", with fresh weights: everything in a head that learns."""
+
+    def criterion(self) -> nn.Module:
+        """(Scores, target: Cells) -> loss "B", 0 where the target is unknown; nothing in it learns."""
 
 
 @runtime_checkable
 class Confident(Protocol):
-    """What a head may have besides: how sure it is of the true target, where that is not exp(-loss)."""
+    """What the criterion of a task may have besides: confidence in the true target, where that is not exp(-loss)."""
 
-    def confidence(self, prediction: Prediction, target: Tensor) -> Float[Tensor, " B"]:
+    def confidence(self, scores: Scores, target: Cells) -> Float[Tensor, " B"]:
         """Of each row, from 0 to 1, such as the probability of the true class."""
 
 
 @runtime_checkable
-class Weighted(Protocol):
-    """What a head may have besides: metrics that take weights: bootstrapped in one pass, not in a thousand."""
+class Probabilistic(Protocol):
+    """What a task may have besides: scores that are probabilities, which a temperature can calibrate."""
 
-    def weighted_metrics(
-        self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows, all of known target; NaN where undefined."""
+    def log_loss(self, scores: Scores, target: Cells) -> float:
+        """Mean of minus the log-probability of what is true, in nats, over rows of known target."""
 
 
 @runtime_checkable
-class Judged(Protocol):
-    """What a head may have besides: metrics that only it knows, which early stopping and comparisons ask about."""
+class Labelling(Protocol):
+    """What a task may have besides: any number of labels a row, in place of one class."""
 
-    larger_is_better: ClassVar[Mapping[str, bool]]
+    def chosen(self, prediction: Any) -> list[list[str]]:
+        """The labels of each row."""
+
+
+@runtime_checkable
+class Baselined(Protocol):
+    """What a task may have besides: simple predictions that a model has to beat."""
+
+    baseline_rows: ClassVar[int]  # at most so many training rows are used: more hardly help, and cost minutes
+
+    def baselines(
+        self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
+    ) -> Mapping[str, Prediction | Mapping[str, Prediction]]:
+        """Predictions for test rows by the name of the baseline; a mapping holds one for each input.
+
+        Args:
+            features: by input, of training and test rows.
+            target: of the training rows, all known.
+            num_rows: number of test rows.
+        """
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """What a task may have besides: what its metrics say, in a few words."""
+
+    metric_words: ClassVar[Mapping[str, str]]  # of any of its metrics; `rmse` stands for `rmse_height` too
+
+
+@runtime_checkable
+class Reported(Protocol):
+    """What a task may have besides: what a report shows of its predictions."""
+
+    def outcomes(self, prediction: Any, target: Cells, rows: np.ndarray, *, name: str) -> Sequence[Outcome]:
+        """Predicted beside true, in the words and units of the target.
+
+        Args:
+            prediction: of rows whose target is known.
+            target: of the same rows.
+            rows: their numbers in the table.
+            name: of the target column.
+        """

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polymodal import registry
 from polymodal.config import Part, RunConfig, part_settings
 from polymodal.data.prepare import modality_of
 from polymodal.errors import ConfigError
-from polymodal.model import Model
+from polymodal.models.network import Network
+from polymodal.protocols import Encoder, Modality, Task
 from polymodal.schema import Input, Schema, Target
 from polymodal.sharing import check as check_shared
 from polymodal.timing import Parts, timing_of
-from polymodal.types import Encoder, Head, Modality
 
 
-def build(schema: Schema, config: RunConfig) -> Model:
-    """A model with fresh weights (pretrained encoders: with theirs, where their settings name a checkpoint).
+def build(schema: Schema, config: RunConfig, modalities: Mapping[str, Modality] | None = None) -> Network:
+    """A network with fresh weights (pretrained encoders: with theirs, where their settings name a checkpoint).
 
     Args:
         schema: columns with settings and statistics, inputs with encoders, the fitted target.
         config: its `fusion`, `timing` and `train` are used.
+        modalities: by column, fitted, for a caller that has them already; None: made here.
 
     Raises:
         ConfigError: an unknown part or setting.
     """
     if schema.target is None:
         raise ConfigError("The schema names no target; a model needs one.")
-    modalities = {column.name: modality_of(column) for column in schema.features()}
-    target = schema.target
+    if modalities is None:
+        modalities = {column.name: modality_of(column) for column in schema.features()}
+    sides: dict[str, list[str]] = {}
+    for of_input in schema.inputs:
+        sides.setdefault(of_input.side, []).append(of_input.name)
     parts = Parts(
         encoders=_encoders(schema, modalities),
         columns={of_input.name: of_input.columns for of_input in schema.inputs},
-        head=lambda width: _head(target, width),
+        sides=sides,
+        task=task_of(schema.target),
         config=config,
     )
     return timing_of(config).assemble(parts)
+
+
+def task_of(target: Target) -> Task:
+    """The fitted task of a target.
+
+    Raises:
+        ConfigError: no such task, or a setting that it does not have.
+    """
+    settings = part_settings("tasks", Part(name=target.task, **target.settings))
+    task: Task = registry.load("tasks", target.task)(settings, target.statistics)
+    return task
 
 
 def build_encoder(cls: type, settings: Any, modalities: Sequence[Modality]) -> Encoder:
@@ -58,22 +74,16 @@ def _inner(kind: str, part: Part, modalities: Sequence[Modality]) -> Encoder:
     return build_encoder(registry.load(kind, part.name or ""), part_settings(kind, part), [inner.picture])
 
 
-def _encoders(schema: Schema, modalities: dict[str, Modality]) -> dict[str, Encoder]:
+def _encoders(schema: Schema, modalities: Mapping[str, Modality]) -> dict[str, Encoder]:
     """The encoder of each input; one that is shared is built once."""
     check_shared(schema)
     own = {of_input.name: _encoder(of_input, modalities) for of_input in schema.inputs if of_input.shares is None}
     return {of_input.name: own[of_input.shares or of_input.name] for of_input in schema.inputs}
 
 
-def _encoder(of_input: Input, modalities: dict[str, Modality]) -> Encoder:
+def _encoder(of_input: Input, modalities: Mapping[str, Modality]) -> Encoder:
     kind = f"encoders/{of_input.modality}"
     settings = part_settings(kind, Part(name=of_input.encoder, **of_input.settings))
     return build_encoder(
         registry.load(kind, of_input.encoder), settings, [modalities[column] for column in of_input.columns]
     )
-
-
-def _head(target: Target, width: int) -> Head:
-    settings = part_settings("tasks", Part(name=target.task, **target.settings))
-    head: Head = registry.load("tasks", target.task)(settings, width=width, statistics=target.statistics)
-    return head

@@ -6,6 +6,7 @@
     weights.safetensors  the state of the model
     metrics.json         what evaluation found
     README.md            model card
+    NAME/..., NAME.json  members: what registered parts add, such as an index; see `bundles.members`
 
 A string in these files is only ever compared with the names of registered parts: none names something to import, to
 fetch or to open. An encoder that starts from an outside file calls that setting `checkpoint` or `vectors`; here it is
@@ -14,19 +15,22 @@ null, and the encoder's `portable` settings say all that is needed to build it a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from polymodal import bundle_files, registry
 from polymodal import config as configuration
 from polymodal.abilities import Merging
-from polymodal.build import build
-from polymodal.bundle_files import CARD, CONFIG, FORMAT, METRICS, SCHEMA, WEIGHTS, Sealed, refusing
+from polymodal.build import build, task_of
+from polymodal.bundle_files import CARD, CONFIG, FORMAT, LIMITS, MANIFEST, METRICS, SCHEMA, WEIGHTS, Sealed, refusing
+from polymodal.bundles import members
+from polymodal.bundles.members import BundleMember
+from polymodal.bundles.migrations import Documents, migrate
 from polymodal.config import RunConfig
 from polymodal.errors import (
     BundleError,
@@ -37,12 +41,15 @@ from polymodal.errors import (
     did_you_mean,
 )
 from polymodal.files import strict_json, tensorfile
+from polymodal.files.streams import Content
+from polymodal.metrics.results import Results
+from polymodal.models.network import Network
+from polymodal.protocols import Task
 from polymodal.schema import Schema
 from polymodal.settings.start import StartConfig
 
-Documents = dict[str, object]
 _OUTSIDE = ("checkpoint", "vectors")  # settings of encoders that name a file
-_MIGRATIONS: dict[int, Callable[[Documents], Documents]] = {}  # from this format to the next
+_FLAWS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolymodalError)
 
 
 @dataclass(frozen=True)
@@ -50,16 +57,29 @@ class Bundle:
     """A trained model and everything that is needed to use it.
 
     Attributes:
-        model: in eval mode when it was loaded.
-        metrics: JSON values.
+        model: in eval mode when it was loaded; a network of `models`.
+        metrics: what was measured of it.
         card: model card, Markdown.
+        members: what else is saved with it, by the registered name of its part.
     """
 
-    model: nn.Module
+    model: Network
     schema: Schema
     config: RunConfig
-    metrics: dict[str, Any]
+    metrics: Results
     card: str
+    members: Mapping[str, BundleMember] = field(default_factory=dict)
+
+    @cached_property
+    def task(self) -> Task:
+        """What is predicted, fitted.
+
+        Raises:
+            BundleError: the bundle names no task.
+        """
+        if self.schema.target is None:
+            raise BundleError("This bundle names no task.")
+        return task_of(self.schema.target)
 
 
 def save(bundle: Bundle, folder: Path | str) -> int:
@@ -100,7 +120,7 @@ def from_bytes(data: bytes) -> Bundle:
     return _restore(bundle_files.unpack(data))
 
 
-def _files(bundle: Bundle) -> dict[str, bytes]:
+def _files(bundle: Bundle) -> dict[str, Content]:
     """The bundle's files; what `_restore` would not read back is refused now, while the model is at hand."""
     for module in bundle.model.modules():
         if name := getattr(module, "unsaveable", None):
@@ -109,15 +129,18 @@ def _files(bundle: Bundle) -> dict[str, bytes]:
                 "Use logistic, ridge, svm or svm_rbf by name instead."
             )
     try:
-        files = {
-            CONFIG: strict_json.dump(_alone(bundle.config).model_dump(mode="json")),
-            SCHEMA: strict_json.dump(_portable(bundle).model_dump(mode="json")),
-            METRICS: strict_json.dump(bundle.metrics),
-            WEIGHTS: tensorfile.encode(_state(bundle.model)),
+        config = strict_json.dump(_alone(bundle.config).model_dump(mode="json"))
+        schema = strict_json.dump(_portable(bundle).model_dump(mode="json"))
+        files: dict[str, Content] = {
+            CONFIG: config,
+            SCHEMA: schema,
+            METRICS: strict_json.dump(bundle.metrics.model_dump()),  # not mode="json": that hides NaN
+            WEIGHTS: tensorfile.TensorFile(_state(bundle.model)),
             CARD: bundle.card.encode(),
         }
-        _read_config(strict_json.parse(files[CONFIG]))
-        _read_schema(strict_json.parse(files[SCHEMA]))
+        _read_config(strict_json.parse(config))
+        _read_schema(strict_json.parse(schema))
+        files |= members.write(bundle.members, reserved=(MANIFEST, *LIMITS))
     except (ConfigError, TypeError, ValueError) as error:
         raise BundleError(f"A bundle cannot hold this model: {error}") from error
     return files
@@ -130,7 +153,7 @@ def _alone(config: RunConfig) -> RunConfig:
 
 def _portable(bundle: Bundle) -> Schema:
     """The schema with settings from which every encoder can be built without a file outside."""
-    encoders = cast(Any, bundle.model).encoders
+    encoders = bundle.model.encoders
     inputs = tuple(
         entry.model_copy(update={"settings": strict_json.parse(strict_json.dump(encoders[entry.name].portable))})
         for entry in bundle.schema.inputs
@@ -138,7 +161,7 @@ def _portable(bundle: Bundle) -> Schema:
     return bundle.schema.model_copy(update={"inputs": inputs})
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
+def _state(model: Network) -> dict[str, Tensor]:
     """The state of a model that fits the settings of `_portable`."""
     state = dict(model.state_dict())
     for name, module in model.named_modules(remove_duplicate=False):
@@ -153,19 +176,37 @@ def _restore(sealed: Sealed) -> Bundle:
     for name in (CONFIG, SCHEMA, METRICS):
         with refusing(f"{sealed.source}: {name}"):
             documents[name] = strict_json.parse(sealed.files[name])
-    for version in range(sealed.format, FORMAT):
-        documents = _MIGRATIONS[version](documents)
+    with refusing(f"{sealed.source}: {WEIGHTS}"):
+        weights = tensorfile.decode(sealed.files[WEIGHTS])
+    with refusing(sealed.source):
+        documents, weights = migrate(documents, weights, start=sealed.format, end=FORMAT)
     with refusing(f"{sealed.source}: {CONFIG}"):
         config = _read_config(documents[CONFIG])
     with refusing(f"{sealed.source}: {SCHEMA}"):
         schema = _read_schema(documents[SCHEMA])
     with refusing(f"{sealed.source}: {METRICS}"):
-        metrics = _object(documents[METRICS])
+        metrics = Results.model_validate(_object(documents[METRICS]))
     with refusing(f"{sealed.source}: {CARD}"):
         card = sealed.files[CARD].decode()
-    with refusing(f"{sealed.source}: {WEIGHTS}"):
-        weights = tensorfile.decode(sealed.files[WEIGHTS])
-    return Bundle(_model(sealed.source, schema, config, weights), schema, config, metrics, card)
+    model = _model(sealed.source, schema, config, weights)
+    return Bundle(model, schema, config, metrics, card, _members(sealed))
+
+
+def _members(sealed: Sealed) -> dict[str, BundleMember]:
+    """What the files beside the fixed ones hold; their paths were checked before they were opened."""
+    files: dict[str, dict[str, bytearray]] = {}
+    for path, content in sealed.files.items():
+        if path not in LIMITS:
+            files.setdefault(members.owner(path), {})[path] = content
+    found: dict[str, BundleMember] = {}
+    for name, mine in files.items():
+        try:
+            found[name] = members.read(name, mine)
+        except MissingExtraError:
+            raise
+        except _FLAWS as error:  # which of them, is the part's own choice
+            raise DamagedBundleError(f"{sealed.source}: its member {name!r} cannot be read: {error}") from error
+    return found
 
 
 def _object(value: object) -> dict[str, object]:
@@ -220,20 +261,21 @@ def _names_checkpoint(settings: object) -> bool:
     return outside or any(map(_names_checkpoint, settings.values()))
 
 
-def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Tensor]) -> nn.Module:
+def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Tensor]) -> Network:
     try:
         with torch.random.fork_rng(devices=[]):  # first weights are drawn and replaced: nobody else's numbers change
-            model: nn.Module = build(schema, config)
+            model = build(schema, config)
         _fill(model, weights)
     except MissingExtraError:
         raise
-    except (PolymodalError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except _FLAWS as error:
         # What a part raises for a setting or statistic that it never wrote is the part's own choice.
         raise DamagedBundleError(f"{source}: no model can be built from it: {error}") from error
-    return model.eval()
+    model.eval()
+    return model
 
 
-def _fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def _fill(model: Network, weights: dict[str, Tensor]) -> None:
     for name, tensor in model.state_dict().items():
         if name in weights and weights[name].dtype != tensor.dtype:  # load_state_dict would convert silently
             raise ValueError(f"tensor {name!r} is {weights[name].dtype}, the model's {tensor.dtype}")

@@ -1,25 +1,30 @@
-"""The files of a bundle as bytes: sealed by a manifest, in one folder or in one string of bytes.
+"""The files of a bundle: sealed by a manifest, in one folder or in one string of bytes.
 
 What the files mean is the business of `bundle`; here it is their names, sizes and hashes. Hashes find damage, not
-malice: whoever alters a file can alter the manifest, so `bundle` checks the content as well.
+malice: whoever alters a file can alter the manifest, so `bundle` checks the content as well. Beside the fixed files a
+bundle may hold those of members, by paths such as `index/ids.json`; `bundles.members` says who owns them.
 """
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedIOBase
+from itertools import islice
 from pathlib import Path
 
 from pydantic import Field, StrictInt, ValidationError
 
 from polymodal import __version__
+from polymodal.bundles import members
 from polymodal.errors import BundleError, ConfigError, DamagedBundleError, NewerBundleError
-from polymodal.files import strict_json
-from polymodal.files.atomic import write_folder
+from polymodal.files import streams, strict_json
+from polymodal.files.atomic import new_folder, write_file
+from polymodal.files.streams import Content, Digest
 from polymodal.schema import Record
 
 FORMAT = 1
@@ -48,7 +53,7 @@ class Sealed:
     Attributes:
         source: where they come from, for messages.
         format: version of the format they are written in, at most `FORMAT`.
-        files: content by name, without the manifest.
+        files: content by path, without the manifest; those of members after the fixed ones.
     """
 
     source: str
@@ -88,8 +93,10 @@ def refusing(where: str) -> Iterator[None]:
         raise DamagedBundleError(f"{where}: {error}.") from error
 
 
-def write(folder: Path, files: Mapping[str, bytes]) -> int:
+def write(folder: Path, files: Mapping[str, Content]) -> int:
     """Writes the files and their manifest as a folder, atomically, in place of a bundle that may be there.
+
+    Each file is hashed while it is written, and no more of it is in memory than one block.
 
     Returns:
         Bytes written.
@@ -98,81 +105,125 @@ def write(folder: Path, files: Mapping[str, bytes]) -> int:
         BundleError: the folder holds something else than a bundle, a file is too large, or the disk refuses.
     """
     folder = folder.resolve()  # a link keeps pointing: what it points to is replaced
-    sealed = {MANIFEST: _manifest(files, created=datetime.now(UTC).isoformat(timespec="seconds")), **files}
+    paths = _writable(files)
     try:
         _refuse_to_overwrite(folder)
-        write_folder(folder, sealed)
+        with new_folder(folder) as new:
+            digests = {path: write_file(new / path, files[path]) for path in paths}
+            manifest = _manifest(digests, created=datetime.now(UTC).isoformat(timespec="seconds"))
+            write_file(new / MANIFEST, manifest)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BundleError(f"Cannot save the bundle {folder}: {reason}. What was there before is unchanged.") from error
-    return sum(map(len, sealed.values()))
+    return len(manifest) + sum(digest.size for digest in digests.values())
 
 
 def read(folder: Path) -> Sealed:
     """The files of a bundle's folder, checked against its manifest.
 
     Raises:
-        BundleError: no bundle is there, or it cannot be read.
+        BundleError: no bundle is there, it cannot be read, or a member needs a part that is not installed.
         DamagedBundleError: a file is missing, too many, a link, too large, a pickle, or not what the manifest says.
         NewerBundleError: written in a newer format.
     """
     source = f"Bundle {folder}"
+    files: dict[str, bytearray] = {}
     try:
-        present = {path.name for path in folder.iterdir()}
+        present = _listing(folder)
         if MANIFEST not in present:
             inside = f" Did you mean {folder / 'bundle'}?" if (folder / "bundle" / MANIFEST).is_file() else ""
             raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}.{inside}")
-        manifest = _read_manifest(source, _read_file(source, folder / MANIFEST, MANIFEST_LIMIT))
-        if odd := present ^ {MANIFEST, *LIMITS}:
-            flaws = (f"{name!r} {'does not belong there' if name in present else 'is missing'}" for name in sorted(odd))
+        if odd := [path for path, regular in sorted(present.items()) if not regular]:
+            raise DamagedBundleError(f"{source}: {odd[0]!r} is not a regular file.")
+        manifest = _read_manifest(source, _read_file(source, folder, MANIFEST, None)[0])
+        if odd := sorted(present.keys() ^ {MANIFEST, *manifest.files}):
+            flaws = (f"{path!r} {'does not belong there' if path in present else 'is missing'}" for path in odd)
             raise DamagedBundleError(f"{source}: {', '.join(flaws)}.")
-        files = {name: _read_file(source, folder / name, limit) for name, limit in LIMITS.items()}
+        for path, saved in manifest.files.items():
+            files[path], found = _read_file(source, folder, path, saved)
+            _compare(source, path, found, saved)
     except OSError as error:
         raise BundleError(f"Cannot read the bundle {folder}: {error.strerror or error}.") from error
-    return _sealed(source, manifest, files)
+    return Sealed(source, manifest.format, files)
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
+def pack(files: Mapping[str, Content]) -> bytes:
     """The files in one string of bytes, the same for the same files: magic, length of the manifest, manifest, files.
 
     Raises:
         BundleError: a file is too large.
     """
-    manifest = _manifest(files, created=None)
-    return b"".join([_MAGIC, len(manifest).to_bytes(8, "little"), manifest, *(files[name] for name in LIMITS)])
+    paths = _writable(files)
+    manifest = _manifest({path: streams.digest_of(files[path]) for path in paths}, created=None)
+    start = len(_MAGIC) + 8 + len(manifest)
+    whole = io.BytesIO(bytes(start + sum(streams.size_of(files[path]) for path in paths)))  # never has to grow
+    whole.write(_MAGIC + len(manifest).to_bytes(8, "little") + manifest)
+    for path in paths:
+        streams.copy(files[path], whole.write)
+    return whole.getvalue()
 
 
 def unpack(data: bytes) -> Sealed:
     """The files of bytes that `pack` made.
 
     Raises:
-        DamagedBundleError, NewerBundleError: as `read`.
+        BundleError, DamagedBundleError, NewerBundleError: as `read`.
     """
     source = "Bundle in memory"
-    rest = memoryview(data)
-    start = len(_MAGIC) + 8
-    length = int.from_bytes(rest[len(_MAGIC) : start], "little")
-    if rest[: len(_MAGIC)] != _MAGIC or length > MANIFEST_LIMIT:
+    stream = io.BytesIO(data)  # shares the memory of the bytes
+    magic, length = stream.read(len(_MAGIC)), int.from_bytes(stream.read(8), "little")
+    if magic != _MAGIC or length > MANIFEST_LIMIT:
         raise DamagedBundleError(f"{source}: it does not start as one.")
-    manifest = _read_manifest(source, bytearray(rest[start : start + length]))
-    rest = rest[start + length :]
-    if len(rest) != sum(file.size for file in manifest.files.values()):
+    manifest = _read_manifest(source, bytearray(stream.read(length)))
+    if len(data) - stream.tell() != sum(file.size for file in manifest.files.values()):
         raise DamagedBundleError(f"{source}: it is cut short, or more follows it.")
     files: dict[str, bytearray] = {}
-    for name in LIMITS:
-        size = manifest.files[name].size
-        files[name], rest = bytearray(rest[:size]), rest[size:]
-        _refuse_pickle(source, name, files[name])
-    return _sealed(source, manifest, files)
+    for path, saved in manifest.files.items():
+        files[path], found = _take(source, path, stream, saved.size)
+        _compare(source, path, found, saved)
+    return Sealed(source, manifest.format, files)
 
 
-def _manifest(files: Mapping[str, bytes], *, created: str | None) -> bytes:
+def _writable(files: Mapping[str, Content]) -> list[str]:
+    """The paths in the order in which they are written; what would not be read back is refused.
+
+    Raises:
+        BundleError: a file is too large, clashes with another, is a pickle, or belongs to nobody.
+    """
+    paths = _order(files)
     for name, limit in LIMITS.items():
-        if len(files[name]) > limit:
-            raise BundleError(f"Cannot save: {name} would have {len(files[name])} bytes; the limit is {limit}.")
-    listed = {name: _File(sha256=hashlib.sha256(files[name]).hexdigest(), size=len(files[name])) for name in LIMITS}
+        if (size := streams.size_of(files[name])) > limit:
+            raise BundleError(f"Cannot save: {name} would have {size} bytes; the limit is {limit}.")
+    with refusing("Cannot save"):
+        _check_members({path: streams.size_of(files[path]) for path in paths})
+    for path in paths:
+        if path not in LIMITS:  # the others are known to be none
+            head = b"".join(map(bytes, islice(streams.blocks_of(files[path]), 1)))
+            _refuse_pickle("Cannot save", path, head)
+    return paths
+
+
+def _order(paths: Iterable[str]) -> list[str]:
+    return [*LIMITS, *sorted(set(paths).difference(LIMITS))]
+
+
+def _check_members(sizes: Mapping[str, int]) -> None:
+    """Refuses paths beside the fixed ones that belong to no registered part, or that clash.
+
+    Raises:
+        ConfigError, ValueError: as `members.check`.
+    """
+    members.check({path: size for path, size in sizes.items() if path not in LIMITS})
+    members.check_clashes([MANIFEST, *sizes])
+
+
+def _manifest(digests: Mapping[str, Digest], *, created: str | None) -> bytes:
+    listed = {path: _File(sha256=digest.sha256, size=digest.size) for path, digest in digests.items()}
     manifest = _Manifest(format=FORMAT, polymodal=__version__, created=created, files=listed)
-    return strict_json.dump(manifest.model_dump())
+    data = strict_json.dump(manifest.model_dump())
+    if len(data) > MANIFEST_LIMIT:
+        raise BundleError(f"Cannot save: {len(digests)} files are too many for {MANIFEST}.")
+    return data
 
 
 def _read_manifest(source: str, data: bytearray) -> _Manifest:
@@ -183,11 +234,13 @@ def _read_manifest(source: str, data: bytearray) -> _Manifest:
         manifest = _Manifest.model_validate(values)
         if manifest.format < 1:
             raise ValueError(f"there is no format {manifest.format}")
-        if manifest.files.keys() != LIMITS.keys():
+        if not manifest.files.keys() >= LIMITS.keys():
             raise ValueError(f"lists the files {sorted(manifest.files)}; a bundle holds {sorted(LIMITS)}")
-        if any(not 0 <= file.size <= LIMITS[name] for name, file in manifest.files.items()):
+        sizes = {path: manifest.files[path].size for path in _order(manifest.files)}
+        if any(not 0 <= size <= LIMITS.get(path, size) for path, size in sizes.items()):
             raise ValueError("a file has an impossible size")
-    return manifest
+        _check_members(sizes)
+    return manifest.model_copy(update={"files": {path: manifest.files[path] for path in sizes}})
 
 
 def _refuse_newer(source: str, version: object, writer: object) -> None:
@@ -199,17 +252,39 @@ def _refuse_newer(source: str, version: object, writer: object) -> None:
         )
 
 
-def _read_file(source: str, path: Path, limit: int) -> bytearray:
-    if path.is_symlink() or not path.is_file():
-        raise DamagedBundleError(f"{source}: {path.name!r} is not a regular file.")
-    with path.open("rb") as file:
+def _listing(folder: Path) -> dict[str, bool]:
+    """By path, whether it is a regular file; a folder is given by what is in it, and one within a folder is not."""
+    found: dict[str, bool] = {}
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink() and entry.name not in (MANIFEST, *LIMITS):
+            inside = {f"{entry.name}/{path.name}": _is_regular(path) for path in entry.iterdir()}
+            found |= inside or {f"{entry.name}/": True}
+        else:
+            found[entry.name] = _is_regular(entry)
+    return found
+
+
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _read_file(source: str, folder: Path, path: str, saved: _File | None) -> tuple[bytearray, Digest]:
+    with (folder / path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
+        limit = LIMITS.get(path, size) if saved else MANIFEST_LIMIT
         if size > limit:
-            raise DamagedBundleError(f"{source}: {path.name!r} has {size} bytes; the limit is {limit}.")
-        _refuse_pickle(source, path.name, file.peek(16))
-        data = bytearray(size)
-        file.readinto(data)  # a file that shrinks meanwhile leaves zeros, which its hash does not allow
-    return data
+            raise DamagedBundleError(f"{source}: {path!r} has {size} bytes; the limit is {limit}.")
+        if saved:
+            _compare_size(source, path, size, saved)
+        return _take(source, path, file, size)
+
+
+def _take(source: str, path: str, file: BufferedIOBase, size: int) -> tuple[bytearray, Digest]:
+    """The next bytes of a file or a stream, unless they look like a pickle."""
+    position = file.tell()
+    _refuse_pickle(source, path, file.read(16))
+    file.seek(position)
+    return streams.read(file, size)
 
 
 def _refuse_pickle(source: str, name: str, head: bytes | bytearray) -> None:
@@ -218,13 +293,15 @@ def _refuse_pickle(source: str, name: str, head: bytes | bytearray) -> None:
         raise DamagedBundleError(f"{source}: {name!r} is a pickle or a zip; it is not opened.")
 
 
-def _sealed(source: str, manifest: _Manifest, files: dict[str, bytearray]) -> Sealed:
-    for name, file in manifest.files.items():
-        if len(files[name]) != file.size:
-            raise DamagedBundleError(f"{source}: {name!r} has {len(files[name])} bytes; {file.size} were saved.")
-        if hashlib.sha256(files[name]).hexdigest() != file.sha256:
-            raise DamagedBundleError(f"{source}: {name!r} was changed after it was saved: its sha256 differs.")
-    return Sealed(source, manifest.format, files)
+def _compare(source: str, path: str, found: Digest, saved: _File) -> None:
+    _compare_size(source, path, found.size, saved)
+    if found.sha256 != saved.sha256:
+        raise DamagedBundleError(f"{source}: {path!r} was changed after it was saved: its sha256 differs.")
+
+
+def _compare_size(source: str, path: str, size: int, saved: _File) -> None:
+    if size != saved.size:
+        raise DamagedBundleError(f"{source}: {path!r} has {size} bytes; {saved.size} were saved.")
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
@@ -232,6 +309,17 @@ def _refuse_to_overwrite(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise BundleError(f"Cannot save the bundle {folder}: a file is there. Choose another folder.")
-    present = {path.name for path in folder.iterdir()}
-    if present and not (MANIFEST in present and present <= {MANIFEST, *LIMITS}):
+    present = _listing(folder)
+    if present and not (MANIFEST in present and present.keys() <= {MANIFEST, *LIMITS, *_listed(folder)}):
         raise BundleError(f"Cannot save the bundle {folder}: the folder holds other files. Choose another folder.")
+
+
+def _listed(folder: Path) -> set[str]:
+    """The files that a manifest names, whatever else is wrong with it."""
+    with (folder / MANIFEST).open("rb") as file:
+        try:
+            manifest = strict_json.parse(file.read(MANIFEST_LIMIT))
+        except ValueError:
+            return set()
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    return set(files) if isinstance(files, dict) else set()

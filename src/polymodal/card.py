@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 from polymodal.config import RunConfig
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.results import Results, UpdateResults
 from polymodal.schema import Schema
 from polymodal.timing import INTERMEDIATE
 
 
-def model_card(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> str:
+def model_card(schema: Schema, config: RunConfig, metrics: Results) -> str:
     """A model card in Markdown, after Mitchell et al. 2019, "Model cards for model reporting".
 
     What nobody told Polymodal (who is responsible, the licence of the data) is said to be unknown.
@@ -78,7 +78,7 @@ def _front_matter(schema: Schema, task: str) -> str:
     return "\n".join(["---", "library_name: polymodal", "tags:", *(f"- {json.dumps(tag)}" for tag in tags), "---", ""])
 
 
-def _details(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> str:
+def _details(schema: Schema, config: RunConfig, metrics: Results) -> str:
     pretrained = {
         entry.name: checkpoint for entry in schema.inputs if (checkpoint := _checkpoint(entry.settings)) is not None
     }
@@ -102,9 +102,9 @@ def _details(schema: Schema, config: RunConfig, metrics: Mapping[str, Any]) -> s
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _of_scores(metrics: Mapping[str, Any]) -> list[str]:
+def _of_scores(metrics: Results) -> list[str]:
     """What becomes of the scores of the fusion before they are predictions."""
-    vote, temperature = metrics.get("auxiliary_vote", 0), metrics.get("temperature", 1)
+    vote, temperature = metrics.auxiliary_vote, metrics.temperature
     votes = f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."
     scaled = (
         f"Scores are divided by the temperature {temperature:.2f}, with which probabilities fit validation rows best."
@@ -134,39 +134,37 @@ def _left_out(schema: Schema) -> str:
     return "\n".join(lines) or "- none"
 
 
-def _training_data(config: RunConfig, metrics: Mapping[str, Any]) -> str:
-    rows = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in metrics["rows"].items())
+def _training_data(config: RunConfig, metrics: Results) -> str:
+    rows = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in metrics.rows.model_dump().items())
     split = config.split
     how = f"by the column {_cell(split.column)}" if split.column else f"by the method `{split.method}`"
-    remarks = "".join(f"\n- {_cell(remark)}" for remark in metrics.get("remarks", ()))
+    remarks = "".join(f"\n- {_cell(remark)}" for remark in metrics.warnings)
     read = f"\n\nRead, but not as it stood:\n{remarks}" if remarks else ""
     return f"Rows: {rows}. Divided {how}. Where the rows come from, and their licence: unknown.{read}"
 
 
-def _updates(metrics: Mapping[str, Any]) -> str:
+def _updates(metrics: Results) -> str:
     """What the model learned after its training; nothing where it did not."""
-    entries = metrics.get("updates", ())
-    if not entries:
+    if not metrics.updates:
         return ""
-    lines = "\n".join(f"- {_update(entry)}" for entry in entries)
+    lines = "\n".join(f"- {_update(entry)}" for entry in metrics.updates)
     return f"\n## Updates\n\nAfter its training the model learned from new rows; `metrics.json` says more.\n\n{lines}\n"
 
 
-def _update(entry: Mapping[str, Any]) -> str:
-    rows, settings, metric = entry["rows"], entry["settings"], entry["metric"]
-    times = f" in {entry['times']} calls of `partial_fit`" if "times" in entry else ""
-    words = f"{rows['learned']} new rows{times}, {rows['replayed']} old ones again, {settings['epochs']} epochs"
-    for side, held in (("new", "held_out"), ("old", "old_held_out")):
-        found = entry.get(side, {"before": {}, "after": {}})
-        if metric in found["before"] and metric in found["after"]:
-            before, after = found["before"][metric]["value"], found["after"][metric]["value"]
-            words += f"; `{metric}` of {rows[held]} {side} rows held out {before:.3f} before, {after:.3f} after"
+def _update(entry: UpdateResults) -> str:
+    rows, metric = entry.rows, entry.metric
+    times = f" in {entry.times} calls of `partial_fit`" if entry.times is not None else ""
+    words = f"{rows.learned} new rows{times}, {rows.replayed} old ones again, {entry.settings['epochs']} epochs"
+    for side, found, held in (("new", entry.new, rows.held_out), ("old", entry.old, rows.old_held_out)):
+        if metric in found.before and metric in found.after:
+            before, after = found.before[metric].value, found.after[metric].value
+            words += f"; `{metric}` of {held} {side} rows held out {before:.3f} before, {after:.3f} after"
     return f"{words}."
 
 
-def _side(metrics: Mapping[str, Any]) -> str:
-    before = "Measured before the updates. " if metrics.get("updates") else ""
-    if metrics["test"]:
+def _side(metrics: Results) -> str:
+    before = "Measured before the updates. " if metrics.updates else ""
+    if metrics.test:
         return f"{before}On the test rows, which neither training nor the choice of the model has seen."
     return f"{before}On the validation rows, by which the best epoch was chosen: expect a little less on new rows."
 
@@ -178,21 +176,20 @@ def _version(package: str) -> str:
         return "of an unknown version"
 
 
-def _results(metrics: Mapping[str, Any]) -> str:
+def _results(metrics: Results) -> str:
     """One line a metric: the model on the test rows (else validation) beside the baselines."""
-    side = "test" if metrics["test"] else "validation"
-    baselines = {name: report for name, report in metrics["baselines"].items() if name != "linear_by_input"}
-    head = "| metric | " + " | ".join([f"model, {side}", *baselines]) + " |"
+    baselines = metrics.baselines.reports
+    head = "| metric | " + " | ".join([f"model, {metrics.side}", *baselines]) + " |"
     lines = [head, "|" + "---|" * (2 + len(baselines))]
-    for name, interval in metrics[side].items():
+    for name, interval in metrics.measured.items():
         others = [in_brackets(report.get(name)) for report in baselines.values()]
         lines.append("| " + " | ".join([name, in_brackets(interval), *others]) + " |")
     return "\n".join(lines)
 
 
-def in_brackets(interval: Mapping[str, float] | None) -> str:
+def in_brackets(interval: Interval | None) -> str:
     """A value and its interval as people read them: `0.931 [0.906, 0.953]`; empty for None."""
-    return "" if interval is None else f"{interval['value']:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
+    return "" if interval is None else f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
 _HARMLESS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "&<|`*[]\\"})

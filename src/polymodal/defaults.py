@@ -11,7 +11,7 @@
 Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 (the other optimizers: see `OWN_LR` and `L2_PENALTY`)
 and a cosine schedule with warm-up, auxiliary losses of weight 1, modality dropout 0.3, early stopping when the metric
 that the task watches has not gained for half of the epochs, then a refit on train and validation rows. A task may
-advise otherwise: tagging does (`advice` of its head). Widths and the rest are declared beside each part; picture size,
+advise otherwise: tagging does (`advice`). Widths and the rest are declared beside each part; picture size,
 sample rate and clip length are suggested by the modality from some cells. The user's settings go before what an encoder
 needs, and that before what a modality suggests.
 """
@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from polymodal import presets, registry, sharing
+from polymodal.abilities import Spanning
 from polymodal.config import ColumnConfig, Part, RunConfig, part_settings, plain
 from polymodal.errors import ConfigError
+from polymodal.protocols import Advice, Modality, Needs, Task
 from polymodal.schema import Column, Input
 from polymodal.settings.train import TrainConfig
 from polymodal.timing import timing_of
-from polymodal.types import Advice, Modality
 
 Settings = dict[str, Any]
 
@@ -53,6 +54,8 @@ TABLE = (
     Default(rows=float("inf"), epochs=4, batch_size=128, encoders=_LARGE),
 )
 FUSION = "concat"
+FUSION_IN_TIME = Part(name="cross_attention", pool="none")  # of tasks whose output lies along the time of an input
+ENCODERS_IN_TIME = {"audio": "rnn", "video": "frames"}  # of such tasks, where one token a cell will not do
 LR = 2e-3
 OWN_LR = {"sgd": 0.05, "adadelta": 1.0}  # adadelta's is a factor on a step of its own choice: at 0.002 nothing moves
 WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
@@ -103,6 +106,7 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
 def complete_inputs(
     columns: Sequence[Column],
     config: RunConfig,
+    task: Task,
     *,
     num_rows: int,
     suggested: Mapping[str, Settings],
@@ -113,6 +117,7 @@ def complete_inputs(
     Args:
         columns: as inferred.
         config: what the user said.
+        task: says which columns enter which side, and what encoders must keep.
         num_rows: training rows.
         suggested: by column, what its modality suggests from a sample of the cells.
         given: names of columns that are complete, because a trained model has read them before.
@@ -122,16 +127,23 @@ def complete_inputs(
             that cannot share an encoder.
     """
     inputs = []
-    together = sharing.groups(columns, config)
+    together = sharing.groups(columns, config, allowed=timing_of(config).shares_encoders)
     suggested = sharing.suggestions(suggested, together)
     completed = {column.name: column for column in columns}
-    for name, modality, members in _groups(columns):
-        part = _encoder(name, modality, members, config, default(num_rows))
+    for side, name, modality, members in _groups(columns, task):
+        part = _encoder(name, modality, members, config, _default_encoder(modality, task, num_rows))
         encoder = registry.load(f"encoders/{modality}", part.name or "")
-        settings = part_settings(f"encoders/{modality}", part)
+        settings = _in_time(encoder, part_settings(f"encoders/{modality}", part), task.needs())
         names = tuple(sorted(column.name for column in members))
         inputs.append(
-            Input(name=name, columns=names, modality=modality, encoder=part.name or "", settings=plain(settings))
+            Input(
+                name=name,
+                columns=names,
+                modality=modality,
+                encoder=part.name or "",
+                settings=plain(settings),
+                side=side,
+            )
         )
         for column in members:
             if column.name in given:
@@ -144,20 +156,58 @@ def complete_inputs(
     return ordered, tuple(sorted(inputs, key=lambda of_input: of_input.name))
 
 
-def _groups(columns: Iterable[Column]) -> list[tuple[str, str, list[Column]]]:
-    """Name, encoder folder and columns of every input; columns of a grouped modality enter together."""
-    single: list[tuple[str, str, list[Column]]] = []
-    grouped: dict[str, list[Column]] = {}
-    for column in columns:
-        if column.modality is None:
-            continue
-        group = _group(column)
-        if group is None:
-            single.append((column.name, column.modality, [column]))
-        else:
-            grouped.setdefault(group, []).append(column)
-    taken = {name for name, _, _ in single}
-    return single + [(_free(group, taken), group, members) for group, members in grouped.items()]
+def _groups(columns: Iterable[Column], task: Task) -> list[tuple[str, str, str, list[Column]]]:
+    """Side, name, encoder folder and columns of every input; columns of a grouped modality enter together, on each
+    side.
+    """
+    entering = {column.name: column for column in columns if column.modality is not None}
+    found: list[tuple[str, str, str, list[Column]]] = []
+    grouped: dict[tuple[str, str], list[Column]] = {}
+    for side, names in task.sides(list(entering)).items():
+        for column in (column for name, column in entering.items() if name in names):
+            group = _group(column)
+            if group is None:
+                found.append((side, column.name, column.modality or "", [column]))
+            else:
+                grouped.setdefault((side, group), []).append(column)
+    taken = {name for _, name, _, _ in found}
+    for (side, group), members in grouped.items():
+        name = _free(group, taken)
+        taken.add(name)
+        found.append((side, name, group, members))
+    return found
+
+
+def _in_time(encoder: Any, settings: Any, needs: Needs) -> Any:
+    """The settings of an encoder, with tokens as short as a task needs them, where it can keep time."""
+    if not needs.time or needs.token_seconds is None or not issubclass(encoder, Spanning):
+        return settings
+    return encoder.spanning(settings, needs.token_seconds)
+
+
+def _default_encoder(modality: str, task: Task, num_rows: int) -> str | None:
+    """That of the table; of sounds, for a task that needs time, one that reads them step by step."""
+    return ENCODERS_IN_TIME.get(modality) if task.needs().time else default(num_rows).encoders.get(modality)
+
+
+def with_anchor(config: RunConfig, task: Task, inputs: Sequence[Input]) -> RunConfig:
+    """The configuration with an anchor for the fusion, where the task needs time and the user names none.
+
+    Raises:
+        ConfigError: no input has time, or several have.
+    """
+    if not task.needs().time or "anchor" not in config.fusion.settings or config.fusion.settings["anchor"] is not None:
+        return config
+    timed = [of_input.name for of_input in inputs if of_input.modality in ENCODERS_IN_TIME]
+    if len(timed) != 1:
+        needs = f"The task {config.task.name!r} needs an input with time, such as a recording"
+        if timed:
+            raise ConfigError(f"{needs}, and {', '.join(timed)} are several. Name one with --set fusion.anchor=NAME.")
+        raise ConfigError(
+            f"{needs}. None of the columns is one ({', '.join(name for i in inputs for name in i.columns)})."
+        )
+    anchored = Part(name=config.fusion.name, **{**config.fusion.settings, "anchor": timed[0]})
+    return config.model_copy(update={"fusion": anchored})
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -165,7 +215,7 @@ def _free(name: str, taken: set[str]) -> str:
     return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
 
 
-def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, line: Default) -> Part:
+def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, usual: str | None) -> Part:
     """What the user said of the column, else of the modality; else timing, preset, table; else the first."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
     together = _group(members[0]) is not None
@@ -180,7 +230,7 @@ def _encoder(name: str, modality: str, members: Sequence[Column], config: RunCon
     first = next(iter(registry.names(f"encoders/{modality}")), None)
     suited = timing_of(config).encoder(name, modality)
     preset = Part() if by_column.name or by_modality.name or suited else presets.encoder(config, modality) or Part()
-    chosen = by_column.name or by_modality.name or suited or preset.name or line.encoders.get(modality) or first
+    chosen = by_column.name or by_modality.name or suited or preset.name or usual or first
     if chosen is None:
         raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
     inherited = by_modality.settings if by_modality.name in (None, chosen) else {}

@@ -1,23 +1,25 @@
-"""scikit-learn's door: `Classifier` and `Regressor`, and `load` for what they saved."""
+"""scikit-learn's door: `Classifier`, `Regressor` and `Estimator`, and `load` for what they saved."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import r2_score
 
-from polymodal import bundle as bundles
 from polymodal import registry
-from polymodal.errors import BundleError, DataError
+from polymodal.errors import DataError
 from polymodal.learner import Learner
-from polymodal.predict import Predictions
+from polymodal.metrics.direction import greater_is_better
 
-_Truth = Float[np.ndarray, "rows ..."]
+if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
+    from polymodal.evaluation.truth import Truth
+    from polymodal.inference.predictions import Predictions
+    from polymodal.protocols import Prediction
+
 _Rows = Bool[np.ndarray, " rows"]
 
 
@@ -87,21 +89,18 @@ class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-lear
     @property
     def classes_(self) -> np.ndarray:
         """The classes, or labels, in the order of `predict_proba`."""
-        return np.array(self._head.labels.tolist())
+        return np.array(self._task.labels.tolist())
 
     def predict(self, X: object) -> np.ndarray:
         """The most probable class of each row of X, which needs no target; of a tagger the list of its labels."""
-        scores = self._predict(self._table(X)).scores
+        prediction = self._predict(self._table(X)).prediction
         if self._tags:
-            return np.fromiter(self._head.chosen(scores), dtype=object)
-        return np.asarray(self.classes_[scores.argmax(axis=1)])
+            return np.fromiter(self._task.chosen(prediction), dtype=object)
+        return np.asarray(self.classes_[_best(prediction)])
 
     def predict_proba(self, X: object) -> Float[np.ndarray, "rows K"]:
         """The probability of each class, columns in the order of `classes_`."""
-        scores = self._predict(self._table(X)).scores
-        return np.asarray(
-            self._head.probabilities(scores) if self._tags else np.exp(self._head.log_probabilities(scores))
-        )
+        return np.asarray(self._task.probabilities(self._predict(self._table(X)).prediction))
 
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
         """Accuracy over the rows that have a target; a class new to the model counts as wrong. Of a tagger, macro AP.
@@ -111,15 +110,19 @@ class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-lear
             y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
             sample_weight: one number a row.
         """
-        predictions, truth, rows = self._measured(X, y)
+        predictions, truth = self._measured(X, y)
         if self._tags:
-            return _weighted(self._head, predictions, truth, rows, sample_weight)
-        correct = predictions.scores.argmax(axis=1) == truth
-        return float(np.average(correct[rows], weights=_of_rows(sample_weight, rows)))
+            return _weighted(self._task, predictions, truth, sample_weight)
+        assert truth.target is not None, "a classifier has a target"
+        correct = _best(predictions.prediction) == truth.target.values[:, 0].numpy()
+        rows = truth.labelled
+        return float(np.average((correct & truth.known)[rows], weights=_of_rows(sample_weight, rows)))
 
     @property
     def _tags(self) -> bool:
-        return self._target.task == "tag"
+        from polymodal.abilities import Labelling
+
+        return isinstance(self._task, Labelling)
 
     def _check_target(self, values: list[object], column: str | tuple[str, ...]) -> None:
         if values and not any(registry.load("tasks", task).recognise(values) for task in self._chooses):
@@ -144,8 +147,7 @@ class Regressor(RegressorMixin, Learner):  # type: ignore[misc]  # scikit-learn 
 
     def predict(self, X: object) -> Float[np.ndarray, "rows ..."]:
         """The number of each row of X, which needs no target; of several targets [rows, K]."""
-        columns = self._predict(self._table(X)).columns
-        return np.asarray(columns["prediction"] if "prediction" in columns else np.stack([*columns.values()], axis=1))
+        return _predicted(self._predict(self._table(X)))
 
     def partial_fit(self, X: object, y: object = None, sample_weight: object = None) -> Regressor:
         """Learns from more rows; the first call is `fit`. See `Classifier.partial_fit`."""
@@ -160,38 +162,83 @@ class Regressor(RegressorMixin, Learner):  # type: ignore[misc]  # scikit-learn 
             y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
             sample_weight: one number a row.
         """
-        predictions, truth, rows = self._measured(X, y)
-        if truth.ndim == 2:
-            return _weighted(self._head, predictions, truth, rows, sample_weight)
-        predicted = predictions.scores[rows, 0]  # standardised as the truth is, which does not change R2
-        return float(r2_score(truth[rows], predicted, sample_weight=_of_rows(sample_weight, rows)))
+        predictions, truth = self._measured(X, y)
+        return _weighted(self._task, predictions, truth, sample_weight)
 
 
-def load(folder: Path | str) -> Classifier | Regressor:
+class Estimator(Learner):
+    """Learns whatever task is named, also one without a target: `Estimator(config={"task": "ordinal"})`.
+
+    It has the parameters and attributes of `Classifier`, except `classes_`.
+
+    >>> table = {"size": [1.0, 9.0, 2.0, 8.0] * 5, "grade": [1, 3, 1, 2] * 5}
+    >>> Estimator(epochs=3, config={"task": "ordinal"}).fit(table, y="grade").predict({"size": [1.0, 9.0]}).shape
+    (2,)
+    """
+
+    _tasks = ()
+    _several = True
+
+    def predict(self, X: object) -> np.ndarray:
+        """What the model says of each row of X, which needs no target; of several targets [rows, K]."""
+        return _predicted(self._predict(self._table(X)))
+
+    def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
+        """The task's first metric over the rows whose target is known; negative where a smaller one is better.
+
+        Args:
+            X: as for `fit`.
+            y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
+            sample_weight: one number a row.
+        """
+        predictions, truth = self._measured(X, y)
+        value = _weighted(self._task, predictions, truth, sample_weight)
+        return value if greater_is_better(self._task.greater_is_better, self._task.metric) else -value
+
+
+def load(folder: Path | str) -> Classifier | Regressor | Estimator:
     """The fitted estimator of a bundle that `save` or `polymodal train` left in a folder.
 
     Its configuration is the bundle's, so that `fit` trains such a model again; the device is chosen anew.
 
     Raises:
-        BundleError: there is none, it is damaged, or no estimator does its task.
+        BundleError: there is none, or it is damaged.
     """
-    bundle = bundles.load(folder)
-    kinds: dict[str, type[Classifier | Regressor]] = {
-        task: kind for kind in (Classifier, Regressor) for task in kind._tasks
-    }
-    task = bundle.schema.target.task if bundle.schema.target else "none"
-    if task not in kinds:
-        raise BundleError(f"{folder}: no estimator does the task {task!r}. Known: {', '.join(kinds)}.")
-    estimator = kinds[task](config=bundle.config, device="auto")
+    from polymodal.bundle import load as load_bundle
+
+    bundle = load_bundle(folder)
+    target = bundle.schema.target
+    named = [kind for kind in (Classifier, Regressor) if target is not None and target.task in kind._tasks]
+    kind: type[Classifier | Regressor | Estimator] = named[0] if named else Estimator
+    estimator = kind(config=bundle.config, device="auto")
     estimator.bundle_ = bundle
     return estimator
 
 
-def _weighted(head: Any, predictions: Predictions, truth: _Truth, rows: _Rows, sample_weight: object) -> float:
-    """The task's first metric over the rows that have a target."""
-    weights = _of_rows(sample_weight, rows)
-    weights = np.ones(int(rows.sum())) if weights is None else weights
-    return float(head.weighted_metrics(predictions.scores[rows], truth[rows], weights[None])[head.metric][0])
+def _predicted(predictions: Predictions) -> np.ndarray:
+    """The column `prediction`; of several targets their columns side by side."""
+    columns = predictions.columns
+    if "prediction" in columns:
+        return np.asarray(columns["prediction"])
+    return np.stack([column for name, column in columns.items() if name.startswith("prediction_")], axis=1)
+
+
+def _weighted(task: Any, predictions: Predictions, truth: Truth, sample_weight: object) -> float:
+    """The task's first metric over the rows whose target is known."""
+    from polymodal.metrics.rows import RowStatistics
+
+    weights = _of_rows(sample_weight, truth.known)
+    found = RowStatistics.of(task, predictions.prediction, truth.target)
+    return float(found.metrics(np.ones((1, len(found))) if weights is None else weights[None])[task.metric][0])
+
+
+def _best(prediction: Prediction) -> np.ndarray:
+    """The place of the most probable class of each row."""
+    from polymodal.types import Scores
+
+    assert isinstance(prediction, Scores), "a classifier gives scores"
+    found: np.ndarray = prediction.values.numpy().argmax(axis=1)
+    return found
 
 
 def _of_rows(weight: object, rows: _Rows) -> Float[np.ndarray, " kept"] | None:

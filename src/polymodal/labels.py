@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
 TYPES: dict[str, Callable[[str], Any]] = {"bool": "true".__eq__, "int": int, "float": float, "str": str}
 """By what `kind_of` says: a class's name -> the class as the column held it."""
@@ -43,3 +44,28 @@ def kind_of(values: Sequence[object]) -> Literal["bool", "int", "float", "str"]:
     if any(isinstance(value, bool | np.bool_) or not isinstance(value, Real) for value in values):
         return "str"
     return "int" if all(isinstance(value, Integral) for value in values) else "float"
+
+
+class ClassNames:
+    """The classes of a target in their order: as words, and as the values that the column held.
+
+    Args:
+        names: as `name_of` gives them.
+        kind: as `kind_of` gives it.
+    """
+
+    def __init__(self, names: Sequence[str], kind: str) -> None:
+        self.values = np.array([TYPES[kind](name) for name in names], dtype=object)
+        self._places = {name: np.array([place]) for place, name in enumerate(names)}
+        self._columns = [f"p_{name}" for name in names]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def encode(self, name: str) -> Int[np.ndarray, " 1"] | None:
+        """Place of a class; None where there is no such class."""
+        return self._places.get(name)
+
+    def decode(self, best: Int[np.ndarray, " N"], probabilities: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:
+        """`prediction`: the best class as the column held it; `p_CLASS`: its probability."""
+        return {"prediction": self.values[best], **dict(zip(self._columns, probabilities.T, strict=True))}

@@ -1,47 +1,41 @@
-"""What `Classifier` and `Regressor` share: training, learning more, measuring, saving."""
+"""What the estimators share: training, learning more, measuring, saving."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
 from sklearn.exceptions import NotFittedError
 
-from polymodal import bundle as bundles
-from polymodal.bundle import Bundle
+from polymodal import registry
 from polymodal.config import ColumnConfig, Part
-from polymodal.data.prepare import Reject
 from polymodal.data.table import Table, read_table
 from polymodal.data.target import target_cells
 from polymodal.data.weights import row_weights
 from polymodal.data.xy import attach, attach_target, checked, is_numeric, targets_of
-from polymodal.errors import DataError
-from polymodal.evaluation.evaluate import Report, evaluate_scores
-from polymodal.evaluation.robustness import evaluate_subsets
 from polymodal.labels import name_of
-from polymodal.notebook import summary
 from polymodal.parameters import Parameters
-from polymodal.predict import Predictions, predict
-from polymodal.run import train
 from polymodal.schema import Target
-from polymodal.task_choice import choose_task
-from polymodal.training.callbacks import Callback, Progress
-from polymodal.training.history import History
 from polymodal.updating.replay import Labelled, Reservoir
-from polymodal.updating.update import learn_rows
+
+if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
+    from polymodal.bundle import Bundle
+    from polymodal.data.prepare import Reject
+    from polymodal.evaluation.truth import Truth
+    from polymodal.inference.predictions import Predictions
+    from polymodal.inference.predictor import Predictor
+    from polymodal.training.callbacks import Callback
+    from polymodal.training.history import History
 
 _Self = TypeVar("_Self", bound="Learner")
-_Truth = Float[np.ndarray, "rows ..."]
-_Rows = Bool[np.ndarray, " rows"]
 
 
 class Learner(Parameters):
-    """What both estimators share."""
+    """What the estimators share."""
 
     _several: ClassVar[bool] = False  # more than one column can be predicted
     _chooses: ClassVar[tuple[str, ...]] = ()  # tasks of which the surest is taken where none is named
@@ -74,24 +68,32 @@ class Learner(Parameters):
 
     def _fit(self, X: object, y: object, sample_weight: object, *, classes: Sequence[object] | None = None) -> Labelled:
         """Trains, and gives what it learned from."""
+        import torch
+
+        from polymodal.run import train
+        from polymodal.task_choice import choose_task
+
         config, source = self._run_config(), checked(X)
         table = read_table(source, text=config.table)
         numbers = table.names if is_numeric(source) else ()
         table, target = attach_target(table, y, name=config.target, several=self._several)
         table, weight = attach(table, sample_weight, name=config.weight, role="sample_weight")
-        if target is None:
+        targeted = config.task.name is None or registry.load("tasks", config.task.name).targeted
+        if target is None and targeted:
             raise ValueError(  # in scikit-learn's words
                 f"This {type(self).__name__} requires y to be passed, but the target y is None: give one value a row, "
                 f"or name one of the columns {', '.join(table.names)}."
             )
-        values = target_cells(table, target)
-        self._check_target([value for value in values if value is not None], target)
+        values = target_cells(table, target) if target is not None else [None] * table.num_rows
+        if target is not None:
+            self._check_target([value for value in values if value is not None], target)
         said = dict.fromkeys(numbers, ColumnConfig(modality=Part(name="number"))) | config.columns
         config = config.model_copy(update={"target": target, "weight": weight, "columns": said})
-        task = Part(name=self._tasks[0], **config.task.settings)
-        if self._chooses and any(value is not None for value in values):
-            task = choose_task(values, config, among=self._chooses)
-        task = config.task if config.task.name else task
+        task = config.task
+        if task.name is None and self._tasks:
+            task = Part(name=self._tasks[0], **config.task.settings)
+            if self._chooses and any(value is not None for value in values):
+                task = choose_task(values, config, among=self._chooses)
         config = config.model_copy(update={"task": task if classes is None else _with_classes(task, classes)})
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
             run = train(table, config, watch=self._watch, estimators=self._estimators())
@@ -103,6 +105,10 @@ class Learner(Parameters):
 
     def _learn(self, X: object, y: object, sample_weight: object, *, classes: Sequence[object] | None = None) -> None:
         """The first time `fit`, then more learning from new rows and kept ones."""
+        import torch
+
+        from polymodal.updating.update import learn_rows
+
         if not hasattr(self, "bundle_"):
             new = self._fit(X, y, sample_weight, classes=classes)
         else:
@@ -135,7 +141,7 @@ class Learner(Parameters):
                 f"classes={list(classes)!r} are not those of the first call of partial_fit: {', '.join(known)}."
             )
 
-    def evaluate(self, X: object, y: object = None) -> Report:
+    def evaluate(self, X: object, y: object = None) -> dict[str, dict[str, float]]:
         """Every metric of the task, with 95 % bootstrap intervals, over the rows whose target is known.
 
         Args:
@@ -145,8 +151,9 @@ class Learner(Parameters):
         Returns:
             `{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`
         """
-        predictions, truth, _ = self._measured(X, y)
-        return evaluate_scores(self._head, predictions.scores, truth, seed=self._fitted.config.seed)
+        predictions, truth = self._measured(X, y)
+        report = truth.report(self._task, predictions.prediction, seed=self._fitted.config.seed)
+        return {name: asdict(interval) for name, interval in report.items()}
 
     def evaluate_subsets(self, X: object, y: object = None) -> dict[str, Any]:
         """Metrics of every subset of the inputs, and with inputs hidden at random from 0 to 100 %.
@@ -159,9 +166,12 @@ class Learner(Parameters):
             JSON values. `metric`: the one to look at first. `subsets`: for each its `inputs`, its `metrics`, and
             `change`: of that one metric from what all inputs give. `hidden`: for each `rate` the `metrics`.
         """
+        from polymodal.evaluation.robustness import evaluate_subsets
+
         table = self._table(X)
-        truth, _ = self._truth(table, y)
-        return evaluate_subsets(self._fitted, table, truth, device=self.device or self._fitted.config.device)
+        truth = self._truth(table, y).target
+        found = evaluate_subsets(self._fitted, table, truth, device=self.device or self._fitted.config.device)
+        return found.model_dump(mode="json")
 
     def save(self, folder: Path | str) -> int:
         """Writes the model as a bundle, replacing an older one; `polymodal.load` reads it. Returns its size in bytes.
@@ -169,7 +179,9 @@ class Learner(Parameters):
         Raises:
             BundleError: the folder holds other files, or the disk refuses.
         """
-        return bundles.save(self._fitted, folder)
+        from polymodal.bundle import save
+
+        return save(self._fitted, folder)
 
     @property
     def feature_names_in_(self) -> np.ndarray:
@@ -187,18 +199,26 @@ class Learner(Parameters):
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__()) | {"_memory": None}  # rows of data stay where they are
         if "bundle_" in state:
-            state["bundle_"] = bundles.to_bytes(state["bundle_"])
+            from polymodal.bundle import to_bytes
+
+            state["bundle_"] = to_bytes(state["bundle_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if "bundle_" in state:
-            state = {**state, "bundle_": bundles.from_bytes(state["bundle_"])}
+            from polymodal.bundle import from_bytes
+
+            state = {**state, "bundle_": from_bytes(state["bundle_"])}
         super().__setstate__(state)
 
     def _html_repr(self) -> str:
         """scikit-learn's diagram; of a fitted model its inputs and metrics as well. Notebooks ask `_repr_html_`."""
         diagram = str(super()._html_repr())
-        return diagram + summary(self.bundle_) if hasattr(self, "bundle_") else diagram
+        if not hasattr(self, "bundle_"):
+            return diagram
+        from polymodal.notebook import summary
+
+        return diagram + summary(self.bundle_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -208,6 +228,8 @@ class Learner(Parameters):
         return tags
 
     def _watch(self, phase: str, epochs: int, metric: str) -> list[Callback]:
+        from polymodal.training.callbacks import Progress
+
         return [Progress(epochs, metric=metric, verbose=True)] if self.verbose else []
 
     def _check_target(self, values: list[object], column: str | tuple[str, ...]) -> None:
@@ -220,9 +242,9 @@ class Learner(Parameters):
         return self.bundle_
 
     @property
-    def _head(self) -> Any:
-        """The fitted task; its class is the task's own."""
-        return self._fitted.model.head
+    def _task(self) -> Any:
+        """The fitted task; its class is its own."""
+        return self._fitted.task
 
     @property
     def _target(self) -> Target:
@@ -246,26 +268,39 @@ class Learner(Parameters):
         return table
 
     def _predict(self, table: Table) -> Predictions:
-        return predict(self._fitted, table, device=self.device or self._fitted.config.device)
+        return self._predictor()(table)
 
-    def _measured(self, X: object, y: object) -> tuple[Predictions, _Truth, _Rows]:
-        """Predictions; the truth as the task encodes it (NaN: missing, or a class new to it); rows that have a target.
+    def _predictor(self) -> Predictor:
+        """That of the bundle and device of now, made once."""
+        from polymodal.inference.predictor import Predictor
+
+        bundle, device = self._fitted, self.device or self._fitted.config.device
+        known = _PREDICTORS.get(self)
+        if known is None or known[0] != device or known[1].bundle is not bundle:
+            known = _PREDICTORS[self] = (device, Predictor(bundle, device))
+        return known[1]
+
+    def _measured(self, X: object, y: object) -> tuple[Predictions, Truth]:
+        """Predictions, and the truth beside them.
 
         Raises:
             ColumnError: X lacks the target.
             DataError: no row has a target that the model knows.
         """
         table = self._table(X)
-        truth, rows = self._truth(table, y)
-        return self._predict(table), truth, rows
+        truth = self._truth(table, y)
+        return self._predict(table), truth
 
-    def _truth(self, table: Table, y: object) -> tuple[_Truth, _Rows]:
+    def _truth(self, table: Table, y: object) -> Truth:
+        from polymodal.evaluation.truth import truth_of
+
         target = self._target
-        values = targets_of(table, y, name=target.column)
-        truth = np.asarray(self._head.encode_target(values, target.statistics))
-        if np.isnan(truth).all():
-            raise DataError(f"{table.source}: no row has a target {target.name!r} that the model knows.")
-        return truth, np.array([value is not None for value in values])
+        values = targets_of(table, y, name=target.column) if target.columns else None
+        return truth_of(self._task, target, table, values)
+
+
+_PREDICTORS: WeakKeyDictionary[Learner, tuple[str, Predictor]] = WeakKeyDictionary()
+"""The predictor of each estimator, and for which device: predicting must leave an estimator as it is."""
 
 
 def _with_classes(task: Part, classes: Sequence[object]) -> Part:
@@ -274,6 +309,7 @@ def _with_classes(task: Part, classes: Sequence[object]) -> Part:
     Raises:
         ValueError: it takes no classes.
     """
-    if task.name != "classify":
-        raise ValueError(f"classes are for the task 'classify'; this is {task.name!r}, which learns them from y.")
+    known = {field.name for field in fields(registry.load("tasks", task.name or "").Config)}
+    if "classes" not in known:
+        raise ValueError(f"classes are for tasks that take them; {task.name!r} learns what there is from y.")
     return Part(name=task.name, **{**task.settings, "classes": [name_of(value) for value in classes]})

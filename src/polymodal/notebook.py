@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
 
 from polymodal.bundle import Bundle
+from polymodal.metrics.results import Report
 from polymodal.timing import INTERMEDIATE
 
-_SIDES = ("test", "validation")
 _MOST_METRICS = 12
 
 
 def summary(bundle: Bundle) -> str:
     """HTML without scripts, styles of its own or anything from outside; every name of a column is escaped."""
-    counts = bundle.metrics.get("rows", {})
-    rows = ", ".join(f"{counts[side]} {side}" for side in ("train", "validation", "test") if counts.get(side))
+    counts = bundle.metrics.rows
+    sides = {"train": counts.train, "validation": counts.validation, "test": counts.test}
+    rows = ", ".join(f"{count} {side}" for side, count in sides.items() if count)
     target = bundle.config.target
     named = target if isinstance(target, str) else ", ".join(target or ())
     task = bundle.schema.target.task if bundle.schema.target else "none"
@@ -27,19 +27,16 @@ def summary(bundle: Bundle) -> str:
         f"rows: {escape(rows)}.</p>",
         _table("Inputs", ("input", "modality", "encoder", "columns"), inputs),
     ]
-    for side in _SIDES:
-        if measured := bundle.metrics.get(side):
-            lines = list(_lines(measured))[:_MOST_METRICS]
+    for side, report in (("test", bundle.metrics.test), ("validation", bundle.metrics.validation)):
+        if report:
+            lines = list(_lines(report))[:_MOST_METRICS]
             parts.append(_table(f"Metrics on {side} rows", ("metric", "value", "95 % interval"), lines))
     return f"<div class='polymodal-summary'>{''.join(parts)}</div>"
 
 
-def _lines(measured: dict[str, Any]) -> Iterable[tuple[str, str, str]]:
-    for name, found in measured.items():
-        if isinstance(found, dict) and isinstance(found.get("value"), int | float):
-            low, high = found.get("low"), found.get("high")
-            between = f"{low:.4g} to {high:.4g}" if low is not None and high is not None else ""
-            yield name, f"{found['value']:.4g}", between
+def _lines(report: Report) -> Iterable[tuple[str, str, str]]:
+    for name, found in report.items():
+        yield name, f"{found.value:.4g}", f"{found.low:.4g} to {found.high:.4g}"
 
 
 def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

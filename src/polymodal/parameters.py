@@ -34,7 +34,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     other, its name being the path, dots and all.
     """
 
-    _tasks: ClassVar[tuple[str, ...]]  # those that it does
+    _tasks: ClassVar[tuple[str, ...]]  # those that it does; none: whichever is named
 
     def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter as an argument
         self,
@@ -109,7 +109,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         if "test" not in values.get("split", {}):
             configuration.assign(values, "split.test", 0.0)
         config = configuration.make(values, source=type(self).__name__)
-        if config.task.name not in (None, *self._tasks):
+        if self._tasks and config.task.name not in (None, *self._tasks):
             done = " and ".join(map(repr, self._tasks))
             raise ConfigError(f"{type(self).__name__}: task: it does {done}, not {config.task.name!r}.")
         return config

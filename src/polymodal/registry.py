@@ -16,7 +16,7 @@ from typing import Any
 
 from polymodal.errors import ConfigError, did_you_mean
 
-KINDS = ("modalities", "encoders", "fusions", "timings", "tasks", "datasets")
+KINDS = ("modalities", "encoders", "fusions", "timings", "tasks", "datasets", "bundle_members")
 
 
 def names(kind: str) -> tuple[str, ...]:
@@ -62,7 +62,8 @@ def source(kind: str, name: str) -> Path | None:
 def describe(kind: str) -> str:
     """What one part of a kind is called in a message: `fusion`, `text encoder`."""
     family, _, modality = kind.partition("/")
-    singular = {"modalities": "modality", "datasets": "dataset recipe"}.get(family, family.removesuffix("s"))
+    irregular = {"modalities": "modality", "datasets": "dataset recipe", "bundle_members": "bundle member"}
+    singular = irregular.get(family, family.removesuffix("s"))
     return f"{modality} {singular}".strip()
 
 

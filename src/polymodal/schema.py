@@ -40,6 +40,7 @@ class Input(Record):
         modality: the folder of `encoders/` where the encoder is found.
         settings: the encoder's settings, complete.
         shares: the input whose encoder it is, weights and all; None: one of its own.
+        side: of the task, whose tower it enters; most tasks have the side "" only.
     """
 
     name: str
@@ -48,13 +49,14 @@ class Input(Record):
     encoder: str
     settings: dict[str, JsonValue] = {}
     shares: str | None = None
+    side: str = ""
 
 
 class Target(Record):
     """What is predicted.
 
     Attributes:
-        column: its name, or the names of several columns.
+        column: its name, or the names of several columns; none of a task without a target.
         statistics: what the task learned from the training rows (classes, prior, mean, ...).
     """
 

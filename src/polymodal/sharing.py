@@ -10,14 +10,17 @@ from polymodal.config import RunConfig
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.schema import Column, Input, Schema
 
-_ALONE = "late"
-
 Groups = tuple[tuple[str, ...], ...]
 """Names of columns that share an encoder, each group sorted."""
 
 
-def groups(columns: Sequence[Column], config: RunConfig) -> Groups:
+def groups(columns: Sequence[Column], config: RunConfig, *, allowed: bool) -> Groups:
     """The columns that share an encoder; those that do not enter the model are passed over.
+
+    Args:
+        columns: of the table.
+        config: its `share` names them.
+        allowed: inputs may share an encoder at this stage.
 
     Raises:
         ConfigError: no such column; columns of several modalities, or of one whose columns enter together anyhow; a
@@ -30,10 +33,10 @@ def groups(columns: Sequence[Column], config: RunConfig) -> Groups:
             raise ConfigError(f"share: column {min(twice)!r} is in two groups; it has one encoder only.")
         taken.update(group)
     together = tuple(tuple(group) for group in found if len(group) > 1)
-    if together and config.timing.name == _ALONE:
+    if together and not allowed:
         raise ConfigError(
-            f"share: with timing {_ALONE!r} every input learns by itself, so {', '.join(together[0])} cannot share an "
-            "encoder. Leave share out, or use another timing."
+            f"share: with timing {config.timing.name!r} every input learns by itself, so {', '.join(together[0])} "
+            "cannot share an encoder. Leave share out, or use another timing."
         )
     return together
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from polymodal import bundle as bundles
 from polymodal import registry
@@ -20,14 +20,14 @@ from polymodal.bundle import Bundle
 from polymodal.config import ColumnConfig, Part, RunConfig
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.adaptation import merged_names
-from polymodal.model import Model
+from polymodal.models.ensemble import Ensemble
+from polymodal.models.model import Model
+from polymodal.models.network import Network
+from polymodal.protocols import Encoder, Module
 from polymodal.schema import Column, Input, Schema, Target
 from polymodal.settings.start import StartConfig
 from polymodal.sharing import Groups, groups_of
-from polymodal.timing import INTERMEDIATE
-from polymodal.timings._opinions import Branch
-
-_WHOLE = (INTERMEDIATE, "early")  # timings that learn fusion and head with the encoders
+from polymodal.timing import INTERMEDIATE, timing_of
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,16 @@ class Start:
                     "Leave them out of `share`, or start from another bundle."
                 )
 
-    def fill(self, model: Model, schema: Schema, config: RunConfig) -> tuple[str, ...]:
+    def fill(self, network: Network, schema: Schema, config: RunConfig) -> tuple[str, ...]:
         """Takes over the weights that fit; says which parts they are of, and which parts start at random.
 
         Raises:
             ConfigError: the encoder of an input that comes from the bundle has other tensors there.
         """
-        old, taken, fresh = cast(Model, self.bundle.model), [], list(self.notes)
+        old, taken, fresh = self.bundle.model, list[str](), list(self.notes)
         names: dict[str, str] = {}
-        for name, encoder in model.encoders.items():
-            there = self.inputs.get(model.columns[name])
+        for name, encoder in network.encoders.items():
+            there = self.inputs.get(network.columns[name])
             if there is None:
                 fresh += (
                     [] if any(note.startswith(f"{name!r}") for note in self.notes) else [f"the encoder of {name!r}"]
@@ -78,27 +78,30 @@ class Start:
             names[name] = there.name
             _copy(old.encoders[there.name], encoder, where=f"start: input {name!r}, whose encoder is in {self.source}")
             if config.start.freeze:
-                cast(Any, _plain(encoder).requires_grad_(False)).frozen = True
+                for parameter in encoder.parameters():
+                    parameter.requires_grad_(False)
+                encoder.frozen = True
             taken.append(f"the encoder of {name!r}" + (f", there {there.name!r}" if there.name != name else ""))
         task = self._same_task(schema.target)
-        for part, fits in self._above(model, names, config, same_task=task).items():
+        for part, fits in self._above(network, names, config, same_task=task).items():
             (taken if fits else fresh).append(part)
         found = [f"start: taken from {self.source}: {'; '.join(taken)}"]
         return (*found, f"start: fresh: {'; '.join(fresh)}") if fresh else tuple(found)
 
-    def _above(self, model: Model, names: Mapping[str, str], config: RunConfig, *, same_task: bool) -> dict[str, bool]:
+    def _above(
+        self, network: Network, names: Mapping[str, str], config: RunConfig, *, same_task: bool
+    ) -> dict[str, bool]:
         """Takes what fits of fusion and heads, and says of each whether it did."""
-        old, before = cast(Model, self.bundle.model), self.bundle.config
-        ours, theirs = ({} if own is None else dict(own.heads.items()) for own in (model.auxiliary, old.auxiliary))
-        for name, head in ours.items():
-            if same_task and names.get(name) in theirs:
-                _take_weights(theirs[names[name]], head)
-        timing = config.timing.name or INTERMEDIATE
+        old, before = self.bundle.model, self.bundle.config
+        if isinstance(network, Ensemble) and isinstance(old, Ensemble) and same_task:
+            for name, head in network.heads.items():
+                if names.get(name) in old.heads.names:
+                    _take_weights(old.heads[names[name]], head)
         # A fusion knows its inputs by their order alone.
-        alike = [names.get(name) for name in model.encoders] == list(old.encoders)
-        fits = alike and timing in _WHOLE and timing == (before.timing.name or INTERMEDIATE)
-        fits = fits and config.fusion == before.fusion and _take_weights(old.fusion, model.fusion)
-        return {"the fusion": fits, "the head": fits and same_task and _take_weights(old.head, model.head)}
+        alike = [names.get(name) for name in network.encoders] == list(old.encoders)
+        fits = alike and timing_of(config).joint and config.timing.name == (before.timing.name or INTERMEDIATE)
+        fits = fits and config.fusion == before.fusion and _take_fusions(_model(old), _model(network))
+        return {"the fusion": fits, "the head": fits and same_task and _take_weights(old.head, network.head)}
 
     def _same_task(self, target: Target | None) -> bool:
         """Whether the scores of both models mean the same."""
@@ -255,15 +258,9 @@ def _group(modality: str | None) -> str | None:
     return None if modality is None else cast(str | None, registry.load("modalities", modality).group)
 
 
-def _plain(encoder: nn.Module) -> nn.Module:
-    """An encoder without the head of its own that it has in late fusion."""
-    return encoder.encoder if isinstance(encoder, Branch) else encoder
-
-
-def _copy(old: nn.Module, new: nn.Module, *, where: str) -> None:
+def _copy(old: Encoder, new: Encoder, *, where: str) -> None:
     """Gives one encoder the weights of another; adapters that only the new one has stay as they are, adding nothing."""
-    new = _plain(new)
-    before, after, names = _plain(old).state_dict(), new.state_dict(), merged_names(new)
+    before, after, names = old.state_dict(), new.state_dict(), merged_names(new)
     for key in sorted(before.keys() | names.keys()):
         here, there = _shape(after.get(names.get(key, ""))), _shape(before.get(key))
         if here != there:
@@ -278,11 +275,23 @@ def _shape(tensor: Tensor | None) -> str:
     return "absent" if tensor is None else " x ".join(map(str, tensor.shape)) or "one number"
 
 
+def _model(network: Network) -> Model | None:
+    """The model, without what a stage assembles around it."""
+    found = network.model if isinstance(network, Ensemble) else network
+    return found if isinstance(found, Model) else None
+
+
+def _take_fusions(old: Model | None, new: Model | None) -> bool:
+    """Copies the parameters of the fusions of all sides, if both models have the same ones."""
+    if old is None or new is None or old.towers.names != new.towers.names:
+        return False
+    return all(_take_weights(old.towers[side].fusion, new.towers[side].fusion) for side in new.towers)
+
+
 @torch.no_grad()
-def _take_weights(old: object, new: object) -> bool:
+def _take_weights(old: Module, new: Module) -> bool:
     """Copies the parameters, if both have the same ones; buffers, such as a prior, stay those of the new rows."""
-    before = dict(cast(nn.Module, old).named_parameters())
-    after = dict(cast(nn.Module, new).named_parameters())
+    before, after = dict(old.named_parameters()), dict(new.named_parameters())
     if {key: p.shape for key, p in before.items()} != {key: p.shape for key, p in after.items()}:
         return False
     for key, parameter in after.items():

@@ -10,27 +10,35 @@ from polymodal.config import Part, RunConfig, part_settings
 from polymodal.data.table import Table
 from polymodal.data.target import target_cells
 from polymodal.errors import ColumnError, ConfigError, DataError
+from polymodal.protocols import Recognition, Task
 from polymodal.schema import Target
-from polymodal.types import Head, Recognition
 
 
-def target_values(table: Table, config: RunConfig) -> list[object]:
-    """The target's cells; of several columns mappings by their names.
+def target_values(table: Table, config: RunConfig) -> list[object] | None:
+    """The target's cells, of several columns mappings by their names; None where the task has no target.
 
     Raises:
         ColumnError: no target is named, or the table lacks it.
+        ConfigError: a target is named, and the task has none.
     """
+    if config.task.name is not None and not registry.load("tasks", config.task.name).targeted:
+        if config.targets:
+            raise ConfigError(
+                f"The task {config.task.name!r} learns from all columns and predicts none: leave the target "
+                f"{', '.join(config.targets)} out, or choose another task."
+            )
+        return None
     if not config.targets:
         raise ColumnError(f"{table.source}: which column is to be predicted? Name it as the target. "
                           f"Columns: {', '.join(table.names)}.")  # fmt: skip
     return target_cells(table, config.target or ())
 
 
-def choose_task(values: Sequence[object], config: RunConfig, *, among: Sequence[str] | None = None) -> Part:
+def choose_task(values: Sequence[object] | None, config: RunConfig, *, among: Sequence[str] | None = None) -> Part:
     """The task that the user named, else the one that is surest of the target's values.
 
     Args:
-        values: of the target, by row.
+        values: of the target, by row; None: the task that is named has none.
         config: target and task.
         among: names of the tasks to choose from; None: all.
 
@@ -38,6 +46,8 @@ def choose_task(values: Sequence[object], config: RunConfig, *, among: Sequence[
         DataError: there is no value, or no task suits them.
         ConfigError: the named task predicts one column, but the target is several.
     """
+    if values is None:
+        return config.task
     present, title = [value for value in values if value is not None], ", ".join(config.targets)
     if config.task.name is not None:
         if len(config.targets) > 1 and present and _recognise(config.task.name, present) is None:
@@ -63,11 +73,19 @@ def fit_target(config: RunConfig, values: Sequence[object]) -> Target:
         ConfigError: a setting of the task is wrong.
         DataError: the values do not suit the task.
     """
-    name, settings = config.task.name or "", part_settings("tasks", config.task)
-    head: type[Head] = registry.load("tasks", name)
-    statistics = head.fit_target(values, column=", ".join(config.targets), config=settings)
+    statistics = unfitted(config.task).fit(values, column=", ".join(config.targets))
     column = config.targets[0] if len(config.targets) == 1 else config.targets
-    return Target(column=column, task=name, settings=config.task.settings, statistics=statistics)
+    return Target(column=column, task=config.task.name or "", settings=config.task.settings, statistics=statistics)
+
+
+def unfitted(part: Part) -> Task:
+    """The task of that name and settings, which has not seen a target.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    task: Task = registry.load("tasks", part.name or "")(part_settings("tasks", part))
+    return task
 
 
 def remarks(target: Target) -> tuple[str, ...]:

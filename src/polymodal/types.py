@@ -1,4 +1,4 @@
-"""The one currency between the parts, and the four Protocols that make adding a part one new file.
+"""The one currency between the parts: what is handed from one to the next.
 
 Shape legend, used in every signature:
 
@@ -10,30 +10,26 @@ Shape legend, used in every signature:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
-
-from polymodal.config import LimitsConfig
+from torch import Tensor
+from torch.export import register_dataclass
+from torch.nn import functional
 
 __all__ = [
-    "Advice",
     "Batch",
     "Cells",
-    "Encoder",
-    "Fusion",
-    "Head",
-    "Modality",
-    "Prediction",
-    "Recognition",
-    "Sample",
+    "Embeddings",
+    "Meaning",
     "Scores",
+    "Sequences",
     "Tokens",
+    "full_precision",
 ]
 
 
@@ -87,12 +83,35 @@ class Cells:
     def present(self) -> Bool[Tensor, " B"]:
         return self.lengths > 0
 
-    def rows(self, index: Int[Tensor, " N"]) -> Cells:
-        """Some of the rows, in the order of the index."""
+    @classmethod
+    def stacked(cls, arrays: Sequence[np.ndarray | None], *, shape: tuple[int, ...], dtype: type[np.generic]) -> Cells:
+        """Arrays of one shape, one a row, zeros where there is none; every length is 1, of a missing one 0."""
+        values = np.zeros((len(arrays), *shape), dtype=dtype)
+        for row, array in enumerate(arrays):
+            if array is not None:
+                values[row] = array
+        present = torch.tensor([array is not None for array in arrays], dtype=torch.bool)
+        return cls(torch.from_numpy(values), present.long())
+
+    def rows(self, index: Tensor) -> Cells:
+        """Some of the rows: by number, in the order of the index, or by a mask."""
         return Cells(self.values[index], self.lengths[index])
 
+    @classmethod
+    def joined(cls, parts: Sequence[Cells]) -> Cells:
+        """Several of them, one below the other; shorter ones are padded with zeros along axis 1."""
+        longest = max(part.values.shape[1] for part in parts)
+        padding = [(0, 0) * (part.values.ndim - 2) + (0, longest - part.values.shape[1]) for part in parts]
+        values = [
+            functional.pad(part.values, by) if by[-1] else part.values for part, by in zip(parts, padding, strict=True)
+        ]
+        return cls(torch.cat(values), torch.cat([part.lengths for part in parts]))
+
     def to(self, device: torch.device) -> Cells:
-        return Cells(self.values.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True))
+        """The same on a device; float64 becomes float32 on one that lacks it."""
+        narrow = device.type == "mps" and self.values.dtype == torch.float64
+        values = self.values.float() if narrow else self.values
+        return Cells(values.to(device, non_blocking=True), self.lengths.to(device, non_blocking=True))
 
 
 @dataclass(frozen=True)
@@ -103,14 +122,15 @@ class Batch:
         cells: by column.
         rows: row numbers in the table, to name rows in errors.
         encoded: by input: tokens of frozen encoders, where they were computed before.
-        target: as the task encodes it.
+        target: as the task encodes and collates it, length 0 where it is unknown; None: the task has no target, or
+            nobody asked for it.
         weight: sample weights.
     """
 
     cells: Mapping[str, Cells]
     rows: Int[Tensor, " B"]
     encoded: Mapping[str, Tokens]
-    target: Tensor | None = None
+    target: Cells | None = None
     weight: Float[Tensor, " B"] | None = None
 
     def __len__(self) -> int:
@@ -126,228 +146,130 @@ class Batch:
         )
 
 
-Scores: TypeAlias = Literal["classes", "labels", "numbers"]
-"""What the scores of a task are: log-probabilities up to a constant, log odds of each label, or something else."""
+Meaning: TypeAlias = Literal["classes", "labels", "numbers"]
+"""What scores are: log-probabilities up to a constant, log odds of each label, or something else."""
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a head gives.
+class Scores:
+    """A prediction of fixed size: one row of numbers for each row of the table.
 
     Attributes:
-        scores: classification: logits (binary: two of them); regression: values on the standardised scale.
+        values: "B K": logits of classes (two for a binary target), log odds of labels, or standardised numbers.
         present: rows for which at least one input was present; the others hold the prior.
     """
 
-    scores: Float[Tensor, "B K"]
+    values: Float[Tensor, "B K"]
     present: Bool[Tensor, " B"]
 
     @classmethod
     def with_prior(
-        cls, scores: Float[Tensor, "B K"], present: Bool[Tensor, " B"], prior: Float[Tensor, " K"]
-    ) -> Prediction:
-        """The scores of the rows that are present, and the prior for the others.
+        cls, values: Float[Tensor, "B K"], present: Bool[Tensor, " B"], prior: Float[Tensor, " K"]
+    ) -> Scores:
+        """The values of the rows that are present, and the prior for the others.
 
-        The unused scores keep every parameter in the graph, with zero gradient, as distributed training needs.
+        The unused values keep every parameter in the graph, with zero gradient, as distributed training needs.
         """
-        return cls(torch.where(present.unsqueeze(1), scores, prior), present)
+        return cls(torch.where(present.unsqueeze(1), values, prior), present)
+
+    def rows(self, index: Tensor) -> Scores:
+        """Some of the rows: by number, or by a mask."""
+        return Scores(self.values[index], self.present[index])
+
+    def cpu(self) -> Scores:
+        """The same on the CPU, in float32 at least."""
+        return Scores(_wide(self.values), self.present.cpu())
+
+    @classmethod
+    def joined(cls, parts: Sequence[Scores]) -> Scores:
+        """Several of them, one below the other."""
+        return cls(torch.cat([part.values for part in parts]), torch.cat([part.present for part in parts]))
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What inference shows a modality of one column.
+class Sequences:
+    """A prediction of variable length: the best N sequences of each row, the best first.
 
     Attributes:
-        values: up to some hundreds of cells that are not missing, spread over the column, as Python objects.
-        heads: for each value, the first bytes of the file it names or of the bytes it holds; None where neither.
-        distinct: number of different values in the whole column (strings, numbers; media by their path).
-        present: number of cells of the whole column that are not missing.
-        several: for each value that lists files or contents, the first bytes of some of them; empty for the others.
+        ids: "B N L", of the tokens of the target's vocabulary; positions behind the length mean nothing.
+        lengths: "B N"; 0 is the empty sequence.
+        log_probability: "B N", of each sequence, in nats.
+        present: rows for which at least one input was present; the others hold empty sequences.
+        spans: "B N L 2", where in the input each token begins and ends, in seconds; None where it is not known.
     """
 
-    values: Sequence[object]
-    heads: Sequence[bytes | None]
-    distinct: int
-    present: int
-    several: Sequence[Sequence[bytes | None]] = ()
+    ids: Int[Tensor, "B N L"]
+    lengths: Int[Tensor, "B N"]
+    log_probability: Float[Tensor, "B N"]
+    present: Bool[Tensor, " B"]
+    spans: Float[Tensor, "B N L 2"] | None = None
+
+    def rows(self, index: Tensor) -> Sequences:
+        """Some of the rows: by number, or by a mask."""
+        spans = None if self.spans is None else self.spans[index]
+        return Sequences(self.ids[index], self.lengths[index], self.log_probability[index], self.present[index], spans)
+
+    def cpu(self) -> Sequences:
+        """The same on the CPU, in float32 at least."""
+        spans = None if self.spans is None else _wide(self.spans)
+        return Sequences(self.ids.cpu(), self.lengths.cpu(), _wide(self.log_probability), self.present.cpu(), spans)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Sequences]) -> Sequences:
+        """Several of them, one below the other; shorter ones are padded with zeros."""
+        longest = max(part.ids.shape[2] for part in parts)
+        spans = [part.spans for part in parts if part.spans is not None]
+        return cls(
+            ids=torch.cat([functional.pad(part.ids, (0, longest - part.ids.shape[2])) for part in parts]),
+            lengths=torch.cat([part.lengths for part in parts]),
+            log_probability=torch.cat([part.log_probability for part in parts]),
+            present=torch.cat([part.present for part in parts]),
+            spans=torch.cat([functional.pad(part, (0, 0, 0, longest - part.shape[2])) for part in spans])
+            if len(spans) == len(parts)
+            else None,
+        )
 
 
 @dataclass(frozen=True)
-class Advice:
-    """How a task differs from the table of defaults, where the user says nothing.
+class Embeddings:
+    """A prediction of points in a common space: one for each side of each row.
 
     Attributes:
-        epochs: factor on the number of epochs.
-        lr: factor on the learning rate.
-        auxiliary_loss: weight of the loss of every input by itself.
-        auxiliary_vote: share of what the inputs say by themselves in every prediction; None: half, but 0 where
-            the validation rows say that this does harm.
+        values: "B S E", of length 1 where the side is present, else zero.
+        mask: "B S", which sides of a row are present.
     """
 
-    epochs: float = 1.0
-    lr: float = 1.0
-    auxiliary_loss: float = 1.0
-    auxiliary_vote: float | None = None
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """How sure a modality is that a column is its own (0 to 1), and why."""
-
-    confidence: float
-    reason: str
-
-
-@runtime_checkable
-class Modality(Protocol):
-    """One kind of column: how its cells are recognised, read, stored, varied and made tensors.
-
-    `Config` is a frozen dataclass of settings. Where a cell lists several media, a class attribute `several = True`
-    says so, and `read` receives a tuple of contents. An instance with statistics is fitted; `fit` never changes its
-    object.
-    """
-
-    Config: ClassVar[type]
-    group: ClassVar[str | None]  # columns of these modalities enter together, as the input of that name (`table`)
-    media: ClassVar[bool]  # a string cell names a file, whose bytes `read` receives
-
-    def __init__(self, config: Any, statistics: Mapping[str, Any] | None = None) -> None: ...
-
-    @classmethod
-    def recognise(cls, sample: Sample) -> Recognition | None:
-        """How sure it is that this column is of its kind; None where it is not."""
-
-    @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
-        """Settings that suit a sample of cells, as `read` would receive them; the user's and the encoder's go first."""
-
-    def read(self, cell: object) -> np.ndarray:
-        """One cell that is not missing -> compact array, the same dtype and ndim for every cell.
-
-        Media cells arrive as bytes (or as the array that the table holds), others as Python objects.
-
-        Raises:
-            UnreadableCellError: with the reason; the cell becomes a reject.
-        """
-
-    def remark(self, cell: object) -> str | None:
-        """What `read`, which took this cell, changes in it that a user may want to know; None where there is nothing.
-
-        A few words that follow "12 cells", equal for equal changes, because they are counted: "cut to 30 s".
-        """
-
-    def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """Statistics (JSON values) of the arrays of the training rows.
-
-        `truncated`, where there is one, counts those that are longer than what enters the model; the user is told.
-        """
-
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A random variation of one array that keeps its meaning; called on training rows only."""
-
-    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
-        """Arrays of one batch, None where the cell is missing -> tensors."""
-
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
-        """Float array [rows, features] for the linear baseline; rows of missing cells are NaN or zero."""
-
-    def preview(self, cell: object) -> str:
-        """One cell as `read` receives it -> HTML for reports: escaped, self-contained and small (`codecs.previews`).
-
-        Pictures have at most 160 pixels a side, sounds 5 seconds, texts 300 characters; nothing is loaded from outside.
-
-        Raises:
-            UnreadableCellError: where `read` would raise it.
-        """
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """Cells of one input -> Tokens. An `nn.Module`; built as `Encoder(config, *modalities)`, one per column.
-
-    One that is made of another encoder names the setting that holds it, and its kind, in a class attribute
-    `submodules = {"image": "encoders/image"}`; it receives it built, as a keyword argument of that name.
-
-    What the user should hear of it stands in an attribute `remarks`, a tuple of a few words each, if it has one.
-
-    Only rows with at least one present column enter. `needs` says which settings of the modality an encoder depends on
-    (picture size, sample rate, tokenizer), so that they are right without the user's doing.
-    """
-
-    Config: ClassVar[type]
-    width: int  # D of its tokens
-    token_span: float | None  # seconds (audio, video) or pixels (image) that one token covers; None: whole cell
-    frozen: bool  # no parameter learns: its tokens may be computed once
-
-    @classmethod
-    def needs(cls, config: Any) -> dict[str, Any]:
-        """Settings of the modality that this encoder depends on."""
+    values: Float[Tensor, "B S E"]
+    mask: Bool[Tensor, "B S"]
 
     @property
-    def portable(self) -> dict[str, Any]:
-        """Settings (JSON values) from which the same module can be built without any file outside of a bundle."""
+    def present(self) -> Bool[Tensor, " B"]:
+        """Rows of which at least one side is present."""
+        return self.mask.any(dim=1)
 
-    def __call__(self, *cells: Cells) -> Tokens: ...
+    def rows(self, index: Tensor) -> Embeddings:
+        """Some of the rows: by number, or by a mask."""
+        return Embeddings(self.values[index], self.mask[index])
 
-
-@runtime_checkable
-class Fusion(Protocol):
-    """Tokens by input -> Tokens. An `nn.Module`; built as `Fusion(config, widths={input: D})`.
-
-    A class attribute `when_absent` may end the sentence "an absent input ...", for `polymodal list fusions`.
-    """
-
-    Config: ClassVar[type]
-    width: int  # D of its result
-    keeps_time: bool  # its result may hold several tokens a row
-
-    def __call__(self, tokens: Mapping[str, Tokens]) -> Tokens: ...
-
-
-@runtime_checkable
-class Head(Protocol):
-    """Tokens -> Prediction, loss, words and metrics. An `nn.Module`; built as `Head(config, width=D, statistics=...)`.
-
-    Its class methods know the target column before there is a model.
-
-    Attributes:
-        scores: what its scores are; an object may differ from its class.
-        prior: "K", the scores of a row with nothing present.
-        readout: tokens -> scores "B K" before the prior; everything in a head that learns.
-    """
-
-    Config: ClassVar[type]
-    metric: ClassVar[str]  # the metric to report first
-    monitor: ClassVar[str]  # the metric to stop early on
-    stratified: ClassVar[bool]  # the target's values are classes, each of which belongs on every side of a split
-    scores: Scores
-    prior: Tensor
-    readout: nn.Module
+    def cpu(self) -> Embeddings:
+        """The same on the CPU, in float32 at least."""
+        return Embeddings(_wide(self.values), self.mask.cpu())
 
     @classmethod
-    def recognise(cls, values: Sequence[object]) -> Recognition | None:
-        """How sure this task is that it suits a target with these values."""
+    def joined(cls, parts: Sequence[Embeddings]) -> Embeddings:
+        """Several of them, one below the other."""
+        return cls(torch.cat([part.values for part in parts]), torch.cat([part.mask for part in parts]))
 
-    @classmethod
-    def fit_target(cls, values: Sequence[object], *, column: str, config: Any = None) -> dict[str, Any]:
-        """Statistics (JSON values: classes, prior, mean, ...) of the training rows' target.
 
-        Where several columns are predicted, a value is a mapping by their names, or None where all are missing.
-        `config` holds the task's settings; None: the defaults. `remarks`, if the statistics have it, is a list of
-        sentences on the target that the user should hear.
-        """
+for _kind in (Tokens, Cells, Scores, Sequences, Embeddings):  # so that graphs and exports see tensors
+    register_dataclass(_kind)
 
-    @classmethod
-    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> np.ndarray:
-        """Target as numbers [rows], or [rows, K]; NaN where it is missing or unknown."""
 
-    def __call__(self, tokens: Tokens) -> Prediction: ...
+def full_precision(values: Tensor) -> Tensor:
+    """Half precision, as mixed precision gives it, as float32; float64 stays."""
+    return values if values.dtype == torch.float64 else values.float()
 
-    def loss(self, prediction: Prediction, target: Tensor) -> Float[Tensor, " B"]:
-        """Loss of each row, before sample weights."""
 
-    def decode(self, scores: np.ndarray) -> dict[str, np.ndarray]:
-        """Scores [rows, K] -> named result columns: `prediction` (of several: `prediction_TARGET`), `p_CLASS`, ..."""
-
-    def metrics(self, scores: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Every metric of the task by name."""
+def _wide(values: Tensor) -> Tensor:
+    """On the CPU, in full precision."""
+    return full_precision(values).cpu()

@@ -1,5 +1,6 @@
 """The contract checks must fail on parts that are wrong in the ways parts of published libraries have been."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,6 +11,8 @@ from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from polymodal.encoders.audio.cnn import Cnn
+from polymodal.encoders.image.cnn import Cnn as PictureCnn
+from polymodal.encoders.video.conv3d import Conv3d
 from polymodal.errors import ConfigError
 from polymodal.fusions.average import Average
 from polymodal.fusions.concat import Concat
@@ -17,9 +20,8 @@ from polymodal.fusions.low_rank import LowRank
 from polymodal.fusions.sum import Sum
 from polymodal.layers.projection import prepend_one
 from polymodal.modalities.category import Category
-from polymodal.tasks.classify import Classify
-from polymodal.testing import check_encoder, check_fusion, check_modality, check_task
-from polymodal.types import Prediction, Tokens
+from polymodal.testing import check_encoder, check_fusion, check_modality
+from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,38 @@ class RandomInEval(Fused):
         return Tokens(nn.functional.dropout(fused.values, 0.5), fused.mask)
 
 
-def test_the_correct_fusion_passes():
-    check_fusion(Fused)
+class Kept(Fused):
+    """The tokens of the anchor, with the sum of all inputs added; where it is absent, one token with the sum."""
+
+    keeps_time = True
+    anchor = "voice"
+
+    def forward(self, tokens):
+        fused = super().forward(tokens)
+        anchor = self.asking(tokens)
+        first = torch.arange(anchor.mask.shape[1]) == 0
+        mask = anchor.mask | (~anchor.present & fused.present).unsqueeze(1) & first
+        own = torch.where(anchor.mask.unsqueeze(2), anchor.values, 0.0).mean(dim=2, keepdim=True)
+        return Tokens(fused.values + own, mask)
+
+    def asking(self, tokens):
+        return tokens[self.anchor]
+
+
+class AnchorsAnother(Kept):
+    """Names one input, and gives the tokens of another."""
+
+    def asking(self, tokens):
+        return tokens[min(tokens)]
+
+
+class AnchorIsNoInput(Fused):
+    anchor = "voise"
+
+
+@pytest.mark.parametrize("part", [Fused, Kept])
+def test_the_correct_fusion_passes(part):
+    check_fusion(part)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +210,8 @@ def test_the_correct_fusion_passes():
         (TellsAWrongWidth, "`width` says 9"),
         (TakesAnySetting, "unknown setting"),
         (RandomInEval, "in eval"),
+        (AnchorsAnother, "is not the anchor's"),
+        (AnchorIsNoInput, "the anchor 'voise' is no input"),
     ],
 )
 def test_broken_fusions_are_caught(part, words):
@@ -223,12 +257,84 @@ class SaysFrozen(Cnn):
     frozen = True
 
 
+class TurnsTimeAround(Cnn):
+    """The last token first: of each row by itself, so that padding does not show."""
+
+    def forward(self, cells):
+        tokens = super().forward(cells)
+        steps = torch.arange(tokens.mask.shape[1])
+        last = tokens.mask.sum(dim=1, keepdim=True) - 1
+        order = torch.where(tokens.mask, last - steps, steps)
+        return Tokens(tokens.values.gather(1, order.unsqueeze(2).expand_as(tokens.values)), tokens.mask)
+
+
+class RepeatsItsMean(Cnn):
+    """One vector for the whole cell, as many times as the cell is long, with what tells places apart."""
+
+    def forward(self, cells):
+        tokens = super().forward(cells)
+        kept = torch.where(tokens.mask.unsqueeze(2), tokens.values, 0.0)
+        mean = kept.sum(dim=1, keepdim=True) / tokens.mask.sum(dim=1)[:, None, None]
+        places = torch.arange(tokens.mask.shape[1])[:, None] * torch.linspace(0.01, 1, self.width)
+        return Tokens((mean + places.sin()).tanh(), tokens.mask)
+
+
+class TellsHalfItsSpan(Cnn):
+    """As an encoder whose last pooling was forgotten in the sum."""
+
+    def __init__(self, config, modality):
+        super().__init__(config, modality)
+        self.token_span = self.token_span / 2
+
+
+class TellsASpanWithoutTime(Cnn):
+    keeps_time = False
+
+
+class LengthensTokens(Cnn):
+    @classmethod
+    def spanning(cls, config, seconds):
+        return dataclasses.replace(config, blocks=5)
+
+
 @pytest.mark.parametrize(
-    ("part", "words"), [(AudioSeesPadding, "padding shows"), (NeverForgets, "state_dict"), (SaysFrozen, "frozen")]
+    ("part", "words"),
+    [
+        (AudioSeesPadding, "padding shows"),
+        (NeverForgets, "state_dict"),
+        (SaysFrozen, "frozen"),
+        (TurnsTimeAround, "do not follow the order of time"),
+        (RepeatsItsMean, "do not follow the order of time"),
+        (TellsHalfItsSpan, "13 tokens, of 0.04 seconds each"),
+        (TellsASpanWithoutTime, "must keep time"),
+        (LengthensTokens, "`spanning` changes settings"),
+    ],
 )
 def test_broken_encoders_are_caught(part, words):
     with pytest.raises(AssertionError, match=words):
         check_encoder(part, "audio", settings={"channels": 2, "width": 4})
+
+
+class PictureKeepsTime(PictureCnn):
+    keeps_time = True
+
+
+class ForgetsToKeepTime(Conv3d):
+    @classmethod
+    def spanning(cls, config, seconds):
+        return config
+
+
+@pytest.mark.parametrize(
+    ("part", "modality", "words"),
+    [
+        (PictureKeepsTime, "image", "there is no time"),
+        (ForgetsToKeepTime, "video", "`spanning` gives do not keep time"),
+    ],
+)
+def test_broken_encoders_of_pictures_are_caught(part, modality, words):
+    with pytest.raises(AssertionError, match=words):
+        check_encoder(part, modality, settings={"channels": 2, "width": 4})
 
 
 class ChangesItself(Category):
@@ -259,15 +365,3 @@ class RemarksInNumbers(Category):
 def test_broken_modalities_are_caught(part, words):
     with pytest.raises(AssertionError, match=words):
         check_modality(part, cells=["red", "green", "blue"])
-
-
-class GuessesForNobody(Classify):
-    def forward(self, tokens):
-        prediction = super().forward(tokens)
-        scores = self.readout.linear(tokens.values.mean(dim=1))
-        return Prediction(scores, prediction.present)
-
-
-def test_broken_task_is_caught():
-    with pytest.raises(AssertionError, match="prior"):
-        check_task(GuessesForNobody)

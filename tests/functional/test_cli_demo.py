@@ -6,6 +6,7 @@ import pytest
 from cli_tables import SMALL, make_rows, write_csv
 
 from polymodal.cli.demo import _verdict
+from polymodal.metrics.bootstrap import Interval
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_a_wrong_setting_is_told_before_the_table_is_built(cli, recipes):
 
 
 def interval(value, half):
-    return {"value": value, "low": value - half, "high": value + half}
+    return Interval(value, low=value - half, high=value + half)
 
 
 @pytest.mark.parametrize(

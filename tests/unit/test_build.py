@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 import torch
 
-from polymodal.build import build
+from polymodal.build import build, task_of
 from polymodal.config import make
 from polymodal.encoders.image.cnn import Cnn
 from polymodal.encoders.table.mlp import Mlp
 from polymodal.errors import ConfigError
 from polymodal.fusions.sum import Sum
+from polymodal.layers.scores_head import ScoresHead
+from polymodal.models.ensemble import Ensemble
+from polymodal.pipeline.trainer import make_objective
 from polymodal.schema import Column, Input, Schema, Target
-from polymodal.tasks.classify import Classify
+from polymodal.tasks.classify import Classify, ClassifyConfig
 
-CLASSES = Classify.fit_target(["a", "b", "b", "c"], column="label")
+CLASSES = Classify(ClassifyConfig()).fit(["a", "b", "b", "c"], column="label")
 
 
 def column(name: str, modality: str, **values: Any) -> Column:
@@ -53,32 +56,54 @@ def test_every_part_is_the_one_that_is_named_with_its_settings():
         "table": (Mlp, 5),
     }
     assert model.columns == {"photo.1": ("photo.1",), "table": ("colour", "size")}
-    assert (type(model.fusion), model.fusion.width) == (Sum, 9)
-    assert (type(model.head), model.head.config.hidden, model.head.readout.linear.out_features) == (Classify, 7, 3)
+    fusion = model.model.towers[""].fusion
+    assert (type(fusion), fusion.width) == (Sum, 9)
+    readout = model.head.readout
+    assert (type(model.head), readout.linear.in_features, readout.linear.out_features) == (ScoresHead, 7, 3)
 
 
-@pytest.mark.parametrize(("share", "names"), [(0.5, ["photo.1", "table"]), (0.0, []), (None, [])])
-def test_every_input_gets_a_head_of_its_own_where_it_has_a_loss_of_its_own(share, names):
-    model = build(make_schema(), make_config(auxiliary_loss=share, modality_dropout=0.3))
-    assert model.modality_dropout == 0.3
-    assert (model.auxiliary is None) == (not share)
-    if model.auxiliary is not None:
-        assert list(model.auxiliary.heads) == names
-        assert model.auxiliary.loss_weight == share
+def test_the_task_of_a_target_is_fitted_and_has_its_settings():
+    task = task_of(make_schema().target)
+    assert (type(task), task.config.hidden, list(task.labels)) == (Classify, 7, ["a", "b", "c"])
+    torch.testing.assert_close(task.prior.exp(), torch.tensor([0.25, 0.5, 0.25]))
+    assert torch.equal(build(make_schema(), make_config()).head.prior, task.prior)
+
+
+@pytest.mark.parametrize(("weight", "names"), [(0.5, ["photo.1", "table"]), (0.0, []), (None, [])])
+def test_every_input_gets_a_head_of_its_own_where_it_has_a_loss_of_its_own(weight, names):
+    config = make_config(auxiliary_loss=weight, modality_dropout=0.3)
+    network = build(make_schema(), config)
+    assert isinstance(network, Ensemble)
+    assert list(network.heads) == names
     for name in names:
-        assert next(model.auxiliary.heads[name].parameters()).shape[-1] == model.encoders[name].width
+        assert next(network.heads[name].parameters()).shape[-1] == network.encoders[name].width
+        assert torch.equal(network.heads[name].prior, network.head.prior)
+    objective = make_objective(network, config.train, joint=True)
+    assert (objective.auxiliary_loss, objective.modality_dropout) == (weight or 0.0, 0.3)
+    assert make_objective(network, config.train, joint=False).modality_dropout == 0  # inputs that learn by themselves
 
 
-@pytest.mark.parametrize(("said", "vote"), [(None, 0.5), (0.75, 0.75), (0.0, 0.0)])
-def test_inputs_have_a_say_in_predictions_unless_told_otherwise(said, vote):
-    assert build(make_schema(), make_config(auxiliary_loss=1.0, auxiliary_vote=said)).auxiliary.vote == vote
+@pytest.mark.parametrize(("said", "weight"), [(None, 0.5), (0.75, 0.75), (0.0, 0.0)])
+def test_unimodal_predictions_count_unless_told_otherwise(said, weight):
+    assert build(make_schema(), make_config(auxiliary_loss=1.0, auxiliary_vote=said)).weight == weight
 
 
-def test_learned_weights_of_own_losses_are_part_of_the_model_only_where_they_are_asked_for():
-    plain = build(make_schema(), make_config(auxiliary_loss=1.0))
-    learned = build(make_schema(), make_config(auxiliary_loss=1.0, auxiliary_blend="learned"))
-    assert learned.state_dict().keys() - plain.state_dict().keys() == {"auxiliary.blend.log_variance"}
-    assert learned.auxiliary.blend.log_variance.tolist() == [0.0, 0.0]
+def test_the_only_input_does_not_count_twice():
+    schema = make_schema()
+    one = schema.model_copy(update={"inputs": schema.inputs[1:]})
+    assert build(one, make_config(auxiliary_loss=1.0)).weight == 0
+
+
+def test_learned_weights_of_unimodal_losses_belong_to_training_and_only_where_they_are_asked_for():
+    found = {}
+    for blend in ("mean", "learned"):
+        config = make_config(auxiliary_loss=1.0, auxiliary_blend=blend)
+        network = build(make_schema(), config)
+        objective = make_objective(network, config.train, joint=True)
+        found[blend] = set(objective.parameters()) - set(network.parameters())
+    assert found["mean"] == set()
+    (learned,) = found["learned"]
+    assert learned.tolist() == [0.0, 0.0]
 
 
 def test_the_seed_decides_the_weights():

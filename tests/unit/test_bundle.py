@@ -16,9 +16,12 @@ from polymodal import bundle_files, registry
 from polymodal.bundle import Bundle, from_bytes, load, save, to_bytes
 from polymodal.config import RunConfig, make
 from polymodal.errors import BundleError, DamagedBundleError, MissingExtraError
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.results import Results
 from polymodal.schema import Column, Input, Schema, Target
 from polymodal.types import Batch
 
+RESULTS = Results(test={"accuracy": Interval(0.1 + 0.2, 0.0, 1 / 3)}, warnings=("a: 2 cells cut",))
 FILES = ["README.md", "config.json", "metrics.json", "schema.json", "weights.safetensors"]
 KNOWN = {
     "modalities": ("number", "text"),
@@ -49,6 +52,12 @@ class Model(nn.Module):
         self.register_buffer("flags", torch.tensor([True, False]))
         self.register_buffer("prior", torch.tensor(float("-inf"), dtype=torch.float64))
         self.register_buffer("none", torch.empty(0, 3))
+        self.columns, self.head = {"table": ("a",), "words": ("t",)}, None
+
+    def encode(self, batch):
+        raise NotImplementedError
+
+    encode_input = combine = encode
 
 
 def fake_build(schema, config):
@@ -79,7 +88,7 @@ def bundle(fakes):
     model = Model({"table": {"width": 3}, "words": {"width": 4}})
     model.encoders["table"].linear.weight.data = torch.randn(2, 3).T  # not contiguous
     config = make({"target": "y", "fusion": {"name": "concat", "width": 8}, "drop": ["id"]})
-    return Bundle(model, schema, config, {"test": {"accuracy": {"value": 0.1 + 0.2}}}, "# Card\n\nÜ\n")
+    return Bundle(model, schema, config, RESULTS, "# Card\n\nÜ\n")
 
 
 @pytest.fixture
@@ -164,8 +173,8 @@ class ExtraState(Model):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda b: replace(b, metrics={"loss": float("nan")}), "nan"),
-        (lambda b: replace(b, metrics={"loss": torch.tensor(1.0)}), "Tensor"),
+        (lambda b: replace(b, metrics=Results(temperature=float("nan"))), "nan"),
+        (lambda b: replace(b, metrics=Results(test={"accuracy": Interval(float("nan"), 0.0, 1.0)})), "nan"),
         (lambda b: replace(b, config=RunConfig(fusion={"name": "gone"})), "gone"),
         (lambda b: replace(b, model=ExtraState({"table": {}, "words": {}})), "_extra_state"),
         (lambda b: replace(b, card="\ud800"), "surrogates"),
@@ -259,6 +268,7 @@ def test_fault_42_a_checkpoint_outside_is_not_opened(folder, monkeypatch):
         ("schema.json", lambda d: d["inputs"][0]["settings"].update(width=4)),
         ("schema.json", lambda d: d["inputs"][0]["settings"].update(unknown=4)),
         ("schema.json", lambda d: d["inputs"].pop()),
+        ("metrics.json", lambda d: d.update(tset={})),
     ],
 )
 def test_fault_43_an_unknown_key_or_an_impossible_value_is_refused(folder, name, change):
@@ -334,21 +344,8 @@ def test_a_missing_extra_is_said_as_such(folder, monkeypatch):
         load(folder)
 
 
-def test_fault_49_an_older_format_migrates(bundle, folder, monkeypatch):
-    forge_json(folder, "metrics.json", lambda metrics: metrics.update(old_name=1))
-
-    def migrate(documents):
-        metrics = documents["metrics.json"]
-        return documents | {"metrics.json": {**bundle.metrics, "new_name": metrics["old_name"]}}
-
-    for module in (bundles, bundle_files):
-        monkeypatch.setattr(module, "FORMAT", 2)
-    monkeypatch.setitem(bundles._MIGRATIONS, 1, migrate)
-    assert load(folder).metrics == {**bundle.metrics, "new_name": 1}
-
-
 def test_fault_41_bytes_with_a_pickle_inside_are_refused(bundle):
-    files = bundles._files(bundle) | {"schema.json": pickle.dumps(Bomb(), protocol=4)}
+    files = {**bundles._files(bundle), "schema.json": pickle.dumps(Bomb(), protocol=4)}
     with pytest.raises(DamagedBundleError, match=r"schema\.json.*a pickle"):
         from_bytes(bundle_files.pack(files))
     with pytest.raises(DamagedBundleError, match="does not start"):
@@ -376,7 +373,7 @@ def test_a_real_model_predicts_the_same_bit_for_bit(tmp_path):
             Input(name="table", columns=("a",), modality="table", encoder="mlp"),
             Input(name="t", columns=("t",), modality="text", encoder="bag"),
         ),
-        target=Target(column="y", task="classify", statistics=classify.fit_target(classes, column="y")),
+        target=Target(column="y", task="classify", statistics=classify(classify.Config()).fit(classes, column="y")),
     )
     config = make({"target": "y", "fusion": "concat", "task": "classify"})
     batch = Batch(
@@ -388,9 +385,9 @@ def test_a_real_model_predicts_the_same_bit_for_bit(tmp_path):
         encoded={},
     )
     model = bundles.build(schema, config).eval()
-    save(Bundle(model, schema, config, {}, ""), tmp_path / "bundle")
+    save(Bundle(model, schema, config, Results(), ""), tmp_path / "bundle")
     torch.manual_seed(1)
     loaded = load(tmp_path / "bundle")
     assert loaded.schema.inputs[1].settings == json.loads(json.dumps(model.encoders["t"].portable))
     with torch.inference_mode():
-        assert loaded.model(batch).scores.equal(model(batch).scores)
+        assert loaded.model(batch).values.equal(model(batch).values)

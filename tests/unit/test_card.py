@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from polymodal.card import in_brackets, model_card
 from polymodal.config import make
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.results import Baselines, Results, RowCounts
 from polymodal.schema import Column, Input, Schema, Target
 
 CONFIG = make({"fusion": "concat"})
-SCORE = {"value": 0.9312, "low": 0.9061, "high": 0.9534}
-METRICS = {
-    "test": {"accuracy": SCORE, "log_loss": SCORE},
-    "validation": {"accuracy": SCORE | {"value": 0.5}},
-    "baselines": {"majority": {"accuracy": SCORE | {"value": 0.25}}, "linear": {}, "linear_by_input": {"a": {}}},
-    "rows": {"train": 70, "unknown_class": 2},
-}
+SCORE = Interval(0.9312, 0.9061, 0.9534)
+METRICS = Results(
+    test={"accuracy": SCORE, "log_loss": SCORE},
+    validation={"accuracy": replace(SCORE, value=0.5)},
+    baselines=Baselines(majority={"accuracy": replace(SCORE, value=0.25)}, linear={}, linear_by_input={"a": {}}),
+    rows=RowCounts(train=70, unknown_class=2),
+)
 
 
 def make_card(name: str = "photo", *, target: str = "label", reason: str = "every cell differs", metrics=METRICS):
@@ -44,14 +47,15 @@ def test_the_card_names_task_inputs_rows_and_results():
     assert "task `classify`, fusion `concat`" in card
     assert "\n| photo | image | photo | cnn |\n" in card
     assert "\n- photo id: every cell differs\n" in card
-    assert "Rows: train 70, unknown class 2. Divided by the method `auto`." in card
+    counts = "train 70, validation 0, test 0, unknown class 2, unlabelled 0, dropped 0, rejected cells 0, cleaned 0"
+    assert f"Rows: {counts}. Divided by the method `auto`." in card
     assert "\n| metric | model, test | majority | linear |\n|---|---|---|---|\n" in card
     assert "\n| accuracy | 0.931 [0.906, 0.953] | 0.250 [0.906, 0.953] |  |\n" in card
 
 
 def test_it_says_what_a_model_card_says():
     """The sections of Mitchell et al. 2019, and what is not known is said to be unknown."""
-    card = make_card(metrics=METRICS | {"remarks": ["photo: 2 cells cut <b>"]})
+    card = make_card(metrics=METRICS.model_copy(update={"warnings": ("photo: 2 cells cut <b>",)}))
     for words in ("## Model details", "## Intended use", "## Training data", "## Results", "## Limits", "seed 0",
                   "licence: unknown", "prior", "neither training nor the choice of the model has seen",
                   "photo: 2 cells cut &#60;b>"):  # fmt: skip
@@ -66,7 +70,7 @@ def test_the_front_matter_is_yaml_of_registered_names_only():
 
 
 def test_without_test_rows_it_shows_the_validation_rows():
-    card = make_card(metrics=METRICS | {"test": {}})
+    card = make_card(metrics=METRICS.model_copy(update={"test": {}}))
     assert "| metric | model, validation |" in card
     assert "| accuracy | 0.500 [" in card
 

@@ -13,8 +13,9 @@ from polymodal.config import make, plain
 from polymodal.defaults import complete_inputs, complete_train, default
 from polymodal.errors import ConfigError
 from polymodal.modalities.image import ImageConfig
+from polymodal.protocols import Advice
 from polymodal.schema import Column
-from polymodal.types import Advice
+from polymodal.tasks.classify import Classify, ClassifyConfig
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def column(name: str, modality: str | None, **settings: Any) -> Column:
 
 
 def complete(*columns: Column, suggested: dict[str, dict[str, Any]] | None = None, num_rows: int = 100, **config: Any):
-    done, inputs = complete_inputs(columns, make(config), num_rows=num_rows, suggested=suggested or {})
+    task = Classify(ClassifyConfig())
+    done, inputs = complete_inputs(columns, make(config), task, num_rows=num_rows, suggested=suggested or {})
     return {c.name: c for c in done}, {i.name: i for i in inputs}
 
 

@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 import polymodal as pm
 from polymodal.config import make, write
 from polymodal.errors import BundleError, ColumnError, ConfigError, DataError
+from polymodal.inference.predictor import Predictor
 
 ROWS = 60
 RNG = np.random.default_rng(0)
@@ -90,8 +91,55 @@ def test_a_row_without_target_does_not_count_and_a_new_class_is_wrong(classifier
     assert classifier.score(X, y) == 1
     y[0], y[1] = None, "giant"
     assert classifier.score(X, y) == pytest.approx((ROWS - 2) / (ROWS - 1))
-    with pytest.raises(DataError, match="no row has a target"):
+    with pytest.raises(DataError, match="no cell of the target 'kind' holds a value that the model knows"):
         classifier.score(X, ["giant"] * ROWS)
+
+
+def test_predicting_builds_what_depends_on_the_model_alone_once_and_leaves_the_estimator_as_it_is(monkeypatch):
+    model = small(epochs=1).fit(X, KIND)
+    made, init = [], Predictor.__init__
+
+    def counted(self, bundle, device):
+        made.append((bundle, device))
+        init(self, bundle, device)
+
+    monkeypatch.setattr(Predictor, "__init__", counted)
+    before = dict(vars(model))
+    model.predict(X), model.predict_proba(X), model.score(X, KIND), model.evaluate(FRAME)
+    assert [device for _, device in made] == ["auto"] and made[0][0] is model.bundle_
+    assert vars(model) == before
+    model.set_params(device="cpu").predict(X)
+    model.fit(X[:40], KIND[:40])
+    np.testing.assert_array_equal(model.predict(X), deepcopy(model).predict(X))
+    assert [bundle is model.bundle_ for bundle, _ in made] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_estimator_takes_any_task_that_is_named(several):
+    names = ["price", "size"] if several else ["price"]
+    table = FRAME[["colour", *names]].assign(twice=2 * SIZE)
+    config = {**SMALL, "task": {"name": "regress"}}
+    model = pm.Estimator(epochs=8, config=config).fit(table, y=names if several else "price")
+    expected = pm.Regressor(epochs=8, config=SMALL).fit(table, y=names if several else "price")
+    assert model.predict(table).shape == ((ROWS, 2) if several else (ROWS,))
+    np.testing.assert_array_equal(model.predict(table), expected.predict(table))
+    assert model.score(table) == expected.score(table)
+    grades = np.digitize(SIZE, [-0.5, 0.5])
+    ordinal = pm.Estimator(epochs=2, config={**SMALL, "task": {"name": "ordinal"}}).fit(X, grades)
+    assert set(ordinal.predict(X).tolist()) <= {0, 1, 2}
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        pm.Estimator(config={"task": {"name": "ordinal"}}).fit(X)
+
+
+def test_a_task_without_a_target_needs_no_y(tmp_path):
+    sides = {"name": "match", "sides": {"left": ["size"], "right": ["price"]}}
+    columns = {name: {"modality": "number"} for name in ("size", "price")}
+    model = pm.Estimator(epochs=2, columns=columns, config={"task": sides}).fit(FRAME[["size", "price"]])
+    report = model.evaluate(FRAME)
+    assert report["recall_at_10"]["low"] <= report["recall_at_10"]["value"] == model.score(FRAME)
+    model.save(tmp_path / "bundle")
+    loaded = pm.load(tmp_path / "bundle")
+    assert type(loaded) is pm.Estimator and loaded.evaluate(FRAME) == report
 
 
 def test_evaluate_gives_intervals_and_finds_the_target_in_the_table(classifier, regressor):
@@ -107,12 +155,12 @@ def test_evaluate_gives_intervals_and_finds_the_target_in_the_table(classifier, 
 
 
 def test_all_rows_are_learned_from_unless_the_configuration_keeps_some(classifier, tmp_path):
-    rows = classifier.bundle_.metrics["rows"]
-    assert (rows["train"] + rows["validation"], rows["test"]) == (ROWS, 0)
-    assert rows["validation"] == round(0.15 * ROWS)
+    rows = classifier.bundle_.metrics.rows
+    assert (rows.train + rows.validation, rows.test) == (ROWS, 0)
+    assert rows.validation == round(0.15 * ROWS)
     write(make({**SMALL, "split": {"test": 0.25}}), tmp_path / "run.yaml")
     for config in (make({"split": {"test": 0.25}}), {"split": {"test": 0.25}}, str(tmp_path / "run.yaml")):
-        assert small(epochs=1, config=config).fit(X, KIND).bundle_.metrics["rows"]["test"] == 15
+        assert small(epochs=1, config=config).fit(X, KIND).bundle_.metrics.rows.test == 15
 
 
 def test_columns_of_an_array_are_numbers():
@@ -132,7 +180,7 @@ def test_columns_of_an_array_are_numbers():
 def test_what_was_seen_in_fit(classifier):
     assert classifier.feature_names_in_.tolist() == ["size", "colour"]
     assert classifier.n_features_in_ == 2
-    assert classifier.history_.best_epoch == classifier.bundle_.metrics["best_epoch"]
+    assert classifier.history_.best_epoch == classifier.bundle_.metrics.best_epoch
     bad = FRAME.assign(size=["big", *SIZE[1:]])
     model = small(epochs=1, columns={"size": {"modality": "number"}}).fit(bad, "kind")
     assert [(reject.row, reject.column) for reject in model.rejects_] == [(0, "size")]

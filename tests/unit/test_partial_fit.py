@@ -9,6 +9,7 @@ import pytest
 
 import polymodal as pm
 from polymodal.errors import ConfigError, DataError
+from polymodal.metrics.results import UpdateRows
 
 SMALL = {
     "columns": {"words": {"modality": "text"}, "size": {"modality": "number"}},
@@ -39,11 +40,11 @@ def test_a_class_that_was_announced_is_learned_later_and_the_others_are_kept():
     X, y = rows(60, (2,), 2)
     assert model.partial_fit(X, y) is model
     assert model.score(*everything) > max(0.8, before + 0.2)
-    (entry,) = model.bundle_.metrics["updates"]
-    assert (entry["rows"], entry["times"]) == ({"learned": 60, "replayed": 60}, 1)
+    (entry,) = model.bundle_.metrics.updates
+    assert (entry.rows, entry.times) == (UpdateRows(learned=60, replayed=60), 1)
     model.partial_fit(X, y, classes=["c2", "c1", "c0"])
-    (entry,) = model.bundle_.metrics["updates"]
-    assert (entry["rows"], entry["times"]) == ({"learned": 120, "replayed": 180}, 2)
+    (entry,) = model.bundle_.metrics.updates
+    assert (entry.rows, entry.times) == (UpdateRows(learned=120, replayed=180), 2)
 
 
 def test_the_first_call_is_fit():
@@ -59,17 +60,17 @@ def test_rows_are_kept_until_fit_and_go_nowhere_else(tmp_path):
     assert len(model._memory) == 20
     model.partial_fit(*rows(30, (0, 1), 1))
     assert len(model._memory) == 20
-    assert model.bundle_.metrics["updates"][0]["rows"]["replayed"] == 20
+    assert model.bundle_.metrics.updates[0].rows.replayed == 20
     assert model._memory.rows()[0].table.names == ("words", "size")
     copy = pickle.loads(pickle.dumps(model))
     assert copy._memory is None
     copy.partial_fit(*rows(30, (0, 1), 1))
-    assert copy.bundle_.metrics["updates"][0]["rows"] == {"learned": 60, "replayed": 20}
+    assert copy.bundle_.metrics.updates[0].rows.model_dump() == {"learned": 60, "replayed": 20}
     model.save(tmp_path / "bundle")
     loaded = pm.load(tmp_path / "bundle").partial_fit(*rows(20, (0, 1), 2))
     assert len(loaded._memory) == 20
     model.fit(X, y)
-    assert model._memory is None and "updates" not in model.bundle_.metrics
+    assert model._memory is None and "updates" not in model.bundle_.metrics.model_dump()
 
 
 def test_settings_of_the_update_may_change_between_calls():
@@ -77,8 +78,8 @@ def test_settings_of_the_update_may_change_between_calls():
     model = classifier().partial_fit(X, y)
     weights = {name: value.clone() for name, value in model.bundle_.model.state_dict().items()}
     model.set_params(**{"update.epochs": 2, "update.replay": 0.5}).partial_fit(*rows(40, (0, 1), 3))
-    (entry,) = model.bundle_.metrics["updates"]
-    assert (entry["settings"]["epochs"], entry["rows"]["replayed"]) == (2, 20)
+    (entry,) = model.bundle_.metrics.updates
+    assert (entry.settings["epochs"], entry.rows.replayed) == (2, 20)
     assert any((value != weights[name]).any() for name, value in model.bundle_.model.state_dict().items())
     with pytest.raises(ConfigError, match=r"update\.epoch'.*'epochs'"):
         model.set_params(**{"update.epoch": 2})
@@ -95,7 +96,7 @@ def test_wrong_classes_and_columns_are_refused():
         model.partial_fit({"size": X["size"]}, y)
     with pytest.raises(DataError, match=r"'c1', which task\.classes lacks"):
         classifier().partial_fit(X, y, classes=["c0", "c2"])
-    with pytest.raises(ValueError, match="classes are for the task 'classify'"):
+    with pytest.raises(ValueError, match="classes are for tasks that take them"):
         classifier().partial_fit(X, [["a", "b"], ["b"]] * 25, classes=["a", "b"])
 
 

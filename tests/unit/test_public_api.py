@@ -8,8 +8,9 @@ import polymodal as pm
 HOMES = {
     "Cells": "polymodal.types",
     "Classifier": "polymodal.estimators",
+    "Estimator": "polymodal.estimators",
     "PolymodalError": "polymodal.errors",
-    "Prediction": "polymodal.types",
+    "Prediction": "polymodal.protocols",
     "Regressor": "polymodal.estimators",
     "RunConfig": "polymodal.config",
     "Table": "polymodal.data.table",
@@ -35,7 +36,7 @@ def test_each_name_is_the_one_of_its_module(name, home):
     assert len((inspect.getdoc(public) or "").splitlines()[0]) > 10
 
 
-@pytest.mark.parametrize("name", ["Classifier", "Regressor"])
+@pytest.mark.parametrize("name", ["Classifier", "Estimator", "Regressor"])
 def test_the_estimators_offer_these_methods(name):
     own = {
         member: function
@@ -43,10 +44,12 @@ def test_the_estimators_offer_these_methods(name):
         if not member.startswith("_") and getattr(function, "__module__", "polymodal").startswith("polymodal")
     }
     methods = {member for member, function in own.items() if inspect.isfunction(function)}
-    proba = {"predict_proba"} if name == "Classifier" else set()
+    own_methods = {"Classifier": {"partial_fit", "predict_proba"}, "Estimator": set(), "Regressor": {"partial_fit"}}[
+        name
+    ]
     requests = {f"set_{method}_request" for method in ("fit", "partial_fit", "score")}
-    assert methods - requests == proba | {
-        *("evaluate", "evaluate_subsets", "fit", "get_params", "partial_fit", "predict", "save", "score", "set_params")
+    assert methods - requests == own_methods | {
+        *("evaluate", "evaluate_subsets", "fit", "get_params", "predict", "save", "score", "set_params")
     }
     assert all(inspect.getdoc(function) for function in own.values())
 

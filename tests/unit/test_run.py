@@ -10,8 +10,8 @@ import torch
 
 from polymodal.config import RunConfig, make
 from polymodal.errors import ConfigError, DataError
+from polymodal.pipeline.trainer import failure
 from polymodal.run import train
-from polymodal.trainer import _failed
 from polymodal.training.history import EpochRecord, History
 from polymodal.training.loop import fit
 
@@ -79,7 +79,7 @@ def test_only_the_proportions_of_weights_count(unit):
     ],
 )
 def test_what_is_wrong_with_the_settings_or_the_target_is_said_before_cells_are_read(monkeypatch, config, words):
-    monkeypatch.setattr("polymodal.run.prepare", lambda *_, **__: pytest.fail("read the cells"))
+    monkeypatch.setattr("polymodal.pipeline.problem.prepare", lambda *_, **__: pytest.fail("read the cells"))
     table = TABLE | {"same": ["a"] * ROWS}
     if config.pop("odd", None):
         table["size"] = [*map(str, TABLE["size"][:-1]), "n/a"]
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_the_settings_or_the_target_is_said_before_cells_are_
 def test_a_column_that_is_called_as_a_group_has_a_baseline_of_its_own():
     words = [f"{label} word {row}" for row, label in enumerate(TABLE["label"])]
     bundle = run(TABLE | {"table": words}, columns={"table": {"modality": "text"}}).bundle
-    assert list(bundle.metrics["baselines"]["linear_by_input"]) == [i.name for i in bundle.schema.inputs]
+    assert list(bundle.metrics.baselines.linear_by_input) == [i.name for i in bundle.schema.inputs]
 
 
 @pytest.mark.parametrize("name", ["size", "table"])
@@ -110,7 +110,7 @@ def test_a_last_training_that_fails_leaves_the_model_of_the_first(monkeypatch, t
     learning = {"epochs": 60, "batch_size": 4, "augment": False}
     fused = {"timing": timing, "fusion": "average"}
     kept = run(table, train={**learning, "final": "best"}, **fused)
-    assert kept.bundle.metrics["test"]["accuracy"]["value"] == 1
+    assert kept.bundle.metrics.test["accuracy"].value == 1
 
     def lazy(model, learn, check, *, plan, callbacks):
         if check is None:
@@ -118,7 +118,7 @@ def test_a_last_training_that_fails_leaves_the_model_of_the_first(monkeypatch, t
             plan = replace(plan, train=plan.train.model_copy(update={"optimizer": still}))
         return fit(model, learn, check, plan=plan, callbacks=callbacks)
 
-    monkeypatch.setattr("polymodal.trainer.fit", lazy)
+    monkeypatch.setattr("polymodal.pipeline.trainer.fit", lazy)
     found = run(table, train=learning, **fused)
     assert found.refit is None
     assert any("The last training, with the validation rows, failed: log_loss" in remark for remark in found.remarks)
@@ -143,4 +143,6 @@ def history(*metrics: float) -> History:
     ],
 )
 def test_what_counts_as_a_failure_of_the_last_training(first, last, metric, fails):
-    assert (_failed({"train": history(*first)}, {"refit": history(last)}, metric) is not None) == fails
+    greater = metric == "accuracy"
+    said = failure({"train": history(*first)}, {"refit": history(last)}, metric, greater_is_better=greater)
+    assert (said is not None) == fails

@@ -51,9 +51,10 @@ def test_there_is_one_encoder_and_its_weights_are_saved_once(run):
     assert model.encoders["name"] is model.encoders["name_de"]
     assert list(model.encoders) == ["name", "name_de", "table"]
     assert [value is model.encoders[name] for name, value in model.encoders.items()] == [True] * 3
-    weights = [key for key in model.state_dict() if key.startswith("encoders") and "embedding" in key]
-    assert weights == ["encoders.parts.0.embedding.weight"]
-    assert len(list(model.encoders.parameters())) == len({id(p) for p in model.encoders.parameters()})
+    embedding = model.encoders["name"].embedding.weight
+    saved = [value for value in model.state_dict().values() if value.shape == embedding.shape]
+    assert len(saved) == 1 and torch.equal(saved[0], embedding)
+    assert len(list(model.parameters())) == len({id(parameter) for parameter in model.parameters()})
 
 
 def test_the_vocabulary_is_that_of_both_columns(run):
@@ -90,7 +91,7 @@ def test_both_inputs_teach_it(run):
 
     def gradient(first, second):
         cells = {"name": first, "name_de": second, "size": numbers}
-        tokens = model.encode_all(Batch(cells, torch.tensor([0]), {}))
+        tokens = model.encode(Batch(cells, torch.tensor([0]), {}))
         total = tokens["name"].values.sum() + 2 * tokens["name_de"].values.sum()
         return torch.autograd.grad(total, encoder.embedding.weight)[0]
 
@@ -133,7 +134,7 @@ def test_a_name_in_a_bundle_that_cannot_share_is_refused(run, tmp_path):
     ],
 )  # fmt: skip
 def test_what_cannot_share_is_said_before_cells_are_read(monkeypatch, values, words):
-    monkeypatch.setattr("polymodal.run.prepare", lambda *_, **__: pytest.fail("read the cells"))
+    monkeypatch.setattr("polymodal.pipeline.problem.prepare", lambda *_, **__: pytest.fail("read the cells"))
     with pytest.raises(ConfigError, match=words):
         train(TABLE, config(**values))
 
@@ -141,8 +142,8 @@ def test_what_cannot_share_is_said_before_cells_are_read(monkeypatch, values, wo
 def test_columns_that_are_left_out_are_passed_over():
     columns = [Column(name=name, kind="", modality=kind, reason="")
                for name, kind in (("a", "text"), ("b", "text"), ("c", None))]  # fmt: skip
-    assert groups(columns, make({"share": [["b", "c", "a"]]})) == (("a", "b"),)
-    assert groups(columns, make({"share": [["b", "c"], "image"]})) == ()
+    assert groups(columns, make({"share": [["b", "c", "a"]]}), allowed=True) == (("a", "b"),)
+    assert groups(columns, make({"share": [["b", "c"], "image"]}), allowed=False) == ()
 
 
 def test_modules_under_one_name_each_are_held_as_before():

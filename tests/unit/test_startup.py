@@ -31,5 +31,12 @@ def test_nothing_heavy_is_loaded(code):
     assert not loaded.intersection(HEAVY)
 
 
+@pytest.mark.parametrize("name", ["Classifier", "Regressor", "Estimator"])
+def test_an_estimator_loads_pytorch_when_it_learns_and_not_before(name):
+    loaded = modules_after(f"import polymodal as pm; pm.{name}(epochs=3)")
+    assert "sklearn" in loaded
+    assert "torch" not in loaded
+
+
 def test_heavy_modules_would_be_seen():
     assert {"numpy", "torch"} <= modules_after("import polymodal; polymodal.Tokens")

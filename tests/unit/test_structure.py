@@ -1,5 +1,6 @@
 """What every file of the repository keeps to; import cycles and layers are import-linter's (`make check`)."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ VAGUE = ("util", "utils", "helper", "helpers", "common", "misc", "base", "manage
 
 
 def test_there_are_files_to_check():
-    assert Path("src/polymodal/model.py") in FILES
+    assert Path("src/polymodal/models/model.py") in FILES
     assert Path("tests/unit/test_structure.py") in FILES
 
 
@@ -34,3 +35,13 @@ def test_a_name_says_what_a_file_holds(word):
 def test_test_files_can_be_told_apart_by_name():
     names = [path.name for path in FILES if path.parts[0] == "tests" and path.name != "conftest.py"]
     assert len(names) == len(set(names))
+
+
+def test_one_training_can_be_followed_in_few_files():
+    """The architecture page lists them, in the order in which a reader opens them."""
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \d+ \| `([^`]+)` \|", page, flags=re.MULTILINE)
+    assert 0 < len(listed) <= 25
+    assert [name for name in listed if not (ROOT / "src" / "polymodal" / name).is_file()] == []
+    assert [name for name in listed if name not in page.split("| # |")[0]] == []  # each is in the drawing
+    assert len((ROOT / "src" / "polymodal" / "run.py").read_text(encoding="utf-8").splitlines()) <= 60

@@ -10,10 +10,12 @@ import polymodal as pm
 from polymodal import bundle as bundles
 from polymodal.config import RunConfig, make, read, write
 from polymodal.errors import ColumnError, ConfigError, DataError
-from polymodal.metrics.direction import larger_is_better
-from polymodal.predict import predict
+from polymodal.inference.predictor import predict
+from polymodal.metrics.direction import greater_is_better
 from polymodal.run import train
 from polymodal.task_choice import choose_task
+from polymodal.tasks.regress import Regress
+from polymodal.tasks.tag import Tag
 
 ROWS = 60
 RNG = np.random.default_rng(0)
@@ -60,9 +62,9 @@ def test_several_targets_are_one_task_and_give_a_column_each(several):
     predictions = predict(several.bundle, {"size": [0.0, 1.0]})
     assert list(predictions.columns) == ["prediction_weight", "prediction_height"]
     assert several.unlabelled == 1  # the row that has neither
-    assert {"rmse", "rmse_weight", "rmse_height"} <= several.bundle.metrics["test"].keys()
-    assert several.bundle.metrics["baselines"]["linear"]["r2"]["value"] > 0.99
-    assert several.bundle.metrics["baselines"]["mean"]["rmse_height"]["value"] > 300
+    assert {"rmse", "rmse_weight", "rmse_height"} <= several.bundle.metrics.test.keys()
+    assert several.bundle.metrics.baselines.reports["linear"]["r2"].value > 0.99
+    assert several.bundle.metrics.baselines.reports["mean"]["rmse_height"].value > 300
     assert "weight, height" in several.bundle.card
 
 
@@ -73,7 +75,8 @@ def test_a_bundle_keeps_it(name, request, tmp_path):
     loaded = bundles.load(tmp_path / "bundle")
     assert loaded.schema.target == run.bundle.schema.target
     rows = {"size": SIZE[:9].tolist()}
-    np.testing.assert_array_equal(predict(loaded, rows).scores, predict(run.bundle, rows).scores)
+    found, expected = (predict(bundle, rows).prediction for bundle in (loaded, run.bundle))
+    np.testing.assert_array_equal(found.values, expected.values)
 
 
 def test_words_are_no_target_among_several():
@@ -93,9 +96,9 @@ def test_a_column_of_several_can_be_absent_or_dropped():
 
 def test_lists_of_labels_are_tagged(tagged):
     assert tagged.bundle.schema.target.task == "tag"
-    assert list(tagged.bundle.model.head.labels) == ["big", "odd"]
-    assert tagged.bundle.metrics["baselines"]["prevalence"]["macro_roc_auc"]["value"] == 0.5
-    assert tagged.bundle.metrics["baselines"]["linear"]["macro_average_precision"]["value"] > 0.6
+    assert list(tagged.bundle.task.labels) == ["big", "odd"]
+    assert tagged.bundle.metrics.baselines.reports["prevalence"]["macro_roc_auc"].value == 0.5
+    assert tagged.bundle.metrics.baselines.reports["linear"]["macro_average_precision"].value > 0.6
     assert tagged.unlabelled == 0
 
 
@@ -111,7 +114,7 @@ def test_predicted_labels_are_written_as_text(tagged, tmp_path):
 def test_labels_left_out_are_said():
     run = train(TAGS | {"tags": [*TAGS["tags"][:-4], *[["rare"]] * 4]}, make({"target": "tags", **QUICK}))
     assert any("1 of 3 labels left out" in remark for remark in run.remarks)
-    assert run.bundle.metrics["remarks"] == list(run.remarks)
+    assert run.bundle.metrics.warnings == run.remarks
 
 
 def test_an_order_is_learned_where_it_is_said():
@@ -119,15 +122,15 @@ def test_an_order_is_learned_where_it_is_said():
     table = {"size": SIZE.tolist(), "grade": grades}
     task = {"name": "ordinal", "order": ["low", "mid", "high"]}
     run = train(table, make({"target": "grade", "task": task, **SMALL, "train": {"epochs": 15}}))
-    assert run.bundle.metrics["test"]["quadratic_weighted_kappa"]["value"] > 0.5
-    assert {"majority", "linear"} <= run.bundle.metrics["baselines"].keys()
+    assert run.bundle.metrics.test["quadratic_weighted_kappa"].value > 0.5
+    assert {"majority", "linear"} <= run.bundle.metrics.baselines.reports.keys()
     assert choose_task(grades, make({"target": "grade"})).name == "classify"
 
 
 def test_directions_of_the_metrics_of_one_of_several():
-    assert larger_is_better("r2_height")
-    assert not larger_is_better("rmse_height")
-    assert larger_is_better("macro_average_precision")
+    assert greater_is_better(Regress.greater_is_better, "r2_height")
+    assert not greater_is_better(Regress.greater_is_better, "rmse_height")
+    assert greater_is_better(Tag.greater_is_better, "macro_average_precision")
 
 
 def frame() -> pd.DataFrame:

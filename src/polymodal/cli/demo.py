@@ -16,6 +16,7 @@ from polymodal.cli.terminal import say, tabulate
 
 if TYPE_CHECKING:
     from polymodal.config import RunConfig
+    from polymodal.metrics.bootstrap import Interval
     from polymodal.run import Run
 
 _MODELS = {  # name -> columns to learn without
@@ -38,10 +39,11 @@ def demo(folder: FolderOption = None, assignments: SetOption = None) -> None:
     say()
     runs = _train(path, config)
     fused = runs["fused"].bundle
-    baselines = {name: fused.metrics["baselines"][name] for name in ("linear", "majority")}
-    print_metrics({**{name: run.bundle.metrics["test"] for name, run in runs.items()}, **baselines})
+    baselines = fused.metrics.baselines.reports
+    measured = {name: run.bundle.metrics.test for name, run in runs.items()}
+    print_metrics({**measured, **{name: baselines[name] for name in ("linear", "majority")}})
     say()
-    say(_verdict({name: run.bundle.metrics["test"]["accuracy"] for name, run in runs.items()}))
+    say(_verdict({name: report["accuracy"] for name, report in measured.items()}))
     say()
     _print_rows(path, runs["fused"])
     say()
@@ -75,13 +77,13 @@ def _train(path: Path, config: RunConfig) -> dict[str, Run]:
     return runs
 
 
-def _verdict(accuracy: Mapping[str, Mapping[str, float]]) -> str:
+def _verdict(accuracy: Mapping[str, Interval]) -> str:
     """Whether fusing pays; the intervals must not touch."""
     fused = accuracy["fused"]
-    name = max((name for name in accuracy if name != "fused"), key=lambda name: accuracy[name]["value"])
+    name = max((name for name in accuracy if name != "fused"), key=lambda name: accuracy[name].value)
     best = accuracy[name]
-    gain = fused["value"] - best["value"]
-    if fused["low"] > best["high"]:
+    gain = fused.value - best.value
+    if fused.low > best.high:
         return f"Fused beats {name} by {gain:.3f}, by more than the intervals."
     if gain > 0:
         return f"Fused is {gain:.3f} better than {name}, but within the intervals: that may be chance."
@@ -93,7 +95,7 @@ def _print_rows(path: Path, run: Run) -> None:
     import numpy as np
 
     from polymodal.data.table import read_table
-    from polymodal.predict import predict
+    from polymodal.inference.predictor import predict
 
     rows = run.split.test[np.linspace(0, len(run.split.test) - 1, _SHOWN_ROWS, dtype=int)]
     table = read_table(path).take(rows)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polymodal.cli.arguments import BundleArgument, JsonOption, TableArgument, check_output
 from polymodal.cli.figures import print_metrics, write_figures
 from polymodal.cli.terminal import say, tabulate
-from polymodal.errors import BundleError, DataError, UsageError
+from polymodal.errors import UsageError
 
 if TYPE_CHECKING:
     from polymodal.bundle import Bundle
+    from polymodal.metrics.results import Report, SubsetResults
 
 
 def evaluate(
@@ -39,20 +41,20 @@ def evaluate(
     if plot is not None:
         _check_plot(plot, table, subsets=subsets)
     trained = load(bundle)
-    found = _measure(trained, table, subsets=subsets)
-    rows = found["rows"]
-    print_metrics({table.name: found["metrics"], "test rows of training": trained.metrics.get("test", {})})
+    report, rows, found = _measure(trained, table, subsets=subsets)
+    print_metrics({table.name: report, "test rows of training": trained.metrics.test})
     say()
     say(
         f"Rows: {sum(rows.values())} = {rows['measured']} measured + {rows['unlabelled']} without a target"
         f" + {rows['unknown_class']} of a class that training did not have"
     )
-    if subsets:
-        _print_subsets(found["robustness"])
+    if found is not None:
+        _print_subsets(found, greater_is_better=trained.task.greater_is_better[found.metric])
     if json_file is not None:
-        write_figures(found, json_file)
-    if plot is not None:
-        _draw(found["robustness"], plot)
+        figures = {"metrics": {name: asdict(interval) for name, interval in report.items()}, "rows": rows}
+        write_figures(figures if found is None else {**figures, "robustness": found.model_dump(mode="json")}, json_file)
+    if found is not None and plot is not None:
+        _draw(found, plot)
 
 
 def _check_plot(path: Path, table: Path, *, subsets: bool) -> None:
@@ -67,8 +69,8 @@ def _check_plot(path: Path, table: Path, *, subsets: bool) -> None:
     require_matplotlib()
 
 
-def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> dict[str, Any]:
-    """Metrics with intervals, and where every row of the table went.
+def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> tuple[Report, dict[str, int], SubsetResults | None]:
+    """Metrics with intervals, where every row of the table went, and what `subsets` asks for.
 
     Raises:
         ColumnError: the table lacks the target or a column that the model uses.
@@ -76,58 +78,44 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> dict[str, Any]:
     """
     from polymodal.data.table import read_table
     from polymodal.data.target import target_cells
-    from polymodal.evaluation.evaluate import evaluate_scores
     from polymodal.evaluation.robustness import evaluate_subsets
-    from polymodal.metrics.bootstrap import known_rows
-    from polymodal.model import Model
-    from polymodal.predict import predict
+    from polymodal.evaluation.truth import truth_of
+    from polymodal.inference.predictor import Predictor
 
-    model, target = bundle.model, bundle.schema.target
-    if target is None or not isinstance(model, Model):
-        raise BundleError("This bundle predicts no column, so there is nothing to compare with.")
+    task, target = bundle.task, bundle.schema.target
+    assert target is not None, "a bundle with a task has a target"
     table = read_table(path, text=bundle.config.table)
-    values = target_cells(table, target.column)
-    truth = model.head.encode_target(values, target.statistics)
-    known = known_rows(truth)
-    if not known.any():
-        raise DataError(f"{table.source}: no cell of the target {target.name!r} holds a value that the model knows.")
-    missing = sum(value is None for value in values)
-    rows = {
-        "measured": int(known.sum()),
-        "unlabelled": missing,
-        "unknown_class": len(values) - missing - int(known.sum()),
-    }
+    truth = truth_of(task, target, table, target_cells(table, target.column) if target.columns else None)
     if subsets:
-        found = evaluate_subsets(bundle, table, truth)
-        return {"metrics": found["subsets"][0]["metrics"], "rows": rows, "robustness": found}
-    scores = predict(bundle, table).scores
-    metrics = evaluate_scores(model.head, scores[known], truth[known], seed=bundle.config.seed)
-    return {"metrics": metrics, "rows": rows}
+        found = evaluate_subsets(bundle, table, truth.target)
+        return found.subsets[0].metrics, truth.counts, found
+    prediction = Predictor(bundle)(table).prediction
+    return truth.report(task, prediction, seed=bundle.config.seed), truth.counts, None
 
 
-def _print_subsets(found: dict[str, Any]) -> None:
+def _print_subsets(found: SubsetResults, *, greater_is_better: bool) -> None:
     from polymodal.card import in_brackets
-    from polymodal.evaluation.report.subsets import defined, missed, named
+    from polymodal.evaluation.report.subsets import defined_rates, defined_subsets, missed, named
 
-    metric = found["metric"]
+    metric = found.metric
     say()
     tabulate(
         ("inputs", metric, "change from all"),
         [
-            (named(line["inputs"]), in_brackets(line["metrics"][metric]), in_brackets(line["change"]))
-            for line in defined(found, "subsets")
+            (named(line.inputs), in_brackets(line.metrics[metric]), in_brackets(line.change))
+            for line in defined_subsets(found)
         ],
     )
-    if words := missed(found):
+    if words := missed(found, greater_is_better=greater_is_better):
         say(words)
     say()
     tabulate(
         ("inputs hidden at random", metric),
-        [(f"{line['rate']:.0%}", in_brackets(line["metrics"][metric])) for line in defined(found, "hidden")],
+        [(f"{line.rate:.0%}", in_brackets(line.metrics[metric])) for line in defined_rates(found)],
     )
 
 
-def _draw(found: dict[str, Any], path: Path) -> None:
+def _draw(found: SubsetResults, path: Path) -> None:
     from polymodal.evaluation.report.drawing import save_picture
     from polymodal.evaluation.report.subsets import paint_rates, paint_subsets, picture_height
 

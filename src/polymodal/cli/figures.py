@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polymodal.cli.terminal import tabulate
 from polymodal.errors import UsageError
 
-Report = Mapping[str, Mapping[str, float]]
-"""`{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`, as in `metrics.json`"""
+if TYPE_CHECKING:
+    from polymodal.metrics.results import Report
 
 
 def print_metrics(reports: Mapping[str, Report]) -> None:

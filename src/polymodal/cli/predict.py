@@ -21,8 +21,8 @@ def predict(
 ) -> None:
     """Predict every row of a table."""
     from polymodal.bundle import load
-    from polymodal.predict import check_ending
-    from polymodal.predict import predict as predict_rows
+    from polymodal.inference.predictions import check_ending
+    from polymodal.inference.predictor import predict as predict_rows
 
     check_ending(output)
     check_output(output, table, what="predictions")

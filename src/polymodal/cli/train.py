@@ -27,6 +27,7 @@ from polymodal.cli.terminal import complain, say, tabulate
 from polymodal.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from polymodal.metrics.results import RowCounts
     from polymodal.run import Run
     from polymodal.training.callbacks import Callback
 
@@ -125,11 +126,9 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
     metrics = run.bundle.metrics
     if run.history.interrupted:
         say(f"Interrupted after {len(run.history.epochs)} epochs; the best of them, {run.history.best_epoch}, is kept.")
-    side = "test" if metrics["test"] else "validation"
-    baselines = {name: report for name, report in metrics["baselines"].items() if name != "linear_by_input"}
-    print_metrics({f"model, {side}": metrics[side], **baselines})
+    print_metrics({f"model, {metrics.side}": metrics.measured, **metrics.baselines.reports})
     say()
-    say(_rows(metrics["rows"]))
+    say(_rows(metrics.rows))
     for remark in run.remarks:
         say(remark)
     say()
@@ -146,18 +145,18 @@ def _bytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
-def _rows(counts: dict[str, int]) -> str:
+def _rows(counts: RowCounts) -> str:
     """Where every row of the table went."""
     parts = {
-        "train": counts["train"],
-        "validation": counts["validation"],
-        "test": counts["test"],
-        "without a target": counts["unlabelled"],
-        "dropped for unreadable cells": counts["dropped"],
-        "dropped by clean": counts["cleaned"],
+        "train": counts.train,
+        "validation": counts.validation,
+        "test": counts.test,
+        "without a target": counts.unlabelled,
+        "dropped for unreadable cells": counts.dropped,
+        "dropped by clean": counts.cleaned,
     }
     shown = " + ".join(f"{count} {name}" for name, count in parts.items() if count)
-    unknown = counts["unknown_class"]
+    unknown = counts.unknown_class
     note = f" ({unknown} of them not measured: their class is not in train)" if unknown else ""
     return f"Rows: {sum(parts.values())} = {shown}{note}"
 

@@ -82,20 +82,25 @@ def _with_settings(bundle: Bundle, assignments: list[str]) -> Bundle:
 
 
 def _print(found: Update, *, replay: Path | None) -> None:
-    entry, rows = found.entry, found.entry["rows"]
-    reports = {f"{side} rows, {when}": entry[side][when] for side in ("new", "old") for when in ("before", "after")}
+    new, old, rows = found.entry.new, found.entry.old, found.entry.rows
+    reports = {
+        "new rows, before": new.before,
+        "new rows, after": new.after,
+        "old rows, before": old.before,
+        "old rows, after": old.after,
+    }
     print_metrics({title: report for title, report in reports.items() if report})
     say()
     counted = {
-        "learned from": rows["learned"],
-        "held out and measured": rows["held_out"],
-        "without a target": rows["unlabelled"],
-        "dropped for unreadable cells": rows["dropped"],
+        "learned from": rows.learned,
+        "held out and measured": rows.held_out,
+        "without a target": rows.unlabelled,
+        "dropped for unreadable cells": rows.dropped,
     }
     parts = " + ".join(f"{count} {name}" for name, count in counted.items() if count)
     say(f"New rows: {sum(counted.values())} = {parts}")
     if replay is not None:
-        say(f"Old rows: {rows['replayed']} learned from again, {rows['old_held_out']} held out and measured")
+        say(f"Old rows: {rows.replayed} learned from again, {rows.old_held_out} held out and measured")
     if found.rejects:
         first = found.rejects[0]
         say(f"Rejects: {len(found.rejects)} cells could not be read, the first: {first.column} of {first.file}, "

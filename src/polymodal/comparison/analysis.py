@@ -66,7 +66,7 @@ def analyse(
     for outcome in done:
         if outcome.entry.name not in known:
             scored = [trial.scored for trial in outcome.trials]
-            size = sum(one.scores.size for one in scored)  # the same for every entry
+            size = sum(one.size for one in scored)  # the same for every entry
             samples = int(np.clip(_WORK // max(size, 1), _FEWEST_SAMPLES, _MOST_SAMPLES))
             known[outcome.entry.name] = resampled(scored, terms.units, samples=samples, seed=terms.seed)
             if terms.metric not in known[outcome.entry.name]:

@@ -21,14 +21,12 @@ from polymodal.comparison.verdict import needless, verdict
 from polymodal.config import RunConfig
 from polymodal.data.folds import groups_of
 from polymodal.errors import PolymodalError
-from polymodal.metrics.direction import larger_is_better
+from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.significance import Resampled
-from polymodal.trainer import Watch
+from polymodal.pipeline.trainer import Watch
 
 Tell: TypeAlias = Callable[[str], None]
 """Hears a sentence after every training."""
-
-_BASELINES = ("majority", "mean", "prevalence", "linear")
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class _Work:
         about = self.about
         return Terms(
             metric=about.metric,
-            larger_is_better=larger_is_better(about.metric),
+            larger_is_better=greater_is_better(about.choices.task.greater_is_better, about.metric),
             units=groups_of(about.folds[0].table, about.config.split),
             seed=about.config.seed,
             trainings=about.repeats > 1,
@@ -161,7 +159,8 @@ class _Work:
     def result(self, folds: int, repeats: int, remarks: tuple[str, ...]) -> Comparison:
         """Everything that was measured, and what it says."""
         lines, pairs = analyse(self.outcomes, self.terms, self.measured)
-        metric, larger = self.about.metric, larger_is_better(self.about.metric)
+        about = self.about
+        metric, larger = about.metric, greater_is_better(about.choices.task.greater_is_better, about.metric)
         first = next((outcome for outcome in self.outcomes if outcome.status == "done"), None)
         measured = {int(row) for trial in (first.trials if first else ()) for row in trial.scored.rows}
         unknown = sum(trial.unknown for trial in (first.trials if first else ()))
@@ -190,10 +189,9 @@ class _Work:
         for fold in self.about.folds:
             self.shop.clock.check()
             trials = run_baselines(reference.config, fold, cache=self.shop.cache)
-            for name in _BASELINES:
-                if name in trials:
-                    entry = Entry(name, "baseline", None, reference.inputs if name == "linear" else ())
-                    found.setdefault(name, Outcome(entry)).trials.append(trials[name])
+            for name, trial in trials.items():
+                entry = Entry(name, "baseline", None, reference.inputs if name == "linear" else ())
+                found.setdefault(name, Outcome(entry)).trials.append(trial)
         for outcome in found.values():
             outcome.status = "done"
         self.outcomes[:0] = found.values()

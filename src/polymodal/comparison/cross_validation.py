@@ -20,7 +20,7 @@ from polymodal.data.folds import groups_of
 from polymodal.errors import DataError
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.significance import Resampled, resampled
-from polymodal.trainer import Watch
+from polymodal.pipeline.trainer import Watch
 
 _SAMPLES = 1000
 

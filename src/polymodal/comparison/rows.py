@@ -17,7 +17,7 @@ _FOLD = "fold"
 
 
 def divide(
-    table: Table, config: RunConfig, values: Sequence[object], *, stratify: bool, folds: int, repeats: int
+    table: Table, config: RunConfig, values: Sequence[object] | None, *, stratify: bool, folds: int, repeats: int
 ) -> tuple[list[Fold], tuple[str, ...]]:
     """The folds of every repeat, and remarks on rows that are left out.
 
@@ -28,7 +28,7 @@ def divide(
     Args:
         table: the rows.
         config: its `split` and `seed`.
-        values: the target of each row, None where it is missing.
+        values: the target of each row, None where it is missing; None of a task without a target.
         stratify: whether these are classes.
         folds: in each repeat.
         repeats: with other folds and other seeds.
@@ -40,7 +40,7 @@ def divide(
     if folds < 1 or repeats < 1:
         raise ConfigError(f"compare: folds and repeats are numbers from 1; got {folds} and {repeats}.")
     remarks = []
-    if unlabelled := sum(value is None for value in values):
+    if unlabelled := sum(value is None for value in values or ()):
         remarks.append(f"{unlabelled} rows have no target and are left out.")
     split = config.split
     if folds == 1:
@@ -53,7 +53,7 @@ def divide(
     if left:
         remarks.append(f"{left} test rows of the column {split.column!r} are left alone: the folds divide the others.")
     rows = table.take(kept)
-    of_rows = [values[row] for row in kept]
+    of_rows = None if values is None else [values[row] for row in kept]
     name = next(n for n in (_FOLD, *(f"{_FOLD}_{k}" for k in range(2, len(table.names) + 3))) if n not in table.names)
     method = SplitConfig(column=name, method=split.method, by=split.by, validation=split.validation)
     drop = (split.column,) if split.column else ()
@@ -67,9 +67,10 @@ def divide(
     return found, tuple(remarks)
 
 
-def _to_be_divided(table: Table, split: SplitConfig, values: Sequence[object]) -> tuple[np.ndarray, int]:
+def _to_be_divided(table: Table, split: SplitConfig, values: Sequence[object] | None) -> tuple[np.ndarray, int]:
     """The rows that folds are made of, and how many the split column sets aside for test."""
-    rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
+    every = range(table.num_rows)
+    rows = np.array([row for row in every if values is None or values[row] is not None], dtype=np.int64)
     if split.column is None:
         return rows, 0
     table.require(split.column, role="split.column")

@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from polymodal import config as configuration
-from polymodal import registry
 from polymodal.comparison.entries import Entry
 from polymodal.comparison.rows import divide
 from polymodal.comparison.trial import Fold
 from polymodal.config import ColumnConfig, Part, RunConfig
-from polymodal.data.infer import infer_columns
 from polymodal.data.table import read_table
 from polymodal.data.xy import attach_target, checked, is_numeric
-from polymodal.defaults import complete_inputs
 from polymodal.errors import ConfigError
-from polymodal.run import complete
-from polymodal.task_choice import choose_task, target_values
+from polymodal.pipeline.choices import Choices, choose, complete
+from polymodal.task_choice import choose_task, target_values, unfitted
 from polymodal.timing import timing_of
-from polymodal.types import Head
 
 
 @dataclass(frozen=True)
@@ -30,39 +26,35 @@ class Subject:
 
     Attributes:
         config: what the user says, with target and task.
-        columns: by input, the columns that form it.
+        choices: what a training with it decides on the first fold.
         folds: of all repeats.
         num_folds: in each of them.
         repeats: their number.
-        head: the task's class.
         remarks: on rows that are left out.
     """
 
     config: RunConfig
-    columns: Mapping[str, tuple[str, ...]]
+    choices: Choices
     folds: Sequence[Fold]
     num_folds: int
     repeats: int
-    head: Any  # type[Head], which the checker of types takes for an instance
     remarks: tuple[str, ...]
 
     @property
-    def num_rows(self) -> int:
-        """About how many rows a training learns from."""
-        split, rows = self.config.split, self.folds[0].table.num_rows
-        learned = 1 - 1 / self.num_folds if self.num_folds > 1 else 1 - split.test
-        return int(rows * learned * (1 - split.validation))
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """By input, the columns that form it."""
+        return {of_input.name: of_input.columns for of_input in self.choices.inputs}
 
     @property
     def metric(self) -> str:
         """The task's first metric."""
-        return str(self.head.metric)
+        return str(self.choices.task.metric)
 
     def possible(self, entries: Sequence[Entry], *, forgiving: bool) -> tuple[list[Entry], tuple[str, ...]]:
-        """The entries whose fusion and timing go together, and remarks on the others.
+        """The entries whose fusion, timing, task and inputs go together, and remarks on the others.
 
         Raises:
-            ConfigError: one does not, and `forgiving` (all are asked for, whatever they are) is not set.
+            ConfigError: one that the user named does not; with `forgiving` all fusions and timings were asked for.
         """
         kept, refused = [], []
         for entry in entries:
@@ -70,7 +62,8 @@ class Subject:
             try:
                 self._check(entry.config, entry.inputs)
             except ConfigError as error:
-                if not forgiving or entry.kind != "fusion":
+                chosen = entry.kind in ("single", "ablation") or (forgiving and entry.kind == "fusion")
+                if not chosen:  # the user named it
                     raise
                 refused.append(f"Left out, {entry.name}: {error}")
             else:
@@ -78,8 +71,10 @@ class Subject:
         return kept, tuple(refused)
 
     def _check(self, config: RunConfig, inputs: Sequence[str]) -> None:
-        whole = complete(config, config.task, self.head, num_rows=self.num_rows)
-        timing_of(whole).check(whole, self.head.scores, inputs)
+        task, num_rows = unfitted(config.task), len(self.choices.split.train)
+        whole = complete(config, config.task, task, num_rows=num_rows)
+        timing_of(whole).check(whole, task, inputs)
+        task.sides([column for name in inputs for column in self.columns[name]])
 
 
 def subject(
@@ -91,7 +86,7 @@ def subject(
     repeats: int,
     purpose: str,
 ) -> Subject:
-    """Reads the table and divides its rows; nothing is decoded yet.
+    """Reads the table and divides its rows; of media no more is decoded yet than settings are suggested by.
 
     Args:
         source: as `compare` takes it.
@@ -119,17 +114,14 @@ def subject(
     config = config.model_copy(update={"target": target, "columns": said})
     values = target_values(table, config)
     config = config.model_copy(update={"task": choose_task(values, config)})
-    head: type[Head] = registry.load("tasks", config.task.name or "")
-    inferred = infer_columns(table, config)
-    divided, remarks = divide(table, config, values, stratify=head.stratified, folds=folds, repeats=repeats)
-    _, inputs = complete_inputs(inferred, config, num_rows=divided[0].table.num_rows, suggested={})
+    stratify = unfitted(config.task).stratified
+    divided, remarks = divide(table, config, values, stratify=stratify, folds=folds, repeats=repeats)
     return Subject(
         config=config,
-        columns={of_input.name: of_input.columns for of_input in inputs},
+        choices=choose(divided[0].table, divided[0].config(config)),
         folds=divided,
         num_folds=folds,
         repeats=repeats,
-        head=head,
         remarks=remarks,
     )
 
@@ -137,8 +129,7 @@ def subject(
 def quick(about: Subject) -> RunConfig:
     """The configuration for a cheap training: half of the epochs, where none are said, and the best of them kept."""
     config = about.config
-    usual = complete(config, config.task, about.head, num_rows=about.num_rows).train.epochs or 1
-    epochs = max(1, round(usual / 2))
+    epochs = max(1, round((about.choices.config.train.epochs or 1) / 2))
     train = config.train.model_copy(update={"epochs": config.train.epochs or epochs, "final": "best"})
     return config.model_copy(update={"train": train})
 

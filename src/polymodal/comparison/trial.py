@@ -6,29 +6,18 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from polymodal import registry
-from polymodal.bundle import Bundle
-from polymodal.config import Part, RunConfig, SplitConfig, completed, part_settings
-from polymodal.data.clean import clean_rows, with_policies
-from polymodal.data.infer import infer_columns
-from polymodal.data.prepare import fit_statistics, modality_of, prepare
-from polymodal.data.split import split_rows
-from polymodal.data.suggest import suggest_settings
+from polymodal.config import RunConfig, SplitConfig
 from polymodal.data.table import Table
-from polymodal.defaults import complete_inputs
-from polymodal.evaluation.baselines import Guess, guess
-from polymodal.metrics.bootstrap import metrics_of
-from polymodal.metrics.significance import Scored, known
-from polymodal.model import Model
-from polymodal.predict import predict
+from polymodal.evaluation.baselines import predict_baselines
+from polymodal.inference.predictor import Predictor
+from polymodal.metrics.rows import RowStatistics
+from polymodal.metrics.significance import Scored
+from polymodal.pipeline.problem import resolve
+from polymodal.pipeline.trainer import Watch
 from polymodal.run import Run, train
-from polymodal.task_choice import choose_task, fit_target, target_values
-from polymodal.trainer import Watch
-from polymodal.types import Head
 
 _TIMED_ROWS, _WARM_ROWS = 15, 3
 
@@ -109,16 +98,14 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, watch: Watch, timed
         raise KeyboardInterrupt
     seconds = time.monotonic() - start
     assert run.measured is not None and run.measured.side == "test", "every fold has test rows"
-    model = cast(Model, run.bundle.model)
-    scored = known(
-        Scored(run.measured.rows, run.measured.scores, run.measured.target, metrics_of(model.head), fold.repeat)
-    )
+    found = RowStatistics.of(run.bundle.task, run.measured.prediction, run.measured.target, run.measured.rows)
+    scored = Scored(found.rows, found.metrics, found.size, fold.repeat)
     return Trial(
         scored=scored,
         train_rows=len(run.split.train) + len(run.split.validation),
         unknown=len(run.measured.rows) - len(scored.rows),
         seconds=seconds,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=sum(parameter.numel() for parameter in run.bundle.model.parameters()),
         latency=_latency(run) if timed else None,
         unread=tuple(f"{fold.table.where(cell.row)}, column {cell.column!r}: {cell.reason}" for cell in run.rejects),
     )
@@ -129,36 +116,22 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
 
     They learn from the validation rows too: nothing of theirs has to be stopped.
     """
-    config, table = fold.config(config), fold.table
-    columns = with_policies(infer_columns(table, config), config.clean)
-    values = target_values(table, config)
-    task = choose_task(values, config)
-    head: type[Head] = registry.load("tasks", task.name or "")
-    config = config.model_copy(update={"task": completed("tasks", task)})
-    split = split_rows(table, config.split, target=values, stratify=head.stratified, seed=config.seed)
-    columns, inputs = complete_inputs(
-        columns, config, num_rows=len(split.train), suggested=suggest_settings(table, columns, config.limits)
-    )
-    prepared = prepare(table, columns, limits=config.limits, bad_cells=config.bad_cells, cache=cache)
-    split, _ = clean_rows(columns, prepared, values, split, config.clean)
+    problem = resolve(fold.table, fold.config(config), folder=cache)
     start = time.monotonic()
-    target = fit_target(config, [values[row] for row in split.train])
-    fitted = {c.name: modality_of(c) for c in fit_statistics(columns, prepared, split.train) if c.modality is not None}
-    settings = part_settings("tasks", Part(name=target.task, **target.settings))
+    split = problem.split
     rows = np.sort(np.concatenate([split.train, split.validation]))
-    found = guess(
-        registry.load("tasks", target.task)(settings, width=1, statistics=target.statistics),
-        prepared,
-        inputs={of_input.name: {name: fitted[name] for name in of_input.columns} for of_input in inputs},
-        target=np.asarray(head.encode_target(values, target.statistics)),
+    found = predict_baselines(
+        problem.task,
+        problem.dataset,
+        inputs={of_input.name: of_input.columns for of_input in problem.schema.inputs},
         train=rows,
         test=split.test,
-        seed=config.seed,
+        seed=problem.config.seed,
     )
     seconds = time.monotonic() - start
     return {
         name: Trial(
-            Scored(one.rows, one.scores, one.target, one.function, fold.repeat),
+            Scored(one.rows, one.metrics, one.size, fold.repeat),
             train_rows=len(rows),
             unknown=len(split.test) - len(one.rows),
             seconds=seconds,
@@ -166,18 +139,18 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
             latency=None,
         )
         for name, one in found.items()
-        if isinstance(one, Guess)
+        if isinstance(one, RowStatistics)
     }
 
 
 def _latency(run: Run) -> float:
     """Seconds from a row to its prediction, files included: the median over some test rows, less the first few."""
-    bundle: Bundle = run.bundle
+    predictor = Predictor(run.bundle, run.bundle.config.device)
     rows = run.split.test[np.linspace(0, len(run.split.test) - 1, _WARM_ROWS + _TIMED_ROWS, dtype=int)]
     table, times = run.table, []
     for row in rows:
         one = table.take(np.array([row]))
         start = time.perf_counter()
-        predict(bundle, one, batch_size=1, device=bundle.config.device)
+        predictor(one, batch_size=1)
         times.append(time.perf_counter() - start)
     return float(np.median(times[_WARM_ROWS:]))

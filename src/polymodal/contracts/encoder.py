@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from polymodal import registry
+from polymodal.abilities import Spanning
 from polymodal.build import build_encoder
 from polymodal.contracts.rules import (
     Settings,
@@ -28,7 +29,11 @@ from polymodal.contracts.rules import (
     sample_cells,
     settings_of,
 )
-from polymodal.types import Cells, Modality, Tokens
+from polymodal.contracts.time import check_time
+from polymodal.protocols import Modality
+from polymodal.types import Cells, Tokens
+
+_LONG = 3600.0  # seconds: longer than any token
 
 
 def check_encoder(
@@ -60,6 +65,12 @@ def check_encoder(
     encoder = build(config, 0)
     inputs = _rows_of(columns)
     tokens = _check_encoder_tokens(encoder, inputs)
+    if len(columns) == 1:
+        check_time(encoder, columns[0].modality, columns[0].arrays)
+    else:
+        expect(not encoder.keeps_time, "keeps_time is True, yet several columns have no time in common")
+    if issubclass(cls, Spanning):
+        _check_spanning(cls, config, encoder, build)
     _check_rows_alone(encoder, columns, tokens)
     with_junk = encoder(*(_fill_padding(column) for column in inputs))
     expect(same_tokens(with_junk, tokens), "what lies behind the end of a cell changes the result")
@@ -109,6 +120,13 @@ def _check_encoder_tokens(encoder: Any, inputs: list[Cells]) -> Tokens:
     expect(encoder.token_span is None or encoder.token_span > 0, "token_span is neither None nor above zero")
     expect(torch.equal(encoder(*inputs).values, tokens.values), "in eval the same cells give other tokens")
     return cast(Tokens, tokens)
+
+
+def _check_spanning(cls: type[Spanning], config: Any, encoder: Any, build: Callable[[Any, int], nn.Module]) -> None:
+    """Settings of `spanning` keep time, and it leaves those that do so already, in tokens short enough."""
+    kept = config if encoder.keeps_time else cls.spanning(config, _LONG)
+    expect(bool(build(kept, 0).keeps_time), "the settings that `spanning` gives do not keep time")
+    expect(cls.spanning(kept, _LONG) == kept, "`spanning` changes settings that keep time in tokens short enough")
 
 
 def _check_rows_alone(encoder: nn.Module, columns: list[_Column], tokens: Tokens) -> None:

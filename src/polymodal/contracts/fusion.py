@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from polymodal.abilities import Anchored
 from polymodal.contracts.rules import (
     Settings,
     check_config,
@@ -41,6 +42,7 @@ def check_fusion(part: str | type, *, settings: Settings | None = None) -> None:
     fusion = build(0).eval()
     tokens = _fusion_tokens(widths)
     _check_fused(fusion, tokens)
+    _check_anchor(fusion, tokens)
     _check_fused_rows_alone(fusion, tokens)
     fusion.train()
     nobody = {**tokens, "note": tokens["note"].where_present(torch.zeros(_NUM_ROWS, dtype=torch.bool))}
@@ -51,8 +53,10 @@ def check_fusion(part: str | type, *, settings: Settings | None = None) -> None:
     reordered.load_state_dict(fusion.state_dict())
     result = reordered({name: tokens[name] for name in ("note", "voice", "photo")})
     expect(same_tokens(result, fusion(tokens)), "the order in which inputs are given changes the result")
-    single = build(3, ["note"]).eval()
-    check_tokens(single({"note": tokens["note"]}), num_rows=_NUM_ROWS, width=cast(int, single.width))
+    only = _anchor(fusion) or "note"
+    single = build(3, [only]).eval()
+    check_tokens(single({only: tokens[only]}), num_rows=_NUM_ROWS, width=cast(int, single.width))
+    _check_anchor(single, {only: tokens[only]})
 
 
 _NUM_ROWS = 7
@@ -85,6 +89,24 @@ def _check_fused(fusion: Any, tokens: dict[str, Tokens]) -> None:
         for name, t in tokens.items()
     }
     expect(same_tokens(fusion(loud), fused), "masked positions change the result: the mask of an input is ignored")
+
+
+def _anchor(fusion: nn.Module) -> str | None:
+    return fusion.anchor if isinstance(fusion, Anchored) else None
+
+
+def _check_anchor(fusion: nn.Module, tokens: dict[str, Tokens]) -> None:
+    """Where time is kept, what comes out has a token for each of the anchor's, in the order of the anchor's."""
+    anchor = _anchor(fusion)
+    if anchor is None:
+        return
+    expect(anchor in tokens, f"the anchor {anchor!r} is no input")
+    if not fusion.keeps_time:
+        return
+    of_anchor, fused = tokens[anchor], fusion(tokens)
+    same = fused.mask.shape == of_anchor.mask.shape
+    same = same and torch.equal(fused.mask[of_anchor.present], of_anchor.mask[of_anchor.present])
+    expect(same, f"where the anchor {anchor!r} is present, the mask of the result is not the anchor's")
 
 
 def _check_fused_rows_alone(fusion: nn.Module, tokens: dict[str, Tokens]) -> None:

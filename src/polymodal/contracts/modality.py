@@ -20,7 +20,7 @@ from polymodal.contracts.rules import (
     sample_cells,
 )
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Modality, Sample
+from polymodal.protocols import Modality, Sample
 
 
 def check_modality(

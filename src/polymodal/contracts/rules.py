@@ -17,7 +17,8 @@ from polymodal import registry
 from polymodal.abilities import Merging
 from polymodal.data.features import Featured
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Modality, Recognition, Tokens
+from polymodal.protocols import Modality, Recognition
+from polymodal.types import Tokens
 
 Settings = Mapping[str, Any]
 
@@ -42,7 +43,7 @@ def sample_cells(modality: str) -> list[object]:
     samples: dict[str, Callable[[], list[object]]] = {
         "text": lambda: ["a small red cat", "two dogs run", "red", "a dog and a cat play in the sun", "sun", "no dogs"],
         "image": lambda: [rng.integers(0, 256, (20 + row, 24, 3), dtype=np.uint8) for row in range(6)],
-        "audio": lambda: [rng.uniform(-0.5, 0.5, n) for n in (4_000, 1_600, 2_345, 900, 3_001, 450)],
+        "audio": lambda: [rng.uniform(-0.5, 0.5, n) for n in (16_000, 1_600, 2_345, 900, 3_001, 450)],
         "number": lambda: [1.5, -2, "3.25", 0.0, 1e3, 7],
         "category": lambda: ["red", "green", "blue", "white", "black", "grey"],
     }

@@ -24,9 +24,9 @@ from polymodal.data.reading import modality_of
 from polymodal.data.remarks import Remarks
 from polymodal.data.split import Split
 from polymodal.errors import DataError
-from polymodal.schema import Column, Schema
+from polymodal.protocols import Modality
+from polymodal.schema import Column
 from polymodal.settings.clean import CleanConfig
-from polymodal.types import Modality
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def with_policies(columns: Sequence[Column], clean: CleanConfig) -> tuple[Column
 
 
 def clean_rows(
-    columns: Sequence[Column], prepared: Prepared, target: Sequence[object], split: Split, clean: CleanConfig
+    columns: Sequence[Column], prepared: Prepared, target: Sequence[object] | None, split: Split, clean: CleanConfig
 ) -> tuple[Split, tuple[Action, ...]]:
     """Drops the rows that are not to be learned from: never a test row.
 
@@ -68,7 +68,7 @@ def clean_rows(
     Args:
         columns: with complete settings.
         prepared: their cells.
-        target: by row.
+        target: by row; None of a task without a target.
         split: of the rows.
         clean: what is asked for.
 
@@ -99,13 +99,13 @@ def _less(split: Split, actions: Sequence[Action]) -> Split:
     return replace(split, **kept)
 
 
-def clean_cells(schema: Schema, prepared: Prepared, split: Split) -> tuple[Action, ...]:
-    """What the fitted modalities do to cells of the rows that are learned from or measured."""
+def clean_cells(prepared: Prepared, modalities: Mapping[str, Modality], split: Split) -> tuple[Action, ...]:
+    """What the fitted modalities, by column, do to cells of the rows that are learned from or measured."""
     rows = np.sort(np.concatenate([split.train, split.validation, split.test]))
     return tuple(
-        Action(int(row), column.name, action, old, new, _WHY[action])
-        for column in schema.features()
-        for row, (action, old, new) in _repairs(prepared, column.name, modality_of(column), rows)
+        Action(int(row), name, action, old, new, _WHY[action])
+        for name, modality in modalities.items()
+        for row, (action, old, new) in _repairs(prepared, name, modality, rows)
     )
 
 
@@ -166,7 +166,7 @@ def _repairs(
             yield int(row), done
 
 
-def _duplicates(prepared: Prepared, target: Sequence[object], split: Split) -> Iterator[Action]:
+def _duplicates(prepared: Prepared, target: Sequence[object] | None, split: Split) -> Iterator[Action]:
     """Training rows that come again, or equal a row that is measured; validation rows that equal a test row."""
     seen: dict[Hashable, tuple[int, str]] = {}
     for side in ("test", "validation", "train"):
@@ -183,12 +183,13 @@ def _duplicates(prepared: Prepared, target: Sequence[object], split: Split) -> I
         seen |= new
 
 
-def _key(prepared: Prepared, target: Sequence[object], row: int) -> Hashable:
+def _key(prepared: Prepared, target: Sequence[object] | None, row: int) -> Hashable:
     """Equal for rows of equal cells and target; None for a row without any cell."""
     arrays = [store[row] for store in prepared.stores.values()]
     if all(array is None for array in arrays):
         return None
-    state = hashlib.sha256(repr(target[row]).encode("utf-8", "surrogatepass"))
+    value = None if target is None else target[row]
+    state = hashlib.sha256(repr(value).encode("utf-8", "surrogatepass"))
     for array in arrays:
         state.update(b"-" if array is None else f"{array.shape}".encode() + array.tobytes())
     return state.digest()

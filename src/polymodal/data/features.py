@@ -11,7 +11,8 @@ from jaxtyping import Float
 from scipy import sparse
 
 from polymodal.data.store import Store
-from polymodal.types import Cells, Modality
+from polymodal.protocols import Modality
+from polymodal.types import Cells
 
 _ROWS = 256  # cells in memory at a time
 _MOST = 20_000  # cells that mean and spread are taken from

@@ -17,7 +17,7 @@ _NAMED = 5  # classes that a message names
 
 
 def fold_of_rows(
-    table: Table, config: SplitConfig, *, target: Sequence[object], stratify: bool, seed: int, folds: int
+    table: Table, config: SplitConfig, *, target: Sequence[object] | None, stratify: bool, seed: int, folds: int
 ) -> Int[np.ndarray, " R"]:
     """The number of the fold of every row, from 0.
 
@@ -27,7 +27,7 @@ def fold_of_rows(
     Args:
         table: the rows.
         config: its method and `by`.
-        target: by row; none is missing.
+        target: by row, none is missing; None of a task without a target.
         stratify: whether the target's values are classes.
         seed: of the random order.
         folds: their number, at least 2.
@@ -43,7 +43,7 @@ def fold_of_rows(
         raise DataError(f"{table.source}: {table.num_rows} rows cannot be divided into {folds} folds; use fewer folds.")
     if config.method == "group":
         return _by_group(groups_of(table, config), order, table, config, folds)
-    if config.method == "random" or not stratify:
+    if config.method == "random" or not stratify or target is None:
         found = np.empty(table.num_rows, dtype=np.int64)
         found[order] = np.arange(table.num_rows) % folds
         return found

@@ -11,11 +11,11 @@ from polymodal import registry
 from polymodal.config import ColumnConfig, RunConfig
 from polymodal.data.audit.audit import audit
 from polymodal.data.inspection import InspectedColumn, Inspection, example, examples
-from polymodal.data.survey import Survey, survey
+from polymodal.data.survey import Survey, Surveys
 from polymodal.data.table import Table, read_table
 from polymodal.errors import ColumnError
+from polymodal.protocols import Recognition
 from polymodal.schema import Column
-from polymodal.types import Recognition
 
 _FEWEST_IDENTIFIERS = 20  # rows; fewer values may well differ by chance
 _NEARLY_ALL = 0.98
@@ -29,17 +29,23 @@ _Left = tuple[str, str]  # kind of a column that is left out, and why
 _Found = tuple[str, str | None, str]  # kind, modality and reason
 
 
-def infer_columns(table: Table, config: RunConfig) -> tuple[Column, ...]:
+def infer_columns(table: Table, config: RunConfig, surveys: Mapping[str, Survey] | None = None) -> tuple[Column, ...]:
     """What every column is, in the order of the table; columns that do not enter the model have no modality.
 
     Every registered modality sees a sample of the column and says how sure it is; the surest reads it. What the
     configuration says about a column goes first. `settings` are those of the configuration, not yet complete.
 
+    Args:
+        table: the rows.
+        config: roles of columns, and what is said of them.
+        surveys: by column, for a caller that needs them again; None: taken here.
+
     Raises:
         ColumnError: the configuration names a column that is absent or gives one two roles; no column remains.
     """
     roles = _roles(table, config)
-    columns = tuple(_column(table, name, config, roles, None) for name in table.names)
+    surveys = Surveys(table, config.limits) if surveys is None else surveys
+    columns = tuple(_column(table, name, config, roles, surveys) for name in table.names)
     if not any(column.modality for column in columns):
         reasons = "; ".join(f"{column.name}: {column.reason}" for column in columns)
         raise ColumnError(
@@ -62,10 +68,9 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
     """
     table = read_table(source, text=config.table)
     roles = _roles(table, config)
-    found = []
-    for name in table.names:
-        seen = survey(table, name, config.limits)
-        column = _column(table, name, config, roles, seen)
+    surveys, found = Surveys(table, config.limits), []
+    for name, seen in surveys.items():
+        column = _column(table, name, config, roles, surveys)
         shown = examples(list(seen.sample.values))
         found.append(InspectedColumn(column, seen.missing / table.num_rows, seen.distinct, shown))
     findings = audit(table, [seen.column for seen in found], config, media=media)
@@ -103,7 +108,9 @@ def _roles(table: Table, config: RunConfig) -> Mapping[str, _Left]:
     return dropped | {name: (kinds[role], reasons[role]) for name, role in taken.items()}
 
 
-def _column(table: Table, name: str, config: RunConfig, roles: Mapping[str, _Left], seen: Survey | None) -> Column:
+def _column(
+    table: Table, name: str, config: RunConfig, roles: Mapping[str, _Left], surveys: Mapping[str, Survey]
+) -> Column:
     if name in roles:
         kind, reason = roles[name]
         return Column(name=name, kind=kind, modality=None, reason=reason)
@@ -111,7 +118,7 @@ def _column(table: Table, name: str, config: RunConfig, roles: Mapping[str, _Lef
     if said.name is not None:
         found: _Found = (said.name, said.name, "said by the configuration")
     else:
-        found = _infer(table, name, seen or survey(table, name, config.limits))
+        found = _infer(table, name, surveys[name])
     kind, modality, reason = found
     if modality is None:
         return Column(name=name, kind=kind, modality=None, reason=reason)

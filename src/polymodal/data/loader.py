@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 
 from polymodal.data.prepare import Prepared
-from polymodal.types import Batch, Modality, Tokens
+from polymodal.protocols import Modality
+from polymodal.types import Batch, Cells, Tokens
 
 _STRETCH = 16  # batches of random rows that are sorted by size together
 
@@ -24,12 +26,16 @@ class LoaderSettings:
         shuffle: a new order each epoch; else the order of the rows given.
         augment: varies the cells; for training rows only.
         seed: of order and augmentation.
+        shard: (index, count): of `count` loaders that share each batch, the part of the one with that index. It takes
+            every `count`-th row of a batch, from its `index`-th on, so that all parts together are the batch of one
+            loader alone; where a batch has fewer rows than there are loaders, some parts are empty.
     """
 
     batch_size: int
     shuffle: bool = False
     augment: bool = False
     seed: int = 0
+    shard: tuple[int, int] = (0, 1)
 
 
 class Loader:
@@ -44,7 +50,7 @@ class Loader:
         prepared: the table.
         modalities: fitted, by column: these columns are collated, others are not.
         rows: numbers of the table's rows.
-        target: [rows of the table], as the task encodes it; batches have its dtype.
+        target: row numbers -> their targets.
         weight: [rows of the table].
         encoded: by input, tokens of every row of the table, from encoders that learn nothing.
     """
@@ -56,7 +62,7 @@ class Loader:
         *,
         rows: np.ndarray,
         settings: LoaderSettings,
-        target: np.ndarray | None = None,
+        target: Callable[[np.ndarray], Cells | None] | None = None,
         weight: np.ndarray | None = None,
         encoded: Mapping[str, Tokens] | None = None,
     ) -> None:
@@ -72,13 +78,25 @@ class Loader:
             self._sizes += store.sizes[self.rows]
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
+        """Batches of an epoch, the same number for every shard."""
         return len(self._cuts()) + 1 if len(self.rows) else 0
+
+    def digest(self, columns: Sequence[str]) -> str:
+        """SHA-256 of what the batches of an unshuffled epoch hold of some columns; nothing is collated for it.
+
+        It covers the rows, how many make a batch, and their cells as they lie in the store. How the modalities collate
+        them is for the caller to add.
+        """
+        state = hashlib.sha256(f"{self.settings.batch_size} {self.rows.tolist()}".encode())
+        for name in columns:
+            self._stores[name].add_to(state, self.rows)
+        return state.hexdigest()
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of one epoch; while one is used, a thread makes the next."""
         batches = self._batches(number)
-        if not batches:
+        if len(batches) < 2:  # nothing to make ahead
+            yield from (self._batch(rows, number) for rows in batches)
             return
         with ThreadPoolExecutor(1, thread_name_prefix="polymodal-loader") as pool:
             ahead = pool.submit(self._batch, batches[0], number)
@@ -88,6 +106,12 @@ class Loader:
             yield ahead.result()
 
     def _batches(self, number: int) -> list[np.ndarray]:
+        """The rows of each batch that fall to this shard."""
+        index, count = self.settings.shard
+        return [rows[index::count] for rows in self._whole_batches(number)]
+
+    def _whole_batches(self, number: int) -> list[np.ndarray]:
+        """The rows of each batch: the same for all shards."""
         if not len(self.rows):
             return []
         if not self.settings.shuffle:
@@ -112,7 +136,7 @@ class Loader:
         return cuts
 
     def _batch(self, rows: np.ndarray, epoch: int) -> Batch:
-        cells = {}
+        cells, index = {}, torch.from_numpy(rows)
         for name, modality in self._modalities.items():
             arrays = self._stores[name].arrays(rows)
             if self.settings.augment:
@@ -121,12 +145,11 @@ class Loader:
                     if array is not None:
                         rng = np.random.default_rng((self.settings.seed, epoch, row, column))
                         arrays[place] = modality.augment(array, rng)
-            cells[name] = modality.collate(arrays)
-        index = torch.from_numpy(rows)
+            cells[name] = modality.collate(arrays) if arrays else modality.collate([None]).rows(index)
         return Batch(
             cells=cells,
             rows=index,
             encoded={name: Tokens(tokens.values[index], tokens.mask[index]) for name, tokens in self._encoded.items()},
-            target=None if self._target is None else torch.as_tensor(self._target[rows]),
+            target=None if self._target is None else self._target(rows),
             weight=None if self._weight is None else torch.as_tensor(self._weight[rows], dtype=torch.float32),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from polymodal.data.reading import ColumnReader, Reject, modality_of
 from polymodal.data.store import Store
 from polymodal.data.table import Table
 from polymodal.errors import DataError
+from polymodal.protocols import Modality
 from polymodal.schema import Column
 
 __all__ = ["Prepared", "Reject", "Store", "fit_statistics", "modality_of", "prepare", "write_rejects"]
@@ -46,6 +47,7 @@ def prepare(
     limits: LimitsConfig,
     bad_cells: Literal["missing", "drop", "error"],
     cache: Path | None = None,
+    modalities: Mapping[str, Modality] | None = None,
 ) -> Prepared:
     """Reads the cells of all columns that enter the model; those without a modality are passed over.
 
@@ -56,6 +58,7 @@ def prepare(
         bad_cells: a cell that cannot be read becomes missing; or its row is also listed as dropped; or it is an error.
         cache: a folder that keeps decoded media by content and settings: memory-mapped, so that they need not fit
             into memory, and used again by later runs. Without it everything is held in memory.
+        modalities: by column, for a caller that has them already; None: made here.
 
     Raises:
         ColumnError: the table lacks a column.
@@ -69,7 +72,8 @@ def prepare(
     for column in present:
         with warnings.catch_warnings():  # Pillow warns of tags that it passes over, and could not say of which file
             warnings.filterwarnings("ignore", module=r"PIL\.")
-            read = ColumnReader(table, column, modality_of(column), limits).read(cache)
+            modality = modality_of(column) if modalities is None else modalities[column.name]
+            read = ColumnReader(table, column, modality, limits).read(cache)
         if read.rejects and bad_cells == "error":
             raise DataError(_describe(table, read.rejects))
         stores[column.name] = read.store

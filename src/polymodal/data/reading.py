@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -22,8 +23,8 @@ from polymodal.data.media import OpenedCell, files_of, lists_media, open_cell
 from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Finding, Found, Store
 from polymodal.data.table import Table
 from polymodal.errors import DataError, UnreadableCellError
+from polymodal.protocols import Modality
 from polymodal.schema import Column
-from polymodal.types import Modality
 
 _THREADS = min(4, os.cpu_count() or 1)
 _AHEAD = 4 * _THREADS  # cells in work at a time: what bounds memory
@@ -220,6 +221,12 @@ def _settings(column: Column) -> Any:
 
 def _in_order(work: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[_Out]:
     """The results of some threads in the order of the items, with few items in work at a time."""
+    items = iter(items)
+    few = list(islice(items, 2))
+    if len(few) < 2:  # one row to predict: a thread would take longer than the work
+        yield from map(work, few)
+        return
+    items = chain(few, items)
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="polymodal-prepare")
     pending: deque[Future[_Out]] = deque()
     try:

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from polymodal.data.prepare import Prepared
+from polymodal.protocols import Modality
 from polymodal.schema import Column
-from polymodal.types import Modality
 
 Remarks: TypeAlias = Mapping[str, Mapping[str, int]]
 """Column -> remark -> number of cells."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -56,6 +57,13 @@ class Store:
         self._contents = contents
         self._index = index  # [rows]: number of the array; -1: missing
 
+    @classmethod
+    def of(cls, arrays: Iterable[np.ndarray | None]) -> Store:
+        """A store in memory of one array a row, None where it is missing; all of one dtype and number of axes."""
+        writer = ContentsWriter()
+        index = [-1 if array is None else writer.add(array) for array in arrays]
+        return cls(writer.contents(), np.array(index, dtype=np.int64))
+
     def __len__(self) -> int:
         return len(self._index)
 
@@ -74,6 +82,11 @@ class Store:
         sizes = np.append(np.diff(self._contents.offsets), 0) * self._contents.values.itemsize
         found: np.ndarray = sizes[self._index]  # -1, missing, is the appended 0
         return found
+
+    def add_to(self, state: hashlib._Hash, rows: np.ndarray) -> None:
+        """Takes the arrays of some rows, in the order given, into a hash: equal for equal cells, however they lie."""
+        for array in self.arrays(rows):
+            state.update(b"-" if array is None else f"{array.dtype.str} {array.shape} ".encode() + array.tobytes())
 
     def arrays(self, rows: np.ndarray | Sequence[int]) -> list[np.ndarray | None]:
         """The arrays of some rows, in the order given."""

@@ -3,34 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polymodal import registry
 from polymodal.config import LimitsConfig
 from polymodal.data.media import lists_media, open_cell
-from polymodal.data.survey import survey
+from polymodal.data.survey import Survey, Surveys
 from polymodal.data.table import Table
 from polymodal.errors import UnreadableCellError
+from polymodal.protocols import Modality
 from polymodal.schema import Column
-from polymodal.types import Modality
 
-_CELLS = 64
+_MOST = 64
 
 
-def suggest_settings(table: Table, columns: Sequence[Column], limits: LimitsConfig) -> dict[str, dict[str, Any]]:
-    """By column, what its modality suggests from up to 64 of its cells; cells that cannot be read do not count."""
+def suggest_settings(
+    table: Table, columns: Sequence[Column], limits: LimitsConfig, surveys: Mapping[str, Survey] | None = None
+) -> dict[str, dict[str, Any]]:
+    """By column, what its modality suggests from up to 64 of its cells; cells that cannot be read do not count.
+
+    Args:
+        table: the rows.
+        columns: those without a modality are passed over.
+        limits: what a cell may cost.
+        surveys: by column, for a caller that has them already; None: taken here.
+    """
+    surveys = Surveys(table, limits) if surveys is None else surveys
     return {
-        column.name: registry.load("modalities", column.modality).suggest(_sample(table, column, limits), limits)
+        column.name: registry.load("modalities", column.modality).suggest(
+            _cells(table, column, surveys[column.name], limits), limits
+        )
         for column in columns
         if column.modality is not None
     }
 
 
-def _sample(table: Table, column: Column, limits: LimitsConfig) -> list[object]:
+def _cells(table: Table, column: Column, seen: Survey, limits: LimitsConfig) -> list[object]:
     modality: type[Modality] = registry.load("modalities", column.modality or "")
-    values = survey(table, column.name, limits).sample.values
-    values = values[:: max(1, math.ceil(len(values) / _CELLS))]
+    values = seen.sample.values
+    values = values[:: max(1, math.ceil(len(values) / _MOST))]
     if not modality.media:
         return list(values)
     cells: list[object] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from polymodal.config import LimitsConfig
 from polymodal.data import media
 from polymodal.data.table import Table
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 SAMPLE = 256  # cells
 
@@ -36,6 +36,25 @@ class Survey:
     @property
     def distinct(self) -> int:
         return self.sample.distinct
+
+
+class Surveys(Mapping[str, Survey]):
+    """A look at every column of a table by name, each taken at first use and then kept."""
+
+    def __init__(self, table: Table, limits: LimitsConfig) -> None:
+        self._table, self._limits = table, limits
+        self._found: dict[str, Survey] = {}
+
+    def __getitem__(self, name: str) -> Survey:
+        if name not in self._found:
+            self._found[name] = survey(self._table, name, self._limits)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.names)
+
+    def __len__(self) -> int:
+        return len(self._table.names)
 
 
 def survey(table: Table, name: str, limits: LimitsConfig) -> Survey:

@@ -1,17 +1,19 @@
-"""Measures predictions: every metric of a task with its interval, ready for `metrics.json`."""
+"""Measures predictions: every metric of a task with its interval."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Int
 
-from polymodal.metrics.bootstrap import WeightedMetrics, intervals, metrics_of
-from polymodal.types import Head
+from polymodal.metrics.bootstrap import WeightedMetrics, intervals
+from polymodal.metrics.results import Report
+from polymodal.metrics.rows import RowStatistics
+from polymodal.protocols import Prediction
+from polymodal.types import Cells
 
-Report = dict[str, dict[str, float]]
-"""`{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`"""
+_WORK = 100_000_000  # numbers looked at over all samples: about five seconds
 
 
 @dataclass(frozen=True)
@@ -21,45 +23,37 @@ class Measured:
     Attributes:
         side: `test`, of the final model; without test rows `validation`, of the model that did not learn from them.
         rows: their numbers in the table.
-        scores: as the model gives them.
-        target: as the task encodes it; NaN where unknown.
+        prediction: of these rows.
+        target: of these rows, as the task collates it; None of a task without a target.
     """
 
     side: str
     rows: Int[np.ndarray, " N"]
-    scores: Float[np.ndarray, "N K"]
-    target: Num[np.ndarray, "N ..."]
+    prediction: Prediction
+    target: Cells | None
 
 
-_WORK = 100_000_000  # scores looked at over all samples: about five seconds
-
-
-def evaluate_scores(
-    task: Head, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."], *, seed: int
-) -> Report:
-    """Every metric of the task over the rows whose target is known, with 95 % bootstrap intervals.
+def report(statistics: RowStatistics, *, seed: int) -> Report:
+    """Every metric of the task, with 95 % bootstrap intervals.
 
     Args:
-        task: the model's head.
-        scores: as the model gives them.
-        target: as the task encodes it; NaN where missing.
+        statistics: of rows whose target is known.
         seed: of the bootstrap.
     """
-    return report(scores, target, metrics_of(task), seed=seed)
+    return measure(statistics.metrics, len(statistics), size=statistics.size, seed=seed)
 
 
-def report(
-    scores: Num[np.ndarray, "N ..."],
-    target: Num[np.ndarray, "N ..."],
-    function: WeightedMetrics,
-    *,
-    seed: int,
-    most: int = 1000,
-) -> Report:
+def measure(function: WeightedMetrics, num_rows: int, *, size: int, seed: int, most: int = 1000) -> Report:
     """Metrics of `function` with 95 % bootstrap intervals.
 
-    `most` samples up to 100,000 scores (rows x classes); more scores get fewer samples, at least 200.
+    `most` samples up to 100,000 numbers that a sample looks at; more get fewer samples, at least 200.
+
+    Args:
+        function: weights [S, N] -> values [S] by name.
+        num_rows: N.
+        size: numbers that a sample looks at.
+        seed: of the bootstrap.
+        most: samples.
     """
-    samples = int(np.clip(_WORK // max(scores.size, 1), 200, most))
-    measured = intervals(scores, target, function, samples=samples, seed=seed)
-    return {name: asdict(interval) for name, interval in measured.items()}
+    samples = int(np.clip(_WORK // max(size, 1), 200, most))
+    return intervals(function, num_rows, samples=samples, seed=seed)

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from polymodal.files import streams
+from polymodal.files.streams import Content, Digest
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Puts a folder of exactly these files at the path, in place of what is there.
 
-    The files are written to a new folder beside it, on the same file system and forced to disk, before anything at
-    the path is touched. On any error the path holds what it held before, and nothing is left beside it.
+def write_folder(folder: Path, files: Mapping[str, Content]) -> None:
+    """Puts a folder of exactly these files at the path, in place of what is there; see `new_folder`.
+
+    Raises:
+        OSError: disk full, no permission, I/O error.
+    """
+    with new_folder(folder) as new:
+        for name, content in files.items():
+            write_file(new / name, content)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder, which takes the place of what is at the path once the body has filled it.
+
+    It lies beside the path, on the same file system, and is forced to disk before anything at the path is touched.
+    On any error the path holds what it held before, and nothing is left beside it. The body writes with `write_file`.
 
     Raises:
         OSError: disk full, no permission, I/O error.
@@ -23,16 +39,28 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     new, old = folder.with_name(f"{stem}.new"), folder.with_name(f"{stem}.old")
     try:
         new.mkdir()
-        for name, data in files.items():
-            with (new / name).open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        yield new
+        for inside in sorted(path for path in new.rglob("*") if path.is_dir()):
+            _sync(inside)
         _sync(new)
         _swap(new, folder, old)
     finally:
         shutil.rmtree(new, ignore_errors=True)  # exists only after an error, which is the one to report
     shutil.rmtree(old, ignore_errors=True)  # the new folder is in place: what stays of the old one is only rubbish
+
+
+def write_file(path: Path, content: Content) -> Digest:
+    """Writes a new file block by block, in a folder that is made if need be, and forces it to disk.
+
+    Raises:
+        OSError: disk full, no permission, I/O error, or the file exists.
+    """
+    path.parent.mkdir(exist_ok=True)
+    with path.open("xb") as file:
+        digest = streams.copy(content, file.write)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest
 
 
 def _swap(new: Path, folder: Path, old: Path) -> None:

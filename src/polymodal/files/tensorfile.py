@@ -1,22 +1,23 @@
 """Tensors to and from the bytes of a safetensors file, every field of its header checked.
 
 The format (github.com/huggingface/safetensors): 8 bytes, little-endian: length of the header; the header, JSON:
-`{name: {"dtype", "shape", "data_offsets": [begin, end]}}`; the data. Its library lets a name appear twice and leaves
-the rest to the reader of the format, so reading is done here: what was checked is what is used.
+`{name: {"dtype", "shape", "data_offsets": [begin, end]}}`; the data. Its library lets a name appear twice, opens a file
+by its path a second time after it was hashed, or copies every tensor of bytes; so reading is done here, and what was
+hashed and checked is what is used. The tests hold both directions against the library.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 import torch
-from safetensors.torch import save as _serialise
 from torch import Tensor
 
-from polymodal.files import strict_json
+from polymodal.files import streams, strict_json
 
 DTYPES = {
     "F64": torch.float64,
@@ -32,7 +33,20 @@ DTYPES = {
 }
 MAX_HEADER = 100_000_000
 MAX_DIMENSIONS = 64
+_ORDER = [  # in which types are written: as safetensors does, so that each tensor is aligned
+    torch.int64,
+    torch.float64,
+    torch.float32,
+    torch.int32,
+    torch.bfloat16,
+    torch.float16,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+]
 _PREFIX = 8
+_ALIGNMENT = 8
 
 
 @dataclass(frozen=True)
@@ -50,20 +64,72 @@ class _Entry:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def encode(tensors: Mapping[str, object]) -> bytes:
-    """Bytes of a safetensors file. Tensors that share memory are written once each.
+class TensorFile:
+    """Content of a safetensors file, made piece by piece: no more than `streams.BLOCK` bytes are copied at a time.
 
-    Raises:
-        ValueError: something that is not a dense tensor of one of `DTYPES`; says which.
+    Its bytes are those of safetensors' own writer: larger types first, then by name. Tensors that share memory are
+    written once each.
     """
-    copies: dict[str, Tensor] = {}
+
+    def __init__(self, tensors: Mapping[str, object]) -> None:
+        """Looks at every tensor.
+
+        Raises:
+            ValueError: something that is not a dense tensor of one of `DTYPES`; says which.
+        """
+        checked = {name: _storable(name, value) for name, value in tensors.items()}
+        self._tensors = dict(sorted(checked.items(), key=lambda item: (_ORDER.index(item[1].dtype), item[0])))
+        self._head = _header(self._tensors)
+        self.size = len(self._head) + sum(tensor.numel() * tensor.dtype.itemsize for tensor in self._tensors.values())
+
+    def blocks(self) -> Iterator[bytes | memoryview]:
+        """The header, then the tensors."""
+        yield self._head
+        buffer = torch.empty(streams.BLOCK, dtype=torch.uint8)  # one for all: blocks of their own fragment the heap
+        for tensor in self._tensors.values():
+            for piece in _pieces(tensor.detach()):
+                block = buffer[: piece.numel() * piece.dtype.itemsize]
+                block.view(piece.dtype).view(piece.shape).copy_(piece)
+                yield block.numpy().data
+
+
+def encode(tensors: Mapping[str, object]) -> bytes:
+    """All bytes of a `TensorFile`, which raises the same."""
+    return b"".join(map(bytes, TensorFile(tensors).blocks()))
+
+
+def _storable(name: str, value: object) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name!r} is a {type(value).__name__}, not a tensor")
+    if value.layout != torch.strided or value.dtype not in DTYPES.values():
+        raise ValueError(f"tensor {name!r} is {value.dtype}, {value.layout}; only dense plain numbers are stored")
+    return value
+
+
+def _pieces(tensor: Tensor) -> Iterator[Tensor]:
+    """Views of all of a tensor in order, each at most `streams.BLOCK` bytes."""
+    size = tensor.numel() * tensor.dtype.itemsize
+    if size <= streams.BLOCK:
+        yield tensor
+    elif rows := streams.BLOCK // (size // len(tensor)):
+        yield from torch.split(tensor, rows)
+    else:
+        for row in tensor:
+            yield from _pieces(row)
+
+
+def _header(tensors: Mapping[str, Tensor]) -> bytes:
+    """Length and JSON of the header, padded with spaces so that the data are aligned."""
+    words = {dtype: word for word, dtype in DTYPES.items()}
+    entries: dict[str, object] = {}
+    position = 0
     for name, tensor in tensors.items():
-        if not isinstance(tensor, Tensor):
-            raise ValueError(f"{name!r} is a {type(tensor).__name__}, not a tensor")
-        if tensor.layout != torch.strided or tensor.dtype not in DTYPES.values():
-            raise ValueError(f"tensor {name!r} is {tensor.dtype}, {tensor.layout}; only dense plain numbers are stored")
-        copies[name] = tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-    return _serialise(copies)
+        end = position + tensor.numel() * tensor.dtype.itemsize
+        entries[name] = {"dtype": words[tensor.dtype], "shape": [*tensor.shape], "data_offsets": [position, end]}
+        position = end
+    text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // _ALIGNMENT) * _ALIGNMENT)
+    return len(text).to_bytes(_PREFIX, "little") + text
 
 
 def decode(data: bytearray) -> dict[str, Tensor]:

@@ -76,6 +76,11 @@ class Attention(nn.Module):
         """All tokens come out, with the setting `pool: none`."""
         return self.pool == "none"
 
+    @property
+    def anchor(self) -> str | None:
+        """The only input; of several, the tokens of all come out."""
+        return self.inputs.only
+
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)
         row = in_one_row(inputs)

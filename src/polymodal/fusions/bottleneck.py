@@ -96,6 +96,11 @@ class Bottleneck(nn.Module):
         """All tokens of the inputs come out, with the setting `pool: none`."""
         return self.pool == "none"
 
+    @property
+    def anchor(self) -> str | None:
+        """The only input; of several, the tokens of all come out."""
+        return self.inputs.only
+
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)
         present = torch.stack([of_input.present for of_input in inputs], dim=1)

@@ -59,6 +59,9 @@ class CrossAttention(nn.Module):
     also weighs an input that is one vector. Where b is absent, it is all that is there. Where a is absent, one learned
     token asks in its place.
 
+    Attributes:
+        anchor: the input whose tokens come out where time is kept.
+
     Raises:
         ConfigError: the width is no multiple of the number of heads; an anchor that is no input, or that is missing.
     """
@@ -70,6 +73,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         require_heads("Fusion 'cross_attention'", width=config.width, heads=config.heads)
         self.pool = config.pool
+        self.anchor = config.anchor
         self.inputs = TokenInputs(widths, width=config.width)
         names = self.inputs.names
         targets = _targets(config, names)

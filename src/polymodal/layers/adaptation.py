@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, Positive
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError, MissingExtraError
+from polymodal.protocols import Module
 
 LR_SCALE = {"frozen": 1.0, "full": 0.02, "top": 0.05, "lora": 0.2}
 _ADAPTER = "default"  # what peft calls the only one
@@ -133,7 +134,7 @@ def merged_state(module: nn.Module) -> dict[str, Tensor]:
     return {name.replace(".base_layer.", "."): value for name, value in state.items() if ".lora_" not in name}
 
 
-def merged_names(module: nn.Module) -> dict[str, str]:
+def merged_names(module: Module) -> dict[str, str]:
     """By the name that a tensor has in `merged_state`, the one that it has in the module; adapters have none."""
     return {name.replace(".base_layer.", "."): name for name in module.state_dict() if ".lora_" not in name}
 

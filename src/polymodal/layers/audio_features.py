@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 from jaxtyping import Float, Int
@@ -52,6 +52,21 @@ LOG_MEL = Features()
 
 FeaturesField = Annotated[Features, BeforeValidator(_features)]
 """A setting of an encoder: `{name: fbank, num_mels: 80}`, or just `fbank`."""
+
+
+def frames_within(features: Features, seconds: float, *, at_least: int = 1) -> tuple[Features, int]:
+    """How many frames cover at most so many seconds, with a shorter hop if these would be too few.
+
+    Args:
+        features: the settings that are asked for.
+        seconds: above zero.
+        at_least: frames that are needed.
+
+    Returns:
+        The same features, of that hop, and the number of frames.
+    """
+    hop = min(features.hop_seconds, seconds / at_least)
+    return replace(features, hop_seconds=hop), int(seconds / hop + 1e-6)  # a hop of 0.01 fits three times into 0.03
 
 
 class AudioFeatures(nn.Module):

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from polymodal import registry
 from polymodal.config import Part, PartField, part_settings
 from polymodal.layers.pooling import lengths_to_mask, masked_mean
-from polymodal.types import Cells, Encoder
+from polymodal.protocols import Encoder
+from polymodal.types import Cells
 
 KIND = "encoders/image"
 SMALL = Part(name="cnn", channels=16)  # the default: there are many pictures in a cell

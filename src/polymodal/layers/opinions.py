@@ -7,6 +7,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from polymodal.types import Meaning
+
+
+def pool(scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"], meaning: Meaning) -> Float[Tensor, "B K"]:
+    """Scores of the weighted mean of what M sources predict; the weights of a row sum to one."""
+    if meaning == "classes":
+        return pool_classes(scores, weights)
+    if meaning == "labels":
+        return pool_labels(scores, weights)
+    return (scores * weights.unsqueeze(-1)).sum(dim=0)
+
 
 def pool_classes(scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
     """Logarithms of the weighted means of M softmax distributions; the weights of a row sum to one."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
-from polymodal.types import Tokens
+from polymodal.types import Tokens, full_precision
 
 
 class Readout(nn.Module):
@@ -34,4 +34,4 @@ class Readout(nn.Module):
     def forward(self, tokens: Tokens) -> Float[Tensor, "B K"]:
         pooled = masked_mean(tokens.values, tokens.mask)
         scores: Tensor = self.linear(self.dropout(self.body(pooled)))
-        return scores.float()
+        return full_precision(scores)

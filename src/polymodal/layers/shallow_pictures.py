@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.patches import Patches, PatchesOfEach
-from polymodal.types import Cells, Modality, Tokens
+from polymodal.protocols import Modality
+from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class ShallowPictures(nn.Module):
     Config: ClassVar[type] = ShallowConfig
     ordered: ClassVar[bool]
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Modality) -> None:

@@ -37,6 +37,7 @@ class Simple(nn.Module):
     Config: ClassVar[type] = SimpleConfig
     takes_features: ClassVar[bool] = True
     token_span: float | None = None
+    keeps_time = False
     frozen = True
 
     def __init__(self, config: SimpleConfig, *modalities: HasFeatures) -> None:

@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Float
 
-from polymodal.abilities import Weighted
-from polymodal.types import Head
+Metrics = Callable[[Mapping[str, np.ndarray]], Mapping[str, float]]
+"""Statistics of rows, [N, ...] by name -> value by name."""
 
-Metrics = Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
-"""Scores [N, ...] and target [N] or [N, K] -> value by name."""
-
-WeightedMetrics = Callable[[np.ndarray, np.ndarray, np.ndarray], Mapping[str, np.ndarray]]
-"""Scores [N, ...], target [N] or [N, K] and weights [S, N] -> values [S] by name, NaN where undefined."""
+WeightedMetrics = Callable[[np.ndarray], Mapping[str, np.ndarray]]
+"""Weights [S, N] of rows -> values [S] by name, NaN where undefined."""
 
 _CELLS = 1_000_000  # weights held at a time: 8 MB, which with the temporaries stays near the processor's cache
 
@@ -29,51 +26,33 @@ class Interval:
     high: float
 
 
-def known_rows(target: Num[np.ndarray, "N ..."]) -> Bool[np.ndarray, " N"]:
-    """Rows whose target is known, of several targets at least one."""
-    unknown = np.isnan(target)
-    return np.asarray(~(unknown if unknown.ndim == 1 else unknown.all(axis=1)))
-
-
-def point(
-    scores: Num[np.ndarray, "N ..."], target: Num[np.ndarray, "N ..."], function: WeightedMetrics
-) -> dict[str, float]:
-    """Value of each metric over the rows whose target is known (not NaN); undefined metrics are left out."""
-    known = known_rows(target)
-    if not known.any():
+def point(function: WeightedMetrics, num_rows: int) -> dict[str, float]:
+    """Value of each metric, each row counting once; undefined metrics are left out."""
+    if not num_rows:
         return {}
-    values = function(scores[known], target[known], np.ones((1, int(known.sum()))))
+    values = function(np.ones((1, num_rows)))
     return {name: float(value[0]) for name, value in values.items() if np.isfinite(value[0])}
 
 
 def intervals(
-    scores: Num[np.ndarray, "N ..."],
-    target: Num[np.ndarray, "N ..."],
-    function: WeightedMetrics,
-    *,
-    samples: int = 1000,
-    seed: int,
-    level: float = 0.95,
+    function: WeightedMetrics, num_rows: int, *, samples: int = 1000, seed: int, level: float = 0.95
 ) -> dict[str, Interval]:
-    """Percentile bootstrap over the rows whose target is known (Efron & Tibshirani 1993, section 13.3).
+    """Percentile bootstrap over rows (Efron & Tibshirani 1993, section 13.3).
 
     Samples in which a metric is undefined, for instance because they miss a class, do not count for it; one that is
     undefined for the rows themselves, or in every sample, is left out. Metrics that resampling tends to raise (ECE)
     can have an interval that lies above their value; it is widened to hold it.
 
     Args:
-        scores: as `function` takes them.
-        target: NaN where unknown.
-        function: the metrics; see `repeated` for one that knows no weights.
+        function: the metrics; see `repeated` for some that know no weights.
+        num_rows: N.
         samples: number of bootstrap samples.
         seed: the same seed gives the same intervals.
         level: share of the distribution between `low` and `high`.
     """
-    known = known_rows(target)
-    scores, target = scores[known], target[known]
-    draws = [function(scores, target, weights) for weights in resamples(len(target), samples, seed)]
+    draws = [function(weights) for weights in resamples(num_rows, samples, seed)]
     result = {}
-    for name, value in point(scores, target, function).items():
+    for name, value in point(function, num_rows).items():
         drawn = np.concatenate([draw[name] for draw in draws if name in draw])
         drawn = drawn[np.isfinite(drawn)]
         if not drawn.size:
@@ -83,21 +62,16 @@ def intervals(
     return result
 
 
-def metrics_of(head: Head) -> WeightedMetrics:
-    """Every metric of a task, for many weightings of the rows."""
-    return head.weighted_metrics if isinstance(head, Weighted) else repeated(head.metrics)
-
-
-def repeated(function: Metrics) -> WeightedMetrics:
-    """Lets metrics that know no weights be bootstrapped: each row is repeated as often as its whole weight says."""
-
-    def measure(scores: np.ndarray, target: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-        rows = [np.repeat(np.arange(len(target)), counts.astype(int)) for counts in weights]
-        results = [function(scores[index], target[index]) for index in rows]
-        names = {name: None for result in results for name in result}
-        return {name: np.array([result.get(name, np.nan) for result in results]) for name in names}
-
-    return measure
+def repeated(
+    function: Metrics, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
+) -> dict[str, Float[np.ndarray, " S"]]:
+    """Metrics that know no weights, for many weightings: each row is repeated as often as its whole weight says."""
+    results = []
+    for counts in weights:
+        index = np.repeat(np.arange(len(counts)), counts.astype(int))
+        results.append(function({name: array[index] for name, array in rows.items()}))
+    names = {name: None for result in results for name in result}
+    return {name: np.array([result.get(name, np.nan) for result in results]) for name in names}
 
 
 def resamples(rows: int, samples: int, seed: int) -> Iterator[Float[np.ndarray, "S N"]]:

@@ -20,6 +20,26 @@ Weights = Float[np.ndarray, "S N"]
 Values = Float[np.ndarray, " S"]
 
 
+GREATER_IS_BETTER = {
+    "accuracy": True,
+    "macro_f1": True,
+    "balanced_accuracy": True,
+    "roc_auc": True,
+    "average_precision": True,
+    "log_loss": False,
+    "ece": False,
+}
+WORDS = {
+    "accuracy": "share of rows whose class is right",
+    "macro_f1": "F1 of each class, averaged: rare classes count as much as frequent ones",
+    "balanced_accuracy": "share found of each class, averaged",
+    "roc_auc": "chance that a row of a class is ranked above a row of another",
+    "average_precision": "area under the precision-recall curve",
+    "log_loss": "how surprised the model is by the truth, in nats",
+    "ece": "how far confidence is from accuracy",
+}
+
+
 def measure(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> dict[str, Values]:
     """Every metric of this module by name. Needs at least one row of positive weight."""
     metrics = (accuracy, macro_f1, balanced_accuracy, roc_auc, average_precision, log_loss, ece)
@@ -89,6 +109,12 @@ def ece(log_probabilities: LogProbabilities, target: Classes, weights: Weights, 
     bin_of_row = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = weights @ (np.eye(bins)[bin_of_row] * surplus[:, None])
     return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1))
+
+
+def normalised(scores: Float[np.ndarray, "N K"]) -> LogProbabilities:
+    """Log-probabilities up to a constant of each row -> log-probabilities in float64, without overflow."""
+    exact = scores.astype(np.float64)
+    return np.asarray(exact - np.logaddexp.reduce(exact, axis=1, keepdims=True))
 
 
 def _mean(values: Float[np.ndarray, " N"], weights: Weights) -> Values:

@@ -9,6 +9,19 @@ import numpy as np
 
 from polymodal.metrics.classification import Classes, LogProbabilities, Values, Weights, accuracy, log_loss
 
+GREATER_IS_BETTER = {
+    "quadratic_weighted_kappa": True,
+    "accuracy": True,
+    "rank_mae": False,
+    "log_loss": False,
+}
+WORDS = {
+    "quadratic_weighted_kappa": "agreement beyond chance, far misses weigh more; 1 is full, 0 is chance",
+    "accuracy": "share of rows whose class is right",
+    "rank_mae": "mean distance of the predicted class from the true one, in places of the order",
+    "log_loss": "how surprised the model is by the truth, in nats",
+}
+
 
 def measure(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> dict[str, Values]:
     """Every metric by name. Needs at least one row of positive weight."""

@@ -15,6 +15,18 @@ Weights = Float[np.ndarray, "S N"]
 Values = Float[np.ndarray, " S"]
 
 
+GREATER_IS_BETTER = {
+    "r2": True,
+    "rmse": False,
+    "mae": False,
+}
+WORDS = {
+    "r2": "share of the variance that is explained",
+    "rmse": "root of the mean squared error, in the target's unit",
+    "mae": "mean absolute error, in the target's unit",
+}
+
+
 def measure(prediction: Numbers, target: Numbers, weights: Weights) -> dict[str, Values]:
     """Every metric of this module by name. Needs at least one row of positive weight."""
     return {metric.__name__: metric(prediction, target, weights) for metric in (r2, rmse, mae)}

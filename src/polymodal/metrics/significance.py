@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int
 
-from polymodal.metrics.bootstrap import Interval, WeightedMetrics, known_rows, resamples
+from polymodal.metrics.bootstrap import Interval, WeightedMetrics, resamples
 
 _FEW = 10  # drawings: a share of fewer is no more than a guess
 
@@ -26,16 +26,14 @@ class Scored:
 
     Attributes:
         rows: their numbers in the table; the target of each is known.
-        scores: as `function` takes them.
-        target: as `function` takes it.
-        function: the metrics.
+        metrics: weights [S, N] of these rows -> values [S] by name.
+        size: numbers that a weighting looks at.
         repeat: the trainings of one repeat measure every row once.
     """
 
     rows: Int[np.ndarray, " N"]
-    scores: Num[np.ndarray, "N ..."]
-    target: Num[np.ndarray, "N ..."]
-    function: WeightedMetrics
+    metrics: WeightedMetrics
+    size: int
     repeat: int = 0
 
 
@@ -73,12 +71,6 @@ class Difference:
     p: float
     p_rows: float
     p_trainings: float
-
-
-def known(scored: Scored) -> Scored:
-    """The same without the rows whose target is unknown."""
-    rows = known_rows(scored.target)
-    return Scored(scored.rows[rows], scored.scores[rows], scored.target[rows], scored.function, scored.repeat)
 
 
 def resampled(
@@ -163,7 +155,7 @@ def corrected_t(differences: Float[np.ndarray, " J"], *, test_share: float) -> f
     generalization error", section 4; for repeated folds Bouckaert & Frank 2004).
 
     >>> round(corrected_t(np.array([0.02, 0.04, 0.03]), test_share=0.5), 3)
-    0.089
+    0.081
     """
     from scipy.special import stdtr
 
@@ -202,7 +194,7 @@ def _measure(
     for fold, of_rows in zip(folds, weights, strict=True):
         share = of_rows.sum(axis=1)
         has = np.flatnonzero(share)  # a drawing may leave a small fold without rows
-        for name, values in (fold.function(fold.scores, fold.target, of_rows[has]) if has.size else {}).items():
+        for name, values in (fold.metrics(of_rows[has]) if has.size else {}).items():
             key = (name, fold.repeat)
             defined = np.isfinite(values)
             where = has[defined]

@@ -17,6 +17,26 @@ Weights = Float[np.ndarray, "S N"]
 Values = Float[np.ndarray, " S"]
 
 
+GREATER_IS_BETTER = {
+    "macro_average_precision": True,
+    "micro_average_precision": True,
+    "macro_roc_auc": True,
+    "macro_f1": True,
+    "micro_f1": True,
+    "ranking_precision": True,
+    "label_log_loss": False,
+}
+WORDS = {
+    "macro_average_precision": "area under the precision-recall curve of each label, averaged",
+    "micro_average_precision": "area under the precision-recall curve of all labels together",
+    "macro_roc_auc": "chance that a row with a label is ranked above one without, averaged over labels",
+    "macro_f1": "F1 of each label, averaged: rare labels count as much as frequent ones",
+    "micro_f1": "F1 of all labels together",
+    "ranking_precision": "of the labels ranked down to each true one, the share that is true",
+    "label_log_loss": "how surprised the model is by the truth, in nats a label",
+}
+
+
 def measure(logits: Logits, target: Labels, weights: Weights, *, threshold: float = 0.5) -> dict[str, Values]:
     """Every metric of this module by name. Needs at least one row of positive weight.
 
@@ -35,7 +55,7 @@ def measure(logits: Logits, target: Labels, weights: Weights, *, threshold: floa
         "macro_f1": _macro_f1(said, target, weights),
         "micro_f1": _micro_f1(said, target, weights),
         "ranking_precision": _ranking_precision(logits, target, weights),
-        "label_log_loss": _label_log_loss(logits, target, weights),
+        "label_log_loss": label_log_loss(logits, target, weights),
     }
 
 
@@ -101,7 +121,7 @@ def _ranking_precision(logits: Logits, target: Labels, weights: Weights) -> Valu
     return _or_nan(weights @ of_row, weights @ (target.sum(axis=1) > 0).astype(float))
 
 
-def _label_log_loss(logits: Logits, target: Labels, weights: Weights) -> Values:
+def label_log_loss(logits: Logits, target: Labels, weights: Weights) -> Values:
     """Mean over rows and labels of minus the log-probability of what is true, in nats."""
     losses = np.logaddexp(0, np.where(target > 0, -logits, logits)).mean(axis=1)
     return np.asarray(weights @ losses / weights.sum(axis=1))

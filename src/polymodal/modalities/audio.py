@@ -22,7 +22,8 @@ from polymodal.codecs import fingerprints, flac, previews, soundtracks, waveform
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.layers.spectral import Mfcc
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 Waveform: TypeAlias = Int16[np.ndarray, " S"]
 

@@ -19,7 +19,8 @@ from pydantic import ConfigDict, Field
 from polymodal.codecs import previews
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 UNSEEN = 0  # the code of every category that the training rows do not hold, or hold too rarely
 LONGEST_NAME = 1_000  # characters

@@ -19,7 +19,8 @@ from polymodal.codecs import moments, previews
 from polymodal.codecs.moments import DAY, Moment, Order
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 UNKNOWN = np.iinfo(np.int64).min  # stands for the part of a moment that was not written
 LIMIT = 1e6  # a position beyond it says no more, and its square must fit float32

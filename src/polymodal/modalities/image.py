@@ -17,7 +17,8 @@ from polymodal import formats
 from polymodal.codecs import fingerprints, pictures, previews
 from polymodal.codecs.pictures import Reading
 from polymodal.config import LimitsConfig
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
 

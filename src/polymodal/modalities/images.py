@@ -16,7 +16,8 @@ from polymodal import formats, registry
 from polymodal.codecs import previews
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Modality, Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
+from polymodal.types import Cells
 
 _PREVIEW_PICTURES = 6
 _SAME = ("size", "fit", "max_pixels", "rotate", "scale", "shift", "flip", "colour")

@@ -17,7 +17,8 @@ from polymodal.codecs import previews
 from polymodal.codecs.fences import fences
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 LARGEST = 1e300  # beyond it, means and differences leave float64
 UNSCALED_LIMIT = 1e15  # squares, and what a few layers make of them, still fit float32

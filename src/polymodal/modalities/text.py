@@ -24,7 +24,8 @@ from polymodal.codecs.subwords import Subwords
 from polymodal.codecs.vocabulary import Words
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 
 @dataclass(frozen=True)

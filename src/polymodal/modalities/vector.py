@@ -18,7 +18,8 @@ from pydantic import ConfigDict, Field
 from polymodal.codecs import previews, waveforms
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 LARGEST = 1e30  # beyond it, what a layer makes of a few elements leaves float32
 SCALED_LIMIT = 1e3  # deviations: an element further out says no more

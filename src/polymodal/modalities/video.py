@@ -18,7 +18,8 @@ from polymodal.codecs import clips, fingerprints, previews
 from polymodal.codecs.containers import DEMUXERS
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Modality, Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
+from polymodal.types import Cells
 
 _FORMATS = set(DEMUXERS) - {formats.AAC}
 _GRID = 12  # simple features: so many mean grey levels along each side

@@ -131,6 +131,8 @@ class TrainConfig(Settings):
         max_norm: the weights that enter a unit of a linear, convolutional or recurrent layer are scaled down to this
             norm after every update; None: never.
         orthogonality: weight of a penalty that pulls the rows of weight matrices towards being orthonormal (0: none).
+        train_metric: measure the watched metric on the training rows of every epoch, too, as they were learned: with
+            dropout and augmentation.
         precision: of the forward pass; `auto` is bfloat16 on CUDA devices that have it, else float32.
     """
 
@@ -153,6 +155,7 @@ class TrainConfig(Settings):
     ema: float | None = Field(None, gt=0, lt=1)
     max_norm: float | None = Field(None, gt=0)
     orthogonality: float = Field(0.0, ge=0)
+    train_metric: bool = True
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
     @model_validator(mode="after")

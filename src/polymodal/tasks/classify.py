@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +10,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int
 from pydantic import BeforeValidator, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polymodal.abilities import Classes, InputFeatures
+from polymodal.baselines.linear import class_baselines
 from polymodal.errors import ConfigError, DataError, did_you_mean
-from polymodal.labels import TYPES, is_missing, kind_of, name_of
-from polymodal.layers.opinions import pool_classes, pool_labels
+from polymodal.labels import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.layers.readout import Readout
+from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import classification
-from polymodal.metrics.bootstrap import point
-from polymodal.types import Prediction, Recognition, Scores, Tokens
+from polymodal.protocols import Needs, Recognition
+from polymodal.types import Cells, Meaning, Scores
 
 _FEW = 20  # more distinct whole numbers than these are quantities rather than names
 
@@ -63,8 +64,8 @@ class ClassifyConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Classify(nn.Module):
-    """Mean of a row's tokens -> one logit a class.
+class Classify:
+    """One of several classes a row: a logit for each class, from the mean of a row's tokens.
 
     Classes are compared as words, so that 1, 1.0 and "1" are one class; `decode` gives them back with the type that the
     training rows had (a mixture becomes words). Rows with nothing present get the classes' shares of the training rows.
@@ -74,27 +75,22 @@ class Classify(nn.Module):
     metric: ClassVar[str] = "accuracy"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on: steadier than accuracy over few rows
     stratified: ClassVar[bool] = True
-    scores: Scores = "classes"
+    targeted: ClassVar[bool] = True
+    greater_is_better: ClassVar[Mapping[str, bool]] = classification.GREATER_IS_BETTER
+    metric_words: ClassVar[Mapping[str, str]] = classification.WORDS
+    baseline_rows: ClassVar[int] = 20_000
+    meaning: Meaning = "classes"
 
-    prior: Tensor
-    class_weight: Tensor
-
-    def __init__(self, config: ClassifyConfig, *, width: int, statistics: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.config = config
-        names: list[str] = statistics["classes"]
-        self.labels = np.array([TYPES[statistics["kind"]](name) for name in names], dtype=object)
-        self.columns = [f"p_{name}" for name in names]
-        self.one_vs_rest = config.loss == "bce" and len(names) > 2
-        self.scores: Scores = "labels" if self.one_vs_rest else "classes"
-        log_prior = torch.tensor(statistics["prior"], dtype=torch.float64).log()
-        # One against the rest, a logit is log odds; else a log-probability.
-        prior = log_prior - torch.log(-torch.expm1(log_prior)) if self.one_vs_rest else log_prior
-        self.register_buffer("prior", prior.float(), persistent=False)
-        self.register_buffer("class_weight", _class_weight(config, statistics), persistent=False)
-        self.readout: nn.Module = Readout(
-            width, len(names), hidden=config.hidden, dropout=config.dropout, bias=self.prior
-        )
+    def __init__(self, config: ClassifyConfig, statistics: Mapping[str, Any] | None = None) -> None:
+        self.config, self.prior = config, torch.zeros(0)
+        if statistics is None:
+            return
+        self.classes = ClassNames(statistics["classes"], statistics["kind"])
+        self.labels = self.classes.values
+        self.one_vs_rest = config.loss == "bce" and len(self.classes) > 2
+        self.meaning: Meaning = "labels" if self.one_vs_rest else "classes"
+        self.prior = self._scores(torch.tensor(statistics["prior"], dtype=torch.float64).log()).float()
+        self.class_weight = _class_weight(config, statistics)
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -115,10 +111,15 @@ class Classify(nn.Module):
                 return Recognition(0.8 if few else 0.3, found % "whole numbers")
         return None
 
-    @classmethod
-    def fit_target(
-        cls, values: Sequence[object], *, column: str, config: ClassifyConfig | None = None
-    ) -> dict[str, Any]:
+    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """One tower of all columns."""
+        return {"": tuple(columns)}
+
+    def needs(self) -> Needs:
+        """One vector a row will do."""
+        return Needs()
+
+    def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Classes in order, their type, their counts and shares; missing values do not count.
 
         Raises:
@@ -126,7 +127,7 @@ class Classify(nn.Module):
         """
         present = [value for value in values if not is_missing(value)]
         counts = Counter(map(name_of, present))
-        said = config.classes if config is not None else None
+        said = self.config.classes
         if said is not None and (strange := sorted(counts.keys() - set(said))):
             raise DataError(
                 f"The target column {column!r} holds {strange[0]!r}, which task.classes lacks: {', '.join(said)}. "
@@ -150,64 +151,108 @@ class Classify(nn.Module):
             "prior": [(counts[name] + more / len(classes)) / (len(present) + more) for name in classes],
         }
 
-    @classmethod
-    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> Float[np.ndarray, " N"]:
-        """Position of each value's class; NaN where the value is missing or its class was not in the training rows."""
-        positions = {name: float(k) for k, name in enumerate(statistics["classes"])}
-        return np.array(
-            [math.nan if is_missing(v) else positions.get(name_of(v), math.nan) for v in values], dtype=float
-        )
+    def encode(self, value: object) -> Int[np.ndarray, " 1"] | None:
+        """Position of the value's class; None where the value is missing or its class was not in the training rows."""
+        return None if is_missing(value) else self.classes.encode(name_of(value))
 
-    def forward(self, tokens: Tokens) -> Prediction:
-        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        """Int "B 1"."""
+        return Cells.stacked(arrays, shape=(1,), dtype=np.int64)
 
-    def loss(self, prediction: Prediction, target: Num[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Loss of each row times the weight of its class; 0 where the target is NaN."""
-        known = ~torch.isnan(target)
-        index = torch.where(known, target, 0).long()
-        scores, smoothing = prediction.scores, self.config.label_smoothing
-        if self.one_vs_rest:
-            truth = F.one_hot(index, scores.shape[1]) * (1 - smoothing) + smoothing / 2
-            loss = F.binary_cross_entropy_with_logits(scores, truth.to(scores.dtype), reduction="none").sum(dim=1)
-        else:
-            loss = F.cross_entropy(scores, index, reduction="none", label_smoothing=smoothing)
-        return torch.where(known, loss * self.class_weight[index], 0)
+    def head(self, widths: Mapping[str, int]) -> ScoresHead:
+        (width,) = widths.values()
+        return ScoresHead(self.readout(width), self.criterion(), self.prior)
 
-    def confidence(self, prediction: Prediction, target: Num[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Probability of the true class, without label smoothing and weights; NaN where the target is NaN."""
-        logits = F.logsigmoid(prediction.scores) if self.one_vs_rest else prediction.scores
-        index = target.nan_to_num().long().unsqueeze(1)
-        return logits.softmax(dim=1).gather(1, index).squeeze(1).where(~torch.isnan(target), torch.nan)
+    def readout(self, width: int) -> Readout:
+        """Tokens -> a logit for each class."""
+        config = self.config
+        return Readout(width, len(self.labels), hidden=config.hidden, dropout=config.dropout, bias=self.prior)
 
-    def log_probabilities(self, scores: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
+    def criterion(self) -> ClassLoss:
+        """Cross-entropy, or that of each class against the rest."""
+        return ClassLoss(self.class_weight, smoothing=self.config.label_smoothing, one_vs_rest=self.one_vs_rest)
+
+    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
+        """Log-probabilities [N, K], and the true class [N]."""
+        return {"log_probabilities": self.log_probabilities(prediction), "target": target.values[:, 0].numpy()}
+
+    def metrics(
+        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
+    ) -> dict[str, Float[np.ndarray, " S"]]:
+        """Every metric for each of S weightings of the rows; NaN where undefined."""
+        return classification.measure(rows["log_probabilities"], rows["target"], weights)
+
+    def log_loss(self, scores: Scores, target: Cells) -> float:
+        """Mean of minus the log-probability of the true class."""
+        rows = self.rows(scores, target)
+        weights = np.ones((1, len(rows["target"])))
+        return float(classification.log_loss(rows["log_probabilities"], rows["target"], weights)[0])
+
+    def decode(self, prediction: Scores) -> dict[str, np.ndarray]:
+        """`prediction`: the most probable class as the training rows spelt it; `p_CLASS`: its probability, float64."""
+        return self.classes.decode(prediction.values.numpy().argmax(axis=1), self.probabilities(prediction))
+
+    def probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
+        """The probability of each class, in float64; those of a row add up to one."""
+        return np.asarray(np.exp(self.log_probabilities(prediction)))
+
+    def log_probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
         """Logits -> log-probabilities that add up to one, in float64, without overflow.
 
         One against the rest, the K probabilities are divided by their sum.
         """
-        logits = scores.astype(np.float64)
+        logits = prediction.values.numpy().astype(np.float64)
+        return classification.normalised(-np.logaddexp(0, -logits) if self.one_vs_rest else logits)
+
+    def baselines(
+        self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
+    ) -> dict[str, Scores | dict[str, Scores]]:
+        """`majority`: the classes' shares; `linear` and `linear_by_input`: logistic regression on each input."""
+        assert target is not None, "a classifier has a target"
+        return class_baselines(features, target, num_rows, num_classes=len(self.labels), as_scores=self._scores)
+
+    def outcomes(self, prediction: Scores, target: Cells, rows: np.ndarray, *, name: str) -> list[Classes]:
+        """One class a row, beside the true one."""
+        truth = target.values[:, 0].numpy()
+        return [Classes(list(map(str, self.labels)), self.probabilities(prediction), truth, rows)]
+
+    def _scores(self, log_probabilities: Float[Tensor, "... K"]) -> Float[Tensor, "... K"]:
+        """One against the rest, a logit is log odds; else a log-probability."""
+        if not self.one_vs_rest:
+            return log_probabilities
+        return log_probabilities - torch.log(-torch.expm1(log_probabilities))
+
+
+class ClassLoss(nn.Module):
+    """Scores and true classes -> loss of each row, times the weight of its class; 0 where the class is unknown.
+
+    Args:
+        class_weight: "K".
+        smoothing: share of the true class that is spread evenly over all.
+        one_vs_rest: binary cross-entropy of each class against the rest, in place of the cross-entropy over all.
+    """
+
+    class_weight: Tensor
+
+    def __init__(self, class_weight: Float[Tensor, " K"], *, smoothing: float, one_vs_rest: bool) -> None:
+        super().__init__()
+        self.smoothing, self.one_vs_rest = smoothing, one_vs_rest
+        self.register_buffer("class_weight", class_weight.clone(), persistent=False)
+
+    def forward(self, scores: Scores, target: Cells) -> Float[Tensor, " B"]:
+        values, index = scores.values, target.values[:, 0]
         if self.one_vs_rest:
-            logits = -np.logaddexp(0, -logits)
-        return np.asarray(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+            truth = F.one_hot(index, values.shape[1]) * (1 - self.smoothing) + self.smoothing / 2
+            loss = F.binary_cross_entropy_with_logits(values, truth.to(values.dtype), reduction="none").sum(dim=1)
+        else:
+            loss = F.cross_entropy(values, index, reduction="none", label_smoothing=self.smoothing)
+        return torch.where(target.present, loss * self.class_weight[index], 0)
 
-    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-        """The linear opinion pool."""
-        return (pool_labels if self.one_vs_rest else pool_classes)(scores, weights)
-
-    def decode(self, scores: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:
-        """`prediction`: the most probable class as the training rows spelt it; `p_CLASS`: its probability, float64."""
-        probabilities = np.exp(self.log_probabilities(scores))
-        prediction = self.labels[scores.argmax(axis=1)]
-        return {"prediction": prediction, **dict(zip(self.columns, probabilities.T, strict=True))}
-
-    def metrics(self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, " N"]) -> dict[str, float]:
-        """Every metric over the rows whose target is known; those that are undefined (one class only) are left out."""
-        return point(scores, target, self.weighted_metrics)
-
-    def weighted_metrics(
-        self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, " N"], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows, all of known target; NaN where undefined."""
-        return classification.measure(self.log_probabilities(scores), target.astype(np.int64), weights)
+    def confidence(self, scores: Scores, target: Cells) -> Float[Tensor, " B"]:
+        """Probability of the true class, without label smoothing and weights; NaN where the class is unknown."""
+        logits = F.logsigmoid(scores.values) if self.one_vs_rest else scores.values
+        probability = logits.softmax(dim=1).gather(1, target.values).squeeze(1)
+        return probability.where(target.present, torch.nan)
 
 
 def _kind(present: Sequence[object], names: Collection[str]) -> str:

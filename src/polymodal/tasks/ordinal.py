@@ -10,18 +10,20 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Int
 from pydantic import BeforeValidator, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polymodal.abilities import Classes, InputFeatures
+from polymodal.baselines.linear import class_baselines
 from polymodal.errors import DataError
-from polymodal.labels import TYPES, is_missing, kind_of, name_of
-from polymodal.layers.opinions import pool_classes
+from polymodal.labels import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.layers.readout import Readout
-from polymodal.metrics import ordinal
-from polymodal.metrics.bootstrap import point
-from polymodal.types import Prediction, Recognition, Scores, Tokens
+from polymodal.layers.scores_head import ScoresHead
+from polymodal.metrics import classification, ordinal
+from polymodal.protocols import Needs, Recognition
+from polymodal.types import Cells, Meaning, Scores, Tokens
 
 _NARROWEST = 1e-3  # logits between two thresholds: a class between them keeps a probability above zero
 
@@ -47,8 +49,8 @@ class OrdinalConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Ordinal(nn.Module):
-    """Mean of a row's tokens -> one position on a line, on which thresholds part the classes.
+class Ordinal:
+    """One of several classes in an order: the mean of a row's tokens -> one position on a line.
 
     The proportional odds model: the log odds of "at most class k" are threshold k minus the position (McCullagh 1980,
     Regression models for ordinal data, equation 2.1). The thresholds are a first one and positive steps, so that the
@@ -60,37 +62,41 @@ class Ordinal(nn.Module):
     metric: ClassVar[str] = "quadratic_weighted_kappa"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on
     stratified: ClassVar[bool] = True
-    scores: Scores = "classes"
+    targeted: ClassVar[bool] = True
+    greater_is_better: ClassVar[Mapping[str, bool]] = ordinal.GREATER_IS_BETTER
+    metric_words: ClassVar[Mapping[str, str]] = ordinal.WORDS
+    baseline_rows: ClassVar[int] = 20_000
+    meaning: Meaning = "classes"
 
-    prior: Tensor
-
-    def __init__(self, config: OrdinalConfig, *, width: int, statistics: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.config = config
-        names: list[str] = statistics["classes"]
-        self.labels = np.array([TYPES[statistics["kind"]](name) for name in names], dtype=object)
-        self.columns = [f"p_{name}" for name in names]
-        shares = torch.tensor(statistics["prior"], dtype=torch.float64)
-        self.register_buffer("prior", shares.log().float(), persistent=False)
-        self.readout: nn.Module = Thresholds(
-            Readout(width, 1, hidden=config.hidden, dropout=config.dropout, bias=None), shares
-        )
+    def __init__(self, config: OrdinalConfig, statistics: Mapping[str, Any] | None = None) -> None:
+        self.config, self.prior = config, torch.zeros(0)
+        if statistics is None:
+            return
+        self.classes = ClassNames(statistics["classes"], statistics["kind"])
+        self.labels = self.classes.values
+        self.shares = torch.tensor(statistics["prior"], dtype=torch.float64)
+        self.prior = self.shares.log().float()
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
         """Never: whether an order is meant, values do not tell."""
         return None
 
-    @classmethod
-    def fit_target(
-        cls, values: Sequence[object], *, column: str, config: OrdinalConfig | None = None
-    ) -> dict[str, Any]:
+    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """One tower of all columns."""
+        return {"": tuple(columns)}
+
+    def needs(self) -> Needs:
+        """One vector a row will do."""
+        return Needs()
+
+    def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Classes in order, their type, counts and shares; missing values do not count.
 
         Raises:
             DataError: fewer than two classes; words without an order; a class that the order lacks.
         """
-        order = (config or OrdinalConfig()).order
+        order = self.config.order
         present = [value for value in values if not is_missing(value)]
         counts = Counter(map(name_of, present))
         kind = kind_of(present)
@@ -119,54 +125,78 @@ class Ordinal(nn.Module):
             "prior": [(counts[name] + 1 / len(order)) / (len(present) + 1) for name in order],
         }
 
-    @classmethod
-    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> Float[np.ndarray, " N"]:
-        """Place of each value's class in the order; NaN where the value is missing or its class unknown."""
-        places = {name: float(k) for k, name in enumerate(statistics["classes"])}
+    def encode(self, value: object) -> Int[np.ndarray, " 1"] | None:
+        """Place of the value's class in the order; None where the value is missing or its class unknown."""
+        if is_missing(value):
+            return None
+        name = name_of(value)  # "1.0" is 1 where classes are numbers
+        found = self.classes.encode(name)
+        return self.classes.encode(name_of(_number(name))) if found is None else found
 
-        def place(value: object) -> float:
-            if is_missing(value):
-                return math.nan
-            name = name_of(value)
-            return places.get(
-                name, places.get(name_of(_number(name)), math.nan)
-            )  # "1.0" is 1 where classes are numbers
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        """Int "B 1"."""
+        return Cells.stacked(arrays, shape=(1,), dtype=np.int64)
 
-        return np.array([place(value) for value in values], dtype=float)
+    def head(self, widths: Mapping[str, int]) -> ScoresHead:
+        (width,) = widths.values()
+        return ScoresHead(self.readout(width), self.criterion(), self.prior)
 
-    def forward(self, tokens: Tokens) -> Prediction:
-        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
+    def readout(self, width: int) -> Thresholds:
+        """Tokens -> the classes' log-probabilities."""
+        position = Readout(width, 1, hidden=self.config.hidden, dropout=self.config.dropout, bias=None)
+        return Thresholds(position, self.shares)
 
-    def loss(self, prediction: Prediction, target: Num[Tensor, " B"]) -> Float[Tensor, " B"]:
-        """Minus the log-probability of the true class; 0 where the target is NaN."""
-        known = ~torch.isnan(target)
-        index = torch.where(known, target, 0).long()
-        return torch.where(known, F.nll_loss(prediction.scores, index, reduction="none"), 0)
+    def criterion(self) -> LogLoss:
+        """Minus the log-probability of the true class."""
+        return LogLoss()
 
-    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-        """The linear opinion pool."""
-        return pool_classes(scores, weights)
+    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
+        """Log-probabilities [N, K], and the place of the true class [N]."""
+        return {"log_probabilities": self.log_probabilities(prediction), "target": target.values[:, 0].numpy()}
 
-    def log_probabilities(self, scores: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
-        """Scores in float64, adding up to one as probabilities."""
-        exact = scores.astype(np.float64)
-        return np.asarray(exact - np.logaddexp.reduce(exact, axis=1, keepdims=True))
-
-    def decode(self, scores: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:
-        """`prediction`: the most probable class as the training rows spelt it; `p_CLASS`: its probability, float64."""
-        probabilities = np.exp(self.log_probabilities(scores))
-        prediction = self.labels[scores.argmax(axis=1)]
-        return {"prediction": prediction, **dict(zip(self.columns, probabilities.T, strict=True))}
-
-    def metrics(self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, " N"]) -> dict[str, float]:
-        """Every metric over the rows whose target is known; those that are undefined (one class only) are left out."""
-        return point(scores, target, self.weighted_metrics)
-
-    def weighted_metrics(
-        self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, " N"], weights: Float[np.ndarray, "S N"]
+    def metrics(
+        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
     ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows, all of known target; NaN where undefined."""
-        return ordinal.measure(self.log_probabilities(scores), target.astype(np.int64), weights)
+        """Every metric for each of S weightings of the rows; NaN where undefined."""
+        return ordinal.measure(rows["log_probabilities"], rows["target"], weights)
+
+    def log_loss(self, scores: Scores, target: Cells) -> float:
+        """Mean of minus the log-probability of the true class."""
+        rows = self.rows(scores, target)
+        weights = np.ones((1, len(rows["target"])))
+        return float(classification.log_loss(rows["log_probabilities"], rows["target"], weights)[0])
+
+    def decode(self, prediction: Scores) -> dict[str, np.ndarray]:
+        """`prediction`: the most probable class as the training rows spelt it; `p_CLASS`: its probability, float64."""
+        return self.classes.decode(prediction.values.numpy().argmax(axis=1), self.probabilities(prediction))
+
+    def probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
+        """The probability of each class, in float64; those of a row add up to one."""
+        return np.asarray(np.exp(self.log_probabilities(prediction)))
+
+    def log_probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
+        """Scores in float64, adding up to one as probabilities."""
+        return classification.normalised(prediction.values.numpy())
+
+    def baselines(
+        self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
+    ) -> dict[str, Scores | dict[str, Scores]]:
+        """`majority`: the classes' shares; `linear` and `linear_by_input`: logistic regression on each input."""
+        assert target is not None, "ordinal regression has a target"
+        return class_baselines(features, target, num_rows, num_classes=len(self.labels))
+
+    def outcomes(self, prediction: Scores, target: Cells, rows: np.ndarray, *, name: str) -> list[Classes]:
+        """One class a row, beside the true one."""
+        truth = target.values[:, 0].numpy()
+        return [Classes(list(map(str, self.labels)), self.probabilities(prediction), truth, rows)]
+
+
+class LogLoss(nn.Module):
+    """Log-probabilities and true classes -> minus the log-probability of the true one; 0 where it is unknown."""
+
+    def forward(self, scores: Scores, target: Cells) -> Float[Tensor, " B"]:
+        loss = F.nll_loss(scores.values, target.values[:, 0], reduction="none")
+        return torch.where(target.present, loss, 0)
 
 
 class Thresholds(nn.Module):

@@ -9,17 +9,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polymodal.abilities import InputFeatures, Numbers
+from polymodal.baselines.linear import number_baselines
 from polymodal.errors import DataError
 from polymodal.labels import is_missing
 from polymodal.layers.readout import Readout
+from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import regression
-from polymodal.metrics.bootstrap import point
-from polymodal.types import Prediction, Recognition, Scores, Tokens
+from polymodal.protocols import Needs, Recognition
+from polymodal.types import Cells, Meaning, Scores
 
 _LIMIT = 1e150  # beyond it the square of a number, and so the spread of the target, is infinite
 
@@ -42,8 +45,8 @@ class RegressConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Regress(nn.Module):
-    """Mean of a row's tokens -> one number, or one number for each of several targets.
+class Regress:
+    """One number a row, or one for each of several targets, from the mean of a row's tokens.
 
     The network works on the standardised scale, (value - mean) / standard deviation of the training rows, of each
     target by itself; `decode` and `metrics` give the target's own unit. Rows with nothing present get the mean. Where
@@ -54,21 +57,22 @@ class Regress(nn.Module):
     metric: ClassVar[str] = "r2"  # the one to report first
     monitor: ClassVar[str] = "rmse"  # the one to stop early on
     stratified: ClassVar[bool] = False
-    scores: Scores = "numbers"
+    targeted: ClassVar[bool] = True
+    greater_is_better: ClassVar[Mapping[str, bool]] = regression.GREATER_IS_BETTER
+    metric_words: ClassVar[Mapping[str, str]] = regression.WORDS
+    baseline_rows: ClassVar[int] = 20_000
+    meaning: Meaning = "numbers"
 
-    prior: Tensor
-
-    def __init__(self, config: RegressConfig, *, width: int, statistics: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.config = config
-        self.names: list[str] | None = None if isinstance(statistics["column"], str) else statistics["column"]
+    def __init__(self, config: RegressConfig, statistics: Mapping[str, Any] | None = None) -> None:
+        self.config, self.prior = config, torch.zeros(0)
+        if statistics is None:
+            return
+        column = statistics["column"]
+        self.names: list[str] | None = None if isinstance(column, str) else column
+        self.targets: list[str] = [column] if isinstance(column, str) else column
         self.mean = np.atleast_1d(np.asarray(statistics["mean"], dtype=np.float64))
         self.spread = np.atleast_1d(np.asarray(statistics["std"], dtype=np.float64))
-        prior = torch.zeros(len(self.mean))  # the mean, on the standardised scale
-        self.register_buffer("prior", prior, persistent=False)
-        self.readout: nn.Module = Readout(
-            width, len(self.mean), hidden=config.hidden, dropout=config.dropout, bias=prior
-        )
+        self.prior = torch.zeros(len(self.mean))  # the mean, on the standardised scale
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -84,10 +88,15 @@ class Regress(nn.Module):
         found = f"{len(set(numbers))} distinct {'whole ' if whole else ''}numbers in {len(present)} rows"
         return Recognition(0.5 if whole else 0.95, found)
 
-    @classmethod
-    def fit_target(
-        cls, values: Sequence[object], *, column: str, config: RegressConfig | None = None
-    ) -> dict[str, Any]:
+    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """One tower of all columns."""
+        return {"": tuple(columns)}
+
+    def needs(self) -> Needs:
+        """One vector a row will do."""
+        return Needs()
+
+    def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Mean and standard deviation, and the column's name for messages; missing values do not count.
 
         Of several targets, lists of these.
@@ -96,9 +105,9 @@ class Regress(nn.Module):
             DataError: a value that is no finite number, or fewer than two distinct numbers.
         """
         if names := _names(values):
-            fitted = [cls.fit_target(_of(values, name), column=name, config=config) for name in names]
+            fitted = [self.fit(_of(values, name), column=name) for name in names]
             return {key: [of_target[key] for of_target in fitted] for key in fitted[0]}
-        numbers = _numbers(values, column)
+        numbers = np.array([_checked(value, column) for value in values])
         numbers = numbers[~np.isnan(numbers)]
         spread = float(numbers.std()) if len(np.unique(numbers)) > 1 else 0.0
         if spread == 0:
@@ -109,59 +118,104 @@ class Regress(nn.Module):
             )
         return {"column": column, "count": len(numbers), "mean": float(numbers.mean()), "std": spread}
 
-    @classmethod
-    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> Float[np.ndarray, "N ..."]:
-        """Standardised numbers [rows], of several targets [rows, K]; NaN where the value is missing.
+    def encode(self, value: object) -> Float[np.ndarray, "2 K"] | None:
+        """Standardised numbers, and 1 where each is known, else 0; None where none of them is.
 
         Raises:
             DataError: a value that is no finite number.
         """
-        column = statistics["column"]
-        if isinstance(column, str):
-            numbers = _numbers(values, column)
-        else:
-            numbers = np.stack([_numbers(_of(values, name), name) for name in column], axis=1)
-        return np.asarray((numbers - np.asarray(statistics["mean"])) / np.asarray(statistics["std"]))
+        cells = [value] if self.names is None else [_of([value], name)[0] for name in self.names]
+        numbers = np.array([_checked(cell, name) for cell, name in zip(cells, self.targets, strict=True)])
+        known = ~np.isnan(numbers)
+        if not known.any():
+            return None
+        return np.stack([np.where(known, (numbers - self.mean) / self.spread, 0), known])
 
-    def forward(self, tokens: Tokens) -> Prediction:
-        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        """Float "B 2 K"."""
+        return Cells.stacked(arrays, shape=(2, len(self.mean)), dtype=np.float64)
 
-    def loss(self, prediction: Prediction, target: Num[Tensor, "B ..."]) -> Float[Tensor, " B"]:
-        """Loss of each row on the standardised scale, the mean over the targets; 0 where a target is NaN."""
-        scores, target = prediction.scores, target.reshape(prediction.scores.shape)
-        known = ~torch.isnan(target)
-        truth = torch.where(known, target, 0).to(scores.dtype)
-        if self.config.loss == "mae":
-            loss = F.l1_loss(scores, truth, reduction="none")
-        elif self.config.loss == "huber":
-            loss = F.huber_loss(scores, truth, reduction="none", delta=self.config.delta)
-        else:
-            loss = F.mse_loss(scores, truth, reduction="none")
-        return torch.where(known, loss, 0).mean(dim=1)
+    def head(self, widths: Mapping[str, int]) -> ScoresHead:
+        (width,) = widths.values()
+        return ScoresHead(self.readout(width), self.criterion(), self.prior)
 
-    def decode(self, scores: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:
-        """`prediction`, of several targets `prediction_TARGET`: float64, in the target's unit."""
-        names = ["prediction"] if self.names is None else [f"prediction_{name}" for name in self.names]
-        return dict(zip(names, self._unit(scores).T, strict=True))
+    def readout(self, width: int) -> Readout:
+        """Tokens -> a standardised number for each target."""
+        config = self.config
+        return Readout(width, len(self.mean), hidden=config.hidden, dropout=config.dropout, bias=self.prior)
 
-    def metrics(self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."]) -> dict[str, float]:
-        """Every metric over the rows whose target is known; those that are undefined (one value only) are left out."""
-        return point(scores, target, self.weighted_metrics)
+    def criterion(self) -> NumberLoss:
+        """Squared, absolute or Huber loss."""
+        return NumberLoss(self.config.loss, delta=self.config.delta)
 
-    def weighted_metrics(
-        self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N ..."], weights: Float[np.ndarray, "S N"]
+    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
+        """Predicted and true numbers [N, K] in the target's own unit; NaN where one of several is unknown."""
+        return {"predicted": self._unit(prediction.values.numpy()), "target": self._true(target)}
+
+    def metrics(
+        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
     ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows, all of known target; NaN where undefined.
+        """Every metric for each of S weightings of the rows; NaN where undefined.
 
         Of several targets: `metrics.regression.measure_targets`.
         """
-        predicted, truth = self._unit(scores), self._unit(target.reshape(scores.shape))
+        predicted, truth = rows["predicted"], rows["target"]
         if self.names is None:
             return regression.measure(predicted[:, 0], truth[:, 0], weights)
         return regression.measure_targets(predicted, truth, weights, names=self.names, units=self.spread)
 
-    def _unit(self, standardised: Num[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
+    def decode(self, prediction: Scores) -> dict[str, np.ndarray]:
+        """`prediction`, of several targets `prediction_TARGET`: float64, in the target's unit."""
+        names = ["prediction"] if self.names is None else [f"prediction_{name}" for name in self.names]
+        return dict(zip(names, self._unit(prediction.values.numpy()).T, strict=True))
+
+    def baselines(
+        self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
+    ) -> dict[str, Scores | dict[str, Scores]]:
+        """`mean`; `linear` and `linear_by_input`: ridge regression."""
+        assert target is not None, "regression has a target"
+        return number_baselines(features, target, num_rows)
+
+    def outcomes(self, prediction: Scores, target: Cells, rows: np.ndarray, *, name: str) -> list[Numbers]:
+        """One number a row, beside the true one, for each target."""
+        predicted, true = self._unit(prediction.values.numpy()), self._true(target)
+        found = []
+        for k, title in enumerate(self.names or [name]):
+            known = np.isfinite(true[:, k])
+            if known.any():
+                found.append(Numbers(title, predicted[known, k], true[known, k], rows[known]))
+        return found
+
+    def _true(self, target: Cells) -> Float[np.ndarray, "N K"]:
+        numbers, known = target.values.numpy().swapaxes(0, 1)
+        return np.where(known > 0, self._unit(numbers), np.nan)
+
+    def _unit(self, standardised: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
         return np.asarray(standardised.astype(np.float64) * self.spread + self.mean)
+
+
+class NumberLoss(nn.Module):
+    """Scores and true numbers -> loss of each row on the standardised scale: the mean over all targets, an unknown one
+    counting as 0.
+
+    Args:
+        name: `mse`, `mae` or `huber`.
+        delta: of `huber`.
+    """
+
+    def __init__(self, name: Literal["mse", "mae", "huber"], *, delta: float) -> None:
+        super().__init__()
+        self.name, self.delta = name, delta
+
+    def forward(self, scores: Scores, target: Cells) -> Float[Tensor, " B"]:
+        truth, known = target.values.to(scores.values.dtype).unbind(dim=1)
+        if self.name == "mae":
+            loss = F.l1_loss(scores.values, truth, reduction="none")
+        elif self.name == "huber":
+            loss = F.huber_loss(scores.values, truth, reduction="none", delta=self.delta)
+        else:
+            loss = F.mse_loss(scores.values, truth, reduction="none")
+        return torch.where((known > 0) & target.present.unsqueeze(1), loss, 0).mean(dim=1)
 
 
 def _names(values: Sequence[object]) -> list[str] | None:
@@ -184,21 +238,18 @@ def _number(value: object) -> float | None:
     return number if abs(number) < _LIMIT else None
 
 
-def _numbers(values: Sequence[object], column: str) -> Float[np.ndarray, " N"]:
-    """All values as float64, NaN where missing.
+def _checked(value: object, column: str) -> float:
+    """A target's value as a number; NaN where it is missing.
 
     Raises:
-        DataError: the first value that is no number, with its column.
+        DataError: it is no number.
     """
-    numbers = np.full(len(values), math.nan)
-    for position, value in enumerate(values):
-        if is_missing(value):
-            continue
-        number = _number(value)
-        if number is None:
-            raise DataError(
-                f"The target column {column!r} holds {value!r}, which is not a finite number below {_LIMIT:g}. "
-                "Empty the cell (its row is then left out), or treat the target as classes with --set task=classify."
-            )
-        numbers[position] = number
-    return numbers
+    if is_missing(value):
+        return math.nan
+    number = _number(value)
+    if number is None:
+        raise DataError(
+            f"The target column {column!r} holds {value!r}, which is not a finite number below {_LIMIT:g}. "
+            "Empty the cell (its row is then left out), or treat the target as classes with --set task=classify."
+        )
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +9,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polymodal.abilities import InputFeatures, Labels
+from polymodal.baselines.linear import label_baselines
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.labels import is_missing, name_of
-from polymodal.layers.opinions import pool_labels
 from polymodal.layers.readout import Readout
+from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import tagging
-from polymodal.metrics.bootstrap import point
-from polymodal.types import Advice, Prediction, Recognition, Scores, Tokens
+from polymodal.protocols import Advice, Needs, Recognition
+from polymodal.types import Cells, Meaning, Scores
 
 _SEPARATORS = ("|", ";", ",", "\n")  # the surest first
 _LONGEST = 3.0  # words of a part on average; longer ones are clauses of a sentence
@@ -55,8 +56,8 @@ class TagConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Tag(nn.Module):
-    """Mean of a row's tokens -> one logit a label, each label against its absence.
+class Tag:
+    """Any of many labels a row: one logit a label, each label against its absence, from the mean of a row's tokens.
 
     A cell is a list of labels, or a text with a separator between them. An empty list, or a separator alone, says that
     the row has none of them; a missing cell says nothing. Labels are compared as words, without white space around
@@ -67,26 +68,26 @@ class Tag(nn.Module):
     metric: ClassVar[str] = "macro_average_precision"  # the one to report first
     monitor: ClassVar[str] = "macro_average_precision"  # the one to stop early on: log loss knows the smoothed truth
     stratified: ClassVar[bool] = False
-    scores: Scores = "labels"
-    # Few rows have each label: what they share is learned late, and every input's own opinion helps against chance.
+    targeted: ClassVar[bool] = True
+    greater_is_better: ClassVar[Mapping[str, bool]] = tagging.GREATER_IS_BETTER
+    metric_words: ClassVar[Mapping[str, str]] = tagging.WORDS
+    baseline_rows: ClassVar[int] = 4_000  # all labels are solved at once, from the products of all rows
+    meaning: Meaning = "labels"
+    # Few rows have each label: what they share is learned late, and every input's own prediction helps against chance.
     advice: ClassVar[Advice] = Advice(epochs=1.5, lr=2.0, auxiliary_loss=4.0, auxiliary_vote=0.5)
 
-    prior: Tensor
-    positive: Tensor
-
-    def __init__(self, config: TagConfig, *, width: int, statistics: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.config = config
+    def __init__(self, config: TagConfig, statistics: Mapping[str, Any] | None = None) -> None:
+        self.config, self.prior = config, torch.zeros(0)
+        if statistics is None:
+            return
         names: list[str] = statistics["classes"]
         self.labels = np.array(names, dtype=object)
+        self.positions = {name: k for k, name in enumerate(names)}
         self.columns = [f"p_{name}" for name in names]
         self.separator: str = statistics["separator"]
-        share = torch.tensor(statistics["prior"], dtype=torch.float64)
-        self.register_buffer("prior", torch.logit(share).float(), persistent=False)
-        self.register_buffer("positive", _class_weight(config, statistics), persistent=False)
-        self.readout: nn.Module = Readout(
-            width, len(names), hidden=config.hidden, dropout=config.dropout, bias=self.prior
-        )
+        self.column: str = statistics["column"]
+        self.prior = torch.logit(torch.tensor(statistics["prior"], dtype=torch.float64)).float()
+        self.positive = _class_weight(config, statistics)
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -102,14 +103,21 @@ class Tag(nn.Module):
             return None
         return next((found for sign in _SEPARATORS[:3] if (found := _recognise(present, sign))), None)
 
-    @classmethod
-    def fit_target(cls, values: Sequence[object], *, column: str, config: TagConfig | None = None) -> dict[str, Any]:
+    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """One tower of all columns."""
+        return {"": tuple(columns)}
+
+    def needs(self) -> Needs:
+        """One vector a row will do."""
+        return Needs()
+
+    def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Labels by name, their counts and shares, and the separator; missing cells do not count.
 
         Raises:
             DataError: a cell is neither text nor a list of labels; no label has enough rows.
         """
-        config = config or TagConfig()
+        config = self.config
         present = [value for value in values if not is_missing(value)]
         separator = config.separator or _separator(present)
         counts = Counter(name for value in present for name in _names(value, separator, column))
@@ -133,64 +141,101 @@ class Tag(nn.Module):
             "remarks": [f"{column}: {left_out}"] if rare else [],
         }
 
-    @classmethod
-    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> Float[np.ndarray, "N K"]:
-        """1 where the row has the label, else 0; NaN where the cell is missing. Unknown labels do not count.
+    def encode(self, value: object) -> Float[np.ndarray, " K"] | None:
+        """1 where the row has the label, else 0; None where the cell is missing. Unknown labels do not count.
 
         Raises:
-            DataError: a cell is neither text nor a list of labels.
+            DataError: the cell is neither text nor a list of labels.
         """
-        positions = {name: k for k, name in enumerate(statistics["classes"])}
-        target = np.zeros((len(values), len(positions)))
-        for row, value in enumerate(values):
-            if is_missing(value):
-                target[row] = math.nan
-                continue
-            known = [
-                positions[n] for n in _names(value, statistics["separator"], statistics["column"]) if n in positions
-            ]
-            target[row, known] = 1
+        if is_missing(value):
+            return None
+        known = [self.positions[n] for n in _names(value, self.separator, self.column) if n in self.positions]
+        target = np.zeros(len(self.positions))
+        target[known] = 1
         return target
 
-    def forward(self, tokens: Tokens) -> Prediction:
-        return Prediction.with_prior(self.readout(tokens), tokens.present, self.prior)
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        """Float "B K"."""
+        return Cells.stacked(arrays, shape=(len(self.labels),), dtype=np.float64)
 
-    def loss(self, prediction: Prediction, target: Num[Tensor, "B K"]) -> Float[Tensor, " B"]:
-        """Sum over the labels of each row's binary cross-entropy; 0 where the target is NaN."""
-        known = ~torch.isnan(target)
-        truth = torch.where(known, target, 0).to(prediction.scores.dtype)
-        smoothing = self.config.label_smoothing
-        truth = truth * (1 - smoothing) + smoothing * torch.sigmoid(self.prior)
-        loss = F.binary_cross_entropy_with_logits(prediction.scores, truth, reduction="none", pos_weight=self.positive)
-        return torch.where(known, loss, 0).sum(dim=1)
+    def head(self, widths: Mapping[str, int]) -> ScoresHead:
+        (width,) = widths.values()
+        return ScoresHead(self.readout(width), self.criterion(), self.prior)
 
-    def pool(self, scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-        """The linear opinion pool, label by label."""
-        return pool_labels(scores, weights)
+    def readout(self, width: int) -> Readout:
+        """Tokens -> a logit for each label."""
+        config = self.config
+        return Readout(width, len(self.labels), hidden=config.hidden, dropout=config.dropout, bias=self.prior)
 
-    def probabilities(self, scores: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
-        """The probability of each label, in float64."""
-        return np.exp(-np.logaddexp(0, -scores.astype(np.float64)))
+    def criterion(self) -> LabelLoss:
+        """Binary cross-entropy of each label."""
+        return LabelLoss(self.positive, self.prior, smoothing=self.config.label_smoothing)
 
-    def chosen(self, scores: Float[np.ndarray, "N K"]) -> list[list[str]]:
-        """The labels of each row whose probability reaches the threshold."""
-        return [self.labels[row].tolist() for row in self.probabilities(scores) >= self.config.threshold]
+    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
+        """Log odds [N, K] and true labels [N, K]."""
+        return {"logits": prediction.values.numpy().astype(np.float64), "target": target.values.numpy()}
 
-    def decode(self, scores: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:
-        """`prediction`: the chosen labels with the separator between them; `p_LABEL`: its probability, float64."""
-        joined = np.array([self.separator.join(names) for names in self.chosen(scores)], dtype=object)
-        return {"prediction": joined, **dict(zip(self.columns, self.probabilities(scores).T, strict=True))}
-
-    def metrics(self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N K"]) -> dict[str, float]:
-        """Every metric over the rows whose labels are known; those that are undefined (no label) are left out."""
-        return point(scores, target, self.weighted_metrics)
-
-    def weighted_metrics(
-        self, scores: Float[np.ndarray, "N K"], target: Num[np.ndarray, "N K"], weights: Float[np.ndarray, "S N"]
+    def metrics(
+        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
     ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows, all of known labels; NaN where undefined."""
-        truth = target.astype(np.float64)
-        return tagging.measure(scores.astype(np.float64), truth, weights, threshold=self.config.threshold)
+        """Every metric for each of S weightings of the rows; NaN where undefined."""
+        return tagging.measure(rows["logits"], rows["target"], weights, threshold=self.config.threshold)
+
+    def log_loss(self, scores: Scores, target: Cells) -> float:
+        """Mean over rows and labels of minus the log-probability of what is true."""
+        rows = self.rows(scores, target)
+        return float(tagging.label_log_loss(rows["logits"], rows["target"], np.ones((1, len(rows["target"]))))[0])
+
+    def probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
+        """The probability of each label, in float64."""
+        return np.exp(-np.logaddexp(0, -prediction.values.numpy().astype(np.float64)))
+
+    def chosen(self, prediction: Scores) -> list[list[str]]:
+        """The labels of each row whose probability reaches the threshold."""
+        return [self.labels[row].tolist() for row in self.probabilities(prediction) >= self.config.threshold]
+
+    def decode(self, prediction: Scores) -> dict[str, np.ndarray]:
+        """`prediction`: the chosen labels with the separator between them; `p_LABEL`: its probability, float64."""
+        joined = np.array([self.separator.join(names) for names in self.chosen(prediction)], dtype=object)
+        return {"prediction": joined, **dict(zip(self.columns, self.probabilities(prediction).T, strict=True))}
+
+    def baselines(
+        self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
+    ) -> dict[str, Scores | dict[str, Scores]]:
+        """`prevalence`: each label's share; `linear` and `linear_by_input`: one ridge regression a label."""
+        assert target is not None, "a tagger has a target"
+        return label_baselines(features, target, num_rows)
+
+    def outcomes(self, prediction: Scores, target: Cells, rows: np.ndarray, *, name: str) -> list[Labels]:
+        """Any number of labels a row, beside the true ones."""
+        probabilities = self.probabilities(prediction)
+        chosen = probabilities >= self.config.threshold
+        return [Labels(list(map(str, self.labels)), probabilities, chosen, target.values.numpy() > 0, rows)]
+
+
+class LabelLoss(nn.Module):
+    """Scores and true labels -> sum over the labels of each row's binary cross-entropy; 0 where they are unknown.
+
+    Args:
+        positive: "K", factor of the loss of rows that have the label.
+        prior: "K", log odds of each label, towards which the truth is smoothed.
+        smoothing: by this share.
+    """
+
+    positive: Tensor
+    frequency: Tensor
+
+    def __init__(self, positive: Float[Tensor, " K"], prior: Float[Tensor, " K"], *, smoothing: float) -> None:
+        super().__init__()
+        self.smoothing = smoothing
+        self.register_buffer("positive", positive.clone(), persistent=False)
+        self.register_buffer("frequency", torch.sigmoid(prior), persistent=False)
+
+    def forward(self, scores: Scores, target: Cells) -> Float[Tensor, " B"]:
+        truth = target.values.to(scores.values.dtype)
+        truth = truth * (1 - self.smoothing) + self.smoothing * self.frequency
+        loss = F.binary_cross_entropy_with_logits(scores.values, truth, reduction="none", pos_weight=self.positive)
+        return torch.where(target.present.unsqueeze(1), loss, 0).sum(dim=1)
 
 
 def _is_list(value: object) -> bool:

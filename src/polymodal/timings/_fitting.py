@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import masked_mean
-from polymodal.metrics.bootstrap import known_rows
-from polymodal.model import Model
-from polymodal.timing import Training
+from polymodal.models.network import Network
+from polymodal.protocols import Encoder, Fusion
+from polymodal.timing import Fitter
 from polymodal.timings._machines import Machine
 from polymodal.timings._predictors import Lessons, Predictor, fit_machine
-from polymodal.types import Encoder, Tokens
+from polymodal.types import Cells, Meaning
 
 
 def require_frozen(where: str, name: str, encoder: Encoder) -> None:
@@ -26,20 +25,20 @@ def require_frozen(where: str, name: str, encoder: Encoder) -> None:
 
 
 def learn_machine(
-    trainer: Training,
-    model: Model,
+    fitter: Fitter,
+    network: Network,
     machine: Machine,
     predictor: Predictor,
     rows: np.ndarray,
     *,
     key: str,
-    fusion: nn.Module | None = None,
+    fusion: Fusion | None = None,
 ) -> bool:
     """Fits a machine on features of some rows.
 
     Args:
-        trainer: knows the target and the weights of the rows.
-        model: of frozen encoders.
+        fitter: knows the target and the weights of the rows.
+        network: of frozen encoders.
         machine: where the result goes.
         predictor: what to fit.
         rows: numbers of the rows to learn from.
@@ -53,23 +52,35 @@ def learn_machine(
     Raises:
         ConfigError: an estimator from Python that is not there.
     """
-    if predictor.name == "given" and key not in trainer.estimators:
+    if predictor.name == "given" and key not in fitter.estimators:
         raise ConfigError(
             "timing: the predictor is one that Python gave, and that no file holds. Train again from Python, or name "
             "one: logistic, ridge, svm or svm_rbf."
         )
-    tokens = trainer.tokens(model, rows)
+    tokens = fitter.tokens(network, rows)
+    if fusion is not None:
+        fusion.cpu()
     with torch.no_grad():
-        fused: Tokens = next(iter(tokens.values())) if fusion is None else fusion.cpu()(tokens)
-    target = trainer.target[rows]
-    known = known_rows(target) & fused.present.numpy()
-    simple = all(getattr(encoder, "takes_features", False) for encoder in model.encoders.values())
+        fused = next(iter(tokens.values())) if fusion is None else fusion(tokens)
+    target = fitter.target(rows)
+    assert target is not None, "a task that gives scores has a target"
+    known = (target.present & fused.present).numpy()
+    simple = all(getattr(encoder, "takes_features", False) for encoder in network.encoders.values())
     lessons = Lessons(
         features=masked_mean(fused.values, fused.mask).numpy()[known],
-        target=target[known],
-        weight=np.ones(int(known.sum())) if trainer.weight is None else trainer.weight[rows][known],
+        target=_truth(target, machine.meaning)[known],
+        weight=fitter.weights(rows).double().numpy()[known],
         meaning=machine.meaning,
         scale=fusion is None and not simple,
-        seed=trainer.config.seed,
+        seed=fitter.config.seed,
     )
-    return fit_machine(machine, predictor, lessons, trainer.estimators.get(key))
+    return fit_machine(machine, predictor, lessons, fitter.estimators.get(key))
+
+
+def _truth(target: Cells, meaning: Meaning) -> np.ndarray:
+    """Classes [N], labels [N, K], or numbers [N, K] with NaN where one is unknown."""
+    values = target.values.numpy()
+    if meaning == "numbers":
+        numbers, known = values.swapaxes(0, 1)
+        return np.where(known > 0, numbers, np.nan)
+    return np.asarray(values[:, 0] if values.dtype.kind == "i" else values)

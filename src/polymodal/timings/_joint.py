@@ -2,94 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 import torch
-from torch import nn
 
-from polymodal.layers.auxiliary import AuxiliaryHeads
-from polymodal.metrics.bootstrap import metrics_of
-from polymodal.metrics.direction import larger_is_better
+from polymodal.abilities import Scoring
+from polymodal.calibration.temperature import Temperature
+from polymodal.layers.scores_head import ScoresHead
+from polymodal.metrics.direction import greater_is_better
+from polymodal.metrics.rows import RowStatistics
 from polymodal.metrics.significance import Scored, difference, resampled
-from polymodal.metrics.temperature import best_temperature
-from polymodal.model import Model
-from polymodal.timing import Learned, Parts, Training
-from polymodal.types import Head
+from polymodal.models.ensemble import Ensemble
+from polymodal.models.model import Model
+from polymodal.models.network import Network
+from polymodal.protocols import Fusion, Task
+from polymodal.timing import FitResult, Fitter, Parts
+from polymodal.types import Cells, Scores
 
-_VOTE = 0.5
-"""What the inputs say by themselves counts for half, unless the user or the validation rows say otherwise."""
+_WEIGHT = 0.5
+"""Of the unimodal predictions in the ensemble, unless the user or the validation rows say otherwise."""
 
-_FEWEST_ROWS, _MOST_ROWS = 30, 5_000  # to tell whether it does harm
-
-
-def joint(parts: Parts, fusion: nn.Module, *, width: int) -> Model:
-    """Encoders, a fusion of that width and a head, with what `train` says of auxiliary heads and hidden inputs."""
-    settings = parts.config.train
-    auxiliary = _auxiliary_heads(parts) if settings.auxiliary_loss else None
-    return Model(
-        parts.encoders,
-        parts.columns,
-        fusion,  # type: ignore[arg-type]  # a Fusion, or one with layers after it
-        parts.head(width),
-        auxiliary=auxiliary,
-        modality_dropout=settings.modality_dropout or 0.0,
-    )
+_FEWEST_ROWS, _MOST_ROWS = 30, 5_000  # to tell whether they do harm
 
 
-def _auxiliary_heads(parts: Parts) -> AuxiliaryHeads:
-    settings, widths = parts.config.train, parts.widths
-    vote = settings.auxiliary_vote
-    if vote is None:
-        vote = _VOTE if len(widths) > 1 else 0.0
-    return AuxiliaryHeads(
-        {name: parts.head(width) for name, width in widths.items()},
-        loss=settings.auxiliary_loss or 0.0,
-        vote=vote,
-        learned=settings.auxiliary_blend == "learned",
-    )
+def joint(parts: Parts, fuse: Callable[[Mapping[str, int]], Fusion]) -> Network:
+    """A tower for each side and a head; of a task that gives scores an ensemble around them.
+
+    Args:
+        parts: what to assemble.
+        fuse: widths of a side's inputs -> their fusion.
+    """
+    widths = parts.widths
+    fusions = {side: fuse({name: widths[name] for name in names}) for side, names in parts.sides.items()}
+    if not isinstance(parts.task, Scoring):
+        return _model(parts, fusions)
+    heads = _unimodal_heads(parts, parts.task) if parts.config.train.auxiliary_loss else {}
+    weight = parts.config.train.auxiliary_vote
+    if weight is None:
+        weight = _WEIGHT if len(heads) > 1 else 0.0
+    return Ensemble(_model(parts, fusions), heads, meaning=parts.task.meaning, weight=weight, calibrator=Temperature())
 
 
-def learn_jointly(trainer: Training, rows: np.ndarray, validation: np.ndarray, before: Learned | None) -> Learned:
-    """Trains the whole model at once; validation rows then say whether inputs vote, and how sure to be."""
-    model = trainer.build()
+def _model(parts: Parts, fusions: Mapping[str, Fusion]) -> Model:
+    towers = {side: parts.tower(side, fusion) for side, fusion in fusions.items()}
+    return Model(towers, parts.task.head({side: fusion.width for side, fusion in fusions.items()}))
+
+
+def _unimodal_heads(parts: Parts, task: Scoring) -> dict[str, ScoresHead]:
+    return {name: ScoresHead(task.readout(width), task.criterion(), task.prior) for name, width in parts.widths.items()}
+
+
+def learn_jointly(fitter: Fitter, rows: np.ndarray, validation: np.ndarray, before: FitResult | None) -> FitResult:
+    """Trains the whole network at once; validation rows then set the ensemble's weight and temperature."""
+    network = fitter.build()
     if before is not None:
-        history = trainer.fit(model, rows, None, phase="refit", epochs=before.histories["train"].best_epoch)
-        model.temperature.value.copy_(before.model.temperature.value)
-        if model.auxiliary is not None and before.model.auxiliary is not None:
-            model.auxiliary.vote.copy_(before.model.auxiliary.vote)
-        return Learned(model, {"refit": history})
-    history = trainer.fit(model, rows, validation, phase="train")
-    if len(validation) >= _FEWEST_ROWS:
-        _settle(trainer, model, np.random.default_rng(trainer.config.seed).permutation(validation)[:_MOST_ROWS])
-    return Learned(model, {"train": history})
+        history = fitter.fit(network, rows, None, phase="refit", epochs=before.histories["train"].best_epoch)
+        if isinstance(network, Ensemble) and isinstance(before.network, Ensemble):
+            network.weight.copy_(before.network.weight)
+            network.calibrator.load_state_dict(before.network.calibrator.state_dict())
+        return FitResult(network, {"refit": history})
+    history = fitter.fit(network, rows, validation, phase="train")
+    found = None
+    if isinstance(network, Ensemble) and len(validation) >= _FEWEST_ROWS:
+        order = np.random.default_rng(fitter.config.seed).permutation(len(validation))[:_MOST_ROWS]
+        predicted = _weigh_and_calibrate(fitter, network, validation[order])
+        if len(order) == len(validation):
+            found = predicted.rows(torch.from_numpy(order.argsort()))
+    return FitResult(network, {"train": history}, found)
 
 
-def _settle(trainer: Training, model: Model, rows: np.ndarray) -> None:
-    """Sets what rows decide that nobody learned from: whether the inputs' own votes count, and how sure to be."""
-    tokens, target = trainer.tokens(model, rows), trainer.target[rows]
-    model.cpu()
+def _weigh_and_calibrate(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> Scores:
+    """Sets what rows decide that nobody learned from: whether unimodal predictions count, and the temperature.
 
-    def scores() -> np.ndarray:
+    Returns:
+        The predictions for these rows then.
+    """
+    tokens, target, task = fitter.tokens(network, rows), fitter.target(rows), fitter.task
+    assert target is not None, "a task that gives scores has a target"
+    network.cpu()
+
+    def scores() -> Scores:
         with torch.inference_mode():
-            return np.asarray(model.combine(tokens).scores)
+            return network.combine(tokens)
 
-    own = model.auxiliary
-    if own is not None and own.votes and trainer.config.train.auxiliary_vote is None:
-        mixed = scores()
-        own.vote.fill_(0.0)
-        if not _is_better(model.head, scores(), mixed, target, seed=trainer.config.seed):
-            own.vote.fill_(_VOTE)
-    model.temperature.value.fill_(best_temperature(model.head, scores(), target))
+    if float(network.weight) and fitter.config.train.auxiliary_vote is None:
+        averaged = scores()
+        network.weight.fill_(0.0)
+        if not _is_better(task, scores(), averaged, target, seed=fitter.config.seed):
+            network.weight.fill_(_WEIGHT)
+    network.calibrator.fit(task, scores(), target)
+    return scores()
 
 
-def _is_better(head: Head, scores: np.ndarray, others: np.ndarray, target: np.ndarray, *, seed: int) -> bool:
+def _is_better(task: Task, scores: Scores, others: Scores, target: Cells, *, seed: int) -> bool:
     """Whether scores beat others in the task's first metric, by the 95 % interval of the paired bootstrap."""
-    rows = np.arange(len(target))
+    statistics = (RowStatistics.of(task, one, target) for one in (scores, others))
     measured = (
-        resampled([Scored(rows, one, target, metrics_of(head))], rows, samples=400, seed=seed)
-        for one in (scores, others)
+        resampled([Scored(one.rows, one.metrics, one.size)], one.rows, samples=400, seed=seed) for one in statistics
     )
-    first, second = (of_one.get(head.metric) for of_one in measured)
+    first, second = (of_one.get(task.metric) for of_one in measured)
     if first is None or second is None:  # undefined, such as a correlation of equal numbers
         return False
-    larger = larger_is_better(head.metric)
-    return difference(first, second, larger_is_better=larger, test_share=0.0, trainings=False).interval.low > 0
+    greater = greater_is_better(task.greater_is_better, task.metric)
+    return difference(first, second, larger_is_better=greater, test_share=0.0, trainings=False).interval.low > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polymodal.layers.pooling import masked_mean
-from polymodal.types import Head, Prediction, Scores, Tokens
+from polymodal.types import Meaning, Scores, Tokens
 
 
 class Machine(nn.Module):
@@ -20,8 +21,11 @@ class Machine(nn.Module):
 
     Args:
         width: F of the features.
-        head: of the task: knows the prior, and what scores mean.
+        meaning: of the scores.
+        prior: "K", of the task.
     """
+
+    in_batch = False
 
     prior: Tensor
     centre: Tensor
@@ -29,20 +33,22 @@ class Machine(nn.Module):
     slope: Tensor
     offset: Tensor
 
-    def __init__(self, width: int, head: Head) -> None:
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
         super().__init__()
-        num_scores = len(head.prior)
-        self.meaning: Scores = head.scores
-        self.register_buffer("prior", head.prior.clone(), persistent=False)
+        num_scores = len(prior)
+        self.meaning = meaning
+        self.register_buffer("prior", prior.clone(), persistent=False)
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.register_buffer("slope", torch.eye(num_scores))
         self.register_buffer("offset", torch.zeros(num_scores))
 
-    def forward(self, tokens: Tokens) -> Prediction:
-        features = (masked_mean(tokens.values, tokens.mask) - self.centre) / self.spread
+    def forward(self, tokens: Mapping[str, Tokens]) -> Scores:
+        """Scores from the tokens of the only side."""
+        (only,) = tokens.values()
+        features = (masked_mean(only.values, only.mask) - self.centre) / self.spread
         scores = self.decide(features) @ self.slope.T + self.offset
-        return Prediction.with_prior(scores, tokens.present, self.prior)
+        return Scores.with_prior(scores, only.present, self.prior)
 
     def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
         raise NotImplementedError
@@ -67,8 +73,8 @@ class LinearMachine(Machine):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, width: int, head: Head) -> None:
-        super().__init__(width, head)
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
+        super().__init__(width, meaning, prior)
         num_scores = len(self.prior)
         self.register_buffer("weight", torch.zeros(num_scores, width))
         self.register_buffer("bias", torch.zeros(num_scores))
@@ -85,8 +91,8 @@ class KernelMachine(Machine):
     bias: Tensor
     gamma: Tensor
 
-    def __init__(self, width: int, head: Head) -> None:
-        super().__init__(width, head)
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
+        super().__init__(width, meaning, prior)
         num_scores = len(self.prior)
         self.register_buffer("support", torch.zeros(0, width))
         self.register_buffer("dual", torch.zeros(num_scores, 0))
@@ -106,8 +112,8 @@ class Foreign(Machine):
         unsaveable: what a bundle says that it cannot hold.
     """
 
-    def __init__(self, width: int, head: Head) -> None:
-        super().__init__(width, head)
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
+        super().__init__(width, meaning, prior)
         self.estimators: list[Any] = []
         self.classes: Any = None
         self.unsaveable = "a scikit-learn estimator"

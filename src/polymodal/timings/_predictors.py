@@ -15,9 +15,10 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
+from polymodal.abilities import Scoring
 from polymodal.errors import ConfigError
 from polymodal.timings._machines import Foreign, KernelMachine, LinearMachine, Machine
-from polymodal.types import Head, Scores
+from polymodal.types import Meaning
 
 _UNSEEN = -10.0  # score of a class that the rows do not hold: a probability near zero
 _CONFIDENT = 1e-6  # the smallest probability that is believed of an estimator from Python
@@ -63,10 +64,10 @@ def check_predictor(where: str, predictor: Predictor, *, numbers: bool) -> None:
         raise ConfigError(f"{where}: logistic regression predicts classes, and the target is a number. Use ridge.")
 
 
-def machine_for(predictor: Predictor, width: int, head: Head) -> Machine:
+def machine_for(predictor: Predictor, width: int, task: Scoring) -> Machine:
     """The module that a predictor becomes, not yet fitted."""
     kinds: dict[str, type[Machine]] = {"svm_rbf": KernelMachine, "given": Foreign}
-    return kinds.get(predictor.name, LinearMachine)(width, head)
+    return kinds.get(predictor.name, LinearMachine)(width, task.meaning, task.prior)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class Lessons:
 
     Attributes:
         features: of the rows.
-        target: as the task encodes it, [rows] or [rows, K]; no NaN among classes and labels.
+        target: of classes their numbers [rows]; else labels or numbers [rows, K], NaN where one of several numbers is
+            unknown.
         weight: of the rows.
         meaning: what the task's scores are.
         scale: standardise the features; else they are as they should be.
@@ -85,7 +87,7 @@ class Lessons:
     features: Float[np.ndarray, "N F"]
     target: np.ndarray
     weight: np.ndarray
-    meaning: Scores
+    meaning: Meaning
     scale: bool
     seed: int
 

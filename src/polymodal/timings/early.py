@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import ConfigDict, Field, PositiveInt
@@ -13,10 +13,11 @@ from torch import nn
 from polymodal import registry
 from polymodal.config import RunConfig
 from polymodal.layers.mlp import MultiLayerPerceptron
-from polymodal.model import Model
-from polymodal.timing import Learned, Parts, Training, reads_tokens
+from polymodal.models.network import Network
+from polymodal.protocols import Fusion, Task
+from polymodal.timing import FitResult, Fitter, Parts, reads_tokens
 from polymodal.timings._joint import joint, learn_jointly
-from polymodal.types import Scores, Tokens
+from polymodal.types import Tokens
 
 _SHALLOW = "shallow"
 
@@ -48,6 +49,8 @@ class Early:
     """
 
     Config: ClassVar[type] = EarlyConfig
+    joint: ClassVar[bool] = True
+    shares_encoders: ClassVar[bool] = True
 
     def __init__(self, config: EarlyConfig) -> None:
         self.config = config
@@ -60,23 +63,25 @@ class Early:
         """A shallow one, where the modality has it."""
         return _SHALLOW if _SHALLOW in registry.names(f"encoders/{modality}") else None
 
-    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
         """Every fusion, and every task, makes sense."""
 
-    def assemble(self, parts: Parts) -> Model:
-        fusion = parts.fusion(parts.widths)
-        module = cast(nn.Module, fusion)
+    def assemble(self, parts: Parts) -> Network:
+        return joint(parts, lambda widths: self._fusion(parts, widths))
+
+    def _fusion(self, parts: Parts, widths: Mapping[str, int]) -> Fusion:
+        fusion = parts.fusion(widths)
         if reads_tokens(parts.config.fusion.name):
-            return joint(parts, module, width=fusion.width)
+            return fusion
         layers = MultiLayerPerceptron(
             fusion.width, [self.config.width] * self.config.layers, dropout=self.config.dropout
         )
-        return joint(parts, Deepened(module, layers), width=layers.width)
+        return Deepened(fusion, layers)
 
     def learn(
-        self, trainer: Training, rows: np.ndarray, validation: np.ndarray, *, before: Learned | None = None
-    ) -> Learned:
-        return learn_jointly(trainer, rows, validation, before)
+        self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
+    ) -> FitResult:
+        return learn_jointly(fitter, rows, validation, before)
 
 
 class Deepened(nn.Module):
@@ -85,11 +90,11 @@ class Deepened(nn.Module):
     Config: ClassVar[type] = type(None)  # assembled, not built from settings
     keeps_time = False
 
-    def __init__(self, fusion: nn.Module, layers: MultiLayerPerceptron) -> None:
+    def __init__(self, fusion: Fusion, layers: MultiLayerPerceptron) -> None:
         super().__init__()
         self.fusion, self.layers = fusion, layers
         self.width = layers.width
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
-        fused: Tokens = self.fusion(tokens)
+        fused = self.fusion(tokens)
         return Tokens.vector(self.layers(fused.values[:, 0]), fused.present)

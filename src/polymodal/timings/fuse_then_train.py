@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,17 +13,20 @@ from pydantic import ConfigDict, Field, PositiveInt
 from scipy import sparse
 from torch import Tensor, nn
 
+from polymodal.abilities import Scoring
 from polymodal.config import RunConfig, part_settings
 from polymodal.errors import ConfigError
+from polymodal.layers.by_name import ByName
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
-from polymodal.model import Model
-from polymodal.timing import Learned, Parts, Training
+from polymodal.layers.scores_head import FirstToken, ScoresHead
+from polymodal.models.model import Model
+from polymodal.protocols import Fusion, Task
+from polymodal.timing import FitResult, Fitter, Parts, scoring
 from polymodal.timings._fitting import learn_machine, require_frozen
 from polymodal.timings._machines import Machine
-from polymodal.timings._opinions import without_layers
 from polymodal.timings._predictors import Predictor, PredictorField, check_predictor, machine_for
-from polymodal.types import Head, Scores, Tokens
+from polymodal.types import Tokens
 
 _FREE = ("average", "concat", "max", "product", "sum")  # fusions with nothing to learn
 _EXACT = 1_000  # features; of more, the components are found by random projections
@@ -58,6 +61,8 @@ class FuseThenTrain:
     """
 
     Config: ClassVar[type] = FuseThenTrainConfig
+    joint: ClassVar[bool] = False
+    shares_encoders: ClassVar[bool] = True
 
     def __init__(self, config: FuseThenTrainConfig) -> None:
         self.config = config
@@ -70,8 +75,8 @@ class FuseThenTrain:
         """Simple features."""
         return "simple"
 
-    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
-        name = config.fusion.name or ""
+    def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
+        name, meaning = config.fusion.name or "", scoring("fuse_then_train", task).meaning
         if name not in _FREE:
             raise ConfigError(
                 f"timing 'fuse_then_train' with fusion {name!r}: it has weights to learn, and here features are fused "
@@ -83,38 +88,43 @@ class FuseThenTrain:
                 "Set fusion.project to false."
             )
         if self.config.predictor is not None:
-            check_predictor("timing.predictor", self.config.predictor, numbers=scores == "numbers")
+            check_predictor("timing.predictor", self.config.predictor, numbers=meaning == "numbers")
 
     def assemble(self, parts: Parts) -> Model:
+        task = scoring("fuse_then_train", parts.task)
         for name, encoder in parts.encoders.items():
             require_frozen("timing 'fuse_then_train'", name, encoder)
         fused = parts.fusion(dict.fromkeys(parts.encoders, self.config.components))
-        features = FusedFeatures(parts.widths, cast(nn.Module, fused), components=self.config.components)
-        head = parts.head(1)
-        predictor = self._predictor(head)
+        features = FusedFeatures(parts.widths, fused, components=self.config.components)
+        predictor, (side,) = self._predictor(task), parts.sides
         if predictor.name == "mlp":
             layers = MultiLayerPerceptron(features.width, [self.config.hidden], dropout=self.config.dropout)
-            return Model(parts.encoders, parts.columns, cast(Any, Topped(features, layers)), parts.head(layers.width))
-        machine = machine_for(predictor, features.width, head)
-        return Model(parts.encoders, parts.columns, cast(Any, Topped(features, machine)), without_layers(head))
+            head = ScoresHead(task.readout(layers.width), task.criterion(), task.prior)
+            return Model({side: parts.tower(side, WithTop(features, layers, width=layers.width))}, head)
+        machine = machine_for(predictor, features.width, task)
+        top = WithTop(features, machine, width=len(task.prior))
+        return Model({side: parts.tower(side, top)}, ScoresHead(FirstToken(), task.criterion(), task.prior))
 
     def learn(
-        self, trainer: Training, rows: np.ndarray, validation: np.ndarray, *, before: Learned | None = None
-    ) -> Learned:
-        model = trainer.build()
-        topped = cast(Topped, model.fusion)
-        simple = {name for name, encoder in model.encoders.items() if getattr(encoder, "takes_features", False)}
-        topped.features.fit(trainer.tokens(model, rows), simple=simple, seed=trainer.config.seed)
-        if not isinstance(topped.top, Machine):
+        self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
+    ) -> FitResult:
+        network = fitter.build()
+        assert isinstance(network, Model), "what this stage assembles"
+        (tower,) = network.towers.values()
+        fusion = tower.fusion
+        assert isinstance(fusion, WithTop), "what this stage assembles"
+        simple = {name for name, encoder in network.encoders.items() if getattr(encoder, "takes_features", False)}
+        fusion.features.fit(fitter.tokens(network, rows), simple=simple, seed=fitter.config.seed)
+        if not isinstance(fusion.top, Machine):
             phase, epochs = ("train", None) if before is None else ("refit", before.histories["train"].best_epoch)
-            history = trainer.fit(model, rows, validation if before is None else None, phase=phase, epochs=epochs)
-            return Learned(model, {phase: history})
-        predictor = self._predictor(model.head)
-        learn_machine(trainer, model, topped.top, predictor, rows, key="", fusion=topped.features)
-        return Learned(model.eval())
+            history = fitter.fit(network, rows, validation if before is None else None, phase=phase, epochs=epochs)
+            return FitResult(network, {phase: history})
+        predictor = self._predictor(scoring("fuse_then_train", fitter.task))
+        learn_machine(fitter, network, fusion.top, predictor, rows, key="", fusion=fusion.features)
+        return FitResult(network.eval())
 
-    def _predictor(self, head: Head) -> Predictor:
-        return self.config.predictor or Predictor("ridge" if head.scores == "numbers" else "logistic")
+    def _predictor(self, task: Scoring) -> Predictor:
+        return self.config.predictor or Predictor("ridge" if task.meaning == "numbers" else "logistic")
 
 
 class FusedFeatures(nn.Module):
@@ -126,27 +136,27 @@ class FusedFeatures(nn.Module):
         components: how many; where features or rows are fewer, zeros fill up.
     """
 
-    def __init__(self, widths: Mapping[str, int], fusion: nn.Module, *, components: int) -> None:
+    Config: ClassVar[type] = type(None)  # assembled, not built from settings
+    keeps_time = False
+
+    def __init__(self, widths: Mapping[str, int], fusion: Fusion, *, components: int) -> None:
         super().__init__()
-        self.names = sorted(widths)
-        self.reduce = nn.ModuleList(_Components(widths[name], components) for name in self.names)
+        self.reduce = ByName({name: _Components(width, components) for name, width in widths.items()})
         self.fusion = fusion
         for parameter in fusion.parameters():  # of concat, what stands for an absent input: zeros, the mean
             parameter.requires_grad_(False)
-        self.width = cast(int, fusion.width)
+        self.width = fusion.width
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
-        reduced = {name: reduce(tokens[name]) for name, reduce in zip(self.names, self.reduce, strict=True)}
-        result: Tokens = self.fusion(reduced)
-        return result
+        return self.fusion({name: reduce(tokens[name]) for name, reduce in self.reduce.items()})
 
     def fit(self, tokens: Mapping[str, Tokens], *, simple: set[str], seed: int) -> None:
         """Finds the components from the features of the training rows; those of `simple` inputs are standardised."""
-        for name, reduce in zip(self.names, self.reduce, strict=True):
+        for name, reduce in self.reduce.items():
             of_input = tokens[name]
             features = masked_mean(of_input.values, of_input.mask)[of_input.present].double().numpy()
             if len(features):
-                cast(_Components, reduce).fit(features, scale=name not in simple, seed=seed)
+                reduce.fit(features, scale=name not in simple, seed=seed)
 
 
 class _Components(nn.Module):
@@ -190,18 +200,23 @@ class _Components(nn.Module):
         self.directions.copy_(torch.as_tensor(directions))
 
 
-class Topped(nn.Module):
-    """Fused features with what learns from them on top: layers, or a machine, which already gives scores."""
+class WithTop(nn.Module):
+    """Fused features with what learns from them on top: layers, or a machine, which already gives scores.
+
+    Args:
+        features: fused.
+        top: layers, or a machine.
+        width: of what it gives.
+    """
 
     Config: ClassVar[type] = type(None)  # assembled, not built from settings
     keeps_time = False
 
-    def __init__(self, features: FusedFeatures, top: nn.Module) -> None:
+    def __init__(self, features: FusedFeatures, top: MultiLayerPerceptron | Machine, *, width: int) -> None:
         super().__init__()
-        self.features, self.top = features, top
-        self.width = len(top.prior) if isinstance(top, Machine) else cast(int, top.width)
+        self.features, self.top, self.width = features, top, width
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         fused: Tokens = self.features(tokens)
-        result = self.top(fused).scores if isinstance(self.top, Machine) else self.top(fused.values[:, 0])
+        result = self.top({"": fused}).values if isinstance(self.top, Machine) else self.top(fused.values[:, 0])
         return Tokens.vector(result, fused.present)

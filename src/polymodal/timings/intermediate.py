@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import ConfigDict
-from torch import nn
 
 from polymodal.config import RunConfig
-from polymodal.model import Model
-from polymodal.timing import Learned, Parts, Training
+from polymodal.models.network import Network
+from polymodal.protocols import Task
+from polymodal.timing import FitResult, Fitter, Parts
 from polymodal.timings._joint import joint, learn_jointly
-from polymodal.types import Scores
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Intermediate:
     """Cells -> encoders -> fusion -> head, with one loss: fusion of representations, also called synchronous."""
 
     Config: ClassVar[type] = IntermediateConfig
+    joint: ClassVar[bool] = True
+    shares_encoders: ClassVar[bool] = True
 
     def __init__(self, config: IntermediateConfig) -> None:
         self.config = config
@@ -40,14 +41,13 @@ class Intermediate:
         """The table of defaults knows."""
         return None
 
-    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
+    def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
         """Every fusion, and every task, makes sense."""
 
-    def assemble(self, parts: Parts) -> Model:
-        fusion = parts.fusion(parts.widths)
-        return joint(parts, cast(nn.Module, fusion), width=fusion.width)
+    def assemble(self, parts: Parts) -> Network:
+        return joint(parts, parts.fusion)
 
     def learn(
-        self, trainer: Training, rows: np.ndarray, validation: np.ndarray, *, before: Learned | None = None
-    ) -> Learned:
-        return learn_jointly(trainer, rows, validation, before)
+        self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
+    ) -> FitResult:
+        return learn_jointly(fitter, rows, validation, before)

@@ -1,37 +1,29 @@
-"""Each input learns by itself, with its own encoder and head; then what they say is combined."""
+"""Each input learns by itself, with its own encoder and head; then their predictions are combined."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from pydantic import ConfigDict, Field
-from torch import nn
 
 from polymodal import registry
+from polymodal.abilities import Scoring
 from polymodal.config import RunConfig, part_settings
 from polymodal.errors import ConfigError, did_you_mean
-from polymodal.model import Model
-from polymodal.timing import Learned, Parts, Training, reads_tokens
+from polymodal.layers.scores_head import FirstToken, ScoresHead
+from polymodal.models.decisions import RULES, RULES_OF_NUMBERS, Combination, Decisions, Stack, combined_width
+from polymodal.protocols import Task
+from polymodal.timing import FitResult, Fitter, Parts, reads_tokens, scoring
 from polymodal.timings._combining import learn_combination
 from polymodal.timings._fitting import learn_machine, require_frozen
 from polymodal.timings._machines import Machine
-from polymodal.timings._opinions import (
-    RULES,
-    RULES_OF_NUMBERS,
-    Alone,
-    Branch,
-    Combination,
-    Decisions,
-    Stack,
-    without_layers,
-)
 from polymodal.timings._predictors import PredictorField, check_predictor, machine_for
-from polymodal.types import Encoder, Head, Scores, Tokens
+from polymodal.types import Scores, Tokens
 
 if TYPE_CHECKING:
     from polymodal.training.history import History
@@ -67,6 +59,8 @@ class Late:
     """
 
     Config: ClassVar[type] = LateConfig
+    joint: ClassVar[bool] = False
+    shares_encoders: ClassVar[bool] = False
 
     def __init__(self, config: LateConfig) -> None:
         self.config = config
@@ -79,8 +73,8 @@ class Late:
         """Simple features for scikit-learn; else the table of defaults knows."""
         return "simple" if name in self.config.branches else None
 
-    def check(self, config: RunConfig, scores: Scores, inputs: Sequence[str]) -> None:
-        name, numbers = config.fusion.name or "", scores == "numbers"
+    def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
+        name, numbers = config.fusion.name or "", scoring("late", task).meaning == "numbers"
         if reads_tokens(name):
             raise ConfigError(
                 f"timing 'late' with fusion {name!r}: each input gives one vector of scores by then, and there are no "
@@ -108,45 +102,44 @@ class Late:
                 "Set fusion.project to false."
             )
 
-    def assemble(self, parts: Parts) -> Model:
+    def assemble(self, parts: Parts) -> Decisions:
         if len(set(map(id, parts.encoders.values()))) < len(parts.encoders):
             raise ConfigError("timing 'late': inputs that learn by themselves cannot share an encoder.")
-        head = parts.head(1)
-        num_scores = len(head.prior)
-        branches = {
-            name: Branch(encoder, self._head(name, encoder, parts), num_scores=num_scores)
-            for name, encoder in parts.encoders.items()
-        }
-        fusion, top = _combination(parts, head, num_scores)
-        return Decisions(cast(Mapping[str, Encoder], branches), parts.columns, cast(Any, fusion), top)
+        task = scoring("late", parts.task)
+        heads = {name: self._head(name, parts, task) for name in parts.encoders}
+        combination, head = _combination(parts, task)
+        return Decisions(parts.encoders, parts.columns, heads, combination, head)
 
-    def _head(self, name: str, encoder: Encoder, parts: Parts) -> nn.Module:
+    def _head(self, name: str, parts: Parts, task: Scoring) -> ScoresHead | Machine:
         """A head of the task, or what the predictor of the input will fill."""
+        encoder = parts.encoders[name]
         if name not in self.config.branches:
-            return cast(nn.Module, parts.head(encoder.width))
+            return ScoresHead(task.readout(encoder.width), task.criterion(), task.prior)
         require_frozen(f"timing.branches.{name}", name, encoder)
-        return machine_for(self.config.branches[name], encoder.width, parts.head(1))
+        return machine_for(self.config.branches[name], encoder.width, task)
 
     def learn(
-        self, trainer: Training, rows: np.ndarray, validation: np.ndarray, *, before: Learned | None = None
-    ) -> Learned:
-        model = trainer.build()
-        histories = self._learn_branches(trainer, model, rows, validation, before)
+        self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
+    ) -> FitResult:
+        network = _built(fitter)
+        histories = self._learn_branches(fitter, network, rows, validation, before)
         if before is not None:
-            model.fusion.load_state_dict(before.model.fusion.state_dict())  # type: ignore[attr-defined]  # it is a module
-            model.head.load_state_dict(before.model.head.state_dict())  # type: ignore[attr-defined]  # it is a module
-            return Learned(model, histories)
-        scores = None
-        if any(True for part in (model.fusion, model.head) for _ in cast(nn.Module, part).parameters()):
+            earlier = before.network
+            assert isinstance(earlier, Decisions), "a refit repeats what this stage gave"
+            network.combination.load_state_dict(earlier.combination.state_dict())
+            network.head.load_state_dict(earlier.head.state_dict())
+            return FitResult(network, histories)
+        found = None
+        if any(True for part in (network.combination, network.head) for _ in part.parameters()):
             interrupted = any(history.interrupted for history in histories.values())
             folds = self._folds(validation)
             if folds and not interrupted:
-                _combine(trainer, model, self._of_folds(trainer, rows, folds, histories))
+                _combine(fitter, network, self._of_folds(fitter, rows, folds, histories))
             elif len(validation):
-                scores = _combine(trainer, model, [(model, validation)])
+                found = _combine(fitter, network, [(network, validation)])
             else:  # Ctrl-C before the folds: better from rows that are known too well than from none
-                _combine(trainer, model, [(model, rows)])
-        return Learned(model.eval(), histories, scores)
+                _combine(fitter, network, [(network, rows)])
+        return FitResult(network.eval(), histories, found, fitted_on_validation=found is not None)
 
     def _folds(self, validation: np.ndarray) -> int:
         """How many; 0: the validation rows do."""
@@ -162,96 +155,97 @@ class Late:
 
     def _learn_branches(
         self,
-        trainer: Training,
-        model: Model,
+        fitter: Fitter,
+        network: Decisions,
         rows: np.ndarray,
         validation: np.ndarray,
-        before: Learned | None,
+        before: FitResult | None,
         *,
         phase: str | None = None,
     ) -> dict[str, History]:
         """Trains one input after the other, each on the rows that have it; Ctrl-C leaves the others silent."""
         histories: dict[str, History] = {}
         phase = phase or ("train" if before is None else "refit")
-        for name in model.encoders:
-            columns = model.columns[name]
-            mine, check = (some[trainer.present(columns, some)] for some in (rows, validation))
+        for name, head in network.heads.items():
+            columns = network.columns[name]
+            mine, check = (some[fitter.present(columns, some)] for some in (rows, validation))
             if not len(mine):
                 continue  # nothing to learn from: it says nothing
-            branch = cast(Branch, model.encoders[name])
-            alone = _alone(name, branch, columns, model.head)
-            if isinstance(branch.head, Machine):
-                fitted = learn_machine(trainer, alone, branch.head, self.config.branches[name], mine, key=name)
-                branch.heard.fill_(fitted)
+            if isinstance(head, Machine):
+                alone = network.alone(name, network.head)  # whose head is only a stand-in
+                predictor = self.config.branches[name]
+                network.set_fitted(name, learn_machine(fitter, alone, head, predictor, mine, key=name))
                 continue
             found = before.histories.get(f"train:{name}") if before else None
             if before and not (found and found.best_epoch):
                 continue  # it did not learn before, either
-            history = trainer.fit(
-                alone, mine, check, phase=f"{phase}:{name}", epochs=found.best_epoch if found else None
+            history = fitter.fit(
+                network.alone(name, head),
+                mine,
+                check,
+                phase=f"{phase}:{name}",
+                epochs=found.best_epoch if found else None,
             )
             histories[f"{phase}:{name}"] = history
-            branch.heard.fill_(bool(history.best_epoch))
+            network.set_fitted(name, bool(history.best_epoch))
             if history.interrupted:
                 break
         return histories
 
     def _of_folds(
-        self, trainer: Training, rows: np.ndarray, num_folds: int, histories: Mapping[str, History]
-    ) -> list[tuple[Model, np.ndarray]]:
-        """For each fold of the training rows, a model that learned from the others, for as many epochs as were best."""
-        found = Learned(trainer.build(), histories)
-        order = np.random.default_rng(trainer.config.seed).permutation(rows)
+        self, fitter: Fitter, rows: np.ndarray, num_folds: int, histories: Mapping[str, History]
+    ) -> list[tuple[Decisions, np.ndarray]]:
+        """For each fold of the training rows, a network that learned from the others, for as many epochs as were
+        best.
+        """
+        found = FitResult(_built(fitter), histories)
+        order = np.random.default_rng(fitter.config.seed).permutation(rows)
         pairs = []
         for place, fold in enumerate(np.array_split(order, min(num_folds, len(order))), start=1):
-            model, others = trainer.build(), np.sort(np.setdiff1d(rows, fold))
-            self._learn_branches(trainer, model, others, fold[:0], found, phase=f"fold{place}")
-            pairs.append((model, np.sort(fold)))
+            network, others = _built(fitter), np.sort(np.setdiff1d(rows, fold))
+            self._learn_branches(fitter, network, others, fold[:0], found, phase=f"fold{place}")
+            pairs.append((network, np.sort(fold)))
         return pairs
 
 
-def _combination(parts: Parts, head: Head, num_scores: int) -> tuple[nn.Module, Head]:
+def _built(fitter: Fitter) -> Decisions:
+    network = fitter.build()
+    assert isinstance(network, Decisions), "what this stage assembles"
+    return network
+
+
+def _combination(parts: Parts, task: Scoring) -> tuple[Combination | Stack, ScoresHead]:
     """What combines the scores of the inputs, and the head on top of it."""
-    name = parts.config.fusion.name or ""
+    name, num_scores = parts.config.fusion.name or "", len(task.prior)
     if name not in RULES:
-        stack = Stack(cast(nn.Module, parts.fusion(dict.fromkeys(parts.encoders, num_scores))), head)
-        return stack, parts.head(stack.width)
+        fusion = parts.fusion(dict.fromkeys(parts.encoders, num_scores))
+        stack = Stack(fusion, meaning=task.meaning, prior=task.prior)
+        return stack, ScoresHead(task.readout(stack.width), task.criterion(), task.prior)
     rule = RULES[name]
-    combination = Combination(rule, nn.Identity(), head)
-    widths = dict.fromkeys(parts.encoders, combination.width_inside)
+    widths = dict.fromkeys(parts.encoders, combined_width(num_scores, task.meaning))
     if rule.fusion == name:
-        combination.fusion = cast(nn.Module, parts.fusion(widths))
+        fusion = parts.fusion(widths)
     else:
         cls = registry.load("fusions", rule.fusion)
-        combination.fusion = cls(dataclasses.replace(cls.Config(), project=False), widths=widths)
-    return combination, without_layers(head)
+        fusion = cls(dataclasses.replace(cls.Config(), project=False), widths=widths)
+    combination = Combination(rule, fusion, meaning=task.meaning, prior=task.prior)
+    return combination, ScoresHead(FirstToken(), task.criterion(), task.prior)
 
 
-def _alone(name: str, branch: Branch, columns: tuple[str, ...], head: Head) -> Model:
-    """A model of one input, made of its branch; where scikit-learn fits that, the head is only a stand-in."""
-    encoder = cast(Encoder, branch.encoder)
-    own = head if isinstance(branch.head, Machine) else cast(Head, branch.head)
-    return Model({name: encoder}, {name: columns}, Alone(encoder.width), own)
-
-
-def _combine(trainer: Training, model: Model, heard: list[tuple[Model, np.ndarray]]) -> np.ndarray | None:
-    """Learns the combination of a model from what models say of rows that they did not learn from."""
-    heard = [(of_rows, rows) for of_rows, rows in heard if len(rows)]
-    if not heard:
+def _combine(fitter: Fitter, network: Decisions, fitted: list[tuple[Decisions, np.ndarray]]) -> Scores | None:
+    """Learns the combination of a network from predictions for rows that the predicting ones did not learn from."""
+    fitted = [(of_rows, rows) for of_rows, rows in fitted if len(rows)]
+    if not fitted:
         return None
-    said = [trainer.tokens(of_rows, rows) for of_rows, rows in heard]
-    rows = np.concatenate([rows for _, rows in heard])
-    opinions = {name: _below([tokens[name] for tokens in said]) for name in model.encoders}
-    model.cpu()
-    return learn_combination(
-        model,
-        opinions,
-        torch.as_tensor(trainer.target[rows], dtype=torch.float32),
-        torch.ones(len(rows)) if trainer.weight is None else torch.as_tensor(trainer.weight[rows], dtype=torch.float32),
-        seed=trainer.config.seed,
-    )
+    found = [fitter.tokens(of_rows, rows, of_rows.unimodal) for of_rows, rows in fitted]
+    rows = np.concatenate([rows for _, rows in fitted])
+    predictions = {name: _below([tokens[name] for tokens in found]) for name in network.columns}
+    network.cpu()
+    target = fitter.target(rows)
+    assert target is not None, "a task that gives scores has a target"
+    return learn_combination(network, predictions, target, fitter.weights(rows), seed=fitter.config.seed)
 
 
 def _below(parts: list[Tokens]) -> Tokens:
-    """Opinions, one token each, of several lists of rows, one below the other."""
+    """Predictions, one token each, of several lists of rows, one below the other."""
     return Tokens(torch.cat([part.values for part in parts]), torch.cat([part.mask for part in parts]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,17 @@ class WeightAverage:
         """Makes the average the weights of the model."""
         for parameter, mean in zip(self.learned, self.average, strict=True):
             parameter.copy_(mean)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The average, and how many updates it is of."""
+        return {"num_updates": self.num_updates, "average": [mean.clone() for mean in self.average]}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from where another average was."""
+        self.num_updates = int(state["num_updates"])
+        for mean, saved in zip(self.average, state["average"], strict=True):
+            mean.copy_(saved)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Parameter
 
-from polymodal.model import Model
+from polymodal.models.network import Network
 from polymodal.settings.train import BalanceConfig
 
 
@@ -68,7 +68,7 @@ class Balance:
     they are; so do fusion and heads.
     """
 
-    def __init__(self, model: Model, config: BalanceConfig) -> None:
+    def __init__(self, model: Network, config: BalanceConfig) -> None:
         self.config = config
         owned = {name: list(encoder.parameters()) for name, encoder in model.encoders.items()}
         owners = Counter(parameter for parameters in owned.values() for parameter in set(parameters))

@@ -11,18 +11,24 @@ import torch
 from torch import Tensor
 
 from polymodal.data.loader import Loader
-from polymodal.model import Model
 from polymodal.training.callbacks import Callback
 from polymodal.training.history import EpochRecord, History
-from polymodal.training.loop import Plan
-from polymodal.training.step import Outcome, Stepper
+from polymodal.training.objective import Objective
+from polymodal.training.plan import Plan
+from polymodal.training.step import StepOutput, Stepper, mean_loss
 from polymodal.types import Batch
 
 
 def learn_more(
-    model: Model, new: Loader, old: Sequence[Loader], *, plan: Plan, anchor: float, callbacks: Sequence[Callback] = ()
+    objective: Objective,
+    new: Loader,
+    old: Sequence[Loader],
+    *,
+    plan: Plan,
+    anchor: float,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
-    """Trains a model in place, and leaves it on the plan's device, in eval mode.
+    """Trains a network in place, and leaves it on the plan's device, in eval mode.
 
     Every step learns from a batch of new rows and, where there are any, from old rows beside it: experience replay
     (Ratcliff 1990; Chaudhry et al. 2019, "On tiny episodic memories in continual learning"). After every step the
@@ -31,7 +37,7 @@ def learn_more(
     learning with convolutional networks", L2-SP), decoupled from the gradient as weight decay is in AdamW.
 
     Args:
-        model: as it was trained.
+        objective: of the network as it was trained.
         new: batches of the new rows.
         old: batches of the old ones; all are spread over the steps of an epoch.
         plan: its `train.optimizer` has the learning rate of the update; the other settings are those of the training.
@@ -41,15 +47,13 @@ def learn_more(
     Raises:
         NonFiniteLossError: a loss or gradient is NaN or infinite; names the rows.
     """
-    torch.manual_seed(plan.seed)
-    model.to(plan.device)
-    num_steps = plan.epochs * len(new)
+    objective.to(plan.device)
     history = History()
     try:
-        with Stepper(model, plan.train, device=plan.device, precision=plan.precision, num_steps=num_steps) as stepper:
+        with Stepper(objective, plan, steps_per_epoch=len(new)) as stepper:
             start = [parameter.detach().clone() for parameter in stepper.parameters]
             for epoch in range(1, plan.epochs + 1):
-                record = _run_epoch(epoch, stepper, _side_by_side(new, old, epoch), plan, partial(_pull, start, anchor))
+                record = _run_epoch(epoch, stepper, _side_by_side(new, old, epoch), partial(_pull, start, anchor))
                 history.epochs.append(record)
                 history.best_epoch = epoch
                 for callback in callbacks:
@@ -57,32 +61,27 @@ def learn_more(
     finally:
         for callback in callbacks:
             callback.on_end(history)
-    model.eval()
+    objective.eval()
     return history
 
 
 def _run_epoch(
-    epoch: int, stepper: Stepper, steps: Iterable[list[Batch]], plan: Plan, pull: Callable[[Stepper], None]
+    epoch: int, stepper: Stepper, steps: Iterable[list[Batch]], pull: Callable[[Stepper], None]
 ) -> EpochRecord:
     began = time.perf_counter()
-    stepper.begin(epoch, plan.epochs)
-    stepper.model.train()
-    for encoder in stepper.model.encoders.values():
-        if encoder.frozen:
-            encoder.eval()
-    outcomes: list[Outcome] = []
+    stepper.begin(epoch)
+    outputs: list[StepOutput] = []
     for batches in steps:
-        outcomes += stepper.update(batches)
+        outputs += stepper.update(batches)
         pull(stepper)
-    losses = torch.cat([outcome.losses for outcome in outcomes])
-    weights = torch.cat([outcome.weights for outcome in outcomes])
+    loss = mean_loss(outputs)  # waits for the device
     seconds = time.perf_counter() - began
     return EpochRecord(
         epoch=epoch,
-        loss=float((losses * weights).sum() / weights.sum().clamp_min(torch.finfo(weights.dtype).tiny)),
+        loss=loss,
         metric=None,
         validation={},
-        rows_per_second=len(losses) / seconds,
+        rows_per_second=sum(len(output.losses) for output in outputs) / seconds,
         seconds=seconds,
         lr=stepper.lr,
     )

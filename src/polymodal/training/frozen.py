@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 from uuid import uuid4
 
 import torch
@@ -15,14 +14,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from polymodal.data.loader import Loader
-from polymodal.model import Model
-from polymodal.types import Encoder, Tokens
+from polymodal.models.network import Network
+from polymodal.schema import Column
+from polymodal.types import Tokens
 
-FORMAT = 1  # part of the name of a kept file: one more when what a file holds, or how tokens are made, changes
+_NAMES = {"name", "kind", "reason"}  # of a column, on which no cell depends
+FORMAT = 2  # part of the name of a kept file: one more when what a file holds, or how tokens are made, changes
 
 
 def encode_frozen(
-    model: Model, loader: Loader, device: torch.device, *, cache: Path | None = None
+    model: Network, loader: Loader, device: torch.device, *, cache: Path | None = None, columns: Sequence[Column] = ()
 ) -> dict[str, Tokens]:
     """The tokens of every input whose encoder is frozen, for `Batch.encoded`, on the CPU.
 
@@ -33,11 +34,13 @@ def encode_frozen(
         loader: gives all rows.
         device: what the encoders run on.
         cache: a folder that keeps tokens for later runs, by all that they depend on: the encoder's class, settings and
-            weights, and the cells just as it receives them.
+            weights, the cells as they are stored, and how their modality makes tensors of them.
+        columns: of the schema, with settings and statistics; needed with a cache.
     """
     names = [name for name, encoder in model.encoders.items() if encoder.frozen]
     model.to(device).eval()
-    kept = {name: _kept_file(model, name, loader, cache) for name in names} if cache else {}
+    read = {column.name: column for column in columns}
+    kept = {name: cache / _file_name(model, name, loader, read) for name in names} if cache else {}
     encoded = {name: tokens for name, file in kept.items() if (tokens := _read(file)) is not None}
     made = _encode(model, [name for name in names if name not in encoded], loader, device)
     for name, tokens in made.items():
@@ -46,7 +49,7 @@ def encode_frozen(
     return {name: {**encoded, **made}[name] for name in names}
 
 
-def _encode(model: Model, names: Sequence[str], loader: Loader, device: torch.device) -> dict[str, Tokens]:
+def _encode(model: Network, names: Sequence[str], loader: Loader, device: torch.device) -> dict[str, Tokens]:
     parts: dict[str, list[Tokens]] = {name: [] for name in names}
     rows: list[Tensor] = []
     for batch in loader.epoch(0) if names else ():
@@ -54,7 +57,7 @@ def _encode(model: Model, names: Sequence[str], loader: Loader, device: torch.de
         moved = batch.to(device)
         with torch.inference_mode():
             for name in names:
-                tokens = model.encode(name, moved)
+                tokens = model.encode_input(name, moved)
                 parts[name].append(Tokens(tokens.values.cpu(), tokens.mask.cpu()))
     return {name: _place(tokens, rows) for name, tokens in parts.items()}
 
@@ -71,19 +74,16 @@ def _place(parts: Sequence[Tokens], rows: Sequence[Tensor]) -> Tokens:
     return Tokens(values, mask)
 
 
-def _kept_file(model: Model, name: str, loader: Loader, cache: Path) -> Path:
-    """Where the tokens of an input are kept: named by the hash of all that they depend on."""
+def _file_name(model: Network, name: str, loader: Loader, columns: Mapping[str, Column]) -> str:
+    """What the file of an input's tokens is called: the hash of all that they depend on."""
     encoder = model.encoders[name]
-    kind, settings = type(encoder), cast(Encoder, encoder).portable
-    described = [FORMAT, kind.__module__, kind.__qualname__, settings, torch.__version__]
+    kind, settings = type(encoder), encoder.portable
+    read = [columns[column].model_dump(mode="json", exclude=_NAMES) for column in model.columns[name]]
+    described = [FORMAT, kind.__module__, kind.__qualname__, settings, torch.__version__, read]
     state = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     _add(state, encoder.state_dict())
-    for batch in loader.epoch(0):
-        _add(state, {"rows": batch.rows})
-        for column in model.columns[name]:
-            cells = batch.cells[column]
-            _add(state, {"values": cells.values, "lengths": cells.lengths})
-    return cache / f"tokens-{state.hexdigest()}.safetensors"
+    state.update(loader.digest(model.columns[name]).encode())
+    return f"tokens-{state.hexdigest()}.safetensors"
 
 
 def _add(state: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:

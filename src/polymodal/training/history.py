@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class History:
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     interrupted: bool = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Becomes what another history was."""
+        self.epochs = [EpochRecord(**record) for record in state["epochs"]]
+        self.best_epoch, self.interrupted = int(state["best_epoch"]), bool(state["interrupted"])
 
 
 def merged(histories: Iterable[History]) -> History:

@@ -4,50 +4,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from itertools import islice
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
 from polymodal.data.loader import Loader
 from polymodal.errors import ConfigError, NonFiniteLossError, did_you_mean
-from polymodal.model import Model
-from polymodal.predict import score_batches
-from polymodal.settings.train import TrainConfig
+from polymodal.inference.forward import finite_rows, joined, predict_batches
+from polymodal.metrics.rows import RowStatistics
+from polymodal.models.network import Network
+from polymodal.protocols import Prediction
 from polymodal.training.balance import shares
+from polymodal.training.best import BestWeights
 from polymodal.training.callbacks import Callback
 from polymodal.training.history import EpochRecord, History
-from polymodal.training.precision import Precision
-from polymodal.training.step import Outcome, Stepper, confidence_in, name_rows
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one training goes, everything chosen.
-
-    Attributes:
-        train: with every None filled in.
-        metric: the one of the task's metrics that is watched.
-        seed: of dropout and of whatever else PyTorch draws.
-        epochs: at most so many.
-    """
-
-    train: TrainConfig
-    metric: str
-    larger_is_better: bool
-    device: torch.device
-    precision: Precision
-    seed: int
-    epochs: int
+from polymodal.training.objective import Objective
+from polymodal.training.plan import Plan
+from polymodal.training.step import StepOutput, Stepper, confidence_in, mean_loss, name_rows
+from polymodal.types import Cells
 
 
 def fit(
-    model: Model, train: Loader, validation: Loader | None, *, plan: Plan, callbacks: Sequence[Callback] = ()
+    objective: Objective, train: Loader, validation: Loader | None, *, plan: Plan, callbacks: Sequence[Callback] = ()
 ) -> History:
-    """Trains a model in place and leaves it with its best weights, on the plan's device, in eval mode.
+    """Trains a network in place and leaves it with its best weights, on the plan's device, in eval mode.
 
     The best weights are those of the epoch with the best watched metric on the validation rows, or the last ones
     without such rows; with `ema`, weights are the averaged ones. Ctrl-C ends the training in the same way.
@@ -56,112 +38,134 @@ def fit(
         NonFiniteLossError: a loss or gradient is NaN or infinite; names the rows, and did not update from them.
         ConfigError: the validation rows do not give the watched metric.
     """
-    torch.manual_seed(plan.seed)
-    num_steps = plan.epochs * math.ceil(len(train) / plan.train.accumulate)
-    best = _Best(model, larger_is_better=plan.larger_is_better)
-    history = History()
     try:
-        model.to(plan.device)
-        with Stepper(model, plan.train, device=plan.device, precision=plan.precision, num_steps=num_steps) as stepper:
-            for epoch in range(1, plan.epochs + 1):
-                record = _run_epoch(epoch, stepper, train, validation, plan)
-                history.epochs.append(record)
-                if validation is not None:
-                    with stepper.averaged():
-                        best.see(epoch, record.validation[plan.metric])
-                history.best_epoch = best.epoch or epoch
-                for callback in callbacks:
-                    callback.on_epoch(record)
-                patience = plan.train.early_stopping.patience
-                if patience is not None and epoch - history.best_epoch >= patience:
-                    break
-    except KeyboardInterrupt:
-        history.interrupted = True
-    finally:
+        loop = Loop(objective, train, validation, plan=plan)
+    except BaseException:  # a progress line must not stay open
         for callback in callbacks:
-            callback.on_end(history)
-    best.restore()
-    model.eval()
-    return history
+            callback.on_end(History())
+        raise
+    return loop.run(callbacks)
+
+
+class Loop:
+    """One training, epoch by epoch.
+
+    Between two epochs it has a state, with which another loop over the same rows goes on to the very same weights.
+
+    Args:
+        objective: of the network that is trained in place.
+        train: batches to learn from.
+        validation: batches to stop early on; None: there are none.
+        plan: how it goes.
+    """
+
+    def __init__(self, objective: Objective, train: Loader, validation: Loader | None, *, plan: Plan) -> None:
+        self.objective, self.train, self.validation, self.plan = objective.to(plan.device), train, validation, plan
+        self.stepper = Stepper(objective, plan, steps_per_epoch=math.ceil(len(train) / plan.train.accumulate))
+        self.best = BestWeights(objective, greater_is_better=plan.greater_is_better)
+        self.history = History()
+
+    def run(self, callbacks: Sequence[Callback] = ()) -> History:
+        """Trains to the end, and leaves the best weights; the callbacks hear of every epoch."""
+        try:
+            with self.stepper:
+                while not self.ended:
+                    record = self.advance()
+                    for callback in callbacks:
+                        callback.on_epoch(record)
+        except KeyboardInterrupt:
+            self.history.interrupted = True
+        finally:
+            for callback in callbacks:
+                callback.on_end(self.history)
+        self.best.restore()
+        self.objective.eval()
+        return self.history
+
+    def advance(self) -> EpochRecord:
+        """Trains for one epoch."""
+        epoch = len(self.history.epochs) + 1
+        record = _run_epoch(epoch, self.stepper, self.train, self.validation, self.plan)
+        self.history.epochs.append(record)
+        if self.validation is not None:
+            with self.stepper.averaged():
+                self.best.see(epoch, record.validation[self.plan.metric])
+        self.history.best_epoch = self.best.epoch or epoch
+        return record
+
+    @property
+    def ended(self) -> bool:
+        """All epochs are done, or the watched metric has not gained for as long as the plan is patient."""
+        done, patience = len(self.history.epochs), self.plan.train.early_stopping.patience
+        return done >= self.plan.epochs or (patience is not None and done - self.history.best_epoch >= patience)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, and all that the next epoch depends on besides; tensors are not copied."""
+        return {
+            "objective": self.objective.state_dict(),
+            "stepper": self.stepper.state_dict(),
+            "best": self.best.state_dict(),
+            "history": self.history.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from where another loop was."""
+        self.objective.load_state_dict(state["objective"])
+        self.stepper.load_state_dict(state["stepper"])
+        self.best.load_state_dict(state["best"])
+        self.history.load_state_dict(state["history"])
 
 
 def _run_epoch(epoch: int, stepper: Stepper, train: Loader, validation: Loader | None, plan: Plan) -> EpochRecord:
     start = time.perf_counter()
-    stepper.begin(epoch, plan.epochs)
-    outcomes = _learn(epoch, stepper, train, plan.train.accumulate)
+    stepper.begin(epoch)
+    batches = train.epoch(epoch)
+    outputs: list[StepOutput] = []
+    while group := list(islice(batches, plan.train.accumulate)):
+        outputs += stepper.update(group)
+    loss = mean_loss(outputs)  # waits for the device
     learned = time.perf_counter()
-    losses = torch.cat([outcome.losses for outcome in outcomes])
-    weights = torch.cat([outcome.weights for outcome in outcomes])
-    scores = torch.cat([outcome.scores for outcome in outcomes])
-    target = torch.cat([outcome.target for outcome in outcomes])
-    metrics = {} if plan.train.mixup.alpha else stepper.model.head.metrics(scores.numpy(), target.numpy())
     with stepper.averaged():
-        validated = {} if validation is None else _validate(stepper.model, validation, plan)
+        validated = {} if validation is None else _validate(stepper.objective.network, validation, plan)
     return EpochRecord(
         epoch=epoch,
-        loss=float((losses * weights).sum() / weights.sum()),
-        metric=metrics.get(plan.metric),
+        loss=loss,
+        metric=_train_metric(outputs, plan),
         validation=validated,
-        rows_per_second=len(losses) / (learned - start),
+        rows_per_second=sum(len(output.losses) for output in outputs) / (learned - start),
         seconds=time.perf_counter() - start,
         lr=stepper.lr,
-        share=shares(confidence_in(outcomes)),
+        share=shares(confidence_in(outputs)),
     )
 
 
-def _learn(epoch: int, stepper: Stepper, train: Loader, accumulate: int) -> list[Outcome]:
-    stepper.model.train()
-    for encoder in stepper.model.encoders.values():
-        if encoder.frozen:
-            encoder.eval()
-    batches = train.epoch(epoch)
-    outcomes: list[Outcome] = []
-    while group := list(islice(batches, accumulate)):
-        outcomes += stepper.update(group)
-    return outcomes
+def _train_metric(outputs: Sequence[StepOutput], plan: Plan) -> float | None:
+    """The watched metric over the rows of an epoch as they were learned; None where it is not measured."""
+    predictions = [output.prediction.cpu() for output in outputs if output.prediction is not None]
+    targets = [output.target.to(torch.device("cpu")) for output in outputs if output.target is not None]
+    if not predictions:
+        return None
+    target = Cells.joined(targets) if targets else None
+    return RowStatistics.of(plan.task, joined(predictions), target).values().get(plan.metric)
 
 
-def _validate(model: Model, loader: Loader, plan: Plan) -> dict[str, float]:
+def _validate(network: Network, loader: Loader, plan: Plan) -> dict[str, float]:
     """Every metric of the task over the rows of a loader."""
-    scores: list[np.ndarray] = []
-    target: list[np.ndarray] = []
-    for batch, prediction in score_batches(model, loader, plan.device):
-        assert batch.target is not None, "rows to validate on have a target"
-        if not (finite := prediction.scores.isfinite().all(dim=1)).all():
+    predictions: list[Prediction] = []
+    targets: list[Cells] = []
+    for batch, prediction in predict_batches(network, loader, plan.device):
+        if not (finite := finite_rows(prediction)).all():
             raise NonFiniteLossError(
-                f"The model's scores are NaN or infinite for validation {name_rows(batch.rows[~finite])}."
+                f"The model's predictions are NaN or infinite for validation {name_rows(batch.rows[~finite])}."
                 " Look at the cells of these rows, or lower train.optimizer.lr."
             )
-        scores.append(prediction.scores.numpy())
-        target.append(batch.target.numpy())
-    measured = model.head.metrics(np.concatenate(scores), np.concatenate(target))
+        predictions.append(prediction)
+        targets += [] if batch.target is None else [batch.target]
+    target = Cells.joined(targets) if targets else None
+    measured = RowStatistics.of(plan.task, joined(predictions), target).values()
     if plan.metric not in measured:
         raise ConfigError(
-            f"train.early_stopping.metric: the {sum(map(len, target))} validation rows give no metric"
+            f"train.early_stopping.metric: the {len(loader.rows)} validation rows give no metric"
             f" {plan.metric!r}.{did_you_mean(plan.metric, measured)} They give: {', '.join(sorted(measured))}."
         )
     return measured
-
-
-class _Best:
-    """The weights of the best epoch so far, on the CPU; frozen ones stay where they are."""
-
-    def __init__(self, model: nn.Module, *, larger_is_better: bool) -> None:
-        self.model = model
-        self.sign = 1.0 if larger_is_better else -1.0
-        self.gain = -math.inf
-        self.epoch = 0
-        self.state: dict[str, Tensor] = {}
-        self.frozen = {
-            name for name, value in model.named_parameters(remove_duplicate=False) if not value.requires_grad
-        }
-
-    def see(self, epoch: int, value: float) -> None:
-        if self.sign * value >= self.gain:  # of equals the later: its learning rate was lower
-            state = self.model.state_dict()
-            self.state = {name: state[name].to("cpu", copy=True) for name in state.keys() - self.frozen}
-            self.gain, self.epoch = self.sign * value, epoch
-
-    def restore(self) -> None:
-        if self.state:
-            self.model.load_state_dict(self.state, strict=False)

@@ -3,78 +3,117 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
+from torch.utils._pytree import tree_map
 
-from polymodal.errors import NonFiniteLossError
-from polymodal.model import Model
-from polymodal.settings.train import TrainConfig
+from polymodal.errors import ConfigError, NonFiniteLossError
+from polymodal.protocols import Prediction
 from polymodal.training.average import WeightAverage
 from polymodal.training.balance import Balance, mean_confidence
 from polymodal.training.constraints import incoming, limit_norms, matrices, orthogonality
-from polymodal.training.mixup import draw_mixing
+from polymodal.training.distributed import num_processes, sum_over_processes
+from polymodal.training.gradient_cache import backward_joined
+from polymodal.training.mixing import draw_mixing
+from polymodal.training.objective import Losses, Objective, Outputs
 from polymodal.training.optim import make_optimizer
-from polymodal.training.precision import Precision, autocast
+from polymodal.training.plan import Plan
+from polymodal.training.precision import autocast
 from polymodal.training.schedule import make_schedule, modality_dropout_factor
-from polymodal.types import Batch
+from polymodal.types import Batch, Cells, full_precision
 
 _MOST_ROWS_NAMED = 20
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one batch gave before the update; detached, on the CPU, float32.
+class StepOutput:
+    """What one batch gave before the update; detached, on the device of the training.
 
     Attributes:
-        own: by input, how sure it is of the target by itself, NaN for rows without it; empty if not measured.
+        losses: of each row.
+        weights: sample weights.
+        rows: row numbers in the table.
+        prediction: for the watched metric; None where it is not measured.
+        target: of the same rows.
+        confidence: by input, how confident it is by itself in the target, NaN for rows without it; empty if not
+            measured.
     """
 
     losses: Float[Tensor, " B"]
     weights: Float[Tensor, " B"]
-    scores: Float[Tensor, "B K"]
-    target: Tensor
-    own: Mapping[str, Float[Tensor, " B"]]
+    rows: Int[Tensor, " B"]
+    prediction: Prediction | None
+    target: Cells | None
+    confidence: Mapping[str, Float[Tensor, " B"]]
 
 
-def confidence_in(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """How sure each input is by itself, over the rows of some batches."""
-    own = {name: torch.cat([outcome.own[name] for outcome in outcomes]) for name in outcomes[0].own}
-    return mean_confidence(own, torch.cat([outcome.weights for outcome in outcomes]))
+def confidence_in(outputs: Sequence[StepOutput]) -> dict[str, float]:
+    """How confident each input is by itself, over the rows of some batches."""
+    names = outputs[0].confidence
+    confidence = {name: torch.cat([output.confidence[name].float() for output in outputs]).cpu() for name in names}
+    return mean_confidence(confidence, torch.cat([output.weights for output in outputs]).cpu())
+
+
+def mean_loss(outputs: Sequence[StepOutput]) -> float:
+    """Weighted mean over the rows of some batches."""
+    losses = torch.cat([output.losses for output in outputs])
+    weights = torch.cat([output.weights for output in outputs])
+    return float((losses * weights).sum().cpu() / weights.sum().cpu().clamp_min(torch.finfo(weights.dtype).tiny))
 
 
 class Stepper:
-    """Updates the weights of a model, one step of the schedule after another.
+    """Updates the weights of a network, one step of the schedule after another.
 
-    It is a context: on leaving it the model has the weights that the training is to end with, and is as it was else.
+    It is a context: on leaving it the network has the weights that the training is to end with. Its state (optimizer,
+    scaler, average of the weights, place in the schedule) is a `state_dict`.
 
     Args:
-        config: with every None filled in.
-        num_steps: of the whole training, for the schedule.
+        objective: what to make smaller.
+        plan: of the training.
+        steps_per_epoch: for the schedule.
+        wrap: makes what is called of the objective, such as `DistributedDataParallel`; None: it is called itself.
+
+    Raises:
+        ConfigError: rows are to be mixed, and the loss looks across the batch.
     """
 
     def __init__(
-        self, model: Model, config: TrainConfig, *, device: torch.device, precision: Precision, num_steps: int
+        self,
+        objective: Objective,
+        plan: Plan,
+        *,
+        steps_per_epoch: int,
+        wrap: Callable[[Objective], nn.Module] | None = None,
     ) -> None:
-        self.model = model
-        self.device = device
-        self.precision = precision
+        config = plan.train
+        if config.mixup.alpha and objective.in_batch:
+            raise ConfigError(
+                "train.mixup: the loss of this task compares the rows of a batch; set train.mixup.alpha=0."
+            )
+        self.objective = objective
+        self.called: nn.Module = objective if wrap is None else wrap(objective)
+        self.plan = plan
+        self.device = plan.device
         self.clip_norm = math.inf if config.clip_norm is None else config.clip_norm
-        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = make_optimizer(model, config.optimizer)
+        self.parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+        self.optimizer = make_optimizer(objective, config.optimizer)
         self.base_lr = float(self.optimizer.defaults["lr"])
-        self.factor = make_schedule(config.schedule, num_steps)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")
-        self.balance = None if config.balance.name == "none" else Balance(model, config.balance)
-        self.average = None if config.ema is None else WeightAverage(model, config.ema)
-        self.matrices, self.incoming = matrices(model), incoming(model)
-        self.modality_dropout = model.modality_dropout
+        self.factor = make_schedule(config.schedule, plan.epochs * steps_per_epoch)
+        self.scaler = torch.amp.GradScaler(plan.device.type, enabled=plan.precision == "float16")
+        self.balance = None if config.balance.name == "none" else Balance(objective.network, config.balance)
+        self.average = None if config.ema is None else WeightAverage(objective, config.ema)
+        self.matrices, self.incoming = matrices(objective), incoming(objective)
+        self.modality_dropout = objective.modality_dropout
         self.config = config
+        self.num_steps = plan.epochs * steps_per_epoch
         self.step = 0
         self.lr = 0.0
         self.balances = False
@@ -83,40 +122,54 @@ class Stepper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.model.modality_dropout = self.modality_dropout
+        self.objective.modality_dropout = self.modality_dropout
         if self.average is not None:
             self.average.put_in()
 
-    def begin(self, epoch: int, num_epochs: int) -> None:
+    def begin(self, epoch: int) -> None:
         """Makes ready for an epoch, from 1: what depends on it is set."""
-        factor = modality_dropout_factor(self.config.modality_dropout_schedule, epoch, num_epochs)
-        self.model.modality_dropout = self.modality_dropout * factor
+        factor = modality_dropout_factor(self.config.modality_dropout_schedule, epoch, self.plan.epochs)
+        self.objective.modality_dropout = self.modality_dropout * factor
         self.balances = self.balance is not None and self.balance.acts_in(epoch)
+        self.objective.train()
 
     def averaged(self) -> AbstractContextManager[None]:
-        """While it lasts, the model has the weights that are to be validated and kept."""
+        """While it lasts, the network has the weights that are to be validated and kept."""
         return nullcontext() if self.average is None else self.average.in_place()
 
-    def update(self, batches: Sequence[Batch]) -> list[Outcome]:
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on, but for the weights."""
+        average = None if self.average is None else self.average.state_dict()
+        return {
+            "step": self.step,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": average,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from where another stepper was."""
+        self.step = int(state["step"])
+        self.optimizer.load_state_dict(dict(state["optimizer"]))
+        self.scaler.load_state_dict(dict(state["scaler"]))
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+    def update(self, batches: Sequence[Batch]) -> list[StepOutput]:
         """Learns from the batches as if they were one; the loss is the mean over their rows by sample weight.
 
         Raises:
             NonFiniteLossError: a loss or the gradient is NaN or infinite; the weights are as they were before.
         """
         batches = [batch.to(self.device) for batch in batches]
-        total = torch.stack([self._weights(batch).sum() for batch in batches]).sum()
-        outcomes = [self._backward(batch, total) for batch in batches]
-        for batch, outcome in zip(batches, outcomes, strict=True):
-            _check_losses(outcome.losses, batch.rows)
-        self._complete_gradient(outcomes)
-        norm = float(clip_grad_norm_(self.parameters, self.clip_norm))
-        # A gradient that overflows float16 only says that the scale is too large: the scaler skips and lowers it.
-        if not math.isfinite(norm) and not (self.scaler.is_enabled() and self.scaler.get_scale() > 1.0):
-            raise NonFiniteLossError(
-                "The gradient is NaN or infinite although every loss is finite, in the update from"
-                f" {name_rows(torch.cat([batch.rows for batch in batches]))}. The weights are as before it."
-                " Lower train.optimizer.lr, or look for extreme values in these rows."
-            )
+        total = sum_over_processes(torch.stack([self._weights(batch).sum() for batch in batches]).sum())
+        if self.objective.in_batch and len(batches) > 1:
+            outputs = self._backward_joined(batches, total)
+        else:
+            outputs = [self._backward(place, batch, total) for place, batch in enumerate(batches)]
+        self._complete_gradient(outputs)
+        norm = clip_grad_norm_(self.parameters, self.clip_norm)
+        self._require_finite(outputs, norm)
         self.lr = self.base_lr * self.factor(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr * group["lr_scale"]
@@ -125,35 +178,87 @@ class Stepper:
         self.optimizer.zero_grad()
         self._complete_update()
         self.step += 1
-        return outcomes
+        return outputs
 
-    def _backward(self, batch: Batch, total: Float[Tensor, ""]) -> Outcome:
-        assert batch.target is not None, "rows to learn from have a target"
+    def _backward(self, place: int, batch: Batch, total: Float[Tensor, ""]) -> StepOutput:
         weights, mixing = self._weights(batch), None
+        self._draw_from(place)
         if self.config.mixup.alpha:
-            mixing, weights = draw_mixing(batch, weights, model=self.model, config=self.config.mixup)
-        with autocast(self.device, self.precision):
-            lesson = self.model.training_loss(batch, batch.target, mixing=mixing, ask_inputs=self.balances)
-        losses = lesson.loss
+            mixing, weights = draw_mixing(batch, weights, model=self.objective.network, config=self.config.mixup)
+        with autocast(self.device, self.plan.precision):
+            found: Losses = self.called(
+                batch, mixing=mixing, progress=self.step / self.num_steps, measure_inputs=self.balances
+            )
+        torch.autograd.backward(self._reduced(found.values, weights, total))
+        return self._output(batch, weights, found)
+
+    def _backward_joined(self, batches: Sequence[Batch], total: Float[Tensor, ""]) -> list[StepOutput]:
+        """Of a loss that looks across the batch: all of them are one batch to it."""
+
+        def forward(place: int, batch: Batch) -> Outputs:
+            self._draw_from(place)
+            with autocast(self.device, self.plan.precision):
+                return self.objective.outputs(batch, progress=self.step / self.num_steps, measure_inputs=self.balances)
+
+        weights = torch.cat([self._weights(batch) for batch in batches])
+        found = backward_joined(self.objective, batches, forward, lambda losses: self._reduced(losses, weights, total))
+        outputs, start = [], 0
+        for batch in batches:
+            mine = slice(start, start + len(batch))
+            confidence = {name: of_input[mine] for name, of_input in found.confidence.items()}
+            outputs.append(self._output(batch, weights[mine], Losses(found.values[mine], None, confidence)))
+            start += len(batch)
+        return outputs
+
+    def _reduced(
+        self, losses: Float[Tensor, " B"], weights: Float[Tensor, " B"], total: Float[Tensor, ""]
+    ) -> Float[Tensor, ""]:
+        """What is differentiated: the part of these rows in the mean by weight over the rows of all processes, whose
+        gradients a wrapper averages.
+        """
         # Weights that are all zero ask for no change, not for 0 / 0.
         mean = (losses * weights).sum() / total.clamp_min(torch.finfo(total.dtype).tiny)
-        torch.autograd.backward(self.scaler.scale(mean))
-        return Outcome(
-            losses=losses.detach().float().cpu(),
-            weights=weights.cpu(),
-            scores=lesson.prediction.scores.detach().float().cpu(),
-            target=batch.target.cpu(),
-            own={name: of_input.float().cpu() for name, of_input in lesson.own.items()},
+        scaled: Tensor = self.scaler.scale(mean * num_processes())
+        return scaled
+
+    def _output(self, batch: Batch, weights: Float[Tensor, " B"], found: Losses) -> StepOutput:
+        return StepOutput(
+            losses=full_precision(found.values.detach()),
+            weights=weights,
+            rows=batch.rows,
+            prediction=tree_map(_detached, found.prediction) if self.config.train_metric else None,
+            target=batch.target,
+            confidence=found.confidence,
         )
 
-    def _complete_gradient(self, outcomes: Sequence[Outcome]) -> None:
+    def _draw_from(self, place: int) -> None:
+        """Sets the random numbers of one batch of this step: those of dropout, masks and mixtures."""
+        state = np.random.SeedSequence((self.plan.seed, self.step, place)).generate_state(1, np.uint64)
+        torch.manual_seed(int(state[0] >> np.uint64(1)))
+
+    def _require_finite(self, outputs: Sequence[StepOutput], norm: Tensor) -> None:
+        """Looks at losses and gradient in one transfer; refuses them before they reach the weights."""
+        finite = torch.stack([*(output.losses.isfinite().all() for output in outputs), norm.isfinite()])
+        if bool(finite.all()):
+            return
+        for output in outputs:
+            _check_losses(output.losses.cpu(), output.rows)
+        # A gradient that overflows float16 only says that the scale is too large: the scaler skips and lowers it.
+        if not (self.scaler.is_enabled() and self.scaler.get_scale() > 1.0):
+            raise NonFiniteLossError(
+                "The gradient is NaN or infinite although every loss is finite, in the update from"
+                f" {name_rows(torch.cat([output.rows for output in outputs]))}. The weights are as before it."
+                " Lower train.optimizer.lr, or look for extreme values in these rows."
+            )
+
+    def _complete_gradient(self, outputs: Sequence[StepOutput]) -> None:
         """Adds what depends on the weights alone, and slows the inputs down that the others have to catch up with."""
         if self.config.orthogonality:
             penalty = self.config.orthogonality * orthogonality(self.matrices)
             torch.autograd.backward(self.scaler.scale(penalty))
         self.scaler.unscale_(self.optimizer)
         if self.balance is not None and self.balances:
-            self.balance.modulate(confidence_in(outcomes))
+            self.balance.modulate(confidence_in(outputs))
 
     def _complete_update(self) -> None:
         """Brings the new weights within their bounds, and into their average."""
@@ -164,6 +269,10 @@ class Stepper:
 
     def _weights(self, batch: Batch) -> Float[Tensor, " B"]:
         return torch.ones(len(batch), device=self.device) if batch.weight is None else batch.weight
+
+
+def _detached(leaf: object) -> object:
+    return leaf.detach() if isinstance(leaf, Tensor) else leaf
 
 
 def _check_losses(losses: Float[Tensor, " B"], rows: Int[Tensor, " B"]) -> None:

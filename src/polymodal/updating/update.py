@@ -12,6 +12,7 @@ from typing import Any
 from polymodal.bundle import Bundle
 from polymodal.data.prepare import Reject
 from polymodal.errors import DataError
+from polymodal.metrics.results import BeforeAfter, UpdateResults, UpdateRows
 from polymodal.training.history import History
 from polymodal.updating.holdout import new_sides, sides_of_training
 from polymodal.updating.replay import Labelled
@@ -32,7 +33,7 @@ class Update:
     """
 
     bundle: Bundle
-    entry: dict[str, Any]
+    entry: UpdateResults
     history: History
     rejects: tuple[Reject, ...]
     remarks: tuple[str, ...]
@@ -72,16 +73,26 @@ def update(bundle: Bundle, source: object, *, replay: object = None, watch: Watc
             again = updater.read(old, old_sides.learned[chosen], cache=Path(temporary))
             kept = updater.read(old, old_sides.held, cache=Path(temporary))
         model = deepcopy(updater.model)
-        before = {"new": updater.measure(model, held or lessons), "old": updater.measure(model, kept)}
+        before = updater.measure(model, held or lessons), updater.measure(model, kept)
         history = updater.learn(model, lessons, [again] if again else [], watch=watch)
-        after = {"new": updater.measure(model, held), "old": updater.measure(model, kept)}
-    count = {"learned": lessons, "held_out": held, "replayed": again, "old_held_out": kept}
-    rows = {name: len(part.rows) if part else 0 for name, part in count.items()}
-    rows["unlabelled"] = new.table.num_rows - len(new.rows)
-    rows["dropped"] = len(new.rows) - rows["learned"] - rows["held_out"]
-    entry = {"rows": rows} | {side: {"before": before[side], "after": after[side]} for side in ("new", "old")}
-    updated = updater.updated(model, entry)
-    return Update(updated, updated.metrics["updates"][-1], history, tuple(updater.rejects), tuple(remarks))
+        after = updater.measure(model, held), updater.measure(model, kept)
+    learned, held_out = _count(lessons), _count(held)
+    rows = UpdateRows(
+        learned=learned,
+        held_out=held_out,
+        replayed=_count(again),
+        old_held_out=_count(kept),
+        unlabelled=new.table.num_rows - len(new.rows),
+        dropped=len(new.rows) - learned - held_out,
+    )
+    entry = UpdateResults(
+        metric=updater.task.metric,
+        rows=rows,
+        new=BeforeAfter(before=before[0], after=after[0]),
+        old=BeforeAfter(before=before[1], after=after[1]),
+        settings=updater.said,
+    )
+    return Update(updater.updated(model, entry), entry, history, tuple(updater.rejects), tuple(remarks))
 
 
 def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, watch: Watch | None = None) -> Bundle:
@@ -109,7 +120,12 @@ def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, w
             part = updater.read(given, here, cache=Path(temporary))
             reviewed += [part] if part else []
         updater.learn(model, lessons, reviewed, watch=watch)
-    return updater.updated(model, {"times": 1, "rows": {"learned": len(lessons.rows), "replayed": len(chosen)}})
+    rows = UpdateRows(learned=len(lessons.rows), replayed=len(chosen))
+    return updater.updated(model, UpdateResults(metric=updater.task.metric, rows=rows, times=1, settings=updater.said))
+
+
+def _count(part: Part | None) -> int:
+    return 0 if part is None else len(part.rows)
 
 
 def _lessons(updater: Updater, new: Labelled, rows: Any, cache: Path) -> Part:

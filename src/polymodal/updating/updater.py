@@ -5,33 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from polymodal.bundle import Bundle
 from polymodal.card import model_card
-from polymodal.data.loader import Loader, LoaderSettings
-from polymodal.data.prepare import Prepared, Reject, modality_of, prepare
+from polymodal.data.dataset import Dataset
+from polymodal.data.prepare import Reject, modality_of, prepare
 from polymodal.data.table import read_table
 from polymodal.data.target import target_cells
 from polymodal.data.weights import row_weights
 from polymodal.device import pick_device
 from polymodal.errors import BundleError, DataError
-from polymodal.evaluation.evaluate import Report, evaluate_scores
-from polymodal.metrics.bootstrap import known_rows
-from polymodal.model import Model
-from polymodal.predict import score
+from polymodal.evaluation.evaluate import report
+from polymodal.inference.forward import predict_loader
+from polymodal.metrics.results import Report, UpdateResults, UpdateRows
+from polymodal.metrics.rows import RowStatistics
+from polymodal.models.network import Network
+from polymodal.pipeline.problem import encode_targets
+from polymodal.pipeline.trainer import make_objective
+from polymodal.timing import timing_of
 from polymodal.training.callbacks import Callback
 from polymodal.training.continuing import learn_more
 from polymodal.training.history import History
-from polymodal.training.loop import Plan
+from polymodal.training.plan import Plan
 from polymodal.training.precision import pick_precision
 from polymodal.updating.replay import Labelled, sample
 
 LR_FACTOR = 0.2  # of the learning rate of the training
-_TIMINGS = (None, "intermediate", "early")  # those in which the whole model learns at once
 
 Watch = Callable[[int], Sequence[Callback]]
 """Epochs -> callbacks."""
@@ -42,14 +45,22 @@ class Part:
     """Rows of a table, read.
 
     Attributes:
-        target: of each row, as the task encodes it.
+        dataset: their cells, target and weight.
         rows: their numbers, less those that fell to `bad_cells: drop`.
     """
 
-    prepared: Prepared
-    target: Float[np.ndarray, "N ..."]
-    weight: Float[np.ndarray, " N"]
+    dataset: Dataset
     rows: Int[np.ndarray, " n"]
+
+    @property
+    def weight(self) -> Float[np.ndarray, " N"]:
+        """Of each row of the dataset; 1 where none was given."""
+        weight = self.dataset.weight
+        return np.ones(len(self.dataset)) if weight is None else weight
+
+    def weighted(self, weight: Float[np.ndarray, " N"]) -> Dataset:
+        """The dataset with other weights."""
+        return replace(self.dataset, weight=weight)
 
 
 class Updater:
@@ -66,26 +77,29 @@ class Updater:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        self.bundle, self.config, self.model = bundle, bundle.config, cast(Model, bundle.model)
-        timing, target = self.config.timing.name, bundle.schema.target
-        if target is None or timing not in _TIMINGS:
-            what = "predicts no column" if target is None else f"has the timing {timing!r}"
+        self.bundle, self.config, self.model, target = bundle, bundle.config, bundle.model, bundle.schema.target
+        if target is None or not target.columns or not timing_of(self.config).joint:
+            what = (
+                "predicts no column"
+                if not target or not target.columns
+                else f"has the timing {self.config.timing.name!r}"
+            )
             raise BundleError(
                 f"This model {what}; only one that learns as a whole can go on learning. Train it again, with the old "
                 "and the new rows in one table."
             )
-        self.target, self.columns = target, bundle.schema.features()
+        self.target, self.task, self.columns = target, bundle.task, bundle.schema.features()
         self.modalities = {column.name: modality_of(column) for column in self.columns}
         self.device = pick_device(self.config.device)
         self.rejects: list[Reject] = []
         # Another order and other noise in every update of a model, and yet the same ones when it is repeated.
-        self.seed = self.config.seed + sum(entry.get("times", 1) for entry in self._entries())
+        self.seed = self.config.seed + sum(entry.times or 1 for entry in bundle.metrics.updates)
         self.rng = np.random.default_rng(self.seed)
 
     @property
     def stratify(self) -> bool:
         """The target's values are classes."""
-        return bool(self.model.head.stratified)
+        return self.task.stratified
 
     @property
     def lr(self) -> float:
@@ -115,7 +129,7 @@ class Updater:
         rows, source = given.rows, given.table.source
         if not len(rows):
             raise DataError(f"{source}: no row has a target {self.target.name!r}, so there is nothing to learn from.")
-        if new := rows[~known_rows(self._encoded(given)[rows])].tolist():
+        if new := [row for row in rows.tolist() if self.task.encode(given.target[row]) is None]:
             classes: Any = self.target.statistics.get("classes", [])
             known = ", ".join(map(str, classes[:20])) + (", ..." if len(classes) > 20 else "")
             raise DataError(
@@ -137,20 +151,25 @@ class Updater:
         if not len(rows):
             return None
         some, config = given.take(rows), self.config
-        prepared = prepare(some.table, self.columns, limits=config.limits, bad_cells=config.bad_cells, cache=cache)
+        prepared = prepare(
+            some.table, self.columns, limits=config.limits, bad_cells=config.bad_cells, cache=cache,
+            modalities=self.modalities,
+        )  # fmt: skip
         self.rejects += prepared.rejects
         left = np.setdiff1d(np.arange(len(rows)), prepared.dropped)
-        return Part(prepared, self._encoded(some), np.ones(len(rows)) if some.weight is None else some.weight, left)
+        targets = encode_targets(self.task, some.target)
+        return Part(Dataset(prepared, self.modalities, self.task, targets, weight=some.weight), left)
 
-    def learn(self, model: Model, new: Part, old: Sequence[Part], *, watch: Watch | None = None) -> History:
+    def learn(self, model: Network, new: Part, old: Sequence[Part], *, watch: Watch | None = None) -> History:
         """Trains a model in place."""
         settings, train = self.config.update, self.config.train
         decay = 0.0 if settings.anchor else train.optimizer.weight_decay
         optimizer = train.optimizer.model_copy(update={"lr": self.lr, "weight_decay": decay})
         plan = Plan(
+            task=self.task,
             train=train.model_copy(update={"optimizer": optimizer, "ema": None}),
             metric="",
-            larger_is_better=True,
+            greater_is_better=True,
             device=self.device,
             precision=pick_precision(train.precision, self.device),
             seed=self.seed,
@@ -161,47 +180,48 @@ class Updater:
         beside = max(1, -(-sum(len(part.rows) for part in old) // steps))
         heaviest = max(float(part.weight.max()) for part in (new, *old)) or 1.0
         loaders = [
-            self._loader(part, rows, weight=part.weight / heaviest)
+            part.weighted(part.weight / heaviest).loader(
+                part.rows, batch_size=rows, shuffle=True, augment=train.augment, seed=self.seed
+            )
             for part, rows in ((new, size), *((part, beside) for part in old))
         ]
         callbacks = watch(settings.epochs) if watch else ()
-        return learn_more(model, loaders[0], loaders[1:], plan=plan, anchor=settings.anchor, callbacks=callbacks)
+        objective = make_objective(model, plan.train, joint=True)
+        return learn_more(objective, loaders[0], loaders[1:], plan=plan, anchor=settings.anchor, callbacks=callbacks)
 
-    def measure(self, model: Model, part: Part | None) -> Report:
+    def measure(self, model: Network, part: Part | None) -> Report:
         """Every metric of a model on some rows, with intervals; nothing of no rows."""
         if part is None:
             return {}
-        scores = score(model, self._loader(part, self.config.train.batch_size or 1), self.device)
-        return evaluate_scores(model.head, scores, part.target[part.rows], seed=self.config.seed)
+        loader = part.dataset.loader(part.rows, batch_size=self.config.train.batch_size or 1)
+        prediction = predict_loader(model, loader, self.device)
+        return report(RowStatistics.of(self.task, prediction, part.dataset.target(part.rows)), seed=self.config.seed)
 
-    def updated(self, model: Model, entry: dict[str, Any]) -> Bundle:
+    def updated(self, model: Network, entry: UpdateResults) -> Bundle:
         """The bundle of the model that learned. Calls of `partial_fit` that follow one another share an entry."""
-        entries = self._entries()
-        settings = self.config.update.model_dump(mode="json") | {"lr": self.lr}
-        entry = {"metric": model.head.metric, **entry, "settings": settings}
-        if "times" in entry and entries and "times" in entries[-1]:
+        entries, before = list(self.bundle.metrics.updates), self.bundle.metrics.updates[-1:]
+        if entry.times is not None and before and before[0].times is not None:
             last = entries.pop()
-            rows = {name: last["rows"][name] + count for name, count in entry["rows"].items()}
-            entry |= {"rows": rows, "times": last["times"] + entry["times"]}
-        metrics = {**self.bundle.metrics, "updates": [*entries, entry]}
+            entry = entry.model_copy(
+                update={
+                    "rows": UpdateRows(
+                        learned=last.rows.learned + entry.rows.learned,
+                        replayed=last.rows.replayed + entry.rows.replayed,
+                    ),
+                    "times": before[0].times + entry.times,
+                }
+            )
+        metrics = self.bundle.metrics.model_copy(update={"updates": (*entries, entry)})
         card = model_card(self.bundle.schema, self.config, metrics)
-        return replace(self.bundle, model=model.cpu(), metrics=metrics, card=card)
+        cpu = _on_cpu(model)
+        return replace(self.bundle, model=cpu, metrics=metrics, card=card, members={})  # members fit the old model
 
-    def _entries(self) -> list[dict[str, Any]]:
-        return list(self.bundle.metrics.get("updates", ()))
+    @property
+    def said(self) -> dict[str, Any]:
+        """The settings of the update, with the learning rate that was chosen."""
+        return self.config.update.model_dump(mode="json") | {"lr": self.lr}
 
-    def _encoded(self, given: Labelled) -> Float[np.ndarray, "N ..."]:
-        encoded = self.model.head.encode_target(given.target, self.target.statistics)
-        return np.asarray(encoded, dtype=np.float64)
 
-    def _loader(self, part: Part, size: int, *, weight: np.ndarray | None = None) -> Loader:
-        """Batches of some rows: with weights to learn from, else to measure on."""
-        learns = weight is not None
-        return Loader(
-            part.prepared,
-            self.modalities,
-            rows=part.rows,
-            settings=LoaderSettings(size, shuffle=learns, augment=learns and self.config.train.augment, seed=self.seed),
-            target=part.target.astype(np.float32),
-            weight=None if weight is None else weight.astype(np.float32),
-        )
+def _on_cpu(model: Network) -> Network:
+    model.cpu()
+    return model

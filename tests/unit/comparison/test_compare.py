@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def untrained(monkeypatch):
         told = sum(name not in config.drop for name in ("size", "note"))
         right = np.random.default_rng(rows.sum()).random(len(rows)) < (0.25, 0.5, 0.95)[told]
         scores = np.where(np.eye(4, dtype=bool)[np.where(right, target, (target + 1) % 4)], -0.1, -3.0)
-        scored = Scored(rows, scores, target, classification.measure, fold.repeat)
+        scored = Scored(rows, partial(classification.measure, scores, target), scores.size, fold.repeat)
         return trials.Trial(scored, fold.table.num_rows - len(rows), 0, 0.1, 100, 0.01 if timed else None)
 
     monkeypatch.setattr(comparing, "run_trial", guess)
@@ -138,7 +139,7 @@ def test_out_of_fold_scores_are_those_of_models_that_did_not_see_the_row(monkeyp
         assert learned.isdisjoint(run.measured.rows.tolist())
         assert np.array_equal(run.measured.rows, runs[place % 3].measured.rows)
         assert np.array_equal(run.split.train, runs[place % 3].split.train)
-        assert run.refit is None and run.bundle.metrics["baselines"] == {}
+        assert run.refit is None and run.bundle.metrics.baselines.reports == {}
     assert sorted(row for run in runs[:3] for row in run.measured.rows.tolist()) == list(range(ROWS))
 
 

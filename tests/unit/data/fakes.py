@@ -13,7 +13,8 @@ from pydantic import ConfigDict
 
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.types import Cells, Recognition, Sample
+from polymodal.protocols import Recognition, Sample
+from polymodal.types import Cells
 
 
 @dataclass(frozen=True)

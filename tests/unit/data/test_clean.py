@@ -11,7 +11,7 @@ from polymodal.config import make
 from polymodal.data.clean import write_actions
 from polymodal.data.table import read_table
 from polymodal.errors import ConfigError, DataError
-from polymodal.predict import predict
+from polymodal.inference.predictor import predict
 from polymodal.run import train
 
 SIDES = ["train"] * 14 + ["validation"] * 5 + ["test"] * 5
@@ -101,7 +101,7 @@ def test_clipping_is_by_the_training_rows_and_the_same_at_predict():
     assert [(a.row, a.old, pytest.approx(a.new)) for a in done.cleaned] == [(3, 1e6, high), (20, -1e6, low)]
     told = []
     new = {"size": [1e9, high, None], "colour": ["red", "red", "red"]}
-    scores = predict(done.bundle, new, tell=told.append).scores
+    scores = predict(done.bundle, new, tell=told.append).prediction.values
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
     assert told == [f"size: 1 cell clipped to {high:.6g}"]
 
@@ -111,7 +111,7 @@ def test_filling_is_the_same_at_predict():
     rows["size"][3] = None
     done = run(rows, {"missing": "median"})
     fill = statistics(done, "size")["fill"]
-    scores = predict(done.bundle, {"size": [None, fill], "colour": ["red", "red"]}).scores
+    scores = predict(done.bundle, {"size": [None, fill], "colour": ["red", "red"]}).prediction.values
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
@@ -142,7 +142,7 @@ def test_fault_22_duplicates_are_dropped_from_training_alone():
     assert done.split.test.tolist() == list(range(19, 24))
     assert done.split.train.tolist() == [0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13]
     assert next(a.reason for a in done.cleaned if a.row == 7) == "equal to row 20 of test"
-    assert done.bundle.metrics["rows"]["cleaned"] == 4
+    assert done.bundle.metrics.rows.cleaned == 4
 
 
 def test_another_target_makes_another_row():

@@ -12,7 +12,7 @@ from polymodal.data.prepare import Prepared, prepare
 from polymodal.data.store import ContentsWriter, Store
 from polymodal.data.table import read_table
 from polymodal.schema import Column
-from polymodal.types import Tokens
+from polymodal.types import Cells, Tokens
 
 ROWS = 10
 COLUMNS = [
@@ -45,6 +45,11 @@ def loader(prepared):
         )
 
     return make
+
+
+def targets(values):
+    """By row numbers, the number of each row."""
+    return lambda rows: Cells(torch.as_tensor(values[rows])[:, None], torch.ones(len(rows), dtype=torch.long))
 
 
 def rows_of(loader, epoch=0):
@@ -94,9 +99,10 @@ class TestContent:
     @pytest.mark.parametrize("dtype", [np.int64, np.float32])
     def test_target_as_given_and_weight_float32(self, loader, dtype):
         target, weight = np.arange(ROWS).astype(dtype) * 2, np.arange(ROWS) / 10
-        for batch in loader(shuffle=True, target=target, weight=weight).epoch(0):
-            assert batch.target.dtype == torch.as_tensor(target).dtype
-            assert batch.target.tolist() == [2 * row for row in batch.rows.tolist()]
+        for batch in loader(shuffle=True, target=targets(target), weight=weight).epoch(0):
+            assert batch.target.values.dtype == torch.as_tensor(target).dtype
+            assert batch.target.values[:, 0].tolist() == [2 * row for row in batch.rows.tolist()]
+            assert batch.target.present.all()
             assert batch.weight.dtype == torch.float32
             np.testing.assert_allclose(batch.weight, batch.rows / 10)
 
@@ -139,6 +145,66 @@ class TestAugmentation:
     def test_missing_cells_stay_missing_and_none_without_augment(self, loader):
         assert self.cells(loader(augment=True))[3] == []
         assert self.cells(loader()) == {row: [] if row == 3 else [row] * (row + 1) for row in range(ROWS)}
+
+
+class TestShards:
+    """Loaders on several processes share each batch of the one that there would be on a single process."""
+
+    @pytest.mark.parametrize("count", [2, 3])
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_their_parts_together_are_the_epoch_of_one(self, loader, count, shuffle):
+        target = np.arange(ROWS, dtype=np.float32)
+        settings = {"shuffle": shuffle, "augment": True, "target": targets(target)}
+        parts = [loader(shard=(index, count), **settings) for index in range(count)]
+        for epoch in range(3):
+            whole = list(loader(**settings).epoch(epoch))
+            shards = [list(part.epoch(epoch)) for part in parts]
+            assert {len(part) for part in parts} == {len(shard) for shard in shards} == {len(whole)}
+            for place, batch in enumerate(whole):
+                places = {row: at for at, row in enumerate(batch.rows.tolist())}
+                seen = []
+                for index, shard in enumerate(shards):
+                    mine = shard[place]
+                    assert mine.rows.tolist() == batch.rows[index::count].tolist()
+                    assert mine.target.values[:, 0].tolist() == mine.rows.tolist()
+                    for at, row in enumerate(mine.rows.tolist()):
+                        length = int(mine.cells["blob"].lengths[at])
+                        assert length == batch.cells["blob"].lengths[places[row]]
+                        assert torch.equal(
+                            mine.cells["blob"].values[at, :length], batch.cells["blob"].values[places[row], :length]
+                        )
+                    seen += mine.rows.tolist()
+                assert sorted(seen) == sorted(batch.rows.tolist())
+
+    def test_a_batch_of_fewer_rows_than_shards_leaves_empty_parts(self, loader):
+        parts = [list(loader([4, 2, 7], batch_size=2, shard=(index, 2)).epoch(0)) for index in range(2)]
+        assert [[len(batch) for batch in part] for part in parts] == [[1, 1], [1, 0]]
+        assert parts[1][1].cells["number"].values.shape[0] == 0
+
+
+class TestDigest:
+    """Names what unshuffled batches hold, so that what was made of them can be kept."""
+
+    def test_equal_for_equal_cells_of_equal_rows_in_equal_batches(self, loader, monkeypatch):
+        monkeypatch.setattr(Blob, "collate", lambda self, arrays: pytest.fail("collated"))
+        digest = loader([1, 2, 3]).digest(["blob"])
+        assert digest == loader([1, 2, 3], seed=7).digest(["blob"])
+        others = [
+            loader([1, 2, 4]).digest(["blob"]),
+            loader([2, 1, 3]).digest(["blob"]),
+            loader([1, 2, 3], batch_size=2).digest(["blob"]),
+            loader([1, 2, 3]).digest(["number"]),
+            loader([1, 2, 3]).digest(["blob", "number"]),
+        ]
+        assert len({digest, *others}) == 1 + len(others)
+
+    def test_other_contents_of_the_same_rows_differ(self, loader, prepared):
+        digest = loader([1, 2, 3]).digest(["number"])
+        contents, index = ContentsWriter(), np.full(ROWS, -1)
+        for row in (1, 2, 3):
+            index[row] = contents.add(np.array([row + (row == 2)], dtype=np.float32))
+        prepared.stores["number"] = Store(contents.contents(), index)
+        assert loader([1, 2, 3]).digest(["number"]) != digest
 
 
 class TestThread:

@@ -1,18 +1,27 @@
 """What the audio encoders share: features, spans, padding that never shows, export."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from polymodal.abilities import Spanning
 from polymodal.encoders.audio.cnn import Cnn
 from polymodal.encoders.audio.rnn import Rnn
+from polymodal.encoders.audio.shallow import Shallow
 from polymodal.encoders.audio.transformer import Transformer
 from polymodal.errors import ConfigError
 from polymodal.layers.audio_features import Features
 from polymodal.modalities.audio import Audio
 from polymodal.types import Cells
 
-SMALL = {Cnn: {"channels": 2}, Rnn: {"width": 6}, Transformer: {"channels": 2, "width": 8, "hidden": 8}}
+SMALL = {
+    Cnn: {"channels": 2},
+    Rnn: {"width": 6},
+    Shallow: {"width": 6},
+    Transformer: {"channels": 2, "width": 8, "hidden": 8},
+}
 MODALITY = Audio(Audio.Config(sample_rate=8_000))
 
 
@@ -49,6 +58,30 @@ def test_gives_a_token_for_each_span(encoder, settings, span):
     seconds = np.array([1.0, 0.5, 0.001])
     tokens = module(noise(*(seconds * 8_000).astype(int)))
     assert tokens.mask.sum(dim=1).tolist() == np.ceil(np.round(seconds / span, 6)).astype(int).tolist()
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 0.08, 0.04, 0.03, 0.02, 0.015, 0.01, 0.004])
+@pytest.mark.parametrize("encoder", [Cnn, Rnn, Shallow, Transformer])
+def test_spanning_gives_settings_with_tokens_of_at_most_so_many_seconds(encoder, seconds):
+    assert issubclass(encoder, Spanning)
+    config = encoder.Config(**SMALL[encoder], features=Features(num_mels=24))
+    before = encoder(config, MODALITY)
+    shorter = encoder.spanning(config, seconds)
+    module = encoder(shorter, MODALITY).eval()
+    assert module.keeps_time
+    assert module.token_span <= seconds + 1e-9
+    assert module.token_span > min(seconds, before.token_span) / 2 - 1e-9  # no shorter than it must be
+    assert (shorter == config) == (before.token_span <= seconds)
+    assert int(module(noise(4_000)).mask.sum()) == pytest.approx(0.5 / module.token_span, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "seconds", "settings"),
+    [(Rnn, 0.03, {"stack": 3}), (Cnn, 0.05, {"blocks": 2}), (Transformer, 0.079, {"halvings": 2})],
+)
+def test_spanning_changes_nothing_but_what_makes_tokens_long(encoder, seconds, settings):
+    config = encoder.Config(**SMALL[encoder], features=Features(name="fbank"))
+    assert encoder.spanning(config, seconds) == dataclasses.replace(config, **settings)
 
 
 @pytest.mark.parametrize("encoder", [Rnn, Transformer])

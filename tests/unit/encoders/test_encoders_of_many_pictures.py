@@ -15,10 +15,11 @@ from polymodal.encoders.images.each import Each
 from polymodal.encoders.video.conv3d import Conv3d
 from polymodal.encoders.video.frames import Frames
 from polymodal.errors import BundleError, ConfigError
+from polymodal.metrics.results import Results
 from polymodal.modalities.images import Images
 from polymodal.modalities.video import Video
 from polymodal.schema import Column, Input, Schema, Target
-from polymodal.tasks.classify import Classify
+from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.testing import check_encoder
 from polymodal.types import Cells
 
@@ -88,7 +89,10 @@ def test_a_token_for_each_frame_says_how_long_it_lasts(cls):
     encoder = make_encoder(cls, VIDEO, keeps_time=True, width=8)
     assert encoder.token_span == 0.5
     assert encoder(clips(3, 1)).mask.tolist() == [[True] * 3, [True, False, False]]
-    assert make_encoder(cls, VIDEO, width=8).token_span is None
+    assert encoder.keeps_time
+    pooled = make_encoder(cls, VIDEO, width=8)
+    assert (pooled.token_span, pooled.keeps_time) == (None, False)
+    assert cls.spanning(pooled.config, 0.1) == encoder.config
 
 
 def test_conv3d_sees_the_frames_beside_each():
@@ -169,14 +173,16 @@ def test_what_the_inner_encoder_needs_reaches_the_video(tmp_path):
     image = {"name": "timm", "checkpoint": str(tmp_path / "weights.pth"), "size": 80}
     config = RunConfig(columns={"clip": ColumnConfig(encoder=Part(name="frames", image=image))})
     column = Column(name="clip", kind="video", modality="video", reason="")
-    (completed_column,), (entry,) = complete_inputs([column], config, num_rows=10, suggested={"clip": {"size": 48}})
+    (completed_column,), (entry,) = complete_inputs(
+        [column], config, Classify(ClassifyConfig()), num_rows=10, suggested={"clip": {"size": 48}}
+    )
     assert completed_column.settings["size"] == 80
     assert entry.settings["image"]["checkpoint"] == image["checkpoint"]
 
 
 def test_the_defaults_read_videos_and_lists_of_pictures():
     columns = [Column(name=name, kind=name, modality=name, reason="") for name in ("video", "images")]
-    _, inputs = complete_inputs(columns, RunConfig(), num_rows=100, suggested={})
+    _, inputs = complete_inputs(columns, RunConfig(), Classify(ClassifyConfig()), num_rows=100, suggested={})
     assert {entry.name: (entry.encoder, entry.settings["image"]["name"]) for entry in inputs} == {
         "images": ("each", "cnn"), "video": ("frames", "cnn"),
     }  # fmt: skip
@@ -187,7 +193,7 @@ def schema(**image):
     entry = Input(
         name="clip", columns=("clip",), modality="video", encoder="frames", settings={"image": image, "width": 8}
     )
-    target = Target(column="y", task="classify", statistics=Classify.fit_target(["a", "b"], column="y"))
+    target = Target(column="y", task="classify", statistics=Classify(ClassifyConfig()).fit(["a", "b"], column="y"))
     return Schema(columns=(column,), inputs=(entry,), target=target)
 
 
@@ -195,7 +201,7 @@ def test_a_bundle_holds_the_inner_encoder():
     described, config = schema(**SMALL), make({"fusion": {"name": "sum", "width": 8}, "target": "y"})
     model = build(described, config).eval()
     assert isinstance(model.encoders["clip"].frames.image, Cnn)
-    loaded = bundles.from_bytes(bundles.to_bytes(Bundle(model, described, config, {}, "")))
+    loaded = bundles.from_bytes(bundles.to_bytes(Bundle(model, described, config, Results(), "")))
     cells = clips(3, 2)
     torch.testing.assert_close(loaded.model.encoders["clip"](cells).values, model.encoders["clip"](cells).values)
     assert loaded.schema.inputs[0].settings["image"] == completed("encoders/image", Part(**SMALL)).model_dump()
@@ -208,7 +214,7 @@ def test_fault_42_a_bundle_whose_inner_encoder_names_a_checkpoint_is_refused():
         "Cnn", (Cnn,), {"portable": property(lambda self: {"checkpoint": "/etc/passwd"})}
     )
     with pytest.raises(BundleError, match="depends on a checkpoint outside the bundle"):
-        bundles.to_bytes(Bundle(model, schema(**SMALL), config, {}, ""))
+        bundles.to_bytes(Bundle(model, schema(**SMALL), config, Results(), ""))
 
 
 def test_several_tokens_of_a_picture_count_as_their_mean():

@@ -10,7 +10,7 @@ import tiny
 
 from polymodal import bundle
 from polymodal.config import make
-from polymodal.predict import predict
+from polymodal.inference.predictor import predict
 from polymodal.run import train
 
 ROWS = 24

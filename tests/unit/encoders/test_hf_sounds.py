@@ -18,7 +18,7 @@ def encoder_and_cells(kind, lengths=(3_000, 1_234, 7), *, audio=None, **settings
 
 
 @pytest.mark.parametrize("train", ["frozen", "top", "lora"])
-@pytest.mark.parametrize("kind", ["wav2vec2", "whisper"])
+@pytest.mark.parametrize("kind", ["wav2vec2", "whisper", "ast"])
 def test_keeps_the_contract_however_it_learns(kind, train):
     check_encoder("hf", "audio", settings={"checkpoint": str(folder(kind)), "train": train, "pool": "none"})
 
@@ -55,7 +55,10 @@ def test_features_equal_those_of_the_extractor_of_transformers(kind):
 def test_whisper_counts_the_tokens_of_the_recording_alone():
     encoder, cells = encoder_and_cells("whisper", pool="none")
     assert encoder(cells).mask.sum(dim=1).tolist() == [10, 4, 1]  # of 320 samples each
-    assert encoder.token_span == 0.02
+    assert (encoder.token_span, encoder.keeps_time) == (0.02, True)
+    pooled, _ = encoder_and_cells("whisper")
+    assert (pooled.token_span, pooled.keeps_time) == (None, False)
+    assert Hf.spanning(pooled.config, 0.02) == encoder.config
     assert not any("decoder" in name for name, _ in encoder.named_parameters())
 
 

@@ -62,6 +62,7 @@ def test_a_shorter_clip_fills_the_frames():
 def test_needs_the_frames_and_their_size_and_says_how_long_a_token_is():
     encoder, _ = encoder_and_cells("videomae", pool="none")
     assert Hf.needs(encoder.config) == {"size": 16, "max_frames": 4}
+    assert encoder.keeps_time
     assert encoder.token_span == 1.0  # two frames of four in two seconds
 
 

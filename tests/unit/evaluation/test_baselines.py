@@ -11,20 +11,28 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
+from polymodal.data.dataset import Dataset
 from polymodal.data.prepare import Prepared
-from polymodal.data.store import ContentsWriter, Store
+from polymodal.data.store import Store
 from polymodal.evaluation.baselines import fit_baselines
+from polymodal.metrics.results import Baselines
+from polymodal.protocols import Modality, Task
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.tasks.regress import Regress, RegressConfig
-from polymodal.types import Head, Modality
 
 Arrays = Sequence[np.ndarray | None]
 
 
 def store(cells: Arrays) -> Store:
-    writer = ContentsWriter()
-    index = np.array([-1 if cell is None else writer.add(np.asarray(cell, dtype=float)) for cell in cells])
-    return Store(writer.contents(), index)
+    return Store.of(None if cell is None else np.asarray(cell, dtype=float) for cell in cells)
+
+
+def classifier(values: Sequence[object]) -> Classify:
+    return Classify(ClassifyConfig(), Classify(ClassifyConfig()).fit(values, column="y"))
+
+
+def regressor(values: Sequence[object]) -> Regress:
+    return Regress(RegressConfig(), Regress(RegressConfig()).fit(values, column="y"))
 
 
 class FakeModality(Modality):
@@ -40,100 +48,109 @@ class FakeModality(Modality):
 
 
 def classification(rows: int = 400, num_classes: int = 3) -> tuple[Classify, np.ndarray, Callable[[float], np.ndarray]]:
-    """A head, its encoded target, and a maker of features that tell the classes apart more or less well."""
+    """A task, its target, and a maker of features that tell the classes apart more or less well."""
     rng = np.random.default_rng(0)
     target = np.maximum(rng.integers(num_classes, size=rows), rng.integers(num_classes, size=rows))
-    statistics = Classify.fit_target(target.tolist(), column="y")
 
     def features(signal: float) -> np.ndarray:
         return signal * np.eye(num_classes, 5)[target] + rng.normal(size=(rows, 5)) + 100
 
-    return Classify(ClassifyConfig(), width=2, statistics=statistics), target.astype(float), features
+    return classifier(target.tolist()), target, features
 
 
 def run(
-    task: Head,
+    task: Task,
     columns: dict[str, tuple[Arrays, FakeModality]],
-    target: np.ndarray,
+    target: Sequence[object],
     *,
     inputs: dict[str, Sequence[str]] | None = None,
     **rows: np.ndarray,
-) -> dict:
+) -> Baselines:
+    """The baselines of the first half of the rows on the second.
+
+    Args:
+        task: fitted.
+        columns: cells and modality by name.
+        target: a value a row, None where it is missing.
+        inputs: names of columns; each by itself where there are none.
+        rows: `train` and `test`, in place of the halves.
+    """
     split = {"train": np.arange(len(target) // 2), "test": np.arange(len(target) // 2, len(target)), **rows}
-    return fit_baselines(
+    prepared = Prepared({name: store(cells) for name, (cells, _) in columns.items()}, (), np.array([], dtype=np.int64))
+    dataset = Dataset(
+        prepared,
+        {name: modality for name, (_, modality) in columns.items()},
         task,
-        Prepared({name: store(cells) for name, (cells, _) in columns.items()}, (), np.array([], dtype=np.int64)),
-        inputs={
-            name: {column: columns[column][1] for column in of_input}
-            for name, of_input in (inputs or {name: [name] for name in columns}).items()
-        },
-        target=target,
-        **split,
+        Store.of([task.encode(value) for value in target]),
     )
+    return fit_baselines(task, dataset, inputs=inputs or {name: [name] for name in columns}, **split)
 
 
 def same_report(found: dict, target: np.ndarray, probabilities: np.ndarray) -> None:
-    assert found["accuracy"]["value"] == (probabilities.argmax(axis=1) == target).mean()
-    assert found["log_loss"]["value"] == pytest.approx(log_loss(target, probabilities), rel=1e-4)
+    assert found["accuracy"].value == (probabilities.argmax(axis=1) == target).mean()
+    assert found["log_loss"].value == pytest.approx(log_loss(target, probabilities), rel=1e-4)
 
 
 def test_majority_is_the_share_of_the_most_frequent_class() -> None:
-    head = Classify(ClassifyConfig(), width=2, statistics=Classify.fit_target(["a", "b"], column="y"))
-    target = np.array([0.0] * 60 + [1.0] * 40 + [0.0] * 30 + [1.0] * 70)
-    found = run(head, {"x": (list(np.zeros((200, 2))), FakeModality(2))}, target)
-    assert found["majority"]["accuracy"]["value"] == 0.3
-    assert found["majority"]["roc_auc"]["value"] == 0.5
-    assert found["majority"]["log_loss"]["value"] == pytest.approx(-(0.3 * np.log(0.6) + 0.7 * np.log(0.4)), rel=0.01)
+    target = ["a"] * 60 + ["b"] * 40 + ["a"] * 30 + ["b"] * 70
+    found = run(classifier(["a", "b"]), {"x": (list(np.zeros((200, 2))), FakeModality(2))}, target)
+    assert found.reports["majority"]["accuracy"].value == 0.3
+    assert found.reports["majority"]["roc_auc"].value == 0.5
+    assert found.reports["majority"]["log_loss"].value == pytest.approx(
+        -(0.3 * np.log(0.6) + 0.7 * np.log(0.4)), rel=0.01
+    )
 
 
 def test_linear_equals_averaged_logistic_regressions() -> None:
-    head, target, features = classification()
+    task, target, features = classification()
     columns = {"a": features(1.5), "b": features(1.0)}
     for x in columns.values():
         x[200:] += 0.5  # the test rows differ, so that it shows if they took part in the scaling
-    found = run(head, {name: (list(x), FakeModality(5)) for name, x in columns.items()}, target)
-    prior = (np.bincount(target[:200].astype(int)) + 1 / 3) / 201
+    found = run(task, {name: (list(x), FakeModality(5)) for name, x in columns.items()}, target)
+    prior = (np.bincount(target[:200]) + 1 / 3) / 201
     total = np.zeros((200, 3))
     for name, x in columns.items():
         scaled = StandardScaler().fit(x[:200]).transform(x) / np.sqrt(5)
         model = LogisticRegression(C=20.0).fit(scaled[:200], target[:200])
         probabilities = (200 * model.predict_proba(scaled[200:]) + prior) / 201
         total += np.log(probabilities)
-        same_report(found["linear_by_input"][name], target[200:], probabilities)
-    same_report(found["linear"], target[200:], softmax(total / 2, axis=1))
-    assert found["linear"]["accuracy"]["value"] > max(
-        found["linear_by_input"][name]["accuracy"]["value"] for name in columns
+        same_report(found.linear_by_input[name], target[200:], probabilities)
+    same_report(found.reports["linear"], target[200:], softmax(total / 2, axis=1))
+    assert found.reports["linear"]["accuracy"].value > max(
+        found.linear_by_input[name]["accuracy"].value for name in columns
     )
 
 
 def test_reports_are_json_in_the_shape_of_metrics_json() -> None:
-    head, target, features = classification()
-    found = run(head, {"a": (list(features(1)), FakeModality(5))}, target)
-    assert list(found) == ["majority", "linear", "linear_by_input"]
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    for entry in [*found["majority"].values(), *found["linear"].values(), *found["linear_by_input"]["a"].values()]:
+    task, target, features = classification()
+    found = run(task, {"a": (list(features(1)), FakeModality(5))}, target)
+    assert list(found.model_dump()) == ["majority", "linear", "linear_by_input"]
+    written = json.loads(json.dumps(found.model_dump(mode="json"), allow_nan=False))
+    assert Baselines.model_validate(written) == found
+    reports = written["majority"], written["linear"], written["linear_by_input"]["a"]
+    for entry in (entry for report in reports for entry in report.values()):
         assert list(entry) == ["value", "low", "high"]
 
 
 def test_sparse_and_dense_inputs_stand_side_by_side() -> None:
-    head, target, features = classification()
-    words = (np.random.default_rng(1).random((400, 40)) < 0.1) + np.eye(3, 40)[target.astype(int)]
+    task, target, features = classification()
+    words = (np.random.default_rng(1).random((400, 40)) < 0.1) + np.eye(3, 40)[target]
     found = run(
-        head,
+        task,
         {"x": (list(features(0.5)), FakeModality(5)), "text": (list(words), FakeModality(40, as_sparse=True))},
         target,
     )
-    assert found["linear_by_input"]["text"]["accuracy"]["value"] > 0.9
-    assert found["linear"]["accuracy"]["value"] > 0.9
+    assert found.linear_by_input["text"]["accuracy"].value > 0.9
+    assert found.reports["linear"]["accuracy"].value > 0.9
 
 
 def test_columns_of_one_input_stand_side_by_side_and_others_apart() -> None:
-    head, target, features = classification(num_classes=2)
+    task, target, features = classification(num_classes=2)
     noise = features(0)[:, :1]
     # Only the difference of the two columns tells the classes apart: alone, each is useless.
     other = noise + 0.5 * (2 * target[:, None] - 1)
     found = run(
-        head,
+        task,
         {
             "u": (list(noise), FakeModality(1)),
             "v": (list(other), FakeModality(1)),
@@ -142,124 +159,122 @@ def test_columns_of_one_input_stand_side_by_side_and_others_apart() -> None:
         target,
         inputs={"table": ["table"], "table_2": ["u", "v"]},
     )
-    assert list(found["linear_by_input"]) == ["table", "table_2"]
-    assert found["linear_by_input"]["table_2"]["accuracy"]["value"] == 1.0
-    assert found["linear_by_input"]["table"]["accuracy"]["value"] < 0.9
+    assert list(found.linear_by_input) == ["table", "table_2"]
+    assert found.linear_by_input["table_2"]["accuracy"].value == 1.0
+    assert found.linear_by_input["table"]["accuracy"].value < 0.9
 
 
 def test_missing_cells_neither_train_nor_vote() -> None:
-    head, target, features = classification()
+    task, target, features = classification()
     good, bad = features(6), features(0)
     some: list[np.ndarray | None] = list(good)
     for row in range(0, 400, 2):
         some[row] = None
-    found = run(head, {"good": (some, FakeModality(5))}, target)
-    prior = np.bincount(target[:200].astype(int)).argmax()
+    found = run(task, {"good": (some, FakeModality(5))}, target)
+    prior = np.bincount(target[:200]).argmax()
     absent, present = np.arange(200, 400, 2), np.arange(201, 400, 2)
     expected = ((target[absent] == prior).sum() + len(present)) / 200
-    assert found["linear"]["accuracy"]["value"] == pytest.approx(expected, abs=0.02)
-    found = run(head, {"good": (some, FakeModality(5)), "bad": (list(bad), FakeModality(5))}, target, test=present)
-    assert found["linear"]["accuracy"]["value"] > 0.9
+    assert found.reports["linear"]["accuracy"].value == pytest.approx(expected, abs=0.02)
+    found = run(task, {"good": (some, FakeModality(5)), "bad": (list(bad), FakeModality(5))}, target, test=present)
+    assert found.reports["linear"]["accuracy"].value > 0.9
 
 
 def test_an_input_is_fitted_on_the_rows_that_have_it() -> None:
-    head, target, features = classification()
+    task, target, features = classification()
     x = features(1)
     has = np.arange(400) % 3 > 0
     has[:200] &= (target[:200] > 0) | (np.arange(200) % 5 == 0)  # mostly absent from one class
     cells = [row if present else None for row, present in zip(x, has, strict=True)]
     test = np.flatnonzero(has[200:]) + 200
-    some = run(head, {"x": (cells, FakeModality(5))}, target, test=test)
-    only = run(head, {"x": (cells, FakeModality(5))}, target, train=np.flatnonzero(has[:200]), test=test)
+    some = run(task, {"x": (cells, FakeModality(5))}, target, test=test)
+    only = run(task, {"x": (cells, FakeModality(5))}, target, train=np.flatnonzero(has[:200]), test=test)
     # The prior, which counts all rows, enters as one row more.
     for name in ("accuracy", "log_loss"):
-        assert some["linear"][name]["value"] == pytest.approx(only["linear"][name]["value"], rel=0.01)
+        assert some.reports["linear"][name].value == pytest.approx(only.reports["linear"][name].value, rel=0.01)
 
 
 @pytest.mark.parametrize("as_sparse", [False, True])
 def test_a_column_that_no_training_row_has_says_nothing(as_sparse: bool) -> None:
-    head, target, features = classification()
+    task, target, features = classification()
     cells: list[np.ndarray | None] = [None] * 200 + list(features(1)[200:])
-    found = run(head, {"late": (cells, FakeModality(5, as_sparse=as_sparse))}, target)
-    assert found["linear"] == found["majority"]
-    assert found["linear_by_input"] == {}
-    numbers = Regress(RegressConfig(), width=2, statistics=Regress.fit_target([0, 2], column="y"))
-    found = run(numbers, {"late": (cells, FakeModality(5, as_sparse=as_sparse))}, target)
-    assert found["linear"] == found["mean"]
+    found = run(task, {"late": (cells, FakeModality(5, as_sparse=as_sparse))}, target)
+    assert found.reports["linear"] == found.reports["majority"]
+    assert found.linear_by_input == {}
+    found = run(regressor([0, 2]), {"late": (cells, FakeModality(5, as_sparse=as_sparse))}, target)
+    assert found.reports["linear"] == found.reports["mean"]
 
 
 def test_classes_that_an_input_never_saw_stay_finite() -> None:
-    head, target, features = classification()
+    task, target, features = classification()
     cells: list[np.ndarray | None] = [x if y < 2 else None for x, y in zip(features(3), target, strict=True)]
     cells[200:] = list(features(3)[200:])
-    found = run(head, {"x": (cells, FakeModality(5))}, target)
-    assert 0 < found["linear"]["log_loss"]["value"] < 10
+    found = run(task, {"x": (cells, FakeModality(5))}, target)
+    assert 0 < found.reports["linear"]["log_loss"].value < 10
 
 
 def test_fault_16_rows_without_a_target_are_left_out() -> None:
-    head, target, features = classification()
+    task, target, features = classification()
     x = features(1)
-    spoilt = np.append(target, [np.nan] * 10)
+    spoilt = [*target.tolist(), *[None] * 10]
     longer = list(x) + [np.full(5, 1e6)] * 10
     rows = {"train": np.r_[0:200, 400:405], "test": np.r_[200:400, 405:410]}
-    assert run(head, {"x": (longer, FakeModality(5))}, spoilt, **rows) == run(
-        head, {"x": (list(x), FakeModality(5))}, target
+    assert run(task, {"x": (longer, FakeModality(5))}, spoilt, **rows) == run(
+        task, {"x": (list(x), FakeModality(5))}, target
     )
 
 
 def test_of_very_many_rows_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    head, target, features = classification()
+    task, target, features = classification()
     x = {"x": (list(features(4)), FakeModality(5))}
-    whole = run(head, x, target)
-    monkeypatch.setattr("polymodal.evaluation.baselines._MAX_TRAIN", 60)
-    drawn = run(head, x, target)
-    assert drawn == run(head, x, target) != whole
-    assert drawn["linear"]["accuracy"]["value"] > 0.9
+    whole = run(task, x, target)
+    monkeypatch.setattr(Classify, "baseline_rows", 60)
+    drawn = run(task, x, target)
+    assert drawn == run(task, x, target) != whole
+    assert drawn.reports["linear"]["accuracy"].value > 0.9
 
 
 def test_regression_beats_the_mean_by_what_the_features_explain() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(600, 3)), (rng.random((600, 30)) < 0.2).astype(float)
     value = 50 + 10 * (a @ [1.0, 2.0, 0.0] + b[:, 0] + rng.normal(size=600))
-    statistics = Regress.fit_target(value[:300].tolist(), column="y")
-    head = Regress(RegressConfig(), width=2, statistics=statistics)
     columns = {"a": (list(a), FakeModality(3)), "b": (list(b), FakeModality(30, as_sparse=True))}
-    found = run(head, columns, Regress.encode_target(value.tolist(), statistics))
-    assert list(found) == ["mean", "linear", "linear_by_input"]
+    found = run(regressor(value[:300].tolist()), columns, value.tolist())
+    assert list(found.model_dump()) == ["mean", "linear", "linear_by_input"]
     error = value[300:] - value[:300].mean()
-    assert found["mean"]["rmse"]["value"] == pytest.approx(np.sqrt((error**2).mean()))
-    assert found["mean"]["mae"]["value"] == pytest.approx(np.abs(error).mean())
-    assert found["linear"]["rmse"]["value"] == pytest.approx(10, rel=0.15)  # the noise
-    assert found["linear_by_input"]["a"]["r2"]["value"] < found["linear"]["r2"]["value"]
+    assert found.reports["mean"]["rmse"].value == pytest.approx(np.sqrt((error**2).mean()))
+    assert found.reports["mean"]["mae"].value == pytest.approx(np.abs(error).mean())
+    assert found.reports["linear"]["rmse"].value == pytest.approx(10, rel=0.15)  # the noise
+    assert found.linear_by_input["a"]["r2"].value < found.reports["linear"]["r2"].value
 
 
 def test_a_row_with_nothing_gets_the_mean() -> None:
     values = np.arange(100.0)
-    statistics = Regress.fit_target(values.tolist(), column="y")
-    head = Regress(RegressConfig(), width=2, statistics=statistics)
     cells: list[np.ndarray | None] = [np.array([value]) for value in values]
     cells[:25], cells[50:] = [None] * 25, [None] * 50  # the rows that have it are not like the others
-    found = run(head, {"x": (cells, FakeModality(1))}, Regress.encode_target(values.tolist(), statistics))
-    assert found["linear"] == found["mean"]
+    found = run(regressor(values.tolist()), {"x": (cells, FakeModality(1))}, values.tolist())
+    assert found.reports["linear"] == found.reports["mean"]
 
 
 def test_constant_and_wide_features_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polymodal.evaluation.baselines._MAX_DENSE", 5)
-    head, target, features = classification()
+    task, target, features = classification()
     x = np.hstack([np.full((400, 20), 0.1), features(6)])
-    found = run(head, {"x": (list(x), FakeModality(25))}, target)
-    assert found["linear"]["accuracy"]["value"] > 0.95
-    found = run(head, {"x": (list(x[:, :20]), FakeModality(20))}, target)
-    assert found["linear"]["accuracy"]["value"] == found["majority"]["accuracy"]["value"]
+    found = run(task, {"x": (list(x), FakeModality(25))}, target)
+    assert found.reports["linear"]["accuracy"].value > 0.95
+    found = run(task, {"x": (list(x[:, :20]), FakeModality(20))}, target)
+    assert found.reports["linear"]["accuracy"].value == found.reports["majority"]["accuracy"].value
 
 
 def test_no_test_rows_no_report() -> None:
-    head, target, features = classification()
-    assert run(head, {"x": (list(features(1)), FakeModality(5))}, target, test=np.array([], dtype=np.int64)) == {}
+    task, target, features = classification()
+    assert (
+        run(task, {"x": (list(features(1)), FakeModality(5))}, target, test=np.array([], dtype=np.int64)) == Baselines()
+    )
 
 
 def test_another_kind_of_task_has_no_baseline() -> None:
-    class OtherHead(Head):
-        pass
+    class OtherTask(Task):
+        def encode(self, value: object) -> np.ndarray:
+            return np.array([value])
 
-    assert run(OtherHead(), {"x": ([np.zeros(1)] * 4, FakeModality(1))}, np.zeros(4)) == {}
+    assert run(OtherTask(None), {"x": ([np.zeros(1)] * 4, FakeModality(1))}, np.zeros(4)) == Baselines()

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import auc, confusion_matrix, precision_recall_curve, roc_curve
 
+from polymodal.abilities import Classes, Labels, Numbers, Outcome
+from polymodal.config import make
 from polymodal.evaluation.evaluate import Measured
 from polymodal.evaluation.report.classes import confusion, reliability
 from polymodal.evaluation.report.mistakes import worst
-from polymodal.evaluation.report.outcomes import Classes, Labels, Numbers, outcomes
+from polymodal.evaluation.report.page import outcomes
 from polymodal.evaluation.report.ranking import precision_recall, roc
 from polymodal.metrics.classification import ece
+from polymodal.protocols import Task
+from polymodal.run import Run, train
+from polymodal.schema import Target
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.tasks.regress import Regress, RegressConfig
 from polymodal.tasks.tag import Tag, TagConfig
+from polymodal.types import Cells, Scores
 
 RNG = np.random.default_rng(0)
 
@@ -51,14 +61,34 @@ def test_curves_are_those_of_scikit_learn(digits):
     assert np.allclose(precision, expected_precision[:-1][::-1])
 
 
-def measured(scores, target):
-    return Measured("test", np.arange(len(scores)) + 5, np.asarray(scores, np.float32), np.asarray(target, np.float64))
+Find = Callable[..., list[Outcome]]
 
 
-def test_classes_of_known_target_only():
-    statistics = {"classes": ["x", "y"], "kind": "str", "prior": [0.5, 0.5], "counts": [1, 1]}
-    head = Classify(ClassifyConfig(), width=2, statistics=statistics)
-    (found,) = outcomes(head, measured([[2, 0], [0, 2], [0, 0]], [1, np.nan, 0]), name="t")
+@pytest.fixture(scope="module")
+def run() -> Run:
+    table = {"x": [float(row % 7) for row in range(20)], "t": ["x", "y"] * 10}
+    return train(table, make({"target": "t", "columns": {"x": {"modality": "number"}}, "train": {"epochs": 1}}))
+
+
+@pytest.fixture
+def found_in(run: Run) -> Find:
+    """What a report finds where a model of another task gave these scores for the rows 5, 6, ... of a table."""
+
+    def find(target: Target, scores: object, values: Sequence[object]) -> list[Outcome]:
+        bundle = replace(run.bundle, schema=run.bundle.schema.model_copy(update={"target": target}))
+        prediction = Scores(torch.tensor(scores, dtype=torch.float32), torch.ones(len(values), dtype=torch.bool))
+        truth = bundle.task.collate([bundle.task.encode(value) for value in values])
+        found = Measured("test", np.arange(len(values)) + 5, prediction, truth)
+        return outcomes(replace(run, bundle=bundle, measured=found))
+
+    return find
+
+
+def test_classes_of_known_target_only(found_in):
+    statistics = Classify(ClassifyConfig()).fit(["x", "y"], column="t")
+    (found,) = found_in(
+        Target(column="t", task="classify", statistics=statistics), [[2, 0], [0, 2], [0, 0]], ["y", None, "x"]
+    )
     assert isinstance(found, Classes)
     assert (found.labels, found.target.tolist(), found.rows.tolist()) == (["x", "y"], [1, 0], [5, 7])
     assert found.probabilities.sum(axis=1) == pytest.approx([1, 1])
@@ -66,45 +96,55 @@ def test_classes_of_known_target_only():
     assert row == 5 and "<b>" in said and "p 0.88" in said
 
 
-def test_numbers_are_in_the_unit_of_the_target():
-    statistics = Regress.fit_target([10.0, 20.0, 30.0], column="price")
-    head = Regress(RegressConfig(), width=2, statistics=statistics)
-    truth = Regress.encode_target([10.0, None, 40.0], statistics)
-    (found,) = outcomes(head, measured([[0.0], [1.0], [0.0]], truth), name="price")
+def price(values: Sequence[object] = (10.0, 20.0, 30.0)) -> Target:
+    return Target(column="price", task="regress", statistics=Regress(RegressConfig()).fit(values, column="price"))
+
+
+def test_numbers_are_in_the_unit_of_the_target(found_in):
+    (found,) = found_in(price(), [[0.0], [1.0], [0.0]], [10.0, None, 40.0])
     assert isinstance(found, Numbers) and found.name == "price"
     assert found.target == pytest.approx([10, 40], abs=1e-4)
     assert found.predicted == pytest.approx([20, 20], abs=1e-4)
     assert [row for row, _ in worst(found)] == [7, 5]
 
 
-def test_several_targets_are_told_apart():
+def test_several_targets_are_told_apart(found_in):
     values = [{"a": 1.0, "b": 10.0}, {"a": 2.0, "b": 30.0}, {"a": 4.0, "b": None}]
-    statistics = Regress.fit_target(values, column="a, b")
-    head = Regress(RegressConfig(), width=2, statistics=statistics)
-    truth = Regress.encode_target(values, statistics)
-    found = outcomes(head, measured(np.zeros((3, 2)), truth), name="a, b")
+    statistics = Regress(RegressConfig()).fit(values, column="a, b")
+    target = Target(column=("a", "b"), task="regress", statistics=statistics)
+    found = found_in(target, np.zeros((3, 2)), values)
     assert [(outcome.name, len(outcome.rows)) for outcome in found] == [("a", 3), ("b", 2)]
     assert found[1].target == pytest.approx([10, 30], abs=1e-4)
 
 
-def tagger() -> Tag:
-    config = TagConfig(threshold=0.3, min_count=1)
-    statistics = Tag.fit_target([["big", "red"], ["<b>"]], column="t", config=config)
-    return Tag(config, width=2, statistics=statistics)
+def tags() -> Target:
+    settings = {"threshold": 0.3, "min_count": 1}
+    statistics = Tag(TagConfig(**settings)).fit([["big", "red"], ["<b>"]], column="t")
+    return Target(column="t", task="tag", settings=settings, statistics=statistics)
 
 
-def test_labels_keep_the_threshold_of_the_task():
-    (found,) = outcomes(tagger(), measured([[-0.5, 3, -3], [-3, -3, 3]], [[1, 1, 0], [0, 0, 0]]), name="t")
+def test_labels_keep_the_threshold_of_the_task(found_in):
+    (found,) = found_in(tags(), [[-0.5, 3, -3], [-3, -3, 3]], [["<b>", "big"], []])
     assert found.labels == ["<b>", "big", "red"]
     assert isinstance(found, Labels)
     assert found.predicted.tolist() == [[True, True, False], [False, False, True]]
     assert [row for row, _ in worst(found)] == [6]
 
 
-def test_a_head_of_an_unknown_kind_has_no_outcome():
-    head = Regress(RegressConfig(), width=2, statistics=Regress.fit_target([1.0, 2.0], column="t"))
-    assert outcomes(head, measured(np.zeros((2, 4)), [0, 1]), name="t") == []  # as many numbers as no target has
+class Silent(Task):
+    """A task of someone else's, which shows nothing of its predictions."""
+
+    def encode(self, value: object) -> np.ndarray:
+        return np.array([value])
+
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        return Cells.stacked(arrays, shape=(1,), dtype=np.float64)
 
 
-def test_without_a_known_target_there_is_no_outcome():
-    assert outcomes(tagger(), measured(np.zeros((2, 3)), np.full((2, 3), np.nan)), name="t") == []
+def test_a_task_that_shows_nothing_has_no_outcome(found_in, monkeypatch):
+    monkeypatch.setattr("polymodal.bundle.task_of", lambda _: Silent(None))
+    assert found_in(price(), np.zeros((2, 1)), [10.0, 20.0]) == []
+
+
+def test_without_a_known_target_there_is_no_outcome(found_in):
+    assert found_in(tags(), np.zeros((2, 3)), [None, None]) == []

@@ -73,6 +73,13 @@ def html(run, tmp_path_factory):
     return path.read_text(encoding="utf-8")
 
 
+def test_metrics_are_explained_in_the_words_of_the_task(html, run):
+    words = run.bundle.task.metric_words
+    assert all(text in html for text in words.values())
+    better = run.bundle.task.greater_is_better
+    assert html.count("; lower is better") == sum(not better[name] for name in words)
+
+
 def test_it_has_every_section(html):
     for name in ("results", "learning", "details", "mistakes", "data", "examples", "model", "use"):
         assert f'<section id="{name}">' in html and f'href="#{name}"' in html
@@ -121,18 +128,18 @@ def test_colours_of_figures_follow_the_theme(html):
 
 
 def test_the_figures_of_the_bundle_are_shown(html, run):
-    accuracy = run.bundle.metrics["test"]["accuracy"]
-    assert f"<b>{accuracy['value']:.3f}</b>" in html or f"<b>{int(accuracy['value'])}</b>" in html
+    accuracy = run.bundle.metrics.test["accuracy"]
+    assert f"<b>{accuracy.value:.3f}</b>" in html or f"<b>{int(accuracy.value)}</b>" in html
     assert "majority" in html and "linear, note alone" in html
 
 
 def test_what_each_input_is_worth_is_shown(html, run):
     text = Page(html).text
     assert "Without some inputs" in text and "change from all" in text
-    lines = run.bundle.metrics["subsets"]["subsets"]
-    assert lines[0]["metrics"] == run.bundle.metrics["test"]
+    lines = run.bundle.metrics.subsets.subsets
+    assert lines[0].metrics == run.bundle.metrics.test
     for line in lines:
-        assert " + ".join(line["inputs"]) in text
+        assert " + ".join(line.inputs) in text
 
 
 def test_numbers_rejects_and_remarks(tmp_path):

@@ -54,6 +54,35 @@ def test_the_reference_library_reads_what_is_written_and_writes_what_is_read():
     assert same(everything(), tensorfile.decode(bytearray(safetensors.torch.save(everything()))))
 
 
+def test_the_bytes_are_those_of_the_reference_library():
+    names = {
+        "b": torch.zeros(2),
+        "a": torch.ones(3),
+        "B": torch.ones(1, dtype=torch.float64),
+        "\n\x1f\x7f😀": torch.ones(1),
+    }
+    for tensors in ({}, everything(), names, {f"t{number}": torch.ones(number) for number in range(12)}):
+        assert tensorfile.encode(tensors) == safetensors.torch.save(tensors)
+        assert tensorfile.TensorFile(tensors).size == len(tensorfile.encode(tensors))
+
+
+def test_blocks_are_small_whatever_the_tensors_are(monkeypatch):
+    monkeypatch.setattr(tensorfile.streams, "BLOCK", 64)
+    tensors = {
+        "long": torch.arange(100),
+        "matrix": torch.arange(35 * 3).reshape(35, 3).T,
+        "wide": torch.arange(3 * 2 * 41, dtype=torch.int16).reshape(3, 2, 41).transpose(0, 2),
+        "deep": torch.arange(2 * 2 * 50).reshape(2, 2, 50),
+        "expanded": torch.ones(1).expand(7, 90),
+        "learned": torch.nn.Parameter(torch.ones(40)),
+        **everything(),
+    }
+    _, *blocks = (bytes(block) for block in tensorfile.TensorFile(tensors).blocks())
+    assert max(map(len, blocks)) == 64
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    assert tensorfile.encode(tensors) == safetensors.torch.save(contiguous)
+
+
 def test_no_tensor_at_all():
     assert tensorfile.decode(bytearray(tensorfile.encode({}))) == {}
 
@@ -168,7 +197,9 @@ def test_a_header_with_random_damage_is_read_or_refused_and_never_crashes(seed):
         for _ in range(rng.randint(1, 3)):
             data[rng.randrange(end)] = rng.choice([rng.randrange(256), *b'"{}[],:0129-'])
         try:
-            tensorfile.decode(data)
+            tensors = tensorfile.decode(data)
         except ValueError:
             refused += 1
+        else:
+            assert same(tensors, safetensors.torch.load(bytes(data)))
     assert refused > 100

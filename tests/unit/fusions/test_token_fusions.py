@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from polymodal import registry
+from polymodal.abilities import Anchored
 from polymodal.config import Part, part_settings
 from polymodal.errors import ConfigError
 from polymodal.testing import check_fusion
@@ -214,8 +215,6 @@ def test_number_of_parameters_follows_the_formula(name, settings):
 
 @pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=IDS)
 def test_every_setting_keeps_the_contract(name, settings):
-    if settings.get("anchor", "note") != "note":  # the contract also builds with that input alone
-        settings = {**settings, "anchor": "note"}
     if settings.get("pool") != "token":  # where one vector attends to itself alone, its query has nothing to learn
         settings = {key: value for key, value in settings.items() if key != "own_layers"}
     check_fusion(name, settings={**SMALL, **settings})
@@ -328,6 +327,29 @@ def test_one_layer_with_shared_tokens_is_refused():
 @pytest.mark.parametrize(("name", "settings"), VARIANTS, ids=IDS)
 def test_says_whether_time_is_kept(name, settings):
     assert build(name, settings).keeps_time == (settings.get("pool") == "none")
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_names_the_input_whose_tokens_come_out(name):
+    alone = build(name, {"pool": "none", **({"anchor": "voice"} if name == "cross_attention" else {})}, {"voice": 5})
+    assert isinstance(alone, Anchored)
+    assert (alone.keeps_time, alone.anchor) == (True, "voice")
+    several = build(name, {"anchor": "voice"} if name == "cross_attention" else {"pool": "none"})
+    assert several.anchor == ("voice" if name == "cross_attention" else None)
+
+
+def test_cross_attention_of_one_input_keeps_its_tokens_which_attend_to_themselves():
+    fusion = build("cross_attention", {"anchor": "voice", "pool": "none"}, {"voice": 5})
+    voice = some_tokens()["voice"]
+    fused = fusion({"voice": voice})
+    assert torch.equal(fused.mask, voice.mask)
+    assert fusion.width == SMALL["width"]
+    weights = Weights(fusion)
+    inner = weights.at("inputs")
+    x = norm(voice.values[0].numpy(), inner.at("norms.0")) @ inner["linears.0.weight"].T + inner["embeddings"][0]
+    states = block(x, weights.at("transformers.0.blocks.0"), np.concatenate([weights["nothing"], x]))
+    expected = norm(states, weights.at("transformers.0.norm"))
+    np.testing.assert_allclose(fused.values[0].detach().numpy(), expected, rtol=1e-9, atol=1e-9)
 
 
 class AsTensors(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from polymodal.layers.opinions import pool_classes, pool_labels
+from polymodal.layers.opinions import pool, pool_classes, pool_labels
 
 
 def some(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,9 +32,17 @@ def test_labels_are_pooled_each_by_itself():
     np.testing.assert_allclose(pooled[0], scores[1, 0], rtol=1e-10)
 
 
-@pytest.mark.parametrize("pool", [pool_classes, pool_labels])
-def test_extreme_scores_stay_finite(pool):
+@pytest.mark.parametrize("pooled_by", [pool_classes, pool_labels])
+def test_extreme_scores_stay_finite(pooled_by):
     scores = torch.tensor([[[300.0, -300.0]], [[-300.0, 300.0]]])
-    pooled = pool(scores, torch.tensor([[0.5], [0.5]]))
+    pooled = pooled_by(scores, torch.tensor([[0.5], [0.5]]))
     torch.testing.assert_close(pooled[0, 0], pooled[0, 1])
     assert pooled.isfinite().all()
+
+
+def test_what_the_scores_mean_says_how_they_are_pooled():
+    scores, weights = (torch.from_numpy(array) for array in some())
+    torch.testing.assert_close(pool(scores, weights, "classes"), pool_classes(scores, weights))
+    torch.testing.assert_close(pool(scores, weights, "labels"), pool_labels(scores, weights))
+    expected = (scores.numpy() * weights.numpy()[..., None]).sum(axis=0)
+    np.testing.assert_allclose(pool(scores, weights, "numbers"), expected)

@@ -10,7 +10,7 @@ import soundfile
 from polymodal.config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 RATE = 16_000
 STILL = {"noise": None, "gain": 0.0, "shift": 0.0}

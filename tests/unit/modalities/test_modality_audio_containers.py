@@ -13,7 +13,7 @@ from polymodal.config import LimitsConfig
 from polymodal.errors import MissingExtraError, UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
 from polymodal.modalities.video import Video
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 SOUNDS = [
     ("ipod", "aac"),

@@ -9,7 +9,7 @@ import pytest
 
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.category import Category, CategoryConfig
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 
 def sample(values, *, distinct=None, present=None, heads=None):

@@ -12,7 +12,7 @@ from polymodal.config import LimitsConfig
 from polymodal.data.infer import inspect
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.datetime import UNKNOWN, Datetime, DatetimeConfig
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 
 def sample(values):

@@ -12,7 +12,7 @@ from PIL import ImageFile
 
 from polymodal.errors import ConfigError, UnreadableCellError
 from polymodal.modalities.image import Image, ImageConfig
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)

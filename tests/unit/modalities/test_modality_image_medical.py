@@ -30,7 +30,7 @@ from polymodal.codecs import dicom
 from polymodal.config import LimitsConfig
 from polymodal.errors import MissingExtraError, UnreadableCellError
 from polymodal.modalities.image import Image, ImageConfig
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.integers(0, 4_096, (16, 16)).astype(np.uint16)

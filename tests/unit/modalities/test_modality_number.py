@@ -11,7 +11,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from polymodal.config import Part, part_settings
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.number import Number, NumberConfig
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 
 def sample(values, *, distinct=None, present=None):

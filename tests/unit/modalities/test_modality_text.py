@@ -11,8 +11,8 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 
 from polymodal.errors import ConfigError, UnreadableCellError
 from polymodal.modalities.text import Text, TextConfig
+from polymodal.protocols import Sample
 from polymodal.testing import check_modality
-from polymodal.types import Sample
 
 SENTENCES = ["The cat sat on the mat.", "The dog sat on the log!", "A cat and a dog: friends.", "Der Hund heißt Otto."]
 

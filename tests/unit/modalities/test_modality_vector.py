@@ -19,8 +19,8 @@ from polymodal.errors import UnreadableCellError
 from polymodal.modalities.audio import Audio
 from polymodal.modalities.image import Image
 from polymodal.modalities.vector import Vector, VectorConfig
+from polymodal.protocols import Sample
 from polymodal.schema import Column
-from polymodal.types import Sample
 
 RNG = np.random.default_rng(0)
 

@@ -17,7 +17,7 @@ from polymodal.config import LimitsConfig
 from polymodal.errors import MissingExtraError, UnreadableCellError
 from polymodal.modalities.image import Image
 from polymodal.modalities.video import Video, VideoConfig
-from polymodal.types import Sample
+from polymodal.protocols import Sample
 
 
 def read(cell, size=16, **settings):

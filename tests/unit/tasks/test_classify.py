@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,24 +12,51 @@ from torch.nn import functional as F
 
 from polymodal.config import Part, part_settings
 from polymodal.errors import ConfigError, DataError
+from polymodal.layers.scores_head import ScoresHead
+from polymodal.metrics.rows import RowStatistics
+from polymodal.protocols import Head, Task
 from polymodal.tasks.classify import Classify, ClassifyConfig
-from polymodal.types import Head, Prediction, Tokens
+from polymodal.types import Cells, Scores, Tokens
 
 LABELS = ["cat", "dog", "dog", "emu", "dog", "cat"]
 
 
-def head(labels: Sequence[object] = LABELS, **settings: object) -> Classify:
+def fit(labels: Sequence[object], *, column: str = "label", **settings: object) -> dict[str, Any]:
+    return Classify(ClassifyConfig(**settings)).fit(labels, column=column)
+
+
+def fitted(labels: Sequence[object] = LABELS, **settings: object) -> Classify:
+    return Classify(ClassifyConfig(**settings), fit(labels))
+
+
+def head(labels: Sequence[object] = LABELS, **settings: object) -> ScoresHead:
     torch.manual_seed(0)
-    statistics = Classify.fit_target(labels, column="label")
-    return Classify(ClassifyConfig(**settings), width=5, statistics=statistics).eval()
+    return fitted(labels, **settings).head({"": 5}).eval()
 
 
-def prediction(scores: torch.Tensor) -> Prediction:
-    return Prediction(scores, torch.ones(len(scores), dtype=torch.bool))
+def scores(values: torch.Tensor | np.ndarray | list[list[float]]) -> Scores:
+    values = torch.as_tensor(values)
+    return Scores(values, torch.ones(len(values), dtype=torch.bool))
 
 
-def test_is_a_head() -> None:
+def encode(task: Classify, values: Sequence[object]) -> Cells:
+    return task.collate([task.encode(value) for value in values])
+
+
+def classes(places: Sequence[int] | np.ndarray) -> Cells:
+    """Known classes by their place."""
+    values = torch.as_tensor(np.asarray(places)).long().unsqueeze(1)
+    return Cells(values, torch.ones(len(values), dtype=torch.long))
+
+
+def measure(task: Classify, prediction: Scores, target: Cells) -> dict[str, float]:
+    return RowStatistics.of(task, prediction, target).values()
+
+
+def test_keeps_the_protocols() -> None:
+    assert isinstance(fitted(), Task)
     assert isinstance(head(), Head)
+    assert not head().in_batch
 
 
 # --- the target
@@ -47,48 +75,48 @@ def test_is_a_head() -> None:
     ],
 )
 def test_classes_keep_their_type_and_order(values: list[object], kind: str, classes: list[str]) -> None:
-    statistics = Classify.fit_target(values, column="y")
+    statistics = fit(values)
     assert (statistics["kind"], statistics["classes"]) == (kind, classes)
 
 
 @pytest.mark.parametrize("values", [["b", "a"], [10, 9], [1.5, -2.0], [True, False], ["é\u202e\x00", "1.0"]])
 def test_decode_gives_back_what_the_table_held(values: list[object]) -> None:
-    part = head(values)
-    position = Classify.encode_target(values, Classify.fit_target(values, column="y")).astype(int)
-    decoded = part.decode(np.eye(2, dtype=np.float32)[position])["prediction"]
+    task = fitted(values)
+    places = encode(task, values).values[:, 0]
+    decoded = task.decode(scores(torch.eye(2)[places]))["prediction"]
     assert decoded.tolist() == values
     assert [type(value) for value in decoded] == [type(value) for value in values]
 
 
 def test_statistics_count_the_rows() -> None:
-    statistics = Classify.fit_target([*LABELS, None, math.nan, ""], column="label")
+    statistics = fit([*LABELS, None, math.nan, ""])
     assert statistics["counts"] == [2, 3, 1]
     assert statistics["prior"] == pytest.approx([2 / 6, 3 / 6, 1 / 6])
 
 
 def test_statistics_are_json() -> None:
-    statistics = Classify.fit_target([np.int64(3), np.int64(4)], column="y")
+    statistics = fit([np.int64(3), np.int64(4)])
     assert TypeAdapter(dict).validate_json(TypeAdapter(dict).dump_json(statistics)) == statistics
 
 
 def test_encoding_is_the_same_however_a_class_is_spelt() -> None:
-    statistics = Classify.fit_target([1, 2, 2], column="y")
-    encoded = Classify.encode_target(["1", 1, 1.0, np.float32(2), "2"], statistics)
-    assert encoded.tolist() == [0, 0, 0, 1, 1]
+    encoded = encode(fitted([1, 2, 2]), ["1", 1, 1.0, np.float32(2), "2"])
+    assert encoded.values[:, 0].tolist() == [0, 0, 0, 1, 1]
+    assert encoded.present.all()
 
 
 def test_fault_16_missing_labels_are_left_out() -> None:
-    statistics = Classify.fit_target(["a", None, "b", math.nan, ""], column="y")
-    encoded = Classify.encode_target(["a", None, "b", math.nan, "", "never seen"], statistics)
-    np.testing.assert_array_equal(encoded, [0, math.nan, 1, math.nan, math.nan, math.nan])
-    part = head(["a", "b"])
-    scores = torch.zeros(6, 2, requires_grad=True)
-    loss = part.loss(prediction(scores), torch.from_numpy(encoded))
+    task = fitted(["a", None, "b", math.nan, ""])
+    target = encode(task, ["a", None, "b", math.nan, "", "never seen"])
+    assert target.present.tolist() == [True, False, True, False, False, False]
+    assert target.values[target.present, 0].tolist() == [0, 1]
+    values = torch.zeros(6, 2, requires_grad=True)
+    loss = head(["a", "b"]).loss(scores(values), target)
     loss.sum().backward()
     assert (loss == 0).tolist() == [False, True, False, True, True, True]
-    assert (scores.grad == 0).all(dim=1).tolist() == [False, True, False, True, True, True]
-    some = part.metrics(np.array([[2.0, 0], [0, 9], [0, 1], [0, 9], [0, 9], [0, 9]]), encoded)
-    assert some == part.metrics(np.array([[2.0, 0], [0, 1]]), np.array([0.0, 1.0]))
+    assert (values.grad == 0).all(dim=1).tolist() == [False, True, False, True, True, True]
+    some = measure(task, scores([[2.0, 0], [0, 9], [0, 1], [0, 9], [0, 9], [0, 9]]), target)
+    assert some == measure(task, scores([[2.0, 0], [0, 1]]), classes([0, 1]))
 
 
 @pytest.mark.parametrize(
@@ -96,40 +124,36 @@ def test_fault_16_missing_labels_are_left_out() -> None:
 )
 def test_fault_17_one_class_is_an_error_before_training(values: list[object], held: str) -> None:
     with pytest.raises(DataError, match="'label'") as caught:
-        Classify.fit_target(values, column="label")
+        fit(values)
     assert held in str(caught.value)
 
 
 def test_classes_may_be_said_before_they_have_rows() -> None:
-    config = ClassifyConfig(classes=("emu", "cat", "dog"), class_weight="balanced")
-    statistics = Classify.fit_target(["cat", "dog", "dog", None], column="label", config=config)
+    settings = {"classes": ("emu", "cat", "dog"), "class_weight": "balanced"}
+    statistics = fit(["cat", "dog", "dog", None], **settings)
     assert statistics["classes"] == ["cat", "dog", "emu"]
     assert statistics["counts"] == [1, 2, 0]
     assert statistics["prior"] == pytest.approx([(1 + 1 / 3) / 4, (2 + 1 / 3) / 4, (1 / 3) / 4])
-    assert Classify.encode_target(["emu"], statistics).tolist() == [2]
-    built = Classify(config, width=5, statistics=statistics)
-    assert torch.isfinite(built.prior).all() and torch.isfinite(built.class_weight).all()
-    said = Classify.fit_target([1, 2, 2], column="label", config=ClassifyConfig(classes=("10", "2", "1")))
+    task = Classify(ClassifyConfig(**settings), statistics)
+    assert task.encode("emu").tolist() == [2]
+    assert torch.isfinite(task.prior).all() and torch.isfinite(task.class_weight).all()
+    said = fit([1, 2, 2], classes=("10", "2", "1"))
     assert (said["classes"], said["kind"]) == (["1", "2", "10"], "int")
-    mixed = Classify.fit_target([1, 2, 2], column="label", config=ClassifyConfig(classes=("1", "2", "other")))
-    assert mixed["kind"] == "str"
-    one = Classify.fit_target(["cat"], column="label", config=ClassifyConfig(classes=("cat", "dog")))
-    assert one["counts"] == [1, 0]
+    assert fit([1, 2, 2], classes=("1", "2", "other"))["kind"] == "str"
+    assert fit(["cat"], classes=("cat", "dog"))["counts"] == [1, 0]
     with pytest.raises(DataError, match=r"holds 'emu', which task\.classes lacks: cat, dog"):
-        Classify.fit_target(LABELS, column="label", config=ClassifyConfig(classes=("cat", "dog")))
-    assert Classify.fit_target(LABELS, column="label", config=ClassifyConfig(classes=("cat", "dog", "emu"))) == (
-        Classify.fit_target(LABELS, column="label")
-    )
+        fit(LABELS, classes=("cat", "dog"))
+    assert fit(LABELS, classes=("cat", "dog", "emu")) == fit(LABELS)
     config = part_settings("tasks", Part(name="classify", classes=[1, 2.0, True]))
     assert config.classes == ("1", "2", "true")
 
 
 def test_fault_18_a_class_of_one_row_learns_and_is_measured() -> None:
-    part = head(["a"] * 50 + ["b"] * 50 + ["rare"], class_weight="balanced")
-    loss = part.loss(prediction(torch.zeros(3, 3)), torch.tensor([0, 1, 2]))
-    assert torch.isfinite(loss).all()
-    scores = np.random.default_rng(0).normal(size=(20, 3))
-    measured = part.metrics(scores, np.arange(20) % 2)  # no row of the rare class
+    labels = ["a"] * 50 + ["b"] * 50 + ["rare"]
+    loss = head(labels, class_weight="balanced").loss(scores(torch.zeros(3, 3)), classes([0, 1, 2]))
+    assert torch.isfinite(loss).all() and (loss > 0).all()
+    drawn = scores(np.random.default_rng(0).normal(size=(20, 3)))
+    measured = measure(fitted(labels), drawn, classes(np.arange(20) % 2))  # no row of the rare class
     assert set(measured) >= {"accuracy", "macro_f1", "balanced_accuracy", "roc_auc", "log_loss", "ece"}
     assert all(map(math.isfinite, measured.values()))
 
@@ -158,38 +182,38 @@ def test_says_what_it_found() -> None:
     assert found is not None and found.reason == "10 distinct whole numbers in 90 rows"
 
 
-# --- the network
+# --- the head
 
 
-def tokens(present: Sequence[int], garbage: float = 0.0) -> Tokens:
+def tokens(present: Sequence[int], garbage: float = 0.0) -> dict[str, Tokens]:
     """Rows of so many real tokens out of four."""
     torch.manual_seed(1)
     values = torch.randn(len(present), 4, 5)
     mask = torch.arange(4) < torch.tensor(present).unsqueeze(1)
-    return Tokens(torch.where(mask.unsqueeze(2), values, torch.tensor(garbage)), mask)
+    return {"": Tokens(torch.where(mask.unsqueeze(2), values, torch.tensor(garbage)), mask)}
 
 
 @pytest.mark.parametrize("settings", [{}, {"hidden": 7}, {"loss": "bce"}])
 def test_rows_with_nothing_present_get_the_prior(settings: dict[str, object]) -> None:
-    part = head(**settings)
-    found = part(tokens([0, 2, 0], garbage=math.nan))
+    with torch.no_grad():
+        found = head(**settings).predict(tokens([0, 2, 0], garbage=math.nan))
     assert found.present.tolist() == [False, True, False]
-    decoded = part.decode(found.scores.detach().numpy())
+    decoded = fitted(**settings).decode(found)
     for name, prior in {"p_cat": 2 / 6, "p_dog": 3 / 6, "p_emu": 1 / 6}.items():
         assert decoded[name][[0, 2]] == pytest.approx([prior, prior], abs=1e-6)
     assert np.isfinite(decoded["p_cat"]).all()
 
 
 def test_scores_of_absent_rows_are_the_log_prior() -> None:
-    scores = head()(tokens([0])).scores
-    torch.testing.assert_close(scores, torch.tensor([[2 / 6, 3 / 6, 1 / 6]]).log())
+    found = head()(tokens([0])).values
+    torch.testing.assert_close(found, torch.tensor([[2 / 6, 3 / 6, 1 / 6]]).log())
 
 
 @pytest.mark.parametrize("hidden", [0, 7])
 @pytest.mark.parametrize("present", [[0, 0], [1, 0], [4, 2]])
 def test_every_parameter_is_in_the_graph(hidden: int, present: list[int]) -> None:
     part = head(hidden=hidden)
-    part.loss(part(tokens(present)), torch.tensor([0, 1])).sum().backward()
+    part.loss(part(tokens(present)), classes([0, 1])).sum().backward()
     for name, parameter in part.named_parameters():
         assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), name
         assert (parameter.grad != 0).any() == (max(present) > 0), name
@@ -197,7 +221,7 @@ def test_every_parameter_is_in_the_graph(hidden: int, present: list[int]) -> Non
 
 def test_masked_tokens_have_no_influence() -> None:
     part = head(hidden=3)
-    torch.testing.assert_close(part(tokens([2, 1])).scores, part(tokens([2, 1], garbage=1e9)).scores)
+    torch.testing.assert_close(part(tokens([2, 1])).values, part(tokens([2, 1], garbage=1e9)).values)
 
 
 def test_learning_starts_from_the_prior() -> None:
@@ -211,27 +235,27 @@ def test_learning_starts_from_the_prior() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_cross_entropy_equals_its_definition(smoothing: float) -> None:
     part = head(label_smoothing=smoothing)
-    scores = torch.randn(6, 3, dtype=torch.float64)
+    values = torch.randn(6, 3, dtype=torch.float64)
     target = np.array([0, 1, 2, 2, 1, 0])
     truth = np.eye(3)[target] * (1 - smoothing) + smoothing / 3
-    expected = -(truth * log_softmax(scores.numpy(), axis=1)).sum(axis=1)
-    np.testing.assert_allclose(part.loss(prediction(scores), torch.from_numpy(target)), expected, rtol=1e-6)
+    expected = -(truth * log_softmax(values.numpy(), axis=1)).sum(axis=1)
+    np.testing.assert_allclose(part.loss(scores(values), classes(target)), expected, rtol=1e-6)
 
 
 def test_one_against_the_rest_equals_its_definition() -> None:
     part = head(loss="bce", label_smoothing=0.1)
-    scores = torch.randn(4, 3, dtype=torch.float64)
+    values = torch.randn(4, 3, dtype=torch.float64)
     target = np.array([0, 1, 2, 2])
-    truth, p = np.eye(3)[target] * 0.9 + 0.05, expit(scores.numpy())
+    truth, p = np.eye(3)[target] * 0.9 + 0.05, expit(values.numpy())
     expected = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).sum(axis=1)
-    np.testing.assert_allclose(part.loss(prediction(scores), torch.from_numpy(target)), expected, rtol=1e-6)
+    np.testing.assert_allclose(part.loss(scores(values), classes(target)), expected, rtol=1e-6)
 
 
 def test_with_two_classes_bce_is_the_binary_cross_entropy_of_the_log_odds() -> None:
     part = head(["a", "b"], loss="bce", label_smoothing=0.0)
-    scores, target = torch.randn(8, 2), torch.randint(2, (8,))
-    expected = F.binary_cross_entropy_with_logits(scores[:, 1] - scores[:, 0], target.float(), reduction="none")
-    torch.testing.assert_close(part.loss(prediction(scores), target), expected)
+    values, target = torch.randn(8, 2), torch.randint(2, (8,))
+    expected = F.binary_cross_entropy_with_logits(values[:, 1] - values[:, 0], target.float(), reduction="none")
+    torch.testing.assert_close(part.loss(scores(values), classes(target)), expected)
 
 
 @pytest.mark.parametrize(
@@ -240,26 +264,25 @@ def test_with_two_classes_bce_is_the_binary_cross_entropy_of_the_log_odds() -> N
 )
 def test_class_weights_name_classes_as_the_table_does(labels, weights) -> None:
     config = part_settings("tasks", Part(name="classify", class_weight=weights))
-    statistics = Classify.fit_target(labels, column="y")
-    part = Classify(config, width=2, statistics=statistics)
-    place = int(Classify.encode_target([next(iter(weights))], statistics)[0])
-    assert part.class_weight[place] == 3
-    assert part.class_weight.sum() == 4
+    task = Classify(config, Classify(config).fit(labels, column="y"))
+    place = int(task.encode(next(iter(weights)))[0])
+    assert task.class_weight[place] == 3
+    assert task.class_weight.sum() == 4
 
 
 def test_class_weights_multiply_the_loss_of_their_rows() -> None:
-    scores, target = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
-    plain = head().loss(prediction(scores), target)
-    named = head(class_weight={"emu": 4.0}).loss(prediction(scores), target)
+    found, target = scores(torch.randn(6, 3)), classes([0, 1, 2, 2, 1, 0])
+    plain = head().loss(found, target)
+    named = head(class_weight={"emu": 4.0}).loss(found, target)
     torch.testing.assert_close(named / plain, torch.tensor([1.0, 1, 4, 4, 1, 1]))
-    balanced = head(class_weight="balanced").loss(prediction(scores), target)
+    balanced = head(class_weight="balanced").loss(found, target)
     expected = compute_class_weight("balanced", classes=np.unique(LABELS), y=LABELS)
-    np.testing.assert_allclose(balanced / plain, expected[target], rtol=1e-6)
+    np.testing.assert_allclose(balanced / plain, expected[target.values[:, 0]], rtol=1e-6)
 
 
 def test_a_weight_for_an_unknown_class_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"'dogg'.*Did you mean 'dog'"):
-        head(class_weight={"dogg": 2.0})
+        fitted(class_weight={"dogg": 2.0})
 
 
 @pytest.mark.parametrize(
@@ -276,8 +299,8 @@ def test_settings_are_checked(settings: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "bce"])
 def test_probabilities_are_stable_and_add_up_to_one(loss: str) -> None:
-    extreme = np.array([[1e4, 0, -1e4], [-1e4, -2e4, -3e4], [0, 0, 0]], dtype=np.float32)
-    decoded = head(loss=loss).decode(extreme)
+    extreme = scores([[1e4, 0, -1e4], [-1e4, -2e4, -3e4], [0, 0, 0]])
+    decoded = fitted(loss=loss).decode(extreme)
     table = np.stack([decoded[f"p_{name}"] for name in ["cat", "dog", "emu"]], axis=1)
     np.testing.assert_allclose(table.sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(table[1], [1, 0, 0], atol=1e-12)
@@ -286,44 +309,70 @@ def test_probabilities_are_stable_and_add_up_to_one(loss: str) -> None:
 
 
 def test_one_against_the_rest_divides_the_probabilities_by_their_sum() -> None:
-    scores = np.random.default_rng(0).normal(size=(5, 3))
-    p = expit(scores)
-    found = np.exp(head(loss="bce").log_probabilities(scores))
+    values = np.random.default_rng(0).normal(size=(5, 3))
+    p = expit(values)
+    found = np.exp(fitted(loss="bce").log_probabilities(scores(values)))
     np.testing.assert_allclose(found, p / p.sum(axis=1, keepdims=True))
 
 
 def test_no_rows_decode_to_no_rows() -> None:
-    decoded = head().decode(np.zeros((0, 3), dtype=np.float32))
+    decoded = fitted().decode(scores(torch.zeros(0, 3)))
     assert {name: len(values) for name, values in decoded.items()} == dict.fromkeys(
         ["prediction", "p_cat", "p_dog", "p_emu"], 0
     )
 
 
 def test_metrics_name_the_primary_and_the_monitored_one() -> None:
-    measured = head().metrics(np.eye(3, dtype=np.float32), np.arange(3))
+    measured = measure(fitted(), scores(torch.eye(3)), classes(np.arange(3)))
     assert {Classify.metric, Classify.monitor} <= set(measured)
+    assert set(measured) == set(Classify.greater_is_better)
     assert measured["accuracy"] == 1.0
-    assert head().metrics(np.zeros((2, 3)), np.array([np.nan, np.nan])) == {}
+    assert measure(fitted(), scores(torch.zeros(2, 3)), encode(fitted(), [None, None])) == {}
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "bce"])
+def test_log_loss_is_that_of_the_decoded_probabilities(loss: str) -> None:
+    task, found, places = fitted(loss=loss), scores(torch.randn(7, 3)), np.arange(7) % 3
+    probabilities = np.stack([task.decode(found)[f"p_{name}"] for name in ["cat", "dog", "emu"]], axis=1)
+    expected = -np.log(probabilities[np.arange(7), places]).mean()
+    assert task.log_loss(found, classes(places)) == pytest.approx(expected)
+    assert measure(task, found, classes(places))["log_loss"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("loss", "meaning"), [("cross_entropy", "classes"), ("bce", "labels")])
+def test_the_meaning_of_the_scores_follows_the_loss(loss: str, meaning: str) -> None:
+    assert fitted(loss=loss).meaning == meaning
+    assert fitted(["a", "b"], loss=loss).meaning == "classes"  # two classes: the two losses are the same function
+
+
+def test_outcomes_show_probabilities_beside_the_true_class() -> None:
+    task, found = fitted(), scores(torch.randn(3, 3))
+    (outcome,) = task.outcomes(found, classes([2, 0, 1]), np.array([7, 8, 9]), name="label")
+    assert (outcome.labels, outcome.target.tolist(), outcome.rows.tolist()) == (
+        ["cat", "dog", "emu"], [2, 0, 1], [7, 8, 9]
+    )  # fmt: skip
+    np.testing.assert_array_equal(outcome.probabilities[:, 2], task.decode(found)["p_emu"])
 
 
 def test_learns_what_can_be_separated() -> None:
     part = head(["a", "b", "c"], hidden=8, dropout=0.0).train()
-    target = torch.arange(30) % 3
-    values = F.one_hot(target, 5).float()
+    target = classes(np.arange(30) % 3)
+    batch = {"": Tokens.vector(F.one_hot(target.values[:, 0], 5).float())}
     optimizer = torch.optim.Adam(part.parameters(), lr=0.05)
     for _ in range(60):
         optimizer.zero_grad()
-        part.loss(part(Tokens.vector(values)), target).mean().backward()
+        part.loss(part(batch), target).mean().backward()
         optimizer.step()
-    assert part.eval().metrics(part(Tokens.vector(values)).scores.detach().numpy(), target.numpy())["accuracy"] == 1.0
+    with torch.no_grad():
+        found = part.eval().predict(batch)
+    assert measure(fitted(["a", "b", "c"]), found, target)["accuracy"] == 1.0
 
 
 @pytest.mark.parametrize("settings", [{}, {"loss": "bce"}, {"class_weight": {"cat": 9.0}}])
 def test_confidence_is_the_probability_of_the_true_class_that_decoding_gives(settings) -> None:
-    part = head(**settings)
-    scores = torch.randn(4, 3)
-    target = torch.tensor([2.0, 0.0, math.nan, 1.0])
-    sure = part.confidence(prediction(scores), target)
-    decoded = part.decode(scores.numpy())
+    task, found = fitted(**settings), scores(torch.randn(4, 3))
+    target = encode(task, ["emu", "cat", None, "dog"])
+    sure = task.criterion().confidence(found, target)
+    decoded = task.decode(found)
     expected = [decoded["p_emu"][0], decoded["p_cat"][1], math.nan, decoded["p_dog"][3]]
     np.testing.assert_allclose(sure, expected, rtol=1e-5)

@@ -8,16 +8,34 @@ import torch
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from polymodal.errors import DataError
+from polymodal.layers.scores_head import ScoresHead
+from polymodal.metrics.rows import RowStatistics
 from polymodal.tasks.regress import Regress, RegressConfig
-from polymodal.types import Prediction
+from polymodal.types import Cells, Scores
 
 VALUES = [{"a": 1.0, "b": 200.0}, {"a": 2.0, "b": None}, None, {"a": 3.0, "b": 400.0}, {"a": None, "b": 900.0}]
-STATISTICS = Regress.fit_target(VALUES, column="a, b")
+STATISTICS = Regress(RegressConfig()).fit(VALUES, column="a, b")
+TASK = Regress(RegressConfig(), STATISTICS)
 
 
-def head(**settings: object) -> Regress:
+def head() -> ScoresHead:
     torch.manual_seed(0)
-    return Regress(RegressConfig(**settings), width=3, statistics=STATISTICS)
+    return TASK.head({"": 3})
+
+
+def scores(values: torch.Tensor) -> Scores:
+    return Scores(values, torch.ones(len(values), dtype=torch.bool))
+
+
+def encoded() -> Cells:
+    return TASK.collate([TASK.encode(value) for value in VALUES])
+
+
+def standardised(numbers: np.ndarray) -> Cells:
+    """Numbers on the standardised scale, NaN where unknown."""
+    known = ~np.isnan(numbers)
+    values = np.stack([np.nan_to_num(numbers), known], axis=1)
+    return Cells(torch.from_numpy(values), torch.from_numpy(known.any(axis=1)).long())
 
 
 def test_each_target_has_its_own_scale() -> None:
@@ -27,34 +45,41 @@ def test_each_target_has_its_own_scale() -> None:
 
 
 def test_the_target_is_one_row_of_numbers_and_comes_back_by_name() -> None:
-    encoded = Regress.encode_target(VALUES, STATISTICS)
-    unknown = [[False, False], [False, True], [True, True], [False, False], [True, False]]
-    assert np.isnan(encoded).tolist() == unknown
-    found = head().decode(encoded)
+    target = encoded()
+    assert target.values[:, 1].bool().tolist() == [
+        [True, True], [True, False], [False, False], [True, True], [False, True]
+    ]  # fmt: skip
+    assert target.present.tolist() == [True, True, False, True, True]
+    found = TASK.decode(scores(target.values[:, 0]))
     assert list(found) == ["prediction_a", "prediction_b"]
-    np.testing.assert_allclose(found["prediction_b"], [200, math.nan, math.nan, 400, 900])
+    known = target.values[:, 1, 1].bool().numpy()
+    np.testing.assert_allclose(found["prediction_b"][known], [200, 400, 900])
+    rows = TASK.rows(scores(target.values[:, 0]), target)
+    np.testing.assert_allclose(rows["target"][:, 1], [200, math.nan, math.nan, 400, 900])
+    np.testing.assert_allclose(rows["target"][:, 0], [1, 2, math.nan, 3, math.nan])
 
 
 def test_an_unknown_cell_has_no_loss_and_no_gradient() -> None:
-    target = torch.from_numpy(Regress.encode_target(VALUES, STATISTICS)).float()
-    scores = torch.full((5, 2), 0.5, requires_grad=True)
-    loss = head().loss(Prediction(scores, torch.ones(5, dtype=torch.bool)), target)
-    np.testing.assert_allclose(loss.detach(), torch.nan_to_num(target - 0.5).square().mean(dim=1), rtol=1e-6)
+    target = encoded()
+    numbers, known = target.values.unbind(dim=1)
+    values = torch.full((5, 2), 0.5, requires_grad=True)
+    loss = head().loss(scores(values), target)
+    np.testing.assert_allclose(loss.detach(), ((numbers - 0.5).square() * known).mean(dim=1), rtol=1e-6)
     loss.sum().backward()
-    assert (scores.grad == 0)[target.isnan()].all()
-    assert (scores.grad != 0)[~target.isnan()].all()
+    assert (values.grad == 0)[known == 0].all()
+    assert (values.grad != 0)[known == 1].all()
 
 
 def test_metrics_of_each_target_in_its_unit_and_their_means() -> None:
     rng = np.random.default_rng(0)
-    model, weights = head(), np.stack([np.ones(20), rng.integers(0, 3, 20).astype(float)])
-    scores, target = rng.normal(size=(20, 2)), rng.normal(size=(20, 2))
+    weights = np.stack([np.ones(20), rng.integers(0, 3, 20).astype(float)])
+    predicted, target = rng.normal(size=(20, 2)), rng.normal(size=(20, 2))
     target[:6, 1] = math.nan
-    found = model.weighted_metrics(scores, target, weights)
+    found = RowStatistics.of(TASK, scores(torch.from_numpy(predicted)), standardised(target)).metrics(weights)
     for place, weight in enumerate(weights):
         for k, name in enumerate(["a", "b"]):
             known = ~np.isnan(target[:, k])
-            both = [STATISTICS["mean"][k] + STATISTICS["std"][k] * x[known, k] for x in (target, scores)]
+            both = [STATISTICS["mean"][k] + STATISTICS["std"][k] * x[known, k] for x in (target, predicted)]
             for metric, function in (
                 ("r2", r2_score), ("rmse", root_mean_squared_error), ("mae", mean_absolute_error)
             ):  # fmt: skip
@@ -67,7 +92,9 @@ def test_metrics_of_each_target_in_its_unit_and_their_means() -> None:
 
 def test_a_weighting_without_a_target_leaves_that_one_out() -> None:
     target = np.array([[0.0, math.nan], [1.0, math.nan], [2.0, 5.0], [2.5, 6.0]])
-    found = head().weighted_metrics(target + 1, target, np.array([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]))
+    predicted = scores(torch.from_numpy(np.nan_to_num(target) + 1))
+    rows = TASK.rows(predicted, standardised(target))
+    found = TASK.metrics(rows, np.array([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]))
     assert math.isnan(found["rmse_b"][0])
     assert found["rmse"] == pytest.approx([1.0, 1.0])
 
@@ -79,14 +106,23 @@ def test_columns_of_numbers_are_recognised() -> None:
 
 def test_fault_20_a_cell_that_is_no_number_names_its_column() -> None:
     with pytest.raises(DataError, match="column 'b' holds 'much'"):
-        Regress.fit_target([*VALUES, {"a": 1.0, "b": "much"}], column="a, b")
+        Regress(RegressConfig()).fit([*VALUES, {"a": 1.0, "b": "much"}], column="a, b")
 
 
 def test_fault_17_a_target_of_one_value() -> None:
     with pytest.raises(DataError, match="column 'b' holds one value only"):
-        Regress.fit_target([{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 2.0}], column="a, b")
+        Regress(RegressConfig()).fit([{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 2.0}], column="a, b")
 
 
 def test_what_older_bundles_say_of_one_target_still_builds() -> None:
-    model = Regress(RegressConfig(), width=3, statistics={"column": "y", "count": 4, "mean": 30.0, "std": 2.0})
-    assert model.decode(np.array([[1.0]]))["prediction"].tolist() == [32.0]
+    task = Regress(RegressConfig(), {"column": "y", "count": 4, "mean": 30.0, "std": 2.0})
+    assert task.decode(scores(torch.tensor([[1.0]])))["prediction"].tolist() == [32.0]
+
+
+def test_outcomes_are_one_for_each_target_over_its_known_rows() -> None:
+    target = encoded()
+    first, second = TASK.outcomes(scores(target.values[:, 0]), target, np.arange(10, 15), name="a, b")
+    assert (first.name, second.name) == ("a", "b")
+    assert (first.rows.tolist(), second.rows.tolist()) == ([10, 11, 13], [10, 13, 14])
+    assert first.target == pytest.approx([1, 2, 3])
+    assert second.predicted == pytest.approx([200, 400, 900])

@@ -6,24 +6,40 @@ import torch
 from torch.nn import functional as F
 
 from polymodal.errors import ConfigError, DataError
+from polymodal.layers.scores_head import ScoresHead
+from polymodal.metrics.rows import RowStatistics
+from polymodal.protocols import Head, Task
 from polymodal.tasks.classify import Classify
 from polymodal.tasks.tag import Tag, TagConfig
-from polymodal.types import Head, Prediction, Tokens
+from polymodal.types import Cells, Scores, Tokens
 
 CELLS = [["red", "round"], ["red"], [], ["round", "red"], ["blue"]] * 2
-ANY = TagConfig(min_count=1)
 
 
 def statistics(cells: object = None, **settings: object) -> dict:
-    return Tag.fit_target(CELLS if cells is None else cells, column="tags", config=TagConfig(min_count=1, **settings))
+    return Tag(TagConfig(**{"min_count": 1, **settings})).fit(CELLS if cells is None else cells, column="tags")
 
 
-def head(**settings: object) -> Tag:
+def fitted(cells: object = None, **settings: object) -> Tag:
+    return Tag(TagConfig(min_count=1, **settings), statistics(cells))
+
+
+def head(**settings: object) -> ScoresHead:
     torch.manual_seed(0)
-    return Tag(TagConfig(min_count=1, **settings), width=4, statistics=statistics()).eval()
+    return fitted(**settings).head({"": 4}).eval()
 
 
-def test_is_a_head() -> None:
+def encode(task: Tag, cells: list[object]) -> Cells:
+    return task.collate([task.encode(cell) for cell in cells])
+
+
+def scores(values: torch.Tensor | list[list[float]]) -> Scores:
+    values = torch.as_tensor(values)
+    return Scores(values, torch.ones(len(values), dtype=torch.bool))
+
+
+def test_keeps_the_protocols() -> None:
+    assert isinstance(fitted(), Task)
     assert isinstance(head(), Head)
 
 
@@ -34,10 +50,10 @@ def test_labels_their_counts_and_shares() -> None:
 
 
 def test_fault_16_an_empty_list_is_no_label_and_a_missing_cell_is_unknown() -> None:
-    target = Tag.encode_target([[], None, math.nan, "", ["red", "new"]], statistics())
-    assert target[0].tolist() == [0, 0, 0]
-    assert np.isnan(target[1:4]).all()
-    assert target[4].tolist() == [0, 1, 0]
+    target = encode(fitted(), [[], None, math.nan, "", ["red", "new"]])
+    assert target.present.tolist() == [True, False, False, False, True]
+    assert target.values[0].tolist() == [0, 0, 0]
+    assert target.values[4].tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -46,11 +62,12 @@ def test_fault_16_an_empty_list_is_no_label_and_a_missing_cell_is_unknown() -> N
 def test_text_is_split_where_most_cells_are(cells: list[object], sign: str) -> None:
     found = statistics(cells)
     assert found["separator"] == sign
-    assert Tag.encode_target(["a"], found)[0].tolist() == [float(name == "a") for name in found["classes"]]
+    assert fitted(cells).encode("a").tolist() == [float(name == "a") for name in found["classes"]]
 
 
 def test_a_separator_alone_says_that_there_is_none() -> None:
-    assert not Tag.encode_target(["|"], statistics(["a|b", "a"])).any()
+    none = fitted(["a|b", "a"]).encode("|")
+    assert none is not None and not none.any()
 
 
 def test_the_separator_can_be_said() -> None:
@@ -63,7 +80,7 @@ def test_lists_are_joined_by_what_no_label_holds() -> None:
 
 
 def test_rare_labels_are_left_out_and_said() -> None:
-    found = Tag.fit_target(CELLS, column="tags", config=TagConfig(min_count=4))
+    found = statistics(min_count=4)
     assert found["classes"] == ["red", "round"]
     assert found["remarks"] == ["tags: 1 of 3 labels left out: fewer than 4 training rows have them"]
     assert statistics()["remarks"] == []
@@ -71,14 +88,16 @@ def test_rare_labels_are_left_out_and_said() -> None:
 
 def test_fault_17_no_label_with_enough_rows() -> None:
     with pytest.raises(DataError, match=r"'tags' holds 3 labels, none of them in 7 rows.*Lower min_count"):
-        Tag.fit_target(CELLS, column="tags", config=TagConfig(min_count=7))
+        statistics(min_count=7)
     with pytest.raises(DataError, match="no label"):
-        Tag.fit_target([None, []], column="tags")
+        Tag(TagConfig()).fit([None, []], column="tags")
 
 
 def test_fault_20_a_cell_that_is_no_list_names_the_column() -> None:
-    with pytest.raises(DataError, match=r"'tags' holds 3.5, which is neither a list"):
+    with pytest.raises(DataError, match=r"'tags' holds 3\.5, which is neither a list"):
         statistics([3.5])
+    with pytest.raises(DataError, match=r"'tags' holds 3\.5, which is neither a list"):
+        fitted().encode(3.5)
 
 
 @pytest.mark.parametrize(
@@ -114,45 +133,72 @@ def test_others_are_not(cells: list[object]) -> None:
 
 
 def test_the_loss_is_the_sum_of_binary_cross_entropies() -> None:
-    scores, present = torch.randn(3, 3), torch.ones(3, dtype=torch.bool)
-    target = torch.tensor([[1.0, 0, 1], [0, 0, 0], [math.nan] * 3])
-    loss = head(label_smoothing=0.0).loss(Prediction(scores, present), target)
-    probability = torch.sigmoid(scores[:2].double())
-    expected = -(target[:2] * probability.log() + (1 - target[:2]) * (1 - probability).log()).sum(dim=1)
+    values = torch.randn(3, 3, requires_grad=True)
+    target = encode(fitted(), [["blue", "round"], [], None])
+    loss = head(label_smoothing=0.0).loss(scores(values), target)
+    loss.sum().backward()
+    truth, probability = target.values[:2], torch.sigmoid(values[:2].double())
+    expected = -(truth * probability.log() + (1 - truth) * (1 - probability).log()).sum(dim=1)
+    assert truth.tolist() == [[1, 0, 1], [0, 0, 0]]
     assert loss.tolist() == pytest.approx([*expected.tolist(), 0.0], rel=1e-5)
+    assert (values.grad != 0).any(dim=1).tolist() == [True, True, False]
 
 
 def test_smoothing_moves_the_truth_towards_how_frequent_a_label_is() -> None:
-    model, scores = head(label_smoothing=0.2), torch.zeros(1, 3)
     share = torch.tensor(statistics()["prior"])
     truth = 0.8 * torch.tensor([1.0, 0, 0]) + 0.2 * share
-    loss = model.loss(Prediction(scores + 1, torch.ones(1, dtype=torch.bool)), torch.tensor([[1.0, 0, 0]]))
-    assert loss.item() == pytest.approx(
-        F.binary_cross_entropy_with_logits(scores[0] + 1, truth, reduction="sum").item()
-    )
+    loss = head(label_smoothing=0.2).loss(scores(torch.ones(1, 3)), encode(fitted(), [["blue"]]))
+    expected = F.binary_cross_entropy_with_logits(torch.ones(3), truth, reduction="sum").item()
+    assert loss.item() == pytest.approx(expected)
 
 
 def test_class_weights() -> None:
-    assert head(class_weight="balanced").positive.tolist() == pytest.approx([8 / 2, 4 / 6, 6 / 4])
-    assert head(class_weight={"blue": 3.0}).positive.tolist() == [3, 1, 1]
+    assert fitted(class_weight="balanced").positive.tolist() == pytest.approx([8 / 2, 4 / 6, 6 / 4])
+    assert fitted(class_weight={"blue": 3.0}).positive.tolist() == [3, 1, 1]
+    found, target = scores(torch.randn(2, 3)), encode(fitted(), [["blue"], ["red"]])
+    plain, heavy = (head(label_smoothing=0.0, **weight).loss(found, target)
+                    for weight in ({}, {"class_weight": {"blue": 3.0}}))  # fmt: skip
+    of_blue = -F.logsigmoid(found.values[0, 0])
+    torch.testing.assert_close(heavy - plain, torch.stack([2 * of_blue, torch.zeros(())]))
     with pytest.raises(ConfigError, match=r"'rde'.*Did you mean 'red'"):
-        head(class_weight={"rde": 3.0})
+        fitted(class_weight={"rde": 3.0})
 
 
 def test_rows_with_nothing_get_how_frequent_each_label_is() -> None:
-    model = head()
-    scores = model(Tokens(torch.randn(2, 1, 4), torch.tensor([[True], [False]]))).scores.detach().numpy()
-    assert model.probabilities(scores)[1] == pytest.approx(statistics()["prior"], rel=1e-5)
+    with torch.no_grad():
+        found = head().predict({"": Tokens(torch.randn(2, 1, 4), torch.tensor([[True], [False]]))})
+    assert fitted().probabilities(found)[1] == pytest.approx(statistics()["prior"], rel=1e-5)
 
 
 def test_decoding() -> None:
-    found = head(threshold=0.3).decode(np.array([[-0.5, 2.0, -2.0], [-2.0, -2.0, -2.0]], dtype=np.float32))
+    task, logits = fitted(threshold=0.3), scores([[-0.5, 2.0, -2.0], [-2.0, -2.0, -2.0]])
+    found = task.decode(logits)
+    assert task.chosen(logits) == [["blue", "red"], []]
     assert found["prediction"].tolist() == ["blue|red", ""]
     assert found["p_red"] == pytest.approx(1 / (1 + np.exp([-2.0, 2.0])))
     assert list(found) == ["prediction", "p_blue", "p_red", "p_round"]
 
 
 def test_metrics_leave_unknown_rows_out() -> None:
-    target = Tag.encode_target([["red"], None, ["blue"], []], statistics())
-    scores = np.array([[-3.0, 3, -3], [9, 9, 9], [3, -3, -3], [-3, -3, -3]])
-    assert head().metrics(scores, target)["micro_f1"] == 1
+    task = fitted()
+    target = encode(task, [["red"], None, ["blue"], []])
+    logits = scores([[-3.0, 3, -3], [9, 9, 9], [3, -3, -3], [-3, -3, -3]])
+    statistics = RowStatistics.of(task, logits, target)
+    assert statistics.rows.tolist() == [0, 2, 3]
+    measured = statistics.values()
+    assert measured["micro_f1"] == 1
+    assert {Tag.metric, Tag.monitor} <= set(measured) == set(Tag.greater_is_better)
+
+
+def test_the_threshold_decides_what_is_predicted_and_measured() -> None:
+    logits, target = scores([[-0.5, -2.0, -2.0]]), encode(fitted(), [["blue"]])
+    assert RowStatistics.of(fitted(), logits, target).values()["micro_f1"] == 0
+    assert RowStatistics.of(fitted(threshold=0.3), logits, target).values()["micro_f1"] == 1
+    (outcome,) = fitted(threshold=0.3).outcomes(logits, target, np.array([4]), name="tags")
+    assert outcome.predicted.tolist() == outcome.target.tolist() == [[True, False, False]]
+
+
+def test_log_loss_is_the_mean_over_rows_and_labels() -> None:
+    logits, target = scores(torch.randn(3, 3, dtype=torch.float64)), encode(fitted(), [["red"], [], ["blue", "round"]])
+    expected = F.binary_cross_entropy_with_logits(logits.values, target.values).item()
+    assert fitted().log_loss(logits, target) == pytest.approx(expected)

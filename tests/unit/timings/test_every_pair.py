@@ -10,7 +10,7 @@ from timing_tables import EMPTY, TABLE, run
 from polymodal import bundle, registry
 from polymodal.config import make
 from polymodal.errors import ConfigError
-from polymodal.predict import predict
+from polymodal.inference.predictor import predict
 from polymodal.run import train
 
 TIMINGS = registry.names("timings")
@@ -38,16 +38,16 @@ def test_a_pair_trains_or_says_why_not(monkeypatch, timing, fusion):
     part = {"name": fusion, **SMALL.get(fusion, {"width": 4})}
     why, senseless = WHY.get(timing, ("", ()))
     if fusion in senseless:
-        monkeypatch.setattr("polymodal.run.prepare", lambda *_, **__: pytest.fail("read the cells"))
+        monkeypatch.setattr("polymodal.pipeline.problem.prepare", lambda *_, **__: pytest.fail("read the cells"))
         with pytest.raises(ConfigError, match=f"timing '{timing}' with fusion '{fusion}'.*{why}.* Use "):
             run(timing=timing, fusion=part)
         return
     quick = {"name": "late", "folds": 0} if timing == "late" else timing
     trained = run(timing=quick, fusion=part, train={"epochs": 1, "final": "best"}).bundle
-    assert np.isfinite(trained.metrics["test"]["log_loss"]["value"])
+    assert np.isfinite(trained.metrics.test["log_loss"].value)
     nothing = predict(trained, EMPTY)
     assert nothing.status == ["prior: no input present"]
-    np.testing.assert_allclose(torch.softmax(torch.tensor(nothing.scores), 1)[0], trained.model.head.prior.exp())
+    np.testing.assert_allclose(torch.softmax(nothing.prediction.values, 1)[0], trained.task.prior.exp())
 
 
 @pytest.mark.parametrize("timing", TIMINGS)
@@ -55,9 +55,9 @@ def test_a_pair_trains_or_says_why_not(monkeypatch, timing, fusion):
 def test_every_task_is_learned_at_every_time(timing, task):
     trained = run(task, timing=timing, fusion={"name": "average", "width": 4}).bundle
     again = bundle.from_bytes(bundle.to_bytes(trained))
-    predictions = predict(again, TABLE)
-    np.testing.assert_allclose(predictions.scores, predict(trained, TABLE).scores, atol=1e-6)
-    assert np.isfinite(predictions.scores).all()
+    found, before = (predict(of_bundle, TABLE).prediction.values.numpy() for of_bundle in (again, trained))
+    np.testing.assert_allclose(found, before, atol=1e-6)
+    assert np.isfinite(found).all()
     assert predict(again, EMPTY).status == ["prior: no input present"]
 
 

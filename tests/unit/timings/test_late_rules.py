@@ -1,23 +1,22 @@
-"""What late fusion makes of opinions, against the formulas written out in float64."""
+"""What late fusion makes of unimodal predictions, against the formulas written out in float64."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
+from played import classify, ordinal, regress, tag
 from scipy.special import expit, log_softmax, logit
 from torch import nn
 
+from polymodal.abilities import Scoring
 from polymodal.fusions.average import Average, AverageConfig
 from polymodal.fusions.max import Max, MaxConfig
 from polymodal.fusions.sum import Sum, SumConfig
 from polymodal.fusions.weighted import Weighted, WeightedConfig
-from polymodal.tasks.classify import Classify, ClassifyConfig
-from polymodal.tasks.ordinal import Ordinal, OrdinalConfig
-from polymodal.tasks.regress import Regress, RegressConfig
-from polymodal.tasks.tag import Tag, TagConfig
-from polymodal.timings._opinions import RULES, Combination, Stack, without_layers
-from polymodal.types import Tokens
+from polymodal.layers.scores_head import FirstToken, ScoresHead
+from polymodal.models.decisions import RULES, Combination, Stack, combined_width
+from polymodal.types import Scores, Tokens
 
 ROWS = 6
 RNG = np.random.default_rng(0)
@@ -32,41 +31,39 @@ FUSIONS = {
 }
 
 
-def classify(loss: str = "cross_entropy") -> Classify:
-    statistics = Classify.fit_target(["x"] * 5 + ["y"] * 3 + ["z"] * 2, column="label")
-    return Classify(ClassifyConfig(loss=loss), width=1, statistics=statistics)
+def of_classes(loss: str = "cross_entropy") -> Scoring:
+    return classify(["x"] * 5 + ["y"] * 3 + ["z"] * 2, loss=loss)
 
 
-def tag() -> Tag:
-    values = [["x"], ["x", "y"], ["x", "y", "z"], ["z"], ["x"]]
-    return Tag(
-        TagConfig(min_count=1), width=1, statistics=Tag.fit_target(values, column="tags", config=TagConfig(min_count=1))
-    )
+def of_grades() -> Scoring:
+    return ordinal([1, 2, 2, 3])
 
 
-def ordinal() -> Ordinal:
-    return Ordinal(OrdinalConfig(), width=1, statistics=Ordinal.fit_target([1, 2, 2, 3], column="grade"))
+def of_labels() -> Scoring:
+    return tag([["x"], ["x", "y"], ["x", "y", "z"], ["z"], ["x"]])
 
 
-def regress() -> Regress:
-    values = [{"u": 1.0, "v": 2.0, "w": 5.0}, {"u": 2.0, "v": 1.0, "w": 4.0}]
-    return Regress(RegressConfig(), width=1, statistics=Regress.fit_target(values, column="amount"))
+def of_numbers() -> Scoring:
+    return regress([{"u": 1.0, "v": 2.0, "w": 5.0}, {"u": 2.0, "v": 1.0, "w": 4.0}])
 
 
-def opinions() -> dict[str, Tokens]:
+def predictions() -> dict[str, Tokens]:
     return {
         name: Tokens.vector(torch.tensor(scores, dtype=torch.float32), torch.tensor(PRESENT[place]))
         for place, (name, scores) in enumerate(SCORES.items())
     }
 
 
-def combination(name: str, head) -> Combination:
-    result = Combination(RULES[name], nn.Identity(), head)
+def combination(name: str, task: Scoring) -> Combination:
     cls, config = FUSIONS[name]
-    result.fusion = cls(config, widths=dict.fromkeys(SCORES, result.width_inside))
+    fusion = cls(config, widths=dict.fromkeys(SCORES, combined_width(3, task.meaning)))
     if name == "weighted":
-        torch.nn.init.normal_(result.fusion.scores)
-    return result.eval()
+        torch.nn.init.normal_(fusion.scores)
+    return Combination(RULES[name], fusion, meaning=task.meaning, prior=task.prior).eval()
+
+
+def without_layers(task: Scoring) -> ScoresHead:
+    return ScoresHead(FirstToken(), task.criterion(), task.prior)
 
 
 def combined(name: str, probabilities: np.ndarray, prior: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -88,12 +85,12 @@ def weights_of(module: Combination, name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("make", [classify, ordinal])
+@pytest.mark.parametrize("make", [of_classes, of_grades])
 def test_classes_are_combined_as_the_rule_says(name, make):
-    head = make()
-    module = combination(name, head)
-    prior = np.exp(log_softmax(head.prior.double().numpy()))
-    found = torch.softmax(module(opinions()).values[:, 0].double(), 1).detach().numpy()
+    task = make()
+    module = combination(name, task)
+    prior = np.exp(log_softmax(task.prior.double().numpy()))
+    found = torch.softmax(module(predictions()).values[:, 0].double(), 1).detach().numpy()
     every = np.stack([np.exp(log_softmax(scores, axis=1)) for scores in SCORES.values()], axis=1)
     weights = weights_of(module, name)
     for row in range(ROWS - 1):
@@ -103,12 +100,12 @@ def test_classes_are_combined_as_the_rule_says(name, make):
 
 
 @pytest.mark.parametrize("name", RULES)
-@pytest.mark.parametrize("make", [tag, lambda: classify("bce")])
+@pytest.mark.parametrize("make", [of_labels, lambda: of_classes("bce")])
 def test_every_label_is_combined_as_two_classes(name, make):
-    head = make()
-    module = combination(name, head)
-    prior = expit(head.prior.double().numpy())
-    found = expit(module(opinions()).values[:, 0].double().detach().numpy())
+    task = make()
+    module = combination(name, task)
+    prior = expit(task.prior.double().numpy())
+    found = expit(module(predictions()).values[:, 0].double().detach().numpy())
     every = np.stack([expit(scores) for scores in SCORES.values()], axis=1)
     weights = weights_of(module, name)
     for row in range(ROWS - 1):
@@ -121,8 +118,8 @@ def test_every_label_is_combined_as_two_classes(name, make):
 
 @pytest.mark.parametrize("name", ["average", "weighted"])
 def test_numbers_are_averaged_as_they_are(name):
-    module = combination(name, regress())
-    found = module(opinions()).values[:, 0].detach().numpy()
+    module = combination(name, of_numbers())
+    found = module(predictions()).values[:, 0].detach().numpy()
     weights = weights_of(module, name)
     every = np.stack(list(SCORES.values()), axis=1)
     for row in range(ROWS - 1):
@@ -133,54 +130,57 @@ def test_numbers_are_averaged_as_they_are(name):
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_row_where_nobody_says_anything_gets_the_prior(name):
-    head = without_layers(classify())
-    prediction = head(combination(name, head)(opinions()))
+    task = of_classes()
+    prediction = without_layers(task).predict({"": combination(name, task)(predictions())})
     assert prediction.present.tolist() == [True] * (ROWS - 1) + [False]
-    assert torch.equal(prediction.scores[-1], head.prior)
+    assert torch.equal(prediction.values[-1], task.prior)
 
 
-@pytest.mark.parametrize("make", [classify, tag, ordinal, regress])
+@pytest.mark.parametrize("make", [of_classes, of_labels, of_grades, of_numbers])
 def test_a_head_without_layers_predicts_what_enters_it_and_learns_nothing(make):
-    head = without_layers(make())
+    task = make()
+    head = without_layers(task)
     values = torch.randn(4, 3)
-    assert torch.equal(head(Tokens.vector(values)).scores, values)
+    scores = head.predict({"": Tokens.vector(values)})
+    assert torch.equal(scores.values, values)
     assert not list(head.parameters())
     assert not head.state_dict()
-    assert head.decode(values.numpy())
+    assert task.decode(Scores(values, scores.present))
 
 
-def test_products_of_sure_opinions_do_not_underflow():
-    head = classify()
-    sure = {name: Tokens.vector(torch.tensor([[90.0, 0.0, -90.0]])) for name in "abc"}
-    scores = combination("product", head)(sure).values[0, 0]
+def test_products_of_certain_predictions_do_not_underflow():
+    certain = {name: Tokens.vector(torch.tensor([[90.0, 0.0, -90.0]])) for name in "abc"}
+    scores = combination("product", of_classes())(certain).values[0, 0]
     torch.testing.assert_close(scores, torch.tensor([0.0, -270.0, -540.0]))
 
 
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (classify, lambda head, s: log_softmax(s, axis=1) - log_softmax(head.prior.double().numpy())),
-        (tag, lambda head, s: s - head.prior.double().numpy()),
-        (regress, lambda head, s: s),
+        (of_classes, lambda task, s: log_softmax(s, axis=1) - log_softmax(task.prior.double().numpy())),
+        (of_labels, lambda task, s: s - task.prior.double().numpy()),
+        (of_numbers, lambda task, s: s),
     ],
 )
 def test_a_stack_gets_how_far_each_input_moved_the_prior(make, expected):
-    head = make()
+    task = make()
     seen = {}
 
     class Spy(nn.Module):
+        Config = type(None)
+        keeps_time = False
         width = 3
 
         def forward(self, tokens):
             seen.update(tokens)
             return tokens["a"]
 
-    Stack(Spy(), head)(opinions())
+    Stack(Spy(), meaning=task.meaning, prior=task.prior)(predictions())
     for name, scores in SCORES.items():
         np.testing.assert_allclose(
-            seen[name].values[:, 0].numpy(), np.clip(expected(head, scores), -10, 10), rtol=1e-4, atol=1e-5
+            seen[name].values[:, 0].numpy(), np.clip(expected(task, scores), -10, 10), rtol=1e-4, atol=1e-5
         )
 
 
 def test_log_odds_of_the_prior_are_what_they_are_called():
-    np.testing.assert_allclose(classify("bce").prior, logit([0.5, 0.3, 0.2]), rtol=1e-5)
+    np.testing.assert_allclose(of_classes("bce").prior, logit([0.5, 0.3, 0.2]), rtol=1e-5)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 import torch
+from played import Played, classify, encoded
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
 from sklearn.svm import LinearSVC
@@ -15,18 +18,15 @@ from polymodal import bundle, config
 from polymodal.encoders.text.shallow import Shallow
 from polymodal.errors import BundleError, ConfigError
 from polymodal.fusions.average import Average, AverageConfig
-from polymodal.fusions.concat import Concat, ConcatConfig
-from polymodal.fusions.tensor import Tensor, TensorConfig
+from polymodal.inference.predictor import predict
 from polymodal.layers.simple import Simple
-from polymodal.model import Model
-from polymodal.predict import predict
+from polymodal.metrics.rows import RowStatistics
+from polymodal.models.decisions import Decisions
+from polymodal.pipeline.trainer import Trainer
 from polymodal.run import train
-from polymodal.tasks.classify import Classify, ClassifyConfig
-from polymodal.timings._combining import learn_combination
-from polymodal.timings._opinions import Branch, Stack
+from polymodal.timing import timing_of
 from polymodal.timings.fuse_then_train import FusedFeatures
-from polymodal.timings.late import Late
-from polymodal.types import Tokens
+from polymodal.types import Scores, Tokens
 
 LATE = {"name": "late", "folds": 0}
 
@@ -35,39 +35,75 @@ def on(side: str) -> np.ndarray:
     return np.flatnonzero(np.array(TABLE["side"]) == side)
 
 
+@dataclass
+class Combined:
+    """What combinations learned from.
+
+    Attributes:
+        rows: whose predictions were asked for, each time.
+        said: of these rows, by input, whether it says something.
+        targets: rows whose targets were asked for, each time.
+    """
+
+    rows: list[np.ndarray] = field(default_factory=list)
+    said: list[dict[str, np.ndarray]] = field(default_factory=list)
+    targets: list[np.ndarray] = field(default_factory=list)
+
+
 @pytest.fixture
 def combined(monkeypatch):
-    """Numbers of the rows that combinations learned from, by their targets."""
-    seen = []
+    seen = Combined()
+    tokens, target = Trainer.tokens, Trainer.target
 
-    def learn(model, opinions, target, weight, *, seed):
-        seen.append({name: tokens.mask[:, 0].numpy() for name, tokens in opinions.items()} | {"target": target.numpy()})
-        return learn_combination(model, opinions, target, weight, seed=seed)
+    def watched_tokens(self, network, rows, function=None):
+        found = tokens(self, network, rows, function)
+        if function is not None:
+            seen.rows.append(rows)
+            seen.said.append({name: of_input.mask[:, 0].numpy() for name, of_input in found.items()})
+        return found
 
-    monkeypatch.setattr("polymodal.timings.late.learn_combination", learn)
+    def watched_target(self, rows):
+        seen.targets.append(rows)
+        return target(self, rows)
+
+    monkeypatch.setattr(Trainer, "tokens", watched_tokens)
+    monkeypatch.setattr(Trainer, "target", watched_target)
     return seen
 
 
 def test_weights_are_learned_from_validation_rows_and_kept_through_the_refit(combined):
     trained = run(timing=LATE, fusion="weighted", train={"epochs": 2, "final": "refit"}).bundle
-    (learned,) = combined
-    expected = np.array(TABLE["label"])[on("validation")] == "b"
-    assert np.array_equal(learned["target"], expected.astype(np.float32))
-    assert np.array_equal(learned["words"], [TABLE["words"][row] is not None for row in on("validation")])
-    weights = trained.model.fusion.fusion.scores
+    (rows,), (said,), (targets,) = combined.rows, combined.said, combined.targets
+    assert np.array_equal(rows, on("validation")) and np.array_equal(targets, rows)
+    for name, column in (("words", "words"), ("table", "size")):
+        assert np.array_equal(said[name], [TABLE[column][row] is not None for row in on("validation")])
+    weights = trained.model.combination.fusion.scores
     assert not torch.equal(weights, torch.zeros_like(weights))
 
 
-def test_few_validation_rows_leave_it_to_folds_of_the_training_rows(combined):
+def test_few_validation_rows_leave_it_to_folds_of_the_training_rows(combined, monkeypatch):
+    learned = {}
+    fit = Trainer.fit
+
+    def watched(self, network, rows, validation, *, phase, epochs=None):
+        learned[phase] = set(rows.tolist())
+        return fit(self, network, rows, validation, phase=phase, epochs=epochs)
+
+    monkeypatch.setattr(Trainer, "fit", watched)
     run(timing="late", fusion="weighted", train={"epochs": 1, "final": "best"})
-    (learned,) = combined
-    assert len(learned["target"]) == len(on("train"))
-    assert np.array_equal(np.sort(learned["target"]), np.sort(np.array(TABLE["label"])[on("train")] == "b"))
+    assert len(combined.rows) == 5
+    (targets,) = combined.targets
+    assert np.array_equal(targets, np.concatenate(combined.rows))
+    assert np.array_equal(np.sort(targets), on("train"))
+    for place, rows in enumerate(combined.rows, start=1):
+        for name, column in (("words", "words"), ("table", "size")):
+            others = {row for row in on("train").tolist() if TABLE[column][row] is not None} - set(rows.tolist())
+            assert learned[f"fold{place}:{name}"] == others
 
 
 def test_a_rule_has_nothing_to_learn(combined):
     run(timing="late", fusion="average", train={"epochs": 1})
-    assert not combined
+    assert combined == Combined()
 
 
 def test_every_input_stops_by_itself_and_has_its_own_phase():
@@ -86,6 +122,11 @@ def test_every_input_stops_by_itself_and_has_its_own_phase():
     assert [record.epoch for record in trained.history.epochs] == list(range(1, 7))
 
 
+def fitted(network: Decisions) -> dict[str, bool]:
+    """Which of the inputs have learned anything."""
+    return dict(zip(network.encoders, network.fitted.tolist(), strict=True))
+
+
 class Stop:
     def on_epoch(self, record):
         raise KeyboardInterrupt
@@ -98,8 +139,7 @@ def test_ctrl_c_keeps_what_was_learned_and_leaves_the_other_inputs_silent():
     made = config.make(settings(timing="late", fusion="average", train={"epochs": 3}))
     trained = train(TABLE, made, watch=lambda *_: [Stop()])
     assert trained.history.interrupted
-    heard = {name: bool(branch.heard) for name, branch in trained.bundle.model.encoders.items()}
-    assert heard == {"table": True, "words": False}
+    assert fitted(trained.bundle.model) == {"table": True, "words": False}
     again = bundle.from_bytes(bundle.to_bytes(trained.bundle))
     only_words = {"size": [None], "other": [None], "words": ["red round 1"]}
     assert predict(again, only_words).status == ["prior: no input present"]
@@ -108,24 +148,36 @@ def test_ctrl_c_keeps_what_was_learned_and_leaves_the_other_inputs_silent():
 def test_an_input_that_no_training_row_has_says_nothing():
     gaps = {**TABLE, "words": [w if s == "test" else None for w, s in zip(TABLE["words"], TABLE["side"], strict=True)]}
     trained = train(gaps, config.make(settings(timing="late", fusion="product", train={"epochs": 1})))
-    assert not trained.bundle.model.encoders["words"].heard
+    assert fitted(trained.bundle.model) == {"table": True, "words": False}
+
+
+def stacked(task, predictions: dict[str, Tokens], target: list[str], **fusion) -> tuple[Decisions, Scores]:
+    """Late fusion of what inputs say of validation rows; and what it says honestly of each of these rows."""
+    made = {"timing": LATE, "fusion": {"project": False, **fusion}}
+    fitter = Played(task, predictions, encoded(task, target), settings=made, predictions=predictions)
+    result = fitter.learn(fitter.rows)
+    assert isinstance(result.network, Decisions) and result.validation is not None
+    return result.network, result.validation
 
 
 def test_the_combination_gives_honest_scores_for_the_rows_that_it_learned_from():
     torch.manual_seed(0)
     rows = 40
-    target = torch.randint(0, 2, (rows,)).float()
+    truth = torch.randint(0, 2, (rows,))
+    names = ["xy"[int(k)] for k in truth]
     noise = {name: Tokens.vector(torch.randn(rows, 2)) for name in "abcdefg"}
-    noise["h"] = Tokens.vector(torch.stack([-target, target], dim=1) * 4 - 2 + 0.3 * torch.randn(rows, 2))
-    fusion = Concat(ConcatConfig(project=False), widths=dict.fromkeys(noise, 2))
-    head = Classify(ClassifyConfig(), width=fusion.width, statistics=Classify.fit_target(["x", "y"], column="y"))
-    model = Model({}, {}, fusion, head)
-    honest = learn_combination(model, noise, target, torch.ones(rows), seed=0)
-    known = model.combine(noise).scores.detach().numpy()
-    assert honest.shape == known.shape
-    assert not np.allclose(honest, known)
-    truth = target.numpy()
-    assert head.metrics(honest, truth)["log_loss"] > head.metrics(known, truth)["log_loss"] - 1e-6
+    noise["h"] = Tokens.vector(torch.stack([-truth, truth], dim=1) * 4 - 2 + 0.3 * torch.randn(rows, 2))
+    task = classify(["x", "y"])
+    network, honest = stacked(task, noise, names, name="concat")
+    known = network.fuse(noise)
+    assert honest.values.shape == known.values.shape
+    assert not np.allclose(honest.values, known.values.detach())
+    target = encoded(task, names)
+    losses = [
+        RowStatistics.of(task, Scores(scores.values.detach(), scores.present), target).values()["log_loss"]
+        for scores in (honest, known)
+    ]
+    assert losses[0] > losses[1] - 1e-6
 
 
 @pytest.mark.parametrize(
@@ -144,7 +196,7 @@ def test_the_combination_gives_honest_scores_for_the_rows_that_it_learned_from()
     ],
 )
 def test_what_makes_no_sense_is_said_before_cells_are_read(monkeypatch, timing, task, fusion, words):
-    monkeypatch.setattr("polymodal.run.prepare", lambda *_, **__: pytest.fail("read the cells"))
+    monkeypatch.setattr("polymodal.pipeline.problem.prepare", lambda *_, **__: pytest.fail("read the cells"))
     with pytest.raises(ConfigError, match=words):
         run(task, timing=timing, fusion=fusion)
 
@@ -157,10 +209,10 @@ def test_an_encoder_that_learns_cannot_stand_before_scikit_learn():
 def test_branches_of_scikit_learn_are_saved_as_arrays():
     branches = {"table": "svm_rbf", "words": {"name": "logistic", "c": 3}}
     trained = run(timing={"name": "late", "branches": branches}, fusion="average").bundle
-    assert all(isinstance(branch.encoder, Simple) for branch in trained.model.encoders.values())
+    assert all(isinstance(encoder, Simple) for encoder in trained.model.encoders.values())
     again = bundle.from_bytes(bundle.to_bytes(trained))
-    np.testing.assert_array_equal(predict(again, TABLE).scores, predict(trained, TABLE).scores)
-    assert trained.metrics["test"]["accuracy"]["value"] > 0.7
+    assert torch.equal(predict(again, TABLE).prediction.values, predict(trained, TABLE).prediction.values)
+    assert trained.metrics.test["accuracy"].value > 0.7
 
 
 @pytest.mark.parametrize("timing", [LATE, "fuse_then_train"])
@@ -216,19 +268,16 @@ def test_a_configuration_without_a_timing_is_intermediate():
     assert run(train={"epochs": 1}).bundle.config.timing.name == "intermediate"
 
 
-def test_a_branch_says_what_its_encoder_needs_to_be_built_again():
-    branch = Branch(Simple(Simple.Config()), torch.nn.Identity(), num_scores=2)
-    assert branch.portable == {}
-    assert Late(Late.Config()).encoder("words", "text") is None
+def test_only_branches_of_scikit_learn_choose_their_encoder():
+    late = timing_of(config.make({"timing": {"name": "late", "branches": {"table": "svm"}}}))
+    assert late.encoder("words", "text") is None
+    assert late.encoder("table", "table") == "simple"
 
 
 def test_a_combination_of_many_large_products_learns():
     torch.manual_seed(0)
-    target = torch.randint(0, 10, (60,))
-    truth = torch.nn.functional.one_hot(target, 10).float()
-    sure = {name: Tokens.vector(torch.log_softmax(9 * truth + 2 * torch.randn(60, 10), dim=1)) for name in "abc"}
-    head = Classify(ClassifyConfig(), width=1, statistics=Classify.fit_target([*"0123456789"], column="y"))
-    stack = Stack(Tensor(TensorConfig(project=False), widths=dict.fromkeys(sure, 10)), head)
-    top = Classify(ClassifyConfig(), width=stack.width, statistics=Classify.fit_target([*"0123456789"], column="y"))
-    honest = learn_combination(Model({}, {}, stack, top), sure, target.float(), torch.ones(60), seed=0)
-    assert (honest.argmax(axis=1) == target.numpy()).mean() > 0.5
+    truth = torch.randint(0, 10, (60,))
+    hot = torch.nn.functional.one_hot(truth, 10).float()
+    sure = {name: Tokens.vector(torch.log_softmax(9 * hot + 2 * torch.randn(60, 10), dim=1)) for name in "abc"}
+    _, honest = stacked(classify([*"0123456789"]), sure, [str(int(k)) for k in truth], name="tensor")
+    assert (honest.values.argmax(dim=1) == truth).float().mean() > 0.5

@@ -3,17 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from test_loop import Interrupted, X, Y, assert_equal, script, state, train_rows, validation_rows
+from test_loop import Interrupted, X, Y, assert_equal, state, train_rows, validation_rows
 from torch import nn
-from toys import make_model, make_plan
+from toys import Scripted, coefficients_of, make_model, make_plan
 
 from polymodal.training.average import WeightAverage
 from polymodal.training.loop import fit
-
-
-def weights_of(model: nn.Module) -> np.ndarray:
-    linear = model.head.linear
-    return torch.cat([linear.weight.flatten(), linear.bias]).detach().double().numpy()
+from polymodal.training.objective import Objective
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99])
@@ -46,54 +42,48 @@ def test_frozen_parameters_and_buffers_stay_as_they_are():
 def test_the_model_has_its_own_weights_again_after_a_look_at_the_average_even_if_it_fails():
     model = make_model()
     average = WeightAverage(model, 0.9)
-    nn.init.ones_(model.head.linear.weight)
+    nn.init.ones_(model.head.readout.linear.weight)
     with pytest.raises(RuntimeError), average.in_place():
-        assert model.head.linear.weight.eq(0).all()
+        assert model.head.readout.linear.weight.eq(0).all()
         raise RuntimeError
-    assert model.head.linear.weight.eq(1).all()
+    assert model.head.readout.linear.weight.eq(1).all()
 
 
 def test_training_ends_with_the_average_of_what_plain_training_goes_through():
     model = make_model()
-    fit(model, train_rows(), None, plan=make_plan(epochs=2, ema=0.8))
+    fit(Objective(model), train_rows(), None, plan=make_plan(epochs=2, ema=0.8))
     design, theta, seen = np.column_stack([X[:24], np.ones(24)]), np.zeros(4), []
     for rows in [slice(0, 8), slice(8, 16), slice(16, 24)] * 2:
         theta = theta - 0.1 * 2 * design[rows].T @ (design[rows] @ theta - Y[:24][rows]) / 8
         seen.append(theta)
     parts = 0.2 * 0.8 ** np.arange(6)[::-1]
-    np.testing.assert_allclose(weights_of(model), parts @ np.array(seen) / (1 - 0.8**6), atol=1e-6)
+    np.testing.assert_allclose(coefficients_of(model), parts @ np.array(seen) / (1 - 0.8**6), atol=1e-6)
 
 
 def test_validation_and_the_best_weights_are_those_of_the_average():
     model, until_best = make_model(), make_model()
-    scores = []
-    given = iter([1, 3, 2])
-
-    def metrics(predicted, target):
-        if len(target) != 8:
-            return {}
-        scores.append(predicted[:, 0].copy())
-        return {"score": float(next(given))}
-
-    model.head.metrics = metrics
-    history = fit(model, train_rows(), validation_rows(), plan=make_plan(epochs=3, metric="score", ema=0.9))
-    fit(until_best, train_rows(), None, plan=make_plan(epochs=2, ema=0.9))
+    task = Scripted([1, 3, 2])
+    plan = make_plan(task=task, epochs=3, metric="score", ema=0.9)
+    history = fit(Objective(model), train_rows(), validation_rows(), plan=plan)
+    fit(Objective(until_best), train_rows(), None, plan=make_plan(epochs=2, ema=0.9))
     assert history.best_epoch == 2
     assert_equal(state(model), state(until_best))
-    theta = weights_of(until_best)
-    np.testing.assert_allclose(scores[1], X[24:] @ theta[:3] + theta[3], atol=1e-5)
+    theta = coefficients_of(until_best)
+    np.testing.assert_allclose(task.predicted[1], X[24:] @ theta[:3] + theta[3], atol=1e-5)
 
 
 def test_ctrl_c_ends_with_the_average():
     model, one_epoch = make_model(), make_model()
-    script(model, [2, 1])
+    plan = make_plan(task=Scripted([2, 1]), epochs=9, metric="score", ema=0.9)
     rows = Interrupted({"x": X[:24]}, Y[:24], sizes=(8,))
-    history = fit(model, rows, validation_rows(), plan=make_plan(epochs=9, metric="score", ema=0.9))
-    fit(one_epoch, train_rows(), None, plan=make_plan(epochs=1, ema=0.9))
+    history = fit(Objective(model), rows, validation_rows(), plan=plan)
+    fit(Objective(one_epoch), train_rows(), None, plan=make_plan(epochs=1, ema=0.9))
     assert (history.interrupted, history.best_epoch) == (True, 1)
     assert_equal(state(model), state(one_epoch))
 
 
 def test_averaging_changes_nothing_of_what_is_learned():
-    first, second = (fit(make_model(), train_rows(), None, plan=make_plan(epochs=3, ema=ema)) for ema in (None, 0.9))
+    first, second = (
+        fit(Objective(make_model()), train_rows(), None, plan=make_plan(epochs=3, ema=ema)) for ema in (None, 0.9)
+    )
     assert [record.loss for record in first.epochs] == [record.loss for record in second.epochs]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from test_step import batches, gradient, make_stepper, parameters
+from test_step import batches, gradient
 from torch import nn
-from toys import make_model
+from toys import coefficients_of, make_model, make_stepper
 
 from polymodal.training.constraints import incoming, limit_norms, matrices, orthogonality
 
@@ -51,7 +51,7 @@ def test_every_update_ends_within_the_norm():
         stepper.update(batches())
         theta -= 0.1 * gradient(theta, np.ones(8))
         theta[:3] *= min(1, 0.1 / np.linalg.norm(theta[:3]))
-        np.testing.assert_allclose(parameters(model), theta, atol=1e-6)
+        np.testing.assert_allclose(coefficients_of(model), theta, atol=1e-6)
     assert np.linalg.norm(theta[:3]) == pytest.approx(0.1)
 
 
@@ -81,18 +81,20 @@ def test_the_penalty_enters_an_update_once_with_its_weight(sizes):
     stepper = make_stepper(model, orthogonality=0.3)
     theta = np.array([1.0, -0.5, 0.25, 0.1])
     with torch.no_grad():
-        model.head.linear.weight.copy_(torch.tensor(theta[:3]))
-        model.head.linear.bias.copy_(torch.tensor(theta[3:]))
+        model.head.readout.linear.weight.copy_(torch.tensor(theta[:3]))
+        model.head.readout.linear.bias.copy_(torch.tensor(theta[3:]))
     stepper.update(batches(sizes=sizes))
     pull = np.append(4 * (theta[:3] @ theta[:3] - 1) * theta[:3], 0)  # of (w w^T - 1)^2
-    np.testing.assert_allclose(parameters(model), theta - 0.1 * (gradient(theta, np.ones(8)) + 0.3 * pull), rtol=1e-5)
+    np.testing.assert_allclose(
+        coefficients_of(model), theta - 0.1 * (gradient(theta, np.ones(8)) + 0.3 * pull), rtol=1e-5
+    )
 
 
 def test_with_float16_the_penalty_is_scaled_as_the_loss_is():
     full, half = make_model(), make_model()
     for model, precision in ((full, "float32"), (half, "float16")):
-        nn.init.constant_(model.head.linear.weight, 0.5)
+        nn.init.constant_(model.head.readout.linear.weight, 0.5)
         stepper = make_stepper(model, orthogonality=0.3, precision=precision)
         stepper.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, enabled=precision == "float16")
         stepper.update(batches())
-    np.testing.assert_allclose(parameters(full), parameters(half), rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(coefficients_of(full), coefficients_of(half), rtol=1e-2, atol=1e-3)

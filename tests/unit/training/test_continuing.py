@@ -11,6 +11,7 @@ from toys import Arrays, make_model, make_plan
 
 from polymodal.errors import NonFiniteLossError
 from polymodal.training.continuing import learn_more
+from polymodal.training.objective import Objective
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 3)), RNG.normal(size=12)
@@ -27,8 +28,8 @@ def weights(model):
 def learned(new, old=(), *, anchor=0.0, epochs=1, **plan):
     model = make_model()
     with torch.no_grad():
-        model.head.linear.weight.copy_(torch.tensor([[1.0, -2.0, 0.5]]))
-    history = learn_more(model, new, list(old), plan=make_plan(epochs=epochs, **plan), anchor=anchor)
+        model.head.readout.linear.weight.copy_(torch.tensor([[1.0, -2.0, 0.5]]))
+    history = learn_more(Objective(model), new, list(old), plan=make_plan(epochs=epochs, **plan), anchor=anchor)
     return model, history
 
 
@@ -104,7 +105,7 @@ def test_every_old_row_comes_once_an_epoch_and_no_step_gets_all_of_them(monkeypa
 def test_frozen_weights_stay_and_encoders_that_are_frozen_make_no_noise():
     model = make_model(dropout=0.9, frozen=True)
     before = deepcopy(model.encoders["x"].state_dict())
-    learn_more(model, rows(), [], plan=make_plan(), anchor=0.1)
+    learn_more(Objective(model), rows(), [], plan=make_plan(), anchor=0.1)
     assert before.keys() == model.encoders["x"].state_dict().keys()
     w = -0.1 * gradient(np.zeros(4), np.arange(4))
     for part in (np.arange(4, 8), np.arange(8, 12)):
@@ -124,7 +125,7 @@ def test_callbacks_hear_of_every_epoch_and_of_the_end():
         def on_end(self, history):
             self.heard.append("end")
 
-    learn_more(make_model(), rows(), [], plan=make_plan(epochs=2), anchor=0.0, callbacks=[ear := Ear()])
+    learn_more(Objective(make_model()), rows(), [], plan=make_plan(epochs=2), anchor=0.0, callbacks=[ear := Ear()])
     assert ear.heard == [1, 2, "end"]
 
 
@@ -132,7 +133,7 @@ def test_fault_33_a_loss_that_is_not_finite_stops_before_the_update():
     bad = Arrays({"x": np.full((2, 3), 1e30)}, np.zeros(2), first_row=7)
     model = make_model()
     with torch.no_grad():
-        model.head.linear.weight.fill_(1e30)
+        model.head.readout.linear.weight.fill_(1e30)
     with pytest.raises(NonFiniteLossError, match="rows 7, 8"):
-        learn_more(model, bad, [], plan=make_plan(), anchor=0.0)
-    assert torch.equal(model.head.linear.weight, torch.full((1, 3), 1e30))
+        learn_more(Objective(model), bad, [], plan=make_plan(), anchor=0.0)
+    assert torch.equal(model.head.readout.linear.weight, torch.full((1, 3), 1e30))

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys import Arrays, make_model, make_plan
+from toys import Arrays, coefficients_of, make_model, make_stepper
 
 from polymodal.errors import NonFiniteLossError
 from polymodal.settings.train import ScheduleConfig
-from polymodal.training.step import Stepper
 
-CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 X, Y, W = RNG.normal(size=(8, 3)), RNG.normal(size=8), RNG.uniform(0.2, 3.0, size=8)
 
@@ -21,13 +19,11 @@ def gradient(theta: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return 2 * design.T @ (weight * (design @ theta - Y)) / weight.sum()
 
 
-def parameters(model: nn.Module) -> np.ndarray:
-    linear = model.head.linear
-    return torch.cat([linear.weight.flatten(), linear.bias]).detach().double().numpy()
+class Steep(nn.Module):
+    """A loss that is finite at zero, where its slope is infinite."""
 
-
-def make_stepper(model: nn.Module, *, num_steps: int = 3, precision: str = "float32", **train) -> Stepper:
-    return Stepper(model, make_plan(**train).train, device=CPU, precision=precision, num_steps=num_steps)
+    def forward(self, scores, target):
+        return scores.values[:, 0].abs().sqrt()
 
 
 def batches(**options) -> list:
@@ -43,7 +39,7 @@ def test_accumulated_batches_are_one_big_batch(sizes, weight):
     for _ in range(3):
         stepper.update(batches(sizes=sizes, weight=weight))
         theta -= 0.1 * gradient(theta, np.ones(8) if weight is None else weight)
-    np.testing.assert_allclose(parameters(model), theta, atol=1e-6)
+    np.testing.assert_allclose(coefficients_of(model), theta, atol=1e-6)
 
 
 @pytest.mark.parametrize("clip_norm", [0.25, 1e6])
@@ -52,11 +48,11 @@ def test_the_gradient_is_clipped_to_its_norm(clip_norm):
     make_stepper(model, clip_norm=clip_norm).update(batches())
     slope = gradient(np.zeros(4), np.ones(8))
     expected = -0.1 * slope * min(1.0, clip_norm / np.linalg.norm(slope))
-    np.testing.assert_allclose(parameters(model), expected, atol=1e-5)
+    np.testing.assert_allclose(coefficients_of(model), expected, atol=1e-5)
 
 
 def test_the_rate_follows_the_schedule():
-    stepper = make_stepper(make_model(), num_steps=4, schedule=ScheduleConfig(name="linear", warmup=0.0))
+    stepper = make_stepper(make_model(), steps_per_epoch=4, schedule=ScheduleConfig(name="linear", warmup=0.0))
     rates = []
     for _ in range(4):
         stepper.update(batches())
@@ -68,16 +64,17 @@ def test_the_rate_follows_the_schedule():
 def test_rows_that_all_weigh_nothing_change_nothing():
     model = make_model()
     make_stepper(model).update(batches(weight=np.zeros(8)))
-    np.testing.assert_array_equal(parameters(model), np.zeros(4))
+    np.testing.assert_array_equal(coefficients_of(model), np.zeros(4))
 
 
-def test_outcomes_are_what_the_model_gave_before_the_update():
+def test_outputs_are_what_the_model_gave_before_the_update():
     first, second = make_stepper(make_model()).update(batches(sizes=(5, 3), weight=W))
     np.testing.assert_allclose(torch.cat([first.losses, second.losses]), Y**2, rtol=1e-6)
     np.testing.assert_allclose(torch.cat([first.weights, second.weights]), W, rtol=1e-6)
-    np.testing.assert_allclose(torch.cat([first.target, second.target]), Y, rtol=1e-6)
-    assert torch.cat([first.scores, second.scores]).tolist() == [[0.0]] * 8
-    assert not first.scores.requires_grad
+    targets = torch.cat([first.target.values, second.target.values])
+    np.testing.assert_allclose(targets[:, 0], Y, rtol=1e-6)
+    assert torch.cat([first.prediction.values, second.prediction.values]).tolist() == [[0.0]] * 8
+    assert not first.prediction.values.requires_grad and not first.losses.requires_grad
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -85,7 +82,7 @@ def test_fault_33_non_finite_loss_stops_before_the_update_and_names_the_rows(bad
     model = make_model()
     stepper = make_stepper(model)
     stepper.update(batches())
-    before = parameters(model)
+    before = coefficients_of(model)
     target = Y.copy()
     target[[2, 6]] = bad
     spoilt = Arrays({"x": X}, target, sizes=(5, 3), first_row=100)
@@ -93,15 +90,14 @@ def test_fault_33_non_finite_loss_stops_before_the_update_and_names_the_rows(bad
         stepper.update(list(spoilt.epoch(1)))
     with pytest.raises(NonFiniteLossError, match=r"for rows 102, 106 of the table"):
         stepper.update(list(Arrays({"x": X}, target, first_row=100).epoch(1)))
-    np.testing.assert_array_equal(parameters(model), before)
+    np.testing.assert_array_equal(coefficients_of(model), before)
 
 
 def test_fault_33_non_finite_gradient_of_a_finite_loss_stops_before_the_update():
-    model = make_model()
-    model.head.loss = lambda prediction, target: (prediction.scores[:, 0]).abs().sqrt()  # slope infinite at zero
+    model = make_model(criterion=Steep())
     with pytest.raises(NonFiniteLossError, match=r"gradient is NaN or infinite .* from rows 0, 1, 2, 3, 4, 5, 6, 7 of"):
         make_stepper(model, clip_norm=1.0).update(batches(sizes=(5, 3)))
-    np.testing.assert_array_equal(parameters(model), np.zeros(4))
+    np.testing.assert_array_equal(coefficients_of(model), np.zeros(4))
 
 
 def test_an_error_about_many_rows_stays_readable():
@@ -116,21 +112,20 @@ def test_an_overflow_of_float16_skips_the_update_and_lowers_the_scale():
     scale = stepper.scaler.get_scale()
     spread = list(Arrays({"x": X}, 1000 * Y).epoch(1))  # 2 * 1000 * 65536 / 8 is beyond float16
     stepper.update(spread)
-    np.testing.assert_array_equal(parameters(model), np.zeros(4))
+    np.testing.assert_array_equal(coefficients_of(model), np.zeros(4))
     assert stepper.scaler.get_scale() == scale / 2
     for _ in range(12):
         stepper.update(spread)
-    assert np.abs(parameters(model)).min() > 0
+    assert np.abs(coefficients_of(model)).min() > 0
 
 
 def test_float16_too_stops_where_no_scale_helps():
-    model = make_model()
-    model.head.loss = lambda prediction, target: (prediction.scores[:, 0]).abs().sqrt()
+    model = make_model(criterion=Steep())
     stepper = make_stepper(model, precision="float16")
     with pytest.raises(NonFiniteLossError, match="gradient"):
         for _ in range(20):
             stepper.update(batches())
-    np.testing.assert_array_equal(parameters(model), np.zeros(4))
+    np.testing.assert_array_equal(coefficients_of(model), np.zeros(4))
 
 
 def test_what_learns_at_a_share_of_the_rate_does_so_in_every_step():
@@ -138,5 +133,5 @@ def test_what_learns_at_a_share_of_the_rate_does_so_in_every_step():
     tenth.head.lr_scale = 0.1
     for model in (whole, tenth):
         make_stepper(model).update(batches())
-    np.testing.assert_allclose(parameters(tenth), 0.1 * parameters(whole), atol=1e-6)
-    assert parameters(whole).any()
+    np.testing.assert_allclose(coefficients_of(tenth), 0.1 * coefficients_of(whole), atol=1e-6)
+    assert coefficients_of(whole).any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,11 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from polymodal.calibration.temperature import Temperature
 from polymodal.data.loader import Loader
-from polymodal.model import Model
+from polymodal.layers.scores_head import ScoresHead
+from polymodal.models.ensemble import Ensemble
+from polymodal.models.model import Model
+from polymodal.models.tower import Tower
+from polymodal.protocols import Encoder, Fusion, Needs
 from polymodal.settings.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
-from polymodal.training.loop import Plan
-from polymodal.types import Batch, Cells, Prediction, Scores, Tokens
+from polymodal.training.objective import Objective
+from polymodal.training.plan import Plan
+from polymodal.training.step import Stepper
+from polymodal.types import Batch, Cells, Scores, Tokens
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Through(nn.Module):
     Config: ClassVar[type] = Nothing
     width = 1
     token_span = None
+    keeps_time = False
 
     def __init__(self, *, frozen: bool = False, dropout: float = 0.0) -> None:
         super().__init__()
@@ -68,51 +77,91 @@ class Flat(nn.Module):
         return Tokens.vector(values, present)
 
 
-class Squares(nn.Module):
-    """Linear regression by least squares; the prior is zero."""
-
-    Config: ClassVar[type] = Nothing
-    metric: ClassVar[str] = "rmse"
-    monitor: ClassVar[str] = "rmse"
-    stratified: ClassVar[bool] = False
-    scores: Scores = "numbers"
-    prior: Tensor
+class Linear(nn.Module):
+    """A readout: a linear layer, which starts at zero, on the first token."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        self.register_buffer("prior", torch.zeros(1), persistent=False)
 
-    @property
-    def readout(self) -> nn.Module:
-        return self.linear
+    def forward(self, tokens: Tokens) -> Tensor:
+        return self.linear(tokens.values[:, 0])
+
+
+class SquaredError(nn.Module):
+    """The loss of least squares."""
+
+    def forward(self, scores: Scores, target: Cells) -> Tensor:
+        return (scores.values[:, 0] - target.values[:, 0]) ** 2
+
+
+class Squares:
+    """Linear regression by least squares; the prior is zero."""
+
+    Config: ClassVar[type] = Nothing
+    metric: ClassVar[str] = "rmse"
+    monitor: ClassVar[str] = "rmse"
+    stratified: ClassVar[bool] = False
+    targeted: ClassVar[bool] = True
+    greater_is_better: ClassVar[Mapping[str, bool]] = {"rmse": False}
+
+    def __init__(self, config: Any = None, statistics: Mapping[str, Any] | None = None) -> None:
+        self.config, self.statistics = config, statistics
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> None:
         return None
 
-    @classmethod
-    def fit_target(cls, values: Sequence[object], *, column: str) -> dict[str, Any]:
+    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        return {"": tuple(columns)}
+
+    def needs(self) -> Needs:
+        return Needs()
+
+    def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         return {}
 
-    @classmethod
-    def encode_target(cls, values: Sequence[object], statistics: Mapping[str, Any]) -> np.ndarray:
-        return np.asarray(values)
+    def encode(self, value: object) -> np.ndarray | None:
+        return np.array([value], dtype=np.float32)
 
-    def forward(self, tokens: Tokens) -> Prediction:
-        present = tokens.present
-        return Prediction(self.linear(tokens.values[:, 0]) * present.unsqueeze(1), present)
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        return Cells.stacked(arrays, shape=(1,), dtype=np.float32)
 
-    def loss(self, prediction: Prediction, target: Tensor) -> Tensor:
-        return (prediction.scores[:, 0] - target) ** 2
+    def head(self, widths: Mapping[str, int]) -> ScoresHead:
+        (width,) = widths.values()
+        return make_head(width)
 
-    def decode(self, scores: np.ndarray) -> dict[str, np.ndarray]:
-        return {"prediction": scores[:, 0]}
+    def rows(self, prediction: Scores, target: Cells | None) -> dict[str, np.ndarray]:
+        assert target is not None
+        return {"predicted": prediction.values[:, 0].numpy(), "target": target.values[:, 0].numpy()}
 
-    def metrics(self, scores: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        return {"rmse": float(np.sqrt(np.mean((scores[:, 0] - target) ** 2)))}
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        square = (rows["predicted"] - rows["target"]) ** 2
+        return {"rmse": np.sqrt(weights @ square / weights.sum(axis=1))}
+
+    def decode(self, prediction: Scores) -> dict[str, np.ndarray]:
+        return {"prediction": prediction.values[:, 0].numpy()}
+
+
+class Scripted(Squares):
+    """Gives the figures of a script, one each time that `num_rows` rows are measured, and of other rows nothing.
+
+    Attributes:
+        predicted: what was measured then.
+    """
+
+    def __init__(self, values: Sequence[float], metric: str = "score", *, num_rows: int = 8) -> None:
+        super().__init__()
+        self.given, self.name, self.num_rows = iter(values), metric, num_rows
+        self.predicted: list[np.ndarray] = []
+
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        if len(rows["target"]) != self.num_rows:
+            return {}
+        self.predicted.append(rows["predicted"].copy())
+        return {self.name: np.full(len(weights), float(next(self.given)))}
 
 
 class Arrays(Loader):
@@ -129,6 +178,7 @@ class Arrays(Loader):
     ) -> None:
         self.columns, self.target, self.weight, self.first_row = columns, target, weight, first_row
         num_rows = len(next(iter(columns.values())))
+        self.rows = np.arange(num_rows) + first_row
         self.bounds = [0]
         while self.bounds[-1] < num_rows:
             size = sizes[min(len(self.bounds), len(sizes)) - 1]
@@ -138,6 +188,10 @@ class Arrays(Loader):
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
+    def digest(self, columns: Sequence[str]) -> str:
+        parts = [self.bounds, self.first_row, [self.columns[name].tolist() for name in columns]]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
     def epoch(self, number: int) -> Iterator[Batch]:
         self.epochs.append(number)
         for start, stop in zip(self.bounds, self.bounds[1:], strict=False):
@@ -145,7 +199,7 @@ class Arrays(Loader):
                 cells={name: _cells(values[start:stop]) for name, values in self.columns.items()},
                 rows=torch.arange(start, stop) + self.first_row,
                 encoded={},
-                target=None if self.target is None else torch.tensor(self.target[start:stop], dtype=torch.float32),
+                target=None if self.target is None else make_target(self.target[start:stop]),
                 weight=None if self.weight is None else torch.tensor(self.weight[start:stop], dtype=torch.float32),
             )
 
@@ -156,13 +210,63 @@ def _cells(values: np.ndarray) -> Cells:
     return Cells(tensor.masked_fill(tensor.isnan(), 0), (~tensor.isnan()).sum(dim=1))
 
 
-def make_model(width: int = 3, *, dropout: float = 0.0, frozen: bool = False) -> Model:
+def make_target(values: Sequence[float] | np.ndarray | Tensor) -> Cells:
+    """A target that is known for every row."""
+    tensor = torch.as_tensor(values, dtype=torch.float32).unsqueeze(1)
+    return Cells(tensor, torch.ones(len(tensor), dtype=torch.long))
+
+
+def make_head(width: int, weight: Sequence[float] | None = None, *, criterion: nn.Module | None = None) -> ScoresHead:
+    """Linear regression, from zero or from these weights."""
+    readout = Linear(width)
+    if weight is not None:
+        with torch.no_grad():
+            readout.linear.weight.copy_(torch.tensor([weight]))
+    return ScoresHead(readout, criterion or SquaredError(), torch.zeros(1))
+
+
+def assemble(
+    encoders: Mapping[str, Encoder], columns: Mapping[str, Sequence[str]], fusion: Fusion, head: ScoresHead
+) -> Model:
+    """A model of one tower."""
+    return Model({"": Tower(encoders, columns, fusion)}, head)
+
+
+def with_heads(model: Model, heads: Mapping[str, ScoresHead], *, weight: float = 0.0) -> Ensemble:
+    """The model with unimodal heads."""
+    return Ensemble(model, heads, meaning="numbers", weight=weight, calibrator=Temperature())
+
+
+def make_model(
+    width: int = 3, *, dropout: float = 0.0, frozen: bool = False, criterion: nn.Module | None = None
+) -> Model:
     """Linear regression from the column `x` of `width` numbers."""
-    return Model({"x": Through(dropout=dropout, frozen=frozen)}, {"x": ("x",)}, Flat(width), Squares(width))
+    encoder = Through(dropout=dropout, frozen=frozen)
+    return assemble({"x": encoder}, {"x": ("x",)}, Flat(width), make_head(width, criterion=criterion))
+
+
+def coefficients_of(model: Model) -> np.ndarray:
+    """Weights and then the bias of the head, in float64."""
+    linear = model.head.readout.linear
+    return torch.cat([linear.weight.flatten(), linear.bias]).detach().double().numpy()
+
+
+def make_stepper(network: Model | Ensemble | Objective, *, steps_per_epoch: int = 3, **plan: Any) -> Stepper:
+    """What updates a network, or an objective that is already around it; other arguments are those of `make_plan`."""
+    objective = network if isinstance(network, Objective) else Objective(network)
+    return Stepper(objective, make_plan(**plan), steps_per_epoch=steps_per_epoch)
 
 
 def make_plan(
-    *, epochs: int = 1, seed: int = 0, metric: str = "rmse", lr: float = 0.1, patience: int | None = None, **train: Any
+    *,
+    task: Squares | None = None,
+    epochs: int = 1,
+    seed: int = 0,
+    metric: str = "rmse",
+    lr: float = 0.1,
+    patience: int | None = None,
+    precision: str = "float32",
+    **train: Any,
 ) -> Plan:
     """Plain gradient descent at a constant rate unless told otherwise."""
     settings: dict[str, Any] = {
@@ -172,11 +276,12 @@ def make_plan(
         "early_stopping": EarlyStoppingConfig(metric=metric, patience=patience),
     }
     return Plan(
+        task=task or Squares(),
         train=TrainConfig(**{**settings, **train}),
         metric=metric,
-        larger_is_better=metric not in ("rmse", "loss"),
+        greater_is_better=metric not in ("rmse", "loss"),
         device=torch.device("cpu"),
-        precision="float32",
+        precision=precision,
         seed=seed,
         epochs=epochs,
     )

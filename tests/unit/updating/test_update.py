@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,8 @@ from polymodal import bundle as bundles
 from polymodal.config import make
 from polymodal.data.table import read_table
 from polymodal.errors import BundleError, ColumnError, DataError
-from polymodal.predict import predict
+from polymodal.inference.predictor import predict
+from polymodal.metrics.results import BeforeAfter, UpdateRows
 from polymodal.run import train
 from polymodal.updating.replay import Labelled
 from polymodal.updating.update import learn_rows, update
@@ -79,7 +79,7 @@ def same(one, other):
 
 def test_it_learns_what_is_new_and_shows_it(bundle):
     found = update(bundle, cells(150, seed=1, shift=-2.0), replay=cells())
-    metric = {when: found.entry["new"][when]["accuracy"]["value"] for when in ("before", "after")}
+    metric = {when: getattr(found.entry.new, when)["accuracy"].value for when in ("before", "after")}
     assert metric["after"] > metric["before"] + 0.1
     rest = cells(200, seed=9, shift=-2.0)
     assert accuracy(found.bundle, rest) > accuracy(bundle, rest) + 0.1
@@ -89,14 +89,14 @@ def test_it_learns_what_is_new_and_shows_it(bundle):
 def test_old_rows_are_the_remedy_against_forgetting(bundle):
     new, old = cells(60, classes=(2,), seed=2), cells()
     keen = {"epochs": 12, "lr": 0.05, "anchor": 0.0}
-    lost = update(told(bundle, replay=0, **keen), new, replay=old).entry["old"]
-    kept = update(told(bundle, replay=2, **keen), new, replay=old).entry["old"]
-    held = update(told(bundle, **{**keen, "replay": 0, "anchor": 0.5}), new, replay=old).entry["old"]
-    before = lost["before"]["accuracy"]["value"]
-    assert kept["before"] == lost["before"]
-    assert lost["after"]["accuracy"]["value"] < before - 0.2
-    assert kept["after"]["accuracy"]["value"] > before - 0.1
-    assert held["after"]["accuracy"]["value"] > before - 0.1
+    lost = update(told(bundle, replay=0, **keen), new, replay=old).entry.old
+    kept = update(told(bundle, replay=2, **keen), new, replay=old).entry.old
+    held = update(told(bundle, **{**keen, "replay": 0, "anchor": 0.5}), new, replay=old).entry.old
+    before = lost.before["accuracy"].value
+    assert kept.before == lost.before
+    assert lost.after["accuracy"].value < before - 0.2
+    assert kept.after["accuracy"].value > before - 0.1
+    assert held.after["accuracy"].value > before - 0.1
 
 
 def test_the_figures_are_those_of_the_rows_held_out(bundle):
@@ -104,12 +104,10 @@ def test_the_figures_are_those_of_the_rows_held_out(bundle):
     config = bundle.config.model_copy(update={"split": make({"split": {"column": "side"}}).split})
     found = update(replace(bundle, config=config), new)
     held = some(new, range(0, 60, 3))
-    assert found.entry["rows"] == {
-        "learned": 40, "held_out": 20, "replayed": 0, "old_held_out": 0, "unlabelled": 0, "dropped": 0
-    }  # fmt: skip
-    assert found.entry["new"]["before"]["accuracy"]["value"] == pytest.approx(accuracy(bundle, held))
-    assert found.entry["new"]["after"]["accuracy"]["value"] == pytest.approx(accuracy(found.bundle, held))
-    assert found.entry["old"] == {"before": {}, "after": {}}
+    assert found.entry.rows == UpdateRows(learned=40, held_out=20)
+    assert found.entry.new.before["accuracy"].value == pytest.approx(accuracy(bundle, held))
+    assert found.entry.new.after["accuracy"].value == pytest.approx(accuracy(found.bundle, held))
+    assert found.entry.old == BeforeAfter()
 
 
 def test_the_test_rows_of_the_training_are_held_out_again(run, bundle, monkeypatch):
@@ -126,7 +124,7 @@ def test_the_test_rows_of_the_training_are_held_out_again(run, bundle, monkeypat
     found = update(told(bundle, replay=100.0), cells(40, seed=4), replay=old)
     (_, again), (_, held) = taken[2:]
     assert held == run.split.test.tolist()
-    assert found.entry["rows"]["replayed"] == len(again) and found.entry["rows"]["old_held_out"] == len(held)
+    assert found.entry.rows.replayed == len(again) and found.entry.rows.old_held_out == len(held)
     assert sorted(again + held) == [row for row in range(120) if row not in (5, 17)]
 
 
@@ -134,25 +132,25 @@ def test_rows_add_up(bundle):
     new = cells(50, seed=5)
     new["label"][3] = new["label"][4] = None
     found = update(bundle, new, replay=cells())
-    rows = found.entry["rows"]
-    assert rows["unlabelled"] == 2 and rows["dropped"] == 0
-    assert rows["learned"] + rows["held_out"] == 48 and rows["held_out"] == round(0.2 * 48)
-    assert rows["replayed"] == 2 * rows["learned"]  # as update.replay says
+    rows = found.entry.rows
+    assert rows.unlabelled == 2 and rows.dropped == 0
+    assert rows.learned + rows.held_out == 48 and rows.held_out == round(0.2 * 48)
+    assert rows.replayed == 2 * rows.learned  # as update.replay says
 
 
 def test_everything_but_the_weights_stays_and_the_old_model_too(bundle, tmp_path):
-    before, card, metrics = state(bundle), bundle.card, json.dumps(bundle.metrics)
+    before, card, metrics = state(bundle), bundle.card, bundle.metrics.model_dump_json()
     new = cells(40, seed=6, shift=5.0)
     new["words"][0] = "a word that nobody knows"
     found = update(bundle, new, replay=cells())
-    assert same(before, state(bundle)) and bundle.card == card and json.dumps(bundle.metrics) == metrics
+    assert same(before, state(bundle)) and bundle.card == card and bundle.metrics.model_dump_json() == metrics
     assert not same(before, state(found.bundle))
     assert found.bundle.schema == bundle.schema and found.bundle.config == bundle.config
     bundles.save(found.bundle, tmp_path / "bundle")
     again = bundles.load(tmp_path / "bundle")
     assert same(state(again), state(found.bundle))
-    assert again.metrics["updates"] == [found.entry]
-    assert again.metrics["test"] == bundle.metrics["test"]
+    assert again.metrics.updates == (found.entry,)
+    assert again.metrics.test == bundle.metrics.test
     assert "32 new rows, 64 old ones again, 5 epochs" in again.card
     assert "Measured before the updates." in again.card and "Measured before" not in card
 
@@ -162,8 +160,8 @@ def test_an_update_repeats_and_the_next_one_draws_anew(bundle):
     first, again = update(bundle, new, replay=old), update(bundle, new, replay=old)
     assert same(state(first.bundle), state(again.bundle))
     second = update(first.bundle, new, replay=old)
-    assert [len(found.bundle.metrics["updates"]) for found in (first, second)] == [1, 2]
-    assert second.entry["new"]["before"] != first.entry["new"]["after"]  # other rows are held out
+    assert [len(found.bundle.metrics.updates) for found in (first, second)] == [1, 2]
+    assert second.entry.new.before != first.entry.new.after  # other rows are held out
 
 
 def test_a_class_that_is_new_is_an_error_that_says_what_to_do(bundle):
@@ -187,13 +185,13 @@ def test_rows_without_a_target_are_nothing_to_learn_from(bundle):
 
 def test_what_is_not_held_out_is_said(bundle):
     few = update(bundle, cells(6, seed=1))
-    assert few.entry["rows"]["learned"] == 6 and "Fewer than 10 new rows" in few.remarks[0]
-    assert few.entry["new"]["before"]["accuracy"] and few.entry["new"]["after"] == {}
+    assert few.entry.rows.learned == 6 and "Fewer than 10 new rows" in few.remarks[0]
+    assert few.entry.new.before["accuracy"] and few.entry.new.after == {}
     assert update(told(bundle, holdout=0.0), cells(30)).remarks == ()
     config = bundle.config.model_copy(update={"split": make({"split": {"column": "side"}}).split})
     found = update(replace(bundle, config=config), cells(30, seed=2), replay=cells())
     assert "has no column 'side'" in found.remarks[0] and "may have learned" in found.remarks[0]
-    assert found.entry["rows"]["old_held_out"] == 24
+    assert found.entry.rows.old_held_out == 24
 
 
 def test_groups_stay_together_where_the_training_kept_them_together(bundle):
@@ -226,3 +224,23 @@ def test_cells_that_cannot_be_read_are_counted(bundle):
     new["size"] = [*map(str, new["size"][:29]), "many"]
     found = update(bundle, new)
     assert [(reject.column, reject.reason) for reject in found.rejects] == [("size", "not a number: 'many'")]
+
+
+class Member:
+    """Something that was computed from the old model."""
+
+    files = ("index/ids.json",)
+    limit = 100
+
+    @classmethod
+    def read(cls, files):
+        return cls()
+
+    def write(self):
+        return {"index/ids.json": b"[]"}
+
+
+def test_members_that_fit_the_old_model_are_left_out(bundle):
+    old = replace(bundle, members={"index": Member()})
+    assert update(old, cells(30, seed=1)).bundle.members == {}
+    assert list(old.members) == ["index"]

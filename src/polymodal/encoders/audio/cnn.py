@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymodal.layers.activation import ActivationName, activation
-from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
 from polymodal.layers.normalisation import MaskedGroupNorm
 from polymodal.layers.pooling import lengths_to_mask, zero_masked
 from polymodal.modalities.audio import Audio
@@ -50,6 +50,7 @@ class Cnn(nn.Module):
     """
 
     Config: ClassVar[type] = CnnConfig
+    keeps_time = True
     frozen = False
 
     def __init__(self, config: CnnConfig, modality: Audio) -> None:
@@ -70,6 +71,12 @@ class Cnn(nn.Module):
     def needs(cls, config: CnnConfig) -> dict[str, Any]:
         """Takes any sample rate."""
         return {}
+
+    @classmethod
+    def spanning(cls, config: CnnConfig, seconds: float) -> CnnConfig:
+        """Fewer blocks, and below the length of two hops a shorter hop."""
+        features, num_frames = frames_within(config.features, seconds, at_least=2)
+        return replace(config, features=features, blocks=min(config.blocks, num_frames.bit_length() - 1))
 
     @property
     def portable(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -78,7 +78,8 @@ class Hf(Pretrained):
         self.reader.prepare(network)
         self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
         self.width = checkpoints.width_of(self.network)
-        self.token_span: float | None = self.reader.token_seconds if self.pool == "none" else None
+        self.keeps_time = self.pool == "none"
+        self.token_span: float | None = self.reader.token_seconds if self.keeps_time else None
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -91,6 +92,11 @@ class Hf(Pretrained):
         reader = checkpoint_sounds.reader_for(checkpoints.config_of(architecture, _FAMILY), preprocessing, _FAMILY)
         own = reader.window_seconds is None or config.seconds == "column"
         return {"sample_rate": reader.sample_rate, **({} if own else {"max_seconds": reader.window_seconds})}
+
+    @classmethod
+    def spanning(cls, config: HfConfig, seconds: float) -> HfConfig:
+        """A token for each step of time; how long these are, the network decides."""
+        return replace(config, pool="none")
 
     @property
     def portable(self) -> dict[str, Any]:

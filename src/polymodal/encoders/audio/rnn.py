@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymodal.errors import ConfigError
-from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.recurrent import CellName, Recurrent
 from polymodal.modalities.audio import Audio
@@ -47,6 +47,7 @@ class Rnn(nn.Module):
     """Waveforms Float "N S" -> a token for each `stack` frames (low frame rate: Sak et al. 2015, arXiv 1507.06947)."""
 
     Config: ClassVar[type] = RnnConfig
+    keeps_time = True
     frozen = False
 
     def __init__(self, config: RnnConfig, modality: Audio) -> None:
@@ -71,6 +72,12 @@ class Rnn(nn.Module):
     def needs(cls, config: RnnConfig) -> dict[str, Any]:
         """Takes any sample rate."""
         return {}
+
+    @classmethod
+    def spanning(cls, config: RnnConfig, seconds: float) -> RnnConfig:
+        """A smaller stack, and below the length of a hop a shorter hop."""
+        features, num_frames = frames_within(config.features, seconds)
+        return replace(config, features=features, stack=min(config.stack, num_frames))
 
     @property
     def portable(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 from torch.nn import functional as F
 
-from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.modalities.audio import Audio
@@ -39,6 +39,7 @@ class Shallow(nn.Module):
     """Waveforms Float "N S" -> a token for each stretch of frames; stretches do not see each other."""
 
     Config: ClassVar[type] = ShallowConfig
+    keeps_time = True
     frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Audio) -> None:
@@ -58,6 +59,12 @@ class Shallow(nn.Module):
     def needs(cls, config: ShallowConfig) -> dict[str, Any]:
         """Takes any sample rate."""
         return {}
+
+    @classmethod
+    def spanning(cls, config: ShallowConfig, seconds: float) -> ShallowConfig:
+        """Fewer frames to a token, and below the length of a hop a shorter hop."""
+        features, num_frames = frames_within(config.features, seconds)
+        return replace(config, features=features, frames=min(config.frames, num_frames))
 
     @property
     def portable(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName, activation
-from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.layers.transformer import Transformer as Blocks
@@ -59,6 +59,7 @@ class Transformer(nn.Module):
     """
 
     Config: ClassVar[type] = TransformerConfig
+    keeps_time = True
     frozen = False
 
     def __init__(self, config: TransformerConfig, modality: Audio) -> None:
@@ -83,6 +84,12 @@ class Transformer(nn.Module):
     def needs(cls, config: TransformerConfig) -> dict[str, Any]:
         """Takes any sample rate."""
         return {}
+
+    @classmethod
+    def spanning(cls, config: TransformerConfig, seconds: float) -> TransformerConfig:
+        """Fewer halvings, and below the length of two hops a shorter hop."""
+        features, num_frames = frames_within(config.features, seconds, at_least=2)
+        return replace(config, features=features, halvings=min(config.halvings, num_frames.bit_length() - 1))
 
     @property
     def portable(self) -> dict[str, Any]:

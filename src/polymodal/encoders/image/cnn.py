@@ -46,6 +46,7 @@ class Cnn(nn.Module):
     """Pictures UInt8 "N 3 H W" -> one token, or one for each cell of the grid, which knows its place."""
 
     Config: ClassVar[type] = CnnConfig
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: CnnConfig, modality: Image) -> None:

@@ -77,6 +77,7 @@ class Hf(Pretrained):
     """
 
     Config: ClassVar[type] = HfConfig
+    keeps_time = False
     config: HfConfig
 
     def __init__(self, config: HfConfig, modality: Image) -> None:

@@ -47,6 +47,7 @@ class Inception(nn.Module):
     """
 
     Config: ClassVar[type] = InceptionConfig
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: InceptionConfig, modality: Image) -> None:

@@ -44,6 +44,7 @@ class Resnet(nn.Module):
     """
 
     Config: ClassVar[type] = ResnetConfig
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: ResnetConfig, modality: Image) -> None:

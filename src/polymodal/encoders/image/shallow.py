@@ -33,6 +33,7 @@ class Shallow(nn.Module):
     """Pictures UInt8 "N 3 H W" -> a token for each square; squares do not see each other."""
 
     Config: ClassVar[type] = ShallowConfig
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Image) -> None:

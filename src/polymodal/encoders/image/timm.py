@@ -74,6 +74,7 @@ class Timm(Pretrained):
     Config: ClassVar[type] = TimmConfig
     config: TimmConfig
     token_span: float | None = None
+    keeps_time = False
 
     def __init__(self, config: TimmConfig, modality: Image) -> None:
         super().__init__(config)

@@ -69,6 +69,7 @@ class Vit(nn.Module):
     """
 
     Config: ClassVar[type] = VitConfig
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: VitConfig, modality: Image) -> None:

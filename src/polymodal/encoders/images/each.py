@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder, needs_of, portable_of
 from polymodal.layers.pooling import masked_mean
 from polymodal.modalities.images import Images
-from polymodal.types import Cells, Encoder, Tokens
+from polymodal.protocols import Encoder
+from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Each(nn.Module):
     Config: ClassVar[type] = EachConfig
     submodules: ClassVar[Mapping[str, str]] = {"image": KIND}
     token_span: float | None = None
+    keeps_time = False
 
     def __init__(self, config: EachConfig, modality: Images, *, image: Encoder) -> None:
         super().__init__()

@@ -61,6 +61,7 @@ class FtTransformer(nn.Module):
 
     Config: ClassVar[type] = FtTransformerConfig
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: FtTransformerConfig, *modalities: TableColumn) -> None:

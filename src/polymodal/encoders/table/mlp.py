@@ -49,6 +49,7 @@ class Mlp(nn.Module):
 
     Config: ClassVar[type] = MlpConfig
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: MlpConfig, *modalities: TableColumn) -> None:

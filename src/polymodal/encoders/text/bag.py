@@ -50,6 +50,7 @@ class Bag(nn.Module):
 
     Config: ClassVar[type] = BagConfig
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     weight: Tensor | None

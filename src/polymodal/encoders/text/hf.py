@@ -63,6 +63,7 @@ class Hf(Pretrained):
     Config: ClassVar[type] = HfConfig
     config: HfConfig
     token_span: float | None = None
+    keeps_time = False
 
     def __init__(self, config: HfConfig, modality: Text) -> None:
         super().__init__(config)

@@ -49,6 +49,7 @@ class Rnn(nn.Module):
 
     Config: ClassVar[type] = RnnConfig
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: RnnConfig, modality: Text) -> None:

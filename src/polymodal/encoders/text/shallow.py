@@ -35,6 +35,7 @@ class Shallow(nn.Module):
 
     Config: ClassVar[type] = ShallowConfig
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Text) -> None:

@@ -52,6 +52,7 @@ class Transformer(nn.Module):
 
     Config: ClassVar[type] = TransformerConfig
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: TransformerConfig, modality: Text) -> None:

@@ -40,6 +40,7 @@ class Mlp(nn.Module):
 
     Config: ClassVar[type] = MlpConfig
     token_span: float | None = None
+    keeps_time = False
     frozen = False
 
     def __init__(self, config: MlpConfig, modality: Vector) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -57,6 +57,7 @@ class Conv3d(nn.Module):
         super().__init__()
         self.config = config
         self.width = config.width if config.keeps_time else 2 * config.width
+        self.keeps_time = config.keeps_time
         self.token_span: float | None = modality.frame_seconds if config.keeps_time else None
         self.pixels = PixelNorm()
         channels = [config.channels * 2**depth for depth in range(config.blocks)]
@@ -75,6 +76,11 @@ class Conv3d(nn.Module):
     def needs(cls, config: Conv3dConfig) -> dict[str, Any]:
         """Takes frames of any size."""
         return {}
+
+    @classmethod
+    def spanning(cls, config: Conv3dConfig, seconds: float) -> Conv3dConfig:
+        """A token for each frame; how long these last, the column decides."""
+        return replace(config, keeps_time=True)
 
     @property
     def portable(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -18,7 +18,8 @@ from polymodal.layers.positions import SinusoidalPositions
 from polymodal.layers.recurrent import Recurrent
 from polymodal.layers.transformer import Transformer
 from polymodal.modalities.video import Video
-from polymodal.types import Cells, Encoder, Tokens
+from polymodal.protocols import Encoder
+from polymodal.types import Cells, Tokens
 
 _HEADS = 4
 
@@ -72,6 +73,7 @@ class Frames(nn.Module):
         self.frozen = image.frozen and passes
         width = image.width if passes else config.width
         self.width = width if config.keeps_time else 2 * width
+        self.keeps_time = config.keeps_time
         self.token_span: float | None = modality.frame_seconds if config.keeps_time else None
         self.over_time = _over_time(config)
 
@@ -79,6 +81,11 @@ class Frames(nn.Module):
     def needs(cls, config: FramesConfig) -> dict[str, Any]:
         """What the image encoder needs: frames are its pictures."""
         return needs_of(config.image)
+
+    @classmethod
+    def spanning(cls, config: FramesConfig, seconds: float) -> FramesConfig:
+        """A token for each frame; how long these last, the column decides."""
+        return replace(config, keeps_time=True)
 
     @property
     def portable(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -85,7 +85,8 @@ class Hf(Pretrained):
                 "Leave the column's size out."
             )
         seconds = modality.config.clip_seconds
-        self.token_span: float | None = seconds / self.num_steps if seconds and self.pool == "none" else None
+        self.keeps_time = self.pool == "none"
+        self.token_span: float | None = seconds / self.num_steps if seconds and self.keeps_time else None
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -97,6 +98,11 @@ class Hf(Pretrained):
         _, architecture, preprocessing = checkpoints.described(config, _FAMILY)
         frames = int(checkpoints.config_of(architecture, _FAMILY).num_frames)
         return {"size": picture_side(architecture, preprocessing, _FAMILY), "max_frames": frames}
+
+    @classmethod
+    def spanning(cls, config: HfConfig, seconds: float) -> HfConfig:
+        """A token for each step of time; how many these are, the network decides."""
+        return replace(config, pool="none")
 
     @property
     def portable(self) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
+from polymodal.abilities import Classes
 from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.drawing import ACCENT, INK, MUTED, WARM, plotted, short
-from polymodal.evaluation.report.outcomes import Classes
 from polymodal.evaluation.report.ranking import ranking
 from polymodal.evaluation.report.subject import Subject
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from polymodal.abilities import Classes, Labels, Numbers
 from polymodal.codecs.previews import escaped, words
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.mistakes import where
-from polymodal.evaluation.report.outcomes import Classes, Labels, Numbers
 from polymodal.evaluation.report.subject import Subject
 
 _MOST_COLUMNS = 100
@@ -55,15 +55,16 @@ def rejects(subject: Subject) -> str:
 
 
 def _rows(subject: Subject) -> str:
-    names = {
-        "train": "learned from", "validation": "validation", "test": "test", "unlabelled": "without a target",
-        "dropped": "dropped for unreadable cells", "cleaned": "dropped by clean",
-    }  # fmt: skip
-    counts = subject.metrics["rows"]
-    parts = " + ".join(f"{counts[key]:,} {name}" for key, name in names.items() if counts.get(key))
+    counts = subject.results.rows
+    counted = (
+        (counts.train, "learned from"), (counts.validation, "validation"), (counts.test, "test"),
+        (counts.unlabelled, "without a target"), (counts.dropped, "dropped for unreadable cells"),
+        (counts.cleaned, "dropped by clean"),
+    )  # fmt: skip
+    parts = " + ".join(f"{count:,} {name}" for count, name in counted if count)
     text = f"{subject.run.table.num_rows:,} rows: {parts}."
-    if counts.get("unknown_class"):
-        text += f" {counts['unknown_class']:,} of them were not measured: no training row has their class."
+    if counts.unknown_class:
+        text += f" {counts.unknown_class:,} of them were not measured: no training row has their class."
     return markup.paragraph(text)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from polymodal.abilities import Labels
 from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
-from polymodal.evaluation.report.outcomes import Labels
 from polymodal.evaluation.report.ranking import precision_recall, ranking
 from polymodal.evaluation.report.subject import Subject
 

@@ -6,9 +6,9 @@ from functools import singledispatch
 
 import numpy as np
 
+from polymodal.abilities import Classes, Labels, Numbers
 from polymodal.codecs.previews import escaped, words
 from polymodal.evaluation.report import markup
-from polymodal.evaluation.report.outcomes import Classes, Labels, Numbers
 from polymodal.evaluation.report.subject import Subject
 
 _SHOWN = 12

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from polymodal.abilities import Numbers
 from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.drawing import ACCENT, MUTED, WARM, plotted
-from polymodal.evaluation.report.outcomes import Numbers
 from polymodal.evaluation.report.subject import Subject
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polymodal.abilities import Outcome, Reported
 from polymodal.codecs.previews import escaped
 from polymodal.errors import MissingExtraError, UsageError
 from polymodal.evaluation.report import markup
@@ -18,7 +19,6 @@ from polymodal.evaluation.report.labels import labels
 from polymodal.evaluation.report.learning import learning
 from polymodal.evaluation.report.mistakes import mistakes
 from polymodal.evaluation.report.numbers import numbers
-from polymodal.evaluation.report.outcomes import outcomes
 from polymodal.evaluation.report.previewer import Previewer
 from polymodal.evaluation.report.results import results
 from polymodal.evaluation.report.subject import Subject
@@ -49,9 +49,7 @@ def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: b
     require_matplotlib()
     script = _plotly() if interactive else ""
     schema, config = run.bundle.schema, run.bundle.config
-    found = []
-    if run.measured is not None and schema.target is not None:
-        found = outcomes(run.bundle.model.head, run.measured, name=schema.target.name)  # type: ignore[arg-type]  # to mypy a member is any Module
+    found = outcomes(run)
     previewer = Previewer(run.table, schema.features(), config.limits)
     subject = Subject(run, found, Pen(interactive=interactive), previewer, str(bundle))
     page = _page(subject, script).encode("utf-8", "backslashreplace")
@@ -60,6 +58,18 @@ def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: b
     except OSError as error:
         raise UsageError(f"Cannot write the report to {path}: {error.strerror}.") from error
     return len(page)
+
+
+def outcomes(run: Run) -> list[Outcome]:
+    """What was predicted beside what is true, of the measured rows whose target is known, as far as the task says."""
+    task, measured, target = run.bundle.task, run.measured, run.bundle.schema.target
+    if measured is None or measured.target is None or target is None or not isinstance(task, Reported):
+        return []
+    known = measured.target.present
+    if not bool(known.any()):
+        return []
+    rows = measured.rows[known.numpy()]
+    return list(task.outcomes(measured.prediction.rows(known), measured.target.rows(known), rows, name=target.name))
 
 
 def _page(subject: Subject, script: str) -> str:

@@ -14,8 +14,8 @@ from polymodal.data.prepare import modality_of
 from polymodal.data.table import Table
 from polymodal.errors import UnreadableCellError
 from polymodal.evaluation.report.markup import pairs
+from polymodal.protocols import Modality
 from polymodal.schema import Column
-from polymodal.types import Modality
 
 _BUDGET = 1_800_000  # characters of media in one page
 _MOST_COLUMNS = 12  # of a row

@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from polymodal.abilities import Explaining
 from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.drawing import ACCENT, INK, MUTED, Interactive, plotted, short
 from polymodal.evaluation.report.subject import Subject
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.direction import greater_is_better
+from polymodal.protocols import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Interval = Mapping[str, float]
-
-_MEANINGS = {
-    "accuracy": "share of rows whose class is right",
-    "macro_f1": "F1 of each class, averaged: rare classes count as much as frequent ones",
-    "balanced_accuracy": "share found of each class, averaged",
-    "roc_auc": "chance that a row of a class is ranked above a row of another",
-    "average_precision": "area under the precision-recall curve",
-    "log_loss": "how surprised the model is by the truth, in nats; lower is better",
-    "ece": "how far confidence is from accuracy; lower is better",
-    "r2": "share of the variance that is explained",
-    "rmse": "root of the mean squared error, in the target's unit; lower is better",
-    "mae": "mean absolute error, in the target's unit; lower is better",
-}
 _MOST_ROWS = 24  # of the plot
 
 
@@ -35,12 +25,11 @@ def results(subject: Subject) -> str:
     metric = subject.main_metric
     if metric is None:
         return ""
-    baselines = dict(subject.metrics["baselines"])
-    by_input = baselines.pop("linear_by_input", {})
+    baselines, by_input = subject.results.baselines.reports, subject.results.baselines.linear_by_input
     reports = {f"model, {subject.side}": subject.report, **baselines}
     rows = [
         [
-            f"{escaped(name)}<small>{escaped(_MEANINGS.get(name, ''))}</small>",
+            f"{escaped(name)}<small>{escaped(_words(subject.run.bundle.task, name))}</small>",
             *(_in_brackets(report.get(name)) for report in reports.values()),
         ]
         for name in subject.report
@@ -52,11 +41,20 @@ def results(subject: Subject) -> str:
     return markup.columns([_plot(subject, metric, compared)]) + table
 
 
+def _words(task: Task, metric: str) -> str:
+    """What the metric says, where the task tells it, and which way it improves."""
+    if not isinstance(task, Explaining):
+        return ""
+    known = [name for name in task.metric_words if metric == name or metric.startswith(f"{name}_")]
+    words = task.metric_words[max(known, key=len)] if known else ""
+    return words if not words or greater_is_better(task.greater_is_better, metric) else f"{words}; lower is better"
+
+
 def _in_brackets(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    low, high = markup.amount(interval["low"]), markup.amount(interval["high"])
-    return f"<b>{markup.amount(interval['value'])}</b> <small>{low} to {high}</small>"
+    low, high = markup.amount(interval.low), markup.amount(interval.high)
+    return f"<b>{markup.amount(interval.value)}</b> <small>{low} to {high}</small>"
 
 
 def _plot(subject: Subject, metric: str, compared: Mapping[str, Interval]) -> str:
@@ -65,9 +63,9 @@ def _plot(subject: Subject, metric: str, compared: Mapping[str, Interval]) -> st
     def paint(axes: Axes) -> None:
         for place, (name, interval) in enumerate(shown.items()):
             colour = ACCENT if name == "model" else MUTED
-            axes.plot([interval["low"], interval["high"]], [place, place], color=colour, linewidth=2.2)
-            axes.plot(interval["value"], place, "o", color=colour, markersize=6)
-            words, end = markup.amount(interval["value"]), (interval["high"], place)
+            axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.2)
+            axes.plot(interval.value, place, "o", color=colour, markersize=6)
+            words, end = markup.amount(interval.value), (interval.high, place)
             axes.annotate(words, end, (7, 0), textcoords="offset points", va="center", color=INK)
         axes.set_yticks(range(len(shown)), [short(name, 26) for name in shown])
         axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -83,9 +81,9 @@ def _plot(subject: Subject, metric: str, compared: Mapping[str, Interval]) -> st
 
 
 def _interactive(metric: str, shown: Mapping[str, Interval]) -> Interactive:
-    values = [interval["value"] for interval in shown.values()]
-    above = [interval["high"] - interval["value"] for interval in shown.values()]
-    below = [interval["value"] - interval["low"] for interval in shown.values()]
+    values = [interval.value for interval in shown.values()]
+    above = [interval.high - interval.value for interval in shown.values()]
+    below = [interval.value - interval.low for interval in shown.values()]
     points = {
         "type": "scatter",
         "mode": "markers",

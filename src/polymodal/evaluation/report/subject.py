@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from polymodal.abilities import Outcome
 from polymodal.evaluation.report.drawing import Pen
-from polymodal.evaluation.report.outcomes import Outcome
 from polymodal.evaluation.report.previewer import Previewer
+from polymodal.metrics.results import Report, Results
 
 if TYPE_CHECKING:
     from polymodal.run import Run
@@ -29,25 +30,25 @@ class Subject:
     place: str
 
     @property
-    def metrics(self) -> dict[str, Any]:
+    def results(self) -> Results:
+        """Everything that was measured and counted."""
         return self.run.bundle.metrics
 
     @property
     def side(self) -> str:
         """Where the figures were measured."""
-        return "test" if self.metrics["test"] else "validation"
+        return self.results.side
 
     @property
-    def report(self) -> dict[str, dict[str, float]]:
-        """The figures of the model: metric -> value, low, high."""
-        found: dict[str, dict[str, float]] = self.metrics[self.side]
-        return found
+    def report(self) -> Report:
+        """The figures of the model."""
+        return self.results.measured
 
     @property
     def main_metric(self) -> str | None:
         """The one to look at first; None where nothing could be measured."""
-        head: Any = self.run.bundle.model.head
-        return head.metric if head.metric in self.report else next(iter(self.report), None)
+        metric = self.run.bundle.task.metric
+        return metric if metric in self.report else next(iter(self.report), None)
 
     @property
     def target(self) -> str:

@@ -2,74 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.drawing import ACCENT, INK, MUTED, Interactive, plotted, short
 from polymodal.evaluation.report.subject import Subject
-from polymodal.metrics.direction import larger_is_better
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.results import HiddenResult, SubsetResult, SubsetResults
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Found = Mapping[str, Any]
-"""As `evaluation.robustness.measure_subsets` gives it."""
-Line = Mapping[str, Any]
 
 _MOST_ROWS = 40  # of the plot
 
 
 def subsets(subject: Subject) -> str:
     """How much each input is missed: a plot and a table; nothing where there is one input only."""
-    found = subject.metrics.get("subsets", {})
-    lines = defined(found, "subsets")
-    if len(lines) < 2:
+    found = subject.results.subsets
+    lines = [] if found is None else defined_subsets(found)
+    if found is None or len(lines) < 2:
         return ""
-    metric = found["metric"]
+    metric = found.metric
+    sentence = missed(found, greater_is_better=subject.run.bundle.task.greater_is_better[metric])
     caption = f"{metric} on {subject.side} rows by the inputs that are there, with 95 % intervals"
     plot = subject.pen.draw(
         caption, paint_subsets(found), size=(6.0, _height(len(lines))), interactive=_interactive(metric, lines)
     )
     rows = [
-        (escaped(named(line["inputs"])), _in_brackets(line["metrics"][metric]), _in_brackets(line["change"]))
-        for line in lines
+        (escaped(named(line.inputs)), _in_brackets(line.metrics[metric]), _in_brackets(line.change)) for line in lines
     ]
     return (
-        markup.paragraph(f"The same model and rows; the inputs that are not named are hidden. {missed(found)}")
+        markup.paragraph(f"The same model and rows; the inputs that are not named are hidden. {sentence}")
         + plot
         + markup.table(("inputs", metric, "change from all"), rows, numbers=2)
     )
 
 
-def missed(found: Found) -> str:
+def missed(found: SubsetResults, *, greater_is_better: bool) -> str:
     """Which input is missed most, in a sentence; empty where nothing was measured with one input hidden."""
-    lines = defined(found, "subsets")
+    lines = defined_subsets(found)
     if not lines:
         return ""
-    whole = set(lines[0]["inputs"])
+    whole = set(lines[0].inputs)
     gone = {
-        next(iter(whole.difference(line["inputs"]))): line["change"]
+        next(iter(whole.difference(line.inputs))): line.change
         for line in lines
-        if line["change"] is not None and len(line["inputs"]) == len(whole) - 1
+        if line.change is not None and len(line.inputs) == len(whole) - 1
     }
     if not gone:
         return ""
-    sign = 1 if larger_is_better(found["metric"]) else -1
-    most = min(gone, key=lambda name: sign * gone[name]["value"])
-    harmless = [name for name, change in gone.items() if change["low"] <= 0 <= change["high"]]
-    words = f"What is missed most is {most}: {gone[most]['value']:+.3f} in {found['metric']} without it."
+    sign = 1 if greater_is_better else -1
+    most = min(gone, key=lambda name: sign * gone[name].value)
+    harmless = [name for name, change in gone.items() if change.low <= 0 <= change.high]
+    words = f"What is missed most is {most}: {gone[most].value:+.3f} in {found.metric} without it."
     if most in harmless:
-        return f"Without any one of the inputs {found['metric']} stays within the intervals."
+        return f"Without any one of the inputs {found.metric} stays within the intervals."
     if harmless:
         words += f" Without {' or '.join(harmless)} it stays within the intervals."
     return words
 
 
-def defined(found: Found, kind: str) -> list[Line]:
-    """The lines of `subsets` or `hidden` for which the metric is defined."""
-    return [line for line in found.get(kind, ()) if found["metric"] in line["metrics"]]
+def defined_subsets(found: SubsetResults) -> list[SubsetResult]:
+    """The subsets for which the metric is defined."""
+    return [line for line in found.subsets if found.metric in line.metrics]
+
+
+def defined_rates(found: SubsetResults) -> list[HiddenResult]:
+    """The rates of hidden inputs for which the metric is defined."""
+    return [line for line in found.hidden if found.metric in line.metrics]
 
 
 def named(inputs: Sequence[str]) -> str:
@@ -77,18 +79,18 @@ def named(inputs: Sequence[str]) -> str:
     return " + ".join(inputs)
 
 
-def paint_subsets(found: Found) -> Callable[[Axes], None]:
+def paint_subsets(found: SubsetResults) -> Callable[[Axes], None]:
     """Draws one interval for each subset."""
-    metric, lines = found["metric"], defined(found, "subsets")[:_MOST_ROWS]
+    metric, lines = found.metric, defined_subsets(found)[:_MOST_ROWS]
 
     def paint(axes: Axes) -> None:
         for place, line in enumerate(lines):
-            interval, colour = line["metrics"][metric], ACCENT if place == 0 else MUTED
-            axes.plot([interval["low"], interval["high"]], [place, place], color=colour, linewidth=2.2)
-            axes.plot(interval["value"], place, "o", color=colour, markersize=6)
-            words, end = markup.amount(interval["value"]), (interval["high"], place)
+            interval, colour = line.metrics[metric], ACCENT if place == 0 else MUTED
+            axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.2)
+            axes.plot(interval.value, place, "o", color=colour, markersize=6)
+            words, end = markup.amount(interval.value), (interval.high, place)
             axes.annotate(words, end, (7, 0), textcoords="offset points", va="center", color=INK)
-        axes.set_yticks(range(len(lines)), [short(named(line["inputs"]), 34) for line in lines])
+        axes.set_yticks(range(len(lines)), [short(named(line.inputs), 34) for line in lines])
         axes.set_ylim(len(lines) - 0.4, -0.6)
         axes.margins(x=0.15)
         axes.set_xlabel(metric)
@@ -99,16 +101,16 @@ def paint_subsets(found: Found) -> Callable[[Axes], None]:
     return paint
 
 
-def paint_rates(found: Found) -> Callable[[Axes], None]:
+def paint_rates(found: SubsetResults) -> Callable[[Axes], None]:
     """Draws the curve under growing rates."""
-    metric, lines = found["metric"], defined(found, "hidden")
+    metric, lines = found.metric, defined_rates(found)
 
     def paint(axes: Axes) -> None:
-        rates = [100 * line["rate"] for line in lines]
-        intervals = [line["metrics"][metric] for line in lines]
-        low, high = ([interval[end] for interval in intervals] for end in ("low", "high"))
+        rates = [100 * line.rate for line in lines]
+        intervals = [line.metrics[metric] for line in lines]
+        low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
         axes.fill_between(rates, low, high, color=ACCENT, alpha=0.2, linewidth=0)
-        axes.plot(rates, [interval["value"] for interval in intervals], color=ACCENT, marker="o", markersize=4)
+        axes.plot(rates, [interval.value for interval in intervals], color=ACCENT, marker="o", markersize=4)
         axes.set_xlabel("inputs hidden at random, %")
         axes.set_ylabel(metric)
         axes.grid(axis="y")
@@ -116,35 +118,35 @@ def paint_rates(found: Found) -> Callable[[Axes], None]:
     return paint
 
 
-def picture_height(found: Found) -> float:
+def picture_height(found: SubsetResults) -> float:
     """Inches that the plot of the subsets wants."""
-    return max(3.4, _height(len(defined(found, "subsets")[:_MOST_ROWS])))
+    return max(3.4, _height(len(defined_subsets(found)[:_MOST_ROWS])))
 
 
 def _height(lines: int) -> float:
     return 0.8 + 0.34 * min(lines, _MOST_ROWS)
 
 
-def _in_brackets(interval: Mapping[str, float] | None) -> str:
+def _in_brackets(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    low, high = markup.amount(interval["low"]), markup.amount(interval["high"])
-    return f"<b>{markup.amount(interval['value'])}</b> <small>{low} to {high}</small>"
+    low, high = markup.amount(interval.low), markup.amount(interval.high)
+    return f"<b>{markup.amount(interval.value)}</b> <small>{low} to {high}</small>"
 
 
-def _interactive(metric: str, lines: Sequence[Line]) -> Interactive:
-    intervals = [line["metrics"][metric] for line in lines]
-    values = [interval["value"] for interval in intervals]
+def _interactive(metric: str, lines: Sequence[SubsetResult]) -> Interactive:
+    intervals = [line.metrics[metric] for line in lines]
+    values = [interval.value for interval in intervals]
     points = {
         "type": "scatter",
         "mode": "markers",
         "x": values,
-        "y": [escaped(named(line["inputs"])) for line in lines],
+        "y": [escaped(named(line.inputs)) for line in lines],
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [interval["high"] - interval["value"] for interval in intervals],
-            "arrayminus": [interval["value"] - interval["low"] for interval in intervals],
+            "array": [interval.high - interval.value for interval in intervals],
+            "arrayminus": [interval.value - interval.low for interval in intervals],
         },
     }
     return plotted([points], x=metric, y="", categories="y")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import shlex
-from typing import cast
 
 import torch
 import yaml
@@ -12,7 +11,6 @@ import yaml
 from polymodal.codecs.previews import escaped
 from polymodal.evaluation.report import markup
 from polymodal.evaluation.report.subject import Subject
-from polymodal.model import Model
 from polymodal.timing import INTERMEDIATE
 
 _MOST_INPUTS = 50
@@ -44,7 +42,7 @@ print(found.columns["prediction"], found.status)
 def construction(subject: Subject) -> str:
     """Inputs, encoders and their sizes; settings in full; with what it was made."""
     bundle = subject.run.bundle
-    model, config = cast(Model, bundle.model), bundle.config
+    model, config = bundle.model, bundle.config
     rows = []
     for entry in bundle.schema.inputs[:_MOST_INPUTS]:
         size = sum(parameter.numel() for parameter in model.encoders[entry.name].parameters())

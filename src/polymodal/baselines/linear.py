@@ -1,0 +1,167 @@
+"""Linear models on handcrafted features of each input: what a model has to beat. All fit in seconds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import sparse
+from torch import Tensor
+
+from polymodal.abilities import Features, InputFeatures
+from polymodal.baselines.features import joined
+from polymodal.types import Cells, Scores
+
+_C = 20.0  # inverse strength of the logistic regression's L2 penalty, for rows of unit size
+_ALPHA = 1.0  # strength of the ridge penalty, for rows of unit size
+
+Inputs = Mapping[str, InputFeatures]
+
+
+def class_baselines(
+    inputs: Inputs,
+    target: Cells,
+    num_rows: int,
+    *,
+    num_classes: int,
+    as_scores: Callable[[Tensor], Tensor] = lambda log_probabilities: log_probabilities,
+) -> dict[str, Scores | dict[str, Scores]]:
+    """`majority`: the classes' shares; `linear`: logistic regression for each input, their log-probabilities averaged
+    over the inputs that a row has; `linear_by_input`: each by itself.
+
+    Args:
+        inputs: features by input.
+        target: classes of the training rows, Int "N 1".
+        num_rows: number of test rows.
+        num_classes: K.
+        as_scores: log-probabilities -> scores of the task.
+    """
+    classes = target.values[:, 0].numpy()
+    counts = np.bincount(classes, minlength=num_classes)
+    log_prior = np.log((counts + 1 / num_classes) / (len(classes) + 1))  # one more row, spread over all classes
+    total, votes, alone = np.zeros((num_rows, num_classes)), np.zeros(num_rows), {}
+    for name, features in inputs.items():
+        if len(np.unique(classes[features.in_train])) < 2:
+            continue  # nothing to tell apart: the input says nothing
+        fitted = np.where(features.in_test[:, None], _logistic(features, classes, np.exp(log_prior)), 0)
+        total, votes = total + fitted, votes + features.in_test
+        alone[name] = np.where(features.in_test[:, None], fitted, log_prior)
+    mean = total / np.maximum(votes, 1)[:, None]
+    mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
+
+    def scores(log_probabilities: np.ndarray) -> Scores:
+        return _scores(as_scores(torch.from_numpy(np.ascontiguousarray(log_probabilities))))
+
+    return {
+        "majority": scores(np.tile(log_prior, (num_rows, 1))),
+        "linear": scores(np.where(votes[:, None] > 0, mean, log_prior)),
+        "linear_by_input": {name: scores(found) for name, found in alone.items()},
+    }
+
+
+def number_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, Scores | dict[str, Scores]]:
+    """`mean`; `linear`: ridge regression on the features of all inputs side by side; `linear_by_input`: on each.
+
+    Args:
+        inputs: features by input.
+        target: numbers of the training rows and which of them are known, Float "N 2 K".
+        num_rows: number of test rows.
+    """
+    numbers, known = target.values.double().numpy().swapaxes(0, 1)
+    constant = (numbers * known).sum(axis=0) / known.sum(axis=0)
+
+    def fit(features: InputFeatures | None) -> Scores:
+        scores = np.tile(constant, (num_rows, 1))
+        for k, there in enumerate(known.T > 0):  # each target from the rows that have it
+            if features is not None and (there & features.in_train).any():
+                of_known = replace(features, train=features.train[there], in_train=features.in_train[there])
+                scores[:, k] = _ridge(of_known, numbers[there, k], constant[k])
+        return _scores(torch.from_numpy(scores))
+
+    fitted = {name: features for name, features in inputs.items() if features.in_train.any()}
+    return {
+        "mean": fit(None),
+        "linear": fit(joined(list(fitted.values())) if fitted else None),
+        "linear_by_input": {name: fit(features) for name, features in fitted.items()},
+    }
+
+
+def label_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, Scores | dict[str, Scores]]:
+    """`prevalence`: how frequent each label is; `linear`: one ridge regression a label on the features of all inputs
+    side by side; `linear_by_input`: on each.
+
+    Args:
+        inputs: features by input.
+        target: labels of the training rows, Float "N K".
+        num_rows: number of test rows.
+    """
+    labels = target.values.double().numpy()
+    share = (labels.sum(axis=0) + 0.5) / (len(labels) + 1)
+    fitted = {name: features for name, features in inputs.items() if features.in_train.any()}
+    prior = np.log(share / (1 - share))
+    constant = np.tile(prior, (num_rows, 1))
+
+    def fit(features: InputFeatures) -> Scores:
+        return _scores(torch.from_numpy(_ridge_labels(features, labels, prior)))
+
+    return {
+        "prevalence": _scores(torch.from_numpy(constant)),
+        "linear": fit(joined(list(fitted.values()))) if fitted else _scores(torch.from_numpy(constant)),
+        "linear_by_input": {name: fit(features) for name, features in fitted.items()},
+    }
+
+
+def _scores(values: Float[Tensor, "M K"]) -> Scores:
+    return Scores(values, torch.ones(len(values), dtype=torch.bool))
+
+
+def _logistic(
+    features: InputFeatures, target: Int[np.ndarray, " N"], prior: Float[np.ndarray, " K"]
+) -> Float[np.ndarray, "M K"]:
+    """Log-probabilities of the test rows; the prior enters as one more training row, so that none is infinite."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    seen = target[features.in_train]
+    model = LogisticRegression(C=_C, max_iter=200)
+    with warnings.catch_warnings():
+        # The iterations bound the time; a baseline that is not quite at its optimum is still a baseline.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features.train[features.in_train], seen)
+    probabilities = np.zeros((len(features.in_test), len(prior)))
+    probabilities[:, model.classes_] = model.predict_proba(features.test)
+    return np.asarray(np.log((len(seen) * probabilities + prior) / (len(seen) + 1)))
+
+
+def _ridge(features: InputFeatures, target: Float[np.ndarray, " N"], constant: float) -> Float[np.ndarray, " M"]:
+    """Predictions for the test rows: the constant where they have nothing."""
+    from sklearn.linear_model import Ridge
+
+    model = Ridge(alpha=_ALPHA).fit(features.train[features.in_train], target[features.in_train])
+    return np.where(features.in_test, model.predict(features.test), constant)
+
+
+def _ridge_labels(
+    features: InputFeatures, target: Float[np.ndarray, "N K"], prior: Float[np.ndarray, " K"]
+) -> Float[np.ndarray, "M K"]:
+    """Log odds of every label for the test rows: the prior where they have nothing.
+
+    Ridge regression in its dual form (Hastie et al. 2009, The Elements of Statistical Learning, section 12.3.7): the
+    products of all rows are decomposed once for all labels. What it gives becomes log odds as the logistic function is
+    near one half; that keeps the order, by which most metrics go.
+    """
+    train, has = features.train[features.in_train], target[features.in_train]
+    products, mean = _dense(train @ train.T), has.mean(axis=0)
+    of_test = _dense(features.test @ train.T)
+    centred = products - products.mean(axis=0) - products.mean(axis=1)[:, None] + products.mean()
+    of_test = of_test - of_test.mean(axis=1)[:, None] - products.mean(axis=0) + products.mean()
+    weights = np.linalg.solve(centred + _ALPHA * np.eye(len(centred)), has - mean)
+    return np.where(features.in_test[:, None], 4 * (mean + of_test @ weights - 0.5), prior)
+
+
+def _dense(matrix: Features) -> np.ndarray:
+    return np.asarray(matrix.toarray() if isinstance(matrix, sparse.csr_matrix) else matrix, dtype=np.float64)

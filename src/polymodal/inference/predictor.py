@@ -1,0 +1,131 @@
+"""A trained model, warm: everything that depends on the bundle alone is done once, then tables are predicted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from polymodal.bundle import Bundle
+from polymodal.data.clean import repaired
+from polymodal.data.dataset import Dataset
+from polymodal.data.prepare import Reject, modality_of, prepare
+from polymodal.data.remarks import Remarks, sentences, unseen
+from polymodal.data.table import Table, read_table
+from polymodal.device import pick_device
+from polymodal.errors import DataError
+from polymodal.inference.forward import joined, predict_batches
+from polymodal.inference.predictions import Predictions
+from polymodal.protocols import Prediction
+
+_CHUNK_ROWS = 512  # media of so many rows are in memory at a time
+
+
+class Predictor:
+    """Predicts tables with one trained model; fitted modalities and tokenizers are held once.
+
+    Args:
+        bundle: the trained model with the schema of its columns.
+        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+
+    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+        self.bundle, self.device = bundle, pick_device(device)
+        self.columns = bundle.schema.features()
+        self.modalities = {column.name: modality_of(column) for column in self.columns}
+        self.network, self.task = bundle.model, bundle.task
+        self.network.to(self.device).eval()
+
+    def __call__(
+        self,
+        source: object,
+        *,
+        batch_size: int = 64,
+        bad_cells: Literal["missing", "drop", "error"] = "missing",
+        tell: Callable[[str], None] | None = None,
+    ) -> Predictions:
+        """Predicts every row of a table; cells that cannot be read count as missing, and the status says so.
+
+        Some hundred rows are read and predicted at a time, so that memory does not grow with the media of the table.
+
+        Args:
+            source: whatever `read_table` takes. Columns that the model does not use are ignored.
+            batch_size: rows that enter the model at a time; no result depends on it.
+            bad_cells: `error` stops at the first cell that cannot be read; `drop` means `missing` here, because no row
+                is ever left out of a prediction.
+            tell: called with each remark on cells that were read, but not as they stand; they are not rejects.
+
+        Raises:
+            ColumnError: a column that the model uses is absent.
+            DataError: the table, or under `error` a cell, cannot be read.
+        """
+        table = read_table(source, text=self.bundle.config.table)
+        parts: list[Prediction] = []
+        rejects: list[Reject] = []
+        remarks: list[Remarks] = []
+        for start, dataset in self.in_chunks(table):
+            prepared, loader = dataset.prepared, dataset.loader(batch_size=batch_size)
+            rejects += [replace(reject, row=reject.row + start) for reject in prepared.rejects]
+            if rejects and bad_cells == "error":
+                raise DataError(
+                    f"{table.where(rejects[0].row)}, column {rejects[0].column!r}: {rejects[0].reason}."
+                    " Repair the cell, or set bad_cells to missing."
+                )
+            if tell is not None:
+                read = (prepared, self.modalities, loader.rows)
+                remarks += [prepared.remarks, unseen(*read), repaired(*read)]
+            parts += [prediction for _, prediction in predict_batches(self.network, loader, self.device)]
+        if tell is not None:
+            for sentence in sentences(*remarks):
+                tell(sentence)
+        prediction = joined(parts)
+        status = _status(prediction.present.numpy(), rejects)
+        return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects))
+
+    def in_chunks(self, table: Table) -> Iterator[tuple[int, Dataset]]:
+        """All rows of a table as the model reads them, some hundred at a time: first row of each part, and the part.
+
+        Raises:
+            ColumnError: a column that the model uses is absent.
+            DataError: the table cannot be read.
+        """
+        table.require(*self.modalities)
+        table = table.without([name for name in table.names if name not in self.modalities])
+        for start in range(0, table.num_rows, _CHUNK_ROWS):
+            chunk = table.take(np.arange(start, min(start + _CHUNK_ROWS, table.num_rows)))
+            limits = self.bundle.config.limits
+            prepared = prepare(chunk, self.columns, limits=limits, bad_cells="missing", modalities=self.modalities)
+            yield start, Dataset(prepared, self.modalities)
+
+
+def predict(
+    bundle: Bundle,
+    source: object,
+    *,
+    batch_size: int = 64,
+    device: str = "auto",
+    bad_cells: Literal["missing", "drop", "error"] = "missing",
+    tell: Callable[[str], None] | None = None,
+) -> Predictions:
+    """Predicts every row of a table once; who asks more than once holds a `Predictor`, whose arguments these are."""
+    return Predictor(bundle, device)(source, batch_size=batch_size, bad_cells=bad_cells, tell=tell)
+
+
+def _status(present: np.ndarray, rejects: Iterable[Reject]) -> list[str]:
+    reasons: defaultdict[int, list[str]] = defaultdict(list)
+    for reject in rejects:
+        reasons[reject.row].append(f"{reject.column} unreadable ({reject.reason})")
+    status = []
+    for row, found in enumerate(present.tolist()):
+        words = "; ".join(reasons.get(row, ()))
+        if not found:
+            status.append(f"prior: no input present; {words}".removesuffix("; "))
+        else:
+            status.append(f"partial: {words}" if words else "ok")
+    return status

@@ -1,0 +1,202 @@
+"""The figures that a model comes with: what `metrics.json` of a bundle holds, checked when it is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from pydantic import ConfigDict, Field, JsonValue, model_serializer, model_validator
+
+from polymodal.metrics.bootstrap import Interval
+from polymodal.schema import Record
+
+Report: TypeAlias = dict[str, Interval]
+"""By metric, its value with a 95 % interval."""
+
+
+class _Sparse(Record):
+    """A record that leaves out what was never measured when it is written."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        found = write(self)
+        fields = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        written = [name for name in fields if name in self.model_fields_set and getattr(self, name) is not None]
+        return {fields[name]: found[name] for name in written}
+
+
+class RowCounts(Record):
+    """Where every row of the table went, and how many cells could not be read.
+
+    Attributes:
+        train: learned from.
+        validation: of the validation side.
+        test: of the test side.
+        unknown_class: of validation and test, not measured, because no training row has their class.
+        unlabelled: left out for want of a target.
+        dropped: left out because of a cell that could not be read.
+        rejected_cells: cells that could not be read.
+        cleaned: left out by `clean`.
+    """
+
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+    unknown_class: int = 0
+    unlabelled: int = 0
+    dropped: int = 0
+    rejected_cells: int = 0
+    cleaned: int = 0
+
+
+class Baselines(Record):
+    """What the model has to beat, on the same rows; in the file one report by name, and `linear_by_input`.
+
+    Attributes:
+        reports: by name, such as `majority` or `linear`: those that use all inputs, or none.
+        linear_by_input: a linear model on simple features of each input alone.
+    """
+
+    reports: dict[str, Report] = Field({})
+    linear_by_input: dict[str, Report] = Field({})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "reports" in values:
+            return values
+        reports = {name: report for name, report in values.items() if name != "linear_by_input"}
+        return {"reports": reports, "linear_by_input": values.get("linear_by_input", {})}
+
+    @model_serializer(mode="wrap")
+    def _flat(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        found = write(self)
+        alone = {"linear_by_input": found["linear_by_input"]} if self.linear_by_input else {}
+        return {**found["reports"], **alone}
+
+
+class SubsetResult(Record):
+    """The model with some inputs only.
+
+    Attributes:
+        inputs: that stay.
+        metrics: over the same rows as with all inputs.
+        change: of the first metric, from what all inputs give; None for all inputs, and where it is undefined.
+    """
+
+    inputs: tuple[str, ...]
+    metrics: Report
+    change: Interval | None
+
+
+class HiddenResult(Record):
+    """The model with inputs hidden at random.
+
+    Attributes:
+        rate: with which each input of a row is hidden.
+        metrics: over all draws.
+    """
+
+    rate: float
+    metrics: Report
+
+
+class SubsetResults(Record):
+    """How well the model does without some of its inputs.
+
+    Attributes:
+        metric: the one to look at first.
+        subsets: of the inputs; the first is all of them.
+        hidden: by growing rate.
+    """
+
+    metric: str
+    subsets: tuple[SubsetResult, ...] = ()
+    hidden: tuple[HiddenResult, ...] = ()
+
+
+class UpdateRows(_Sparse):
+    """Where the rows of an update went.
+
+    Attributes:
+        learned: new rows that were learned from.
+        held_out: new rows that were measured.
+        replayed: old rows that were learned from again.
+        old_held_out: old rows that were measured.
+        unlabelled: new rows without a target.
+        dropped: new rows with a cell that could not be read.
+    """
+
+    learned: int = 0
+    held_out: int = 0
+    replayed: int = 0
+    old_held_out: int = 0
+    unlabelled: int = 0
+    dropped: int = 0
+
+
+class BeforeAfter(Record):
+    """Every metric of some rows before and after an update; empty where there were none."""
+
+    before: Report = Field({})
+    after: Report = Field({})
+
+
+class UpdateResults(_Sparse):
+    """What one update taught the model.
+
+    Attributes:
+        metric: the task's first.
+        rows: where they went.
+        new: of the new rows that were held out.
+        old: of the old ones.
+        times: calls of `partial_fit` that it stands for; such calls measure nothing.
+        settings: of the update, with the learning rate.
+    """
+
+    metric: str
+    rows: UpdateRows
+    new: BeforeAfter = BeforeAfter()
+    old: BeforeAfter = BeforeAfter()
+    times: int | None = None
+    settings: dict[str, JsonValue]
+
+
+class Results(_Sparse):
+    """Everything that was measured of a model, and counted on the way to it.
+
+    Attributes:
+        validation: of the model that did not learn from the validation rows.
+        test: of the final model.
+        subsets: of the final model with some of its inputs only.
+        baselines: what it has to beat.
+        rows: where they went.
+        auxiliary_vote: share of the inputs' unimodal predictions in every prediction.
+        temperature: by which scores are divided.
+        best_epoch: whose weights were kept, counted over all trainings.
+        warnings: what the user should hear of the data and the training; `remarks` in the file.
+        updates: what the model learned later.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    validation: Report = Field({})
+    test: Report = Field({})
+    subsets: SubsetResults | None = None
+    baselines: Baselines = Baselines()
+    rows: RowCounts = RowCounts()
+    auxiliary_vote: float = 0.0
+    temperature: float = 1.0
+    best_epoch: int | None = None
+    warnings: tuple[str, ...] = Field((), alias="remarks")
+    updates: tuple[UpdateResults, ...] = ()
+
+    @property
+    def side(self) -> str:
+        """Where the model was measured: on the `test` rows, else on those of `validation`."""
+        return "test" if self.test else "validation"
+
+    @property
+    def measured(self) -> Report:
+        """The figures to look at: over the test rows, else over the validation rows."""
+        return self.test or self.validation

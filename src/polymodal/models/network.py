@@ -1,0 +1,55 @@
+"""What a stage assembles: a model, or an ensemble around one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from polymodal.protocols import Encoder, Head, Module, Prediction
+from polymodal.types import Batch, Tokens
+
+
+@runtime_checkable
+class Network(Module, Protocol):
+    """Batch -> Prediction, in two halves: `encode`, which is costly, and `combine`. An `nn.Module`."""
+
+    @property
+    def encoders(self) -> Mapping[str, Encoder]:
+        """The encoder of each input."""
+
+    @property
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """By input, the columns that its encoder receives."""
+
+    @property
+    def head(self) -> Head:
+        """What predicts from fused tokens."""
+
+    def encode(self, batch: Batch) -> dict[str, Tokens]:
+        """Tokens of every input, before fusion."""
+
+    def encode_input(self, name: str, batch: Batch) -> Tokens:
+        """Tokens of one input for all rows of the batch; rows without a cell are masked."""
+
+    def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
+        """Prediction from the tokens of every input."""
+
+    def __call__(self, batch: Batch) -> Prediction: ...
+
+
+def only(name: str, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
+    """The tokens with every other input made absent."""
+    nobody = torch.zeros_like(tokens[name].present)
+    return {n: of_input if n == name else of_input.where_present(nobody) for n, of_input in tokens.items()}
+
+
+def stacked(parts: Iterable[Tokens]) -> Tokens:
+    """Tokens of several batches, one below the other, padded to the longest."""
+    every = list(parts)
+    longest = max(part.mask.shape[1] for part in every)
+    values = [nn.functional.pad(part.values, (0, 0, 0, longest - part.mask.shape[1])) for part in every]
+    masks: list[Tensor] = [nn.functional.pad(part.mask, (0, longest - part.mask.shape[1])) for part in every]
+    return Tokens(torch.cat(values), torch.cat(masks))

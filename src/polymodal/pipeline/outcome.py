@@ -1,0 +1,71 @@
+"""What a run leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from polymodal.bundle import Bundle
+from polymodal.card import model_card
+from polymodal.data.clean import Action
+from polymodal.data.prepare import Reject
+from polymodal.data.split import Split
+from polymodal.data.table import Table
+from polymodal.evaluation.evaluate import Measured
+from polymodal.metrics.results import Results
+from polymodal.pipeline.problem import Problem
+from polymodal.pipeline.trainer import Trained
+from polymodal.training.history import History, merged
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run leaves.
+
+    Attributes:
+        bundle: the trained model; its `config` is complete, so that running it again gives the same numbers.
+        history: of the training with validation rows.
+        rejects: cells that could not be read.
+        split: row numbers of each side.
+        unlabelled: number of rows left out because they have no target.
+        remarks: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
+        measured: what the figures of the final model are about; None without rows to measure on.
+        refit: history of the last training, on all rows but test; None where there was none.
+        seconds: from the table to the figures.
+        table: what was learned from, by whose rows all of the above count.
+        cleaned: what `clean` changed.
+        branches: by input, the history of its own training, where inputs learn by themselves; `history` is then all of
+            them, one after the other.
+    """
+
+    bundle: Bundle
+    history: History
+    rejects: tuple[Reject, ...]
+    split: Split
+    unlabelled: int
+    remarks: tuple[str, ...]
+    measured: Measured | None
+    refit: History | None
+    seconds: float
+    table: Table
+    cleaned: tuple[Action, ...]
+    branches: Mapping[str, History] = field(default_factory=dict)
+
+
+def finished(problem: Problem, trained: Trained, results: Results, measured: Measured | None, *, seconds: float) -> Run:
+    """What a run leaves, from what its steps gave."""
+    card = model_card(problem.schema, problem.config, results)
+    return Run(
+        bundle=Bundle(trained.network, problem.schema, problem.config, results, card),
+        history=merged(trained.histories.values()),
+        rejects=problem.rejects,
+        split=problem.split,
+        unlabelled=problem.unlabelled,
+        remarks=results.warnings,
+        measured=measured,
+        refit=trained.refit,
+        seconds=seconds,
+        table=problem.table,
+        cleaned=problem.cleaned,
+        branches=trained.branches,
+    )

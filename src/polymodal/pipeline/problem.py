@@ -1,0 +1,162 @@
+"""A table and a configuration, with every open choice answered and every cell read: what there is to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from polymodal.build import task_of
+from polymodal.config import ColumnConfig, Part, RunConfig
+from polymodal.data.audit.audit import leaks
+from polymodal.data.clean import Action, clean_cells, clean_rows, counted
+from polymodal.data.dataset import Dataset
+from polymodal.data.prepare import Reject, fit_statistics, modality_of, prepare
+from polymodal.data.remarks import sentences, truncated, unseen
+from polymodal.data.split import Split
+from polymodal.data.store import Store
+from polymodal.data.table import Table, read_table
+from polymodal.data.weights import row_weights
+from polymodal.errors import DataError
+from polymodal.pipeline.choices import Choices, choose
+from polymodal.protocols import Modality, Task
+from polymodal.schema import Schema
+from polymodal.starting import Start
+from polymodal.task_choice import remarks as on_target
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be learned, and from what.
+
+    Attributes:
+        table: the rows, by whose numbers all else counts.
+        schema: its columns, inputs and target, fitted on the training rows.
+        config: complete, as it is written back: with it a run repeats.
+        task: fitted.
+        split: of the rows, without those that were dropped.
+        dataset: the cells, the target and the sample weights of all rows.
+        values: the target's cell of each row, None where it is missing; None of a task without a target.
+        rejects: cells that could not be read.
+        cleaned: what `clean` changed.
+        warnings: what the user should hear of the table, in sentences.
+        start: the trained model that the run starts from.
+    """
+
+    table: Table
+    schema: Schema
+    config: RunConfig
+    task: Task
+    split: Split
+    dataset: Dataset
+    values: Sequence[object] | None
+    rejects: tuple[Reject, ...]
+    cleaned: tuple[Action, ...]
+    warnings: tuple[str, ...]
+    start: Start | None = None
+
+    @property
+    def unlabelled(self) -> int:
+        """Rows that are left out because they have no target."""
+        return 0 if self.values is None else sum(value is None for value in self.values)
+
+    @property
+    def dropped(self) -> int:
+        """Rows with a target that are left out because of a cell that could not be read."""
+        dropped, values = self.dataset.prepared.dropped, self.values
+        return len(dropped) if values is None else sum(values[row] is not None for row in dropped)
+
+
+def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
+    """Answers every question that a table and a configuration leave open, and reads the table's cells.
+
+    Args:
+        source: whatever `read_table` takes.
+        config: at least `target`, or a task that has none; what it leaves open is chosen.
+        folder: where decoded media are kept, and looked for; they have to stay there while the problem is used.
+
+    Raises:
+        UsageError: the configuration does not fit the table or this installation.
+        DataError: the table cannot be learned from.
+    """
+    table = read_table(source, text=config.table)
+    choices = choose(table, config)
+    target = choices.check()
+    targets = encode_targets(task_of(target), choices.values)  # refused now, before media are read
+    config, columns = choices.config, choices.columns
+    prepared = prepare(table, columns, limits=config.limits, bad_cells=config.bad_cells, cache=folder)
+    split = _without(choices.split, prepared.dropped)
+    split, cleaned = clean_rows(columns, prepared, choices.values, split, config.clean)
+    if not np.array_equal(split.train, choices.split.train):
+        target = choices.target(split.train)
+        targets = encode_targets(task_of(target), choices.values)
+    fitted = fit_statistics(columns, prepared, split.train, together=choices.together, given=choices.known)
+    schema = Schema(columns=fitted, inputs=choices.inputs, target=target)
+    modalities = {column.name: modality_of(column) for column in schema.features()}
+    config = _written_out(config, schema, modalities)
+    task = task_of(target)
+    dataset = Dataset(prepared, modalities, task, targets, weight=_weights(table, config, split.train))
+    cleaned += clean_cells(prepared, modalities, split)
+    return Problem(
+        table, schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
+        (*_of_cells(choices, schema, dataset, split, cleaned), *map(str, leaks(table, columns, config, split))),
+        choices.start,
+    )  # fmt: skip
+
+
+def encode_targets(task: Task, values: Sequence[object] | None) -> Store | None:
+    """The encoded target of each row; None of a task without a target.
+
+    Raises:
+        DataError: a value does not suit the task.
+    """
+    return None if values is None else Store.of(map(task.encode, values))
+
+
+def _of_cells(
+    choices: Choices, schema: Schema, dataset: Dataset, split: Split, cleaned: Sequence[Action]
+) -> tuple[str, ...]:
+    """What was read, but not as it stands; what was changed; what the task says of its target."""
+    measured = np.concatenate([split.validation, split.test])
+    read = sentences(
+        dataset.prepared.remarks,
+        truncated(schema.features(), together=choices.together),
+        unseen(dataset.prepared, dataset.modalities, measured),
+    )
+    assert schema.target is not None, "a problem has a target"
+    return (*read, *sentences(counted(cleaned)), *on_target(schema.target))
+
+
+def _written_out(config: RunConfig, schema: Schema, modalities: Mapping[str, Modality]) -> RunConfig:
+    """The configuration with the schema's choices as a user would write them: all of them, so that it repeats."""
+    grouped = {name for name, modality in modalities.items() if modality.group is not None}
+    groups = {i.modality: Part(name=i.encoder, **i.settings) for i in schema.inputs if i.columns[0] in grouped}
+    single = {i.columns[0]: Part(name=i.encoder, **i.settings) for i in schema.inputs if i.columns[0] not in grouped}
+    columns = {
+        column.name: ColumnConfig(
+            modality=Part(name=column.modality, **column.settings), encoder=single.get(column.name, Part())
+        )
+        for column in schema.features()
+    }
+    return config.model_copy(update={"columns": columns, "modalities": {}, "encoders": groups})
+
+
+def _weights(table: Table, config: RunConfig, train: np.ndarray) -> np.ndarray | None:
+    """The sample weight of every row, some of which must count among the training rows."""
+    if config.weight is None:
+        return None
+    weights = row_weights(table, config.weight)
+    if not weights[train].any():
+        raise DataError(f"{table.source}, column {config.weight!r}: the sample weights of all {len(train)} training "
+                        "rows are zero, so none of them counts. Give some of them a weight above 0.")  # fmt: skip
+    # Only their proportions count; beside the largest, none of them and no sum leaves float32.
+    return np.asarray(weights / weights.max(), dtype=np.float32)
+
+
+def _without(split: Split, dropped: np.ndarray) -> Split:
+    left = {side: np.setdiff1d(getattr(split, side), dropped) for side in ("train", "validation", "test")}
+    if not len(left["train"]):
+        raise DataError("No training row is left: every one has a cell that cannot be read; see bad_cells.")
+    return replace(split, **left)

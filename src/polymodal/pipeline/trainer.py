@@ -1,0 +1,265 @@
+"""Trains the model of a run, in the way that the run's timing goes about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from polymodal.build import build
+from polymodal.data.dataset import Dataset
+from polymodal.device import pick_device
+from polymodal.metrics.direction import greater_is_better
+from polymodal.models.ensemble import Ensemble
+from polymodal.models.model import Model
+from polymodal.models.network import Network, stacked
+from polymodal.pipeline.problem import Problem
+from polymodal.settings.train import TrainConfig
+from polymodal.timing import FitResult, timing_of
+from polymodal.training.callbacks import Callback
+from polymodal.training.frozen import encode_frozen
+from polymodal.training.history import History, merged
+from polymodal.training.loop import fit
+from polymodal.training.objective import Objective
+from polymodal.training.plan import Plan
+from polymodal.training.precision import pick_precision
+from polymodal.types import Cells, Tokens
+
+_FAILED = 0.25  # worse than before, on training rows, by this share of the figure and of what was learned for it
+
+Watch = Callable[[str, int, str], Sequence[Callback]]
+"""(phase, epochs at most, watched metric) -> callbacks.
+
+Phases are `train` and `refit`; where inputs learn by themselves `train:photo`, `refit:photo`, ...
+"""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of the trainings of a run.
+
+    Attributes:
+        first: the model that learned from the training rows, and stopped by the validation rows.
+        final: the one to use: the first, or one that learned from both.
+        rows: that the final model learned from.
+        histories: of the trainings by which it was found, by phase; those of a refit are not among them.
+        refit: history of the last training, on all rows but test; None where there was none.
+        dataset: what was learned from, with the tokens of frozen encoders.
+        warnings: what the user should hear of the model and the trainings, in sentences.
+    """
+
+    first: FitResult
+    final: FitResult
+    rows: np.ndarray
+    histories: Mapping[str, History]
+    refit: History | None
+    dataset: Dataset
+    warnings: tuple[str, ...]
+
+    @property
+    def network(self) -> Network:
+        """The final model, in eval mode."""
+        return self.final.network
+
+    @property
+    def branches(self) -> dict[str, History]:
+        """By input, the history of its own training, where inputs learn by themselves."""
+        return {
+            phase.partition(":")[2]: history for phase, history in self.histories.items() if phase.startswith("train:")
+        }
+
+
+class Trainer:
+    """Trains networks for one problem.
+
+    Args:
+        problem: what to learn, and from what.
+        watch: makes the callbacks of each training.
+        cache: a folder that keeps the tokens of frozen encoders for later runs.
+        estimators: of scikit-learn, from Python, by input.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        watch: Watch | None = None,
+        cache: Path | None = None,
+        estimators: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.schema, self.config, self.task = problem.schema, problem.config, problem.task
+        self.split, self.start = problem.split, problem.start
+        self.watch: Watch = watch or (lambda *_: ())
+        self.cache, self.estimators = cache, estimators or {}
+        self.device = pick_device(self.config.device)
+        self._dataset = problem.dataset
+        self._started = tuple[str, ...]()
+
+    def run(self) -> Trained:
+        """Trains the model of the run: once to find when to stop, and where asked once more on all rows but test."""
+        timing, train, split = timing_of(self.config), self.config.train, self.split
+        validation = self._dataset.known(split.validation)
+        first = final = timing.learn(self, split.train, validation)
+        rows, refit, histories, failed = split.train, None, first.histories, None
+        if train.final == "refit" and len(validation) and not first.interrupted:
+            joined = np.sort(np.concatenate([split.train, validation]))
+            again = timing.learn(self, joined, validation[:0], before=first)
+            if again.interrupted:  # the best model of before is the better one
+                histories = {**histories, "refit": History(interrupted=True)}
+            elif not (failed := self._failure(histories, again.histories)):
+                rows, final, refit = joined, again, merged(again.histories.values())
+        warnings = (*_of_encoders(final.network), *self._started, *([failed] if failed else []))
+        return Trained(first, final, rows, histories, refit, self._dataset, warnings)
+
+    def build(self) -> Network:
+        """A network that has not learned yet, always with the same weights."""
+        torch.manual_seed(self.config.seed)
+        network = build(self.schema, self.config, self._dataset.modalities)
+        if self.start is not None:
+            self._started = self.start.fill(network, self.schema, self.config)
+        return network
+
+    def fit(
+        self,
+        network: Network,
+        rows: np.ndarray,
+        validation: np.ndarray | None,
+        *,
+        phase: str,
+        epochs: int | None = None,
+    ) -> History:
+        """Trains a network in place; stops early on the validation rows where there are any.
+
+        Args:
+            network: of inputs of the schema; all of them, or some.
+            rows: numbers of the training rows.
+            validation: numbers of the rows to stop early on.
+            phase: what the log calls this training.
+            epochs: at most so many; None: as the settings say.
+        """
+        self._freeze(network)
+        settings = self.config.train
+        epochs = epochs or settings.epochs or 1
+        metric = settings.early_stopping.metric or ""
+        plan = Plan(
+            task=self.task,
+            train=settings,
+            metric=metric,
+            greater_is_better=greater_is_better(self.task.greater_is_better, metric),
+            device=self.device,
+            precision=pick_precision(settings.precision, self.device),
+            seed=self.config.seed,
+            epochs=epochs,
+        )
+        batches = partial(self._dataset.loader, batch_size=self._size, seed=self.config.seed, columns=network.columns)
+        learn = batches(rows, shuffle=True, augment=settings.augment)
+        check = batches(validation) if validation is not None and len(validation) else None
+        objective = make_objective(network, settings, joint=timing_of(self.config).joint)
+        return fit(objective, learn, check, plan=plan, callbacks=self.watch(phase, epochs, metric))
+
+    def tokens(
+        self,
+        network: Network,
+        rows: np.ndarray,
+        function: Callable[[Mapping[str, Tokens]], Mapping[str, Tokens]] | None = None,
+    ) -> dict[str, Tokens]:
+        """What a network's encoders give for some rows, in their order and as it is in eval mode, on the CPU."""
+        self._freeze(network)
+        network.to(self.device).eval()
+        parts: list[dict[str, Tokens]] = []
+        loader = self._dataset.loader(rows, batch_size=self._size, columns=network.columns)
+        for batch in loader.epoch(0):
+            with torch.inference_mode():
+                tokens: Mapping[str, Tokens] = network.encode(batch.to(self.device))
+                tokens = tokens if function is None else function(tokens)
+            parts.append({name: Tokens(one.values.float().cpu(), one.mask.cpu()) for name, one in tokens.items()})
+        return {name: stacked(part[name] for part in parts) for name in parts[0]}
+
+    def target(self, rows: np.ndarray) -> Cells | None:
+        """The target of some rows, as the task collates it."""
+        return self._dataset.target(rows)
+
+    def weights(self, rows: np.ndarray) -> torch.Tensor:
+        """The sample weights of some rows; 1 where there are none."""
+        weight = self._dataset.weight
+        return torch.ones(len(rows)) if weight is None else torch.as_tensor(weight[rows], dtype=torch.float32)
+
+    def present(self, columns: Sequence[str], rows: np.ndarray) -> Bool[np.ndarray, " N"]:
+        """Which of the rows have a cell in one of the columns; all, where a column's gaps are filled."""
+        return self._dataset.present(columns, rows)
+
+    @property
+    def _size(self) -> int:
+        return self.config.train.batch_size or 1
+
+    def _freeze(self, network: Network) -> None:
+        """Computes the tokens of frozen encoders once, for all rows of the run."""
+        known = self._dataset.encoded
+        new = [name for name, encoder in network.encoders.items() if encoder.frozen and name not in known]
+        if new:
+            used = np.concatenate([self.split.train, self.split.validation, self.split.test])
+            loader = self._dataset.loader(used, batch_size=self._size, columns=network.columns)
+            made = encode_frozen(network, loader, self.device, cache=self.cache, columns=self.schema.features())
+            self._dataset = replace(self._dataset, encoded={**known, **made})
+
+    def _failure(self, first: Mapping[str, History], again: Mapping[str, History]) -> str | None:
+        metric = self.config.train.early_stopping.metric or ""
+        greater = greater_is_better(self.task.greater_is_better, metric)
+        return failure(first, again, metric, greater_is_better=greater)
+
+
+def failure(
+    first: Mapping[str, History], again: Mapping[str, History], metric: str, *, greater_is_better: bool
+) -> str | None:
+    """Says so where the last training came nowhere near what the first had learned of its own training rows.
+
+    Args:
+        first: epochs of the training that found when to stop, by phase (`train`, ...).
+        again: epochs of the last training, on all rows but test, by phase (`refit`, ...).
+        metric: name of the metric that the epochs record, for the sentence.
+        greater_is_better: direction of that metric.
+    """
+    sign = 1 if greater_is_better else -1
+    for phase, history in again.items():
+        before = first.get(phase.replace("refit", "train", 1), History())
+        if not history.epochs or not before.best_epoch:
+            continue
+        records = (before.epochs[0], before.epochs[before.best_epoch - 1], history.epochs[-1])
+        began, was, now = (record.metric for record in records)
+        if began is None or was is None or now is None:
+            continue
+        if sign * (was - now) > _FAILED * max(abs(was), abs(was - began)):  # near 0 the first share alone is noise
+            return (
+                f"The last training, with the validation rows, failed: {metric} {now:.3f} on its own rows, where "
+                f"the first had {was:.3f}. The model of the first is kept; another seed may do better."
+            )
+    return None
+
+
+def make_objective(network: Network, settings: TrainConfig, *, joint: bool) -> Objective:
+    """What a training with these settings makes smaller.
+
+    Args:
+        network: model, or ensemble around one.
+        settings: with every None filled in.
+        joint: its inputs learn together: some of them are masked.
+    """
+    assert isinstance(network, Model | Ensemble), "a stage trains models and ensembles"
+    return Objective(
+        network,
+        auxiliary_loss=(settings.auxiliary_loss or 0.0) if isinstance(network, Ensemble) else 0.0,
+        learned_blend=settings.auxiliary_blend == "learned",
+        modality_dropout=(settings.modality_dropout or 0.0) if joint else 0.0,
+    )
+
+
+def _of_encoders(network: Network) -> list[str]:
+    """What the encoders have to tell, each with the name of its input."""
+    inside = ((name, module) for name, encoder in network.encoders.items() for module in encoder.modules())
+    return [f"{name}: {remark}" for name, module in inside for remark in getattr(module, "remarks", ())]

@@ -1,0 +1,300 @@
+"""Speech to text: the characters that are spoken, in order, by connectionist temporal classification (CTC)."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from pydantic import ConfigDict, Field
+from torch import Tensor, nn
+from torch.export import register_dataclass
+from torch.nn import functional as F
+
+from polymodal.abilities import InputFeatures
+from polymodal.errors import DataError
+from polymodal.labels import is_missing
+from polymodal.layers.pooling import zero_masked
+from polymodal.protocols import Advice, Needs, Recognition
+from polymodal.types import Cells, Sequences, Tokens, full_precision
+
+_BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training rows lack, the first one
+_REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True)
+class TranscribeConfig:
+    """Settings of speech to text.
+
+    Attributes:
+        lower: learn and predict lower case only.
+        token_seconds: a step covers at most so many seconds of sound: there must be more steps than characters.
+        min_count: characters that the training rows hold less often are not learned.
+        dropout: probability, before the last layer.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    lower: bool = True
+    token_seconds: Annotated[float, Field(gt=0)] = 0.04
+    min_count: Annotated[int, Field(ge=1)] = 2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class Transcribe:
+    """One text a row, from fused tokens that lie along the time of a sound. Chosen only by name.
+
+    Texts are compared in Unicode's composed form (NFC) with single blanks, and in lower case unless told otherwise. A
+    row without sound gets the empty text.
+    """
+
+    Config: ClassVar[type] = TranscribeConfig
+    metric: ClassVar[str] = "cer"
+    monitor: ClassVar[str] = "cer"
+    stratified: ClassVar[bool] = False
+    targeted: ClassVar[bool] = True
+    greater_is_better: ClassVar[Mapping[str, bool]] = {"cer": False, "wer": False, "exact_match": True}
+    metric_words: ClassVar[Mapping[str, str]] = {
+        "cer": "character error rate: edits for each character of the true texts",
+        "wer": "word error rate: edits for each word of the true texts",
+        "exact_match": "share of rows whose text is right as a whole",
+    }
+    advice: ClassVar[Advice] = Advice(lr=2.5)
+    baseline_rows: ClassVar[int] = 20_000
+
+    def __init__(self, config: TranscribeConfig, statistics: Mapping[str, Any] | None = None) -> None:
+        self.config = config
+        if statistics is None:
+            return
+        self.characters: list[str] = statistics["characters"]
+        self.places = {character: place for place, character in enumerate(self.characters, start=_FIRST)}
+        self.prior = _prior(statistics["counts"])
+        self.commonest: str = statistics["commonest"]
+        self.column: str = statistics["column"]
+
+    @classmethod
+    def recognise(cls, values: Sequence[object]) -> Recognition | None:
+        """Never: whether a text is spoken, its letters do not tell."""
+        return None
+
+    @classmethod
+    def examples(cls) -> list[object]:
+        """Some targets."""
+        return ["yes", "no", "a no", "say", "no", "yes", "on", "no", "yes", "as"]
+
+    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """One tower of all columns."""
+        return {"": tuple(columns)}
+
+    def needs(self) -> Needs:
+        """Steps in time, no longer than a character is spoken."""
+        return Needs(time=True, token_seconds=self.config.token_seconds)
+
+    def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
+        """The characters of the training rows' texts, and the commonest text; missing and empty ones do not count.
+
+        Raises:
+            DataError: a value that is no text, or no text at all.
+        """
+        texts = [text for value in values if not is_missing(value) and (text := self._text(value, column))]
+        counts = Counter("".join(texts))
+        characters = sorted(character for character, count in counts.items() if count >= self.config.min_count)
+        if not characters:
+            raise DataError(
+                f"The target column {column!r} holds no text in the {len(values)} training rows; there is nothing to "
+                "learn. Choose another target, or lower task.min_count."
+            )
+        rare = len(counts) - len(characters)
+        words = f"{column}: {rare} of {len(counts)} characters occur less than {self.config.min_count} times, and are "
+        return {
+            "column": column,
+            "characters": characters,
+            "counts": [counts[character] for character in characters],
+            "commonest": Counter(texts).most_common(1)[0][0],
+            "remarks": [f"{words}not learned"] if rare else [],
+        }
+
+    def encode(self, value: object) -> Int[np.ndarray, " L"] | None:
+        """Ids of the text's characters; None where it is missing or empty.
+
+        Raises:
+            DataError: the value is no text.
+        """
+        text = "" if is_missing(value) else self._text(value, self.column)
+        return np.array([self.places.get(character, _UNKNOWN) for character in text]) if text else None
+
+    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
+        """Int "B L", padded with zeros."""
+        lengths = torch.tensor([0 if array is None else len(array) for array in arrays])
+        values = np.zeros((len(arrays), max(1, int(lengths.max()))), dtype=np.int64)
+        for row, array in enumerate(arrays):
+            if array is not None:
+                values[row, : len(array)] = array
+        return Cells(torch.from_numpy(values), lengths)
+
+    def head(self, widths: Mapping[str, int]) -> TranscribeHead:
+        (width,) = widths.values()
+        return TranscribeHead(width, self.prior, dropout=self.config.dropout)
+
+    def rows(self, prediction: Sequences, target: Cells | None) -> dict[str, np.ndarray]:
+        """Of each row the edits [N] from predicted to true characters, and how many true ones; the same of words."""
+        assert target is not None, "a transcript is a target"
+        predicted, true = self._texts(prediction), self._target_texts(target)
+        pairs = list(zip(predicted, true, strict=True))
+        return {
+            "edits": np.array([edit_distance(one, other) for one, other in pairs]),
+            "characters": np.array([len(text) for text in true]),
+            "word_edits": np.array([edit_distance(one.split(), other.split()) for one, other in pairs]),
+            "words": np.array([len(text.split()) for text in true]),
+            "exact": np.array([one == other for one, other in pairs]),
+        }
+
+    def metrics(
+        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
+    ) -> dict[str, Float[np.ndarray, " S"]]:
+        """Character and word error rate: edits of all rows / true characters (words) of all rows; exact match."""
+        return {
+            "cer": _ratio(weights @ rows["edits"].astype(float), weights @ rows["characters"].astype(float)),
+            "wer": _ratio(weights @ rows["word_edits"].astype(float), weights @ rows["words"].astype(float)),
+            "exact_match": _ratio(weights @ rows["exact"].astype(float), weights.sum(axis=1)),
+        }
+
+    def decode(self, prediction: Sequences) -> dict[str, np.ndarray]:
+        """`prediction`: the text; `log_probability` of its best path, in nats."""
+        texts = np.array(self._texts(prediction), dtype=object)
+        return {"prediction": texts, "log_probability": prediction.log_probability[:, 0].double().numpy()}
+
+    def baselines(
+        self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
+    ) -> dict[str, Sequences]:
+        """`commonest`: the commonest text of the training rows, for every row."""
+        ids = torch.from_numpy(self.encode(self.commonest)).expand(num_rows, 1, -1)
+        every = torch.ones(num_rows, 1)
+        return {"commonest": Sequences(ids, ids.shape[2] * every.long(), 0 * every, every[:, 0] > 0)}
+
+    def _text(self, value: object, column: str) -> str:
+        if not isinstance(value, str):
+            raise DataError(
+                f"The target column {column!r} holds {value!r}, which is no text. Empty the cell (its row is then left "
+                "out), or choose another task."
+            )
+        text = " ".join(unicodedata.normalize("NFC", value).split())
+        return text.lower() if self.config.lower else text
+
+    def _texts(self, prediction: Sequences) -> list[str]:
+        """The best text of each row."""
+        ids, lengths = prediction.ids[:, 0].tolist(), prediction.lengths[:, 0].tolist()
+        return [self._joined(row[:length]) for row, length in zip(ids, lengths, strict=True)]
+
+    def _target_texts(self, target: Cells) -> list[str]:
+        """The true text of each row; a character that was not learned is none that could be predicted."""
+        rows = zip(target.values.tolist(), target.lengths.tolist(), strict=True)
+        return [self._joined(row[:length], unknown=_REPLACEMENT) for row, length in rows]
+
+    def _joined(self, ids: Sequence[int], *, unknown: str = "") -> str:
+        return "".join(unknown if place < _FIRST else self.characters[place - _FIRST] for place in ids)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What is said of each step.
+
+    Attributes:
+        log_probabilities: "B T V", of the characters; the first is the blank.
+        lengths: "B", steps that are real.
+    """
+
+    log_probabilities: Float[Tensor, "B T V"]
+    lengths: Int[Tensor, " B"]
+
+
+register_dataclass(Frames)
+
+
+class TranscribeHead(nn.Module):
+    """Every token -> log-probabilities of the characters and of the blank.
+
+    The loss is that of connectionist temporal classification (Graves et al. 2006, equation 8): minus the log of the sum
+    over all paths of steps that give the text once repeats and then blanks are taken out, by character.
+
+    Args:
+        width: D of the tokens.
+        prior: "V", logarithm of how frequent each id is.
+        dropout: probability, before the linear layer.
+    """
+
+    in_batch = False
+
+    def __init__(self, width: int, prior: Float[Tensor, " V"], *, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, len(prior))
+        self.linear.bias.data.copy_(prior)  # from zero, training first unlearns all but the blank, for some epochs
+
+    def forward(self, tokens: Mapping[str, Tokens], target: Cells | None = None, progress: float = 1.0) -> Frames:
+        (only,) = tokens.values()
+        logits = full_precision(self.linear(self.dropout(self.norm(zero_masked(only.values, only.mask)))))
+        return Frames(logits.log_softmax(dim=2), only.mask.sum(dim=1))
+
+    def loss(self, output: Frames, target: Cells | None) -> Float[Tensor, " B"]:
+        """Loss by character of each row; 0 where the text is unknown, or longer than there are steps."""
+        assert target is not None, "a transcript is a target"
+        losses = F.ctc_loss(
+            output.log_probabilities.transpose(0, 1),
+            target.values,
+            output.lengths,
+            target.lengths,
+            blank=_BLANK,
+            reduction="none",
+            zero_infinity=True,
+        )
+        heard = target.present & (output.lengths > 0)
+        return torch.where(heard, losses / target.lengths.clamp_min(1), 0)
+
+    def predict(self, tokens: Mapping[str, Tokens]) -> Sequences:
+        """Greedy decoding: the best character of every step, without repeats, blanks and unknown ones."""
+        frames = self(tokens)
+        best = frames.log_probabilities.max(dim=2)
+        real = torch.arange(best.indices.shape[1], device=best.indices.device) < frames.lengths.unsqueeze(1)
+        before = F.pad(best.indices[:, :-1], (1, 0), value=_BLANK)
+        kept = real & (best.indices != before) & (best.indices >= _FIRST)
+        order = (~kept).long().argsort(dim=1, stable=True)  # what is kept, in its order, to the left
+        lengths = kept.sum(dim=1)
+        longest = max(1, int(lengths.max()))
+        return Sequences(
+            ids=best.indices.gather(1, order)[:, None, :longest],
+            lengths=lengths.unsqueeze(1),
+            log_probability=(best.values * real).sum(dim=1, keepdim=True),
+            present=frames.lengths > 0,
+        )
+
+
+def edit_distance(first: Sequence[object], second: Sequence[object]) -> int:
+    """Fewest insertions, deletions and substitutions that make one sequence of the other (Levenshtein 1966).
+
+    >>> edit_distance("kitten", "sitting")
+    3
+    """
+    row = list(range(len(second) + 1))
+    for place, one in enumerate(first, start=1):
+        corner, row[0] = row[0], place
+        for other in range(1, len(row)):
+            cost = min(row[other] + 1, row[other - 1] + 1, corner + (one != second[other - 1]))
+            corner, row[other] = row[other], cost
+    return row[-1]
+
+
+def _prior(counts: Sequence[int]) -> Float[Tensor, " V"]:
+    """Log frequencies of the ids among steps, of which half are taken for blank ones."""
+    shares = torch.tensor(counts, dtype=torch.float64)
+    blank, unknown = torch.tensor([0.5]), torch.tensor([0.5 / (int(shares.sum()) + 1)])
+    return torch.cat([blank, unknown, (0.5 - unknown) * shares / shares.sum()]).log().float()
+
+
+def _ratio(above: Float[np.ndarray, " S"], below: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+    return np.asarray(np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0))

@@ -1,0 +1,35 @@
+import hashlib
+import io
+
+import pytest
+
+from polymodal.files import streams
+
+DATA = bytes(range(256)) * 5
+
+
+class Chunks:
+    size = len(DATA)
+
+    def blocks(self):
+        return (DATA[begin : begin + 100] for begin in range(0, len(DATA), 100))
+
+
+@pytest.mark.parametrize("content", [DATA, Chunks()])
+def test_content_is_copied_and_hashed(content):
+    written = io.BytesIO()
+    digest = streams.copy(content, written.write)
+    assert written.getvalue() == DATA
+    assert digest == streams.Digest(len(DATA), hashlib.sha256(DATA).hexdigest()) == streams.digest_of(content)
+    assert streams.size_of(content) == len(DATA)
+
+
+@pytest.mark.parametrize("block", [1, 7, 1280, 2**22])
+@pytest.mark.parametrize("size", [0, 1000, len(DATA), len(DATA) + 9])
+def test_reading_hashes_what_is_there_and_no_more_than_was_asked_for(monkeypatch, block, size):
+    monkeypatch.setattr(streams, "BLOCK", block)
+    file = io.BytesIO(DATA)
+    data, digest = streams.read(file, size)
+    assert data == DATA[:size]
+    assert digest == streams.digest_of(DATA[:size])
+    assert file.tell() == len(data)

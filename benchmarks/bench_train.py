@@ -22,17 +22,17 @@ import time
 import numpy as np
 import torch
 
-from polymodal.build import build
-from polymodal.bundle import Bundle
-from polymodal.config import make
+from polymodal.bundles.bundle import Bundle
+from polymodal.config.run_config import make
 from polymodal.data.dataset import Dataset
 from polymodal.data.loader import Loader
 from polymodal.data.prepare import modality_of, prepare
 from polymodal.data.table import Table, read_table
 from polymodal.data.target import target_cells
+from polymodal.models.build import build
 from polymodal.pipeline.problem import encode_targets
+from polymodal.pipeline.run import train
 from polymodal.pipeline.trainer import make_objective
-from polymodal.run import train
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
 from polymodal.training.optim import make_optimizer

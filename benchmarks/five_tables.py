@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import polymodal as pm
-from polymodal.config import make
-from polymodal.run import train
+from polymodal.config.run_config import make
+from polymodal.pipeline.run import train
 
 FOLDER = Path(__file__).parent / "five_tables"
 SEEDS = (0, 1, 2)

@@ -16,8 +16,9 @@ from typing import Any
 import typer
 from pydantic import TypeAdapter
 
-from polymodal import defaults, registry
-from polymodal.config import RunConfig
+from polymodal import registry
+from polymodal.config.run_config import RunConfig
+from polymodal.pipeline import defaults
 from polymodal.protocols import Advice
 
 DOCS = Path(__file__).parent
@@ -52,7 +53,7 @@ def part_keys() -> str:
         "modalities",
         *(f"encoders/{name}" for name in registry.names("encoders")),
         "fusions",
-        "timings",
+        "stages",
         "tasks",
     ):
         title = "Encoders of " + kind.split("/")[1] if "/" in kind else kind.capitalize()

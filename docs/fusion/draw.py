@@ -273,8 +273,8 @@ def _through_shared(picture: Picture) -> None:
     picture.words(492, 302, "shared tokens, and writes these", anchor="start", style="small")
 
 
-def timing() -> Picture:
-    picture = Picture(700, 560, "Four timings: when the inputs meet")
+def stage() -> Picture:
+    picture = Picture(700, 560, "Four stages: when the inputs meet")
     rows = {
         "early": ("cut up, nearly raw", None, "fusion of\nall tokens", "head", "trained together"),
         "intermediate": ("encoder", None, "fusion", "head", "trained together"),
@@ -308,7 +308,7 @@ PICTURES = {
     "gates": gates,
     "attention": attention,
     "concatenation": concatenation,
-    "timing": timing,
+    "stage": stage,
 }
 
 if __name__ == "__main__":

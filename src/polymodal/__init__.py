@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polymodal.comparison.compare import compare
     from polymodal.comparison.cross_validation import cross_validate
-    from polymodal.config import RunConfig
+    from polymodal.config.run_config import RunConfig
     from polymodal.data.infer import inspect
     from polymodal.data.table import Table, read_table
     from polymodal.errors import PolymodalError
-    from polymodal.estimators import Classifier, Estimator, Regressor, load
+    from polymodal.estimators.estimators import Classifier, Estimator, Regressor, load
     from polymodal.protocols import Prediction
     from polymodal.types import Cells, Tokens
 
@@ -26,18 +26,18 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Cells": "types",
-    "Classifier": "estimators",
-    "Estimator": "estimators",
+    "Classifier": "estimators.estimators",
+    "Estimator": "estimators.estimators",
     "PolymodalError": "errors",
     "Prediction": "protocols",
-    "Regressor": "estimators",
-    "RunConfig": "config",
+    "Regressor": "estimators.estimators",
+    "RunConfig": "config.run_config",
     "Table": "data.table",
     "Tokens": "types",
     "compare": "comparison.compare",
     "cross_validate": "comparison.cross_validation",
     "inspect": "data.infer",
-    "load": "estimators",
+    "load": "estimators.estimators",
     "read_table": "data.table",
 }
 

@@ -26,7 +26,7 @@ __all__ = [
     "InputFeatures",
     "Labelling",
     "Labels",
-    "Measured",
+    "Measuring",
     "Merging",
     "Numbers",
     "Outcome",
@@ -111,7 +111,7 @@ Outcome: TypeAlias = Classes | Labels | Numbers
 
 
 @runtime_checkable
-class Measured(Protocol):
+class Measuring(Protocol):
     """What a modality may have besides: figures of a cell, among which the audit looks for outliers and drift."""
 
     def measures(self, array: np.ndarray) -> dict[str, float]:

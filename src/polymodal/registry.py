@@ -16,7 +16,7 @@ from typing import Any
 
 from polymodal.errors import ConfigError, did_you_mean
 
-KINDS = ("modalities", "encoders", "fusions", "timings", "tasks", "datasets", "bundle_members")
+KINDS = ("modalities", "encoders", "fusions", "stages", "tasks", "datasets", "bundle_members")
 
 
 def names(kind: str) -> tuple[str, ...]:

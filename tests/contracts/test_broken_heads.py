@@ -11,7 +11,7 @@ from torch.export import register_dataclass
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.tasks.classify import ClassLoss
 from polymodal.tasks.match import Match, MatchHead
-from polymodal.tasks.transcribe import Frames, TranscribeHead
+from polymodal.tasks.transcribe import FrameLogits, TranscribeHead
 from polymodal.testing import check_task
 from polymodal.types import Cells, Embeddings, Scores, Sequences, Tokens
 
@@ -122,7 +122,7 @@ class SeesHowLongTheBatchIs(TranscribeHead):
         steps = frames.log_probabilities.shape[1]
         tilted = frames.log_probabilities.clone()
         tilted[:, :, 2] = tilted[:, :, 2] + 4 * (steps % 2)
-        return Frames(tilted.log_softmax(dim=2), frames.lengths)
+        return FrameLogits(tilted.log_softmax(dim=2), frames.lengths)
 
 
 class DecodesPadding(TranscribeHead):
@@ -243,7 +243,7 @@ class ForgetsOnSave(TranscribeHead):
 
     def forward(self, tokens, target=None, progress=1.0):
         frames = super().forward(tokens, target, progress)
-        return Frames((frames.log_probabilities + self.slant).log_softmax(dim=2), frames.lengths)
+        return FrameLogits((frames.log_probabilities + self.slant).log_softmax(dim=2), frames.lengths)
 
 
 def test_correct_variants_pass():

@@ -188,7 +188,7 @@ def _watched(read: Callable[..., object], taken: list[float]) -> Callable[..., o
 def main(path: Path) -> None:
     """Prepares the table's columns, each of the modality that its name stands for."""
     from polymodal import registry
-    from polymodal.config import LimitsConfig
+    from polymodal.config.run_config import LimitsConfig
     from polymodal.data.prepare import prepare
     from polymodal.data.table import read_table
     from polymodal.schema import Column

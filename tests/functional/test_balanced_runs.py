@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from polymodal.bundle import load, save
-from polymodal.config import make
+from polymodal.bundles.bundle import load, save
+from polymodal.config.run_config import make
 from polymodal.errors import ConfigError
-from polymodal.run import train
+from polymodal.pipeline.run import train
 from polymodal.training.callbacks import JsonLog
 
 RNG = np.random.default_rng(0)

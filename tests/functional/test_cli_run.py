@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from cli_tables import COLUMNS, SMALL, write_csv
 
-from polymodal.config import read
+from polymodal.config.run_config import read
 
 INPUTS = [name for name in COLUMNS if name != "label"]
 

@@ -6,7 +6,7 @@ import json
 
 from cli_tables import SMALL
 
-from polymodal import bundle
+from polymodal.bundles import bundle
 
 
 def test_a_run_starts_from_a_bundle(cli, table, run, tmp_path):

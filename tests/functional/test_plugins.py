@@ -15,7 +15,10 @@ FILE = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTA
 TRAIN = """
 import numpy as np
 import polymodal
-from polymodal import bundle, config, registry, run
+from polymodal import registry
+from polymodal.bundles import bundle
+from polymodal.config import run_config as config
+from polymodal.pipeline import run
 from polymodal.data.table import read_table
 from polymodal.inference.predictor import predict
 
@@ -92,11 +95,11 @@ def test_a_new_fusion_is_found_by_the_contract_tests(with_median):
     assert "1 passed" in python(*words, path=with_median, folder=ROOT)
 
 
-@pytest.mark.parametrize("timing", ["intermediate", "late"])
-def test_a_new_task_is_one_new_file(with_count, tmp_path, timing):
+@pytest.mark.parametrize("stage", ["intermediate", "late"])
+def test_a_new_task_is_one_new_file(with_count, tmp_path, stage):
     script = f"""{TRAIN}
 rows["visits"] = [0, 7, 1, 5, 9] * 8
-trained = train(target="visits", task="count", timing={timing!r}, fusion="average", drop=["label"])
+trained = train(target="visits", task="count", stage={stage!r}, fusion="average", drop=["label"])
 assert trained.config.train.early_stopping.metric == "poisson_deviance"
 assert trained.metrics.test["poisson_deviance"].value < 10
 counts = predict(trained, rows).columns["prediction"]
@@ -142,7 +145,8 @@ assert type(trained.model.encoders["note"]).__name__ == "TextConv"
     listed = python("-m", "polymodal.cli.main", "list", "encoders", path=with_textconv, folder=tmp_path)
     assert "text/conv" in listed.split()
     without = f"""
-from polymodal import bundle, errors
+from polymodal import errors
+from polymodal.bundles import bundle
 try:
     bundle.load({str(tmp_path / "bundle")!r})
 except errors.BundleError as error:

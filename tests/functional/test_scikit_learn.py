@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import polymodal as pm
 from polymodal.errors import DamagedBundleError
-from polymodal.notebook import summary
+from polymodal.estimators.html import summary
 
 WEIGHTS = (
     "A weight scales the loss of a row, a repeated row also enters more batches, draws other noise and is found among "

@@ -7,18 +7,18 @@ import polymodal as pm
 
 HOMES = {
     "Cells": "polymodal.types",
-    "Classifier": "polymodal.estimators",
-    "Estimator": "polymodal.estimators",
+    "Classifier": "polymodal.estimators.estimators",
+    "Estimator": "polymodal.estimators.estimators",
     "PolymodalError": "polymodal.errors",
     "Prediction": "polymodal.protocols",
-    "Regressor": "polymodal.estimators",
-    "RunConfig": "polymodal.config",
+    "Regressor": "polymodal.estimators.estimators",
+    "RunConfig": "polymodal.config.run_config",
     "Table": "polymodal.data.table",
     "Tokens": "polymodal.types",
     "compare": "polymodal.comparison.compare",
     "cross_validate": "polymodal.comparison.cross_validation",
     "inspect": "polymodal.data.infer",
-    "load": "polymodal.estimators",
+    "load": "polymodal.estimators.estimators",
     "read_table": "polymodal.data.table",
 }
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 import polymodal as pm
-from polymodal import bundle as bundles
-from polymodal.config import RunConfig, make, read, write
+from polymodal.bundles import bundle as bundles
+from polymodal.config.run_config import RunConfig, make, read, write
 from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.inference.predictor import predict
 from polymodal.metrics.direction import greater_is_better
-from polymodal.run import train
-from polymodal.task_choice import choose_task
+from polymodal.pipeline.run import train
+from polymodal.pipeline.task_choice import choose_task
 from polymodal.tasks.regress import Regress
 from polymodal.tasks.tag import Tag
 

@@ -39,9 +39,7 @@ def compare(  # noqa: PLR0913 - the options of a command
         list[str] | None,
         typer.Option(metavar="NAME", help="A fusion, or: all. May be repeated; the first is what others are held to."),
     ] = None,
-    timing: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A timing, or: all. May be repeated.")
-    ] = None,
+    stage: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A stage, or: all. May be repeated.")] = None,
     entry: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=FILE", help="A YAML file with settings of your own. May be repeated."),
@@ -64,7 +62,7 @@ def compare(  # noqa: PLR0913 - the options of a command
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="DIR may hold an older comparison.")] = False,
 ) -> None:
-    """Compare fusions, timings and inputs on the same folds, and say whether they differ."""
+    """Compare fusions, stages and inputs on the same folds, and say whether they differ."""
     settings = run_config(config, Said(target, split, group, drop, seed, assignments))
     own = _entries(entry or ())
     from polymodal.comparison import files
@@ -75,7 +73,7 @@ def compare(  # noqa: PLR0913 - the options of a command
     found = run(
         table,
         fusions=fusion or (),
-        timings=timing or (),
+        stages=stage or (),
         entries=own,
         singles=singles,
         ablations=ablations,
@@ -102,7 +100,7 @@ def compare(  # noqa: PLR0913 - the options of a command
 
 def _entries(words: Sequence[str]) -> dict[str, Any]:
     """`NAME=FILE`: configurations of the user's own, read before anything is trained."""
-    from polymodal import config as configuration
+    from polymodal.config import run_config as configuration
 
     found: dict[str, Any] = {}
     for word in words:

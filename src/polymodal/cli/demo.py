@@ -15,9 +15,9 @@ from polymodal.cli.figures import print_metrics
 from polymodal.cli.terminal import say, tabulate
 
 if TYPE_CHECKING:
-    from polymodal.config import RunConfig
+    from polymodal.config.run_config import RunConfig
     from polymodal.metrics.bootstrap import Interval
-    from polymodal.run import Run
+    from polymodal.pipeline.run import Run
 
 _MODELS = {  # name -> columns to learn without
     "image only": ("audio", "hint"),
@@ -52,14 +52,14 @@ def demo(folder: FolderOption = None, assignments: SetOption = None) -> None:
 
 
 def _settings(assignments: list[str]) -> RunConfig:
-    from polymodal import config as configuration
+    from polymodal.config import run_config as configuration
 
     config = configuration.make({"target": "label", "split": {"column": "split"}}, source="demo")
     return configuration.override(config, assignments)
 
 
 def _train(path: Path, config: RunConfig) -> dict[str, Run]:
-    from polymodal.run import train
+    from polymodal.pipeline.run import train
     from polymodal.training.callbacks import Progress
 
     runs = {}

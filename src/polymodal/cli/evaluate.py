@@ -14,7 +14,7 @@ from polymodal.cli.terminal import say, tabulate
 from polymodal.errors import UsageError
 
 if TYPE_CHECKING:
-    from polymodal.bundle import Bundle
+    from polymodal.bundles.bundle import Bundle
     from polymodal.metrics.results import Report, SubsetResults
 
 
@@ -34,7 +34,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a trained model on a table that has the target."""
-    from polymodal.bundle import load
+    from polymodal.bundles.bundle import load
 
     if json_file is not None:
         check_output(json_file, table, what="the figures")
@@ -59,7 +59,7 @@ def evaluate(
 
 def _check_plot(path: Path, table: Path, *, subsets: bool) -> None:
     """Before the work: it can be drawn and written."""
-    from polymodal.evaluation.report.drawing import require_matplotlib
+    from polymodal.report.drawing import require_matplotlib
 
     if not subsets:
         raise UsageError("--plot draws what --subsets measures; add --subsets.")
@@ -94,8 +94,8 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> tuple[Report, dict
 
 
 def _print_subsets(found: SubsetResults, *, greater_is_better: bool) -> None:
-    from polymodal.card import in_brackets
-    from polymodal.evaluation.report.subsets import defined_rates, defined_subsets, missed, named
+    from polymodal.bundles.card import in_brackets
+    from polymodal.report.subsets import defined_rates, defined_subsets, missed, named
 
     metric = found.metric
     say()
@@ -116,8 +116,8 @@ def _print_subsets(found: SubsetResults, *, greater_is_better: bool) -> None:
 
 
 def _draw(found: SubsetResults, path: Path) -> None:
-    from polymodal.evaluation.report.drawing import save_picture
-    from polymodal.evaluation.report.subsets import paint_rates, paint_subsets, picture_height
+    from polymodal.report.drawing import save_picture
+    from polymodal.report.subsets import paint_rates, paint_subsets, picture_height
 
     figures = {"By the inputs that are there": paint_subsets(found), "Hidden at random": paint_rates(found)}
     save_picture(path, figures, height=picture_height(found))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def print_metrics(reports: Mapping[str, Report]) -> None:
     """One line a metric of the first report, one column a report; 95 % bootstrap intervals in brackets."""
-    from polymodal.card import in_brackets
+    from polymodal.bundles.card import in_brackets
 
     first = next(iter(reports.values()))
     tabulate(

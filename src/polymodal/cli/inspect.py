@@ -25,7 +25,7 @@ def inspect(  # noqa: PLR0913 - the options of a command
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
     """Show what every column of a table is, and why; and what is wrong with the table."""
-    from polymodal.config import RunConfig, SplitConfig, override
+    from polymodal.config.run_config import RunConfig, SplitConfig, override
     from polymodal.data.infer import inspect as inspect_table
 
     rows = SplitConfig(column=split, by=group, method="group" if group else "auto")

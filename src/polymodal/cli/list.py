@@ -16,7 +16,7 @@ from polymodal.errors import UsageError, did_you_mean
 def list_parts(
     kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(registry.KINDS)}.")],
 ) -> None:
-    """List all modalities, encoders, fusions, timings, tasks, datasets or bundle members, and what each is."""
+    """List all modalities, encoders, fusions, stages, tasks, datasets or bundle members, and what each is."""
     if kind not in registry.KINDS:
         known = ", ".join(registry.KINDS)
         raise UsageError(

@@ -20,7 +20,7 @@ def predict(
     ],
 ) -> None:
     """Predict every row of a table."""
-    from polymodal.bundle import load
+    from polymodal.bundles.bundle import load
     from polymodal.inference.predictions import check_ending
     from polymodal.inference.predictor import predict as predict_rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from polymodal.config import RunConfig
+    from polymodal.config.run_config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def run_config(file: Path | None, said: Said) -> RunConfig:
     Raises:
         ConfigError: an unknown key or a wrong value.
     """
-    from polymodal import config as configuration
+    from polymodal.config import run_config as configuration
 
     config = configuration.RunConfig() if file is None else configuration.read(file)
     values = config.model_dump(mode="json")

@@ -28,7 +28,7 @@ from polymodal.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from polymodal.metrics.results import RowCounts
-    from polymodal.run import Run
+    from polymodal.pipeline.run import Run
     from polymodal.training.callbacks import Callback
 
 _SHOWN_REJECTS = 5
@@ -65,7 +65,7 @@ def train(  # noqa: PLR0913 - the options of a command
     """Train a model on a table."""
     settings = run_config(config, Said(target, split, None, drop, seed, assignments, preset, start))
     with run_folder(output, overwrite=overwrite):
-        from polymodal.run import train as train_model
+        from polymodal.pipeline.run import train as train_model
         from polymodal.training.callbacks import JsonLog, Progress
         from polymodal.training.tensorboard import TensorBoard, clear, require_tensorboard
 
@@ -95,8 +95,8 @@ def train(  # noqa: PLR0913 - the options of a command
 
 def _write(run: Run, folder: Path) -> int:
     """Leaves the run in its folder, the bundle first: if that fails, an older run stays as it was. Returns its size."""
-    from polymodal import bundle
-    from polymodal import config as configuration
+    from polymodal.bundles import bundle
+    from polymodal.config import run_config as configuration
     from polymodal.data.clean import write_actions
     from polymodal.data.prepare import write_rejects
 
@@ -111,7 +111,7 @@ def _write(run: Run, folder: Path) -> int:
 
 def _report(run: Run, folder: Path, *, plotly: bool) -> bool:
     """Writes the report where what it is drawn with is installed; else takes away that of an older run."""
-    from polymodal.evaluation.report.page import write
+    from polymodal.report.page import write
 
     try:
         write(run, folder / REPORT, bundle=folder / BUNDLE, interactive=plotly)

@@ -15,7 +15,7 @@ from polymodal.cli.terminal import complain, say
 from polymodal.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from polymodal.bundle import Bundle
+    from polymodal.bundles.bundle import Bundle
     from polymodal.training.callbacks import Callback
     from polymodal.updating.update import Update
 
@@ -43,7 +43,7 @@ def update(
 ) -> None:
     """Let a trained model learn from new rows, without forgetting the old ones."""
     _check_output(output, overwrite=overwrite)
-    from polymodal.bundle import load, save
+    from polymodal.bundles.bundle import load, save
     from polymodal.training.callbacks import Progress
     from polymodal.updating.update import update as update_model
 
@@ -73,7 +73,7 @@ def _with_settings(bundle: Bundle, assignments: list[str]) -> Bundle:
     """The bundle with what `--set` says of the update; nothing else of a trained model can be set."""
     from dataclasses import replace
 
-    from polymodal import config as configuration
+    from polymodal.config import run_config as configuration
 
     for assignment in assignments:
         if not assignment.startswith("update."):

@@ -33,7 +33,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Measured:
+class VideoHeader:
     """What a header says of a video; None where it does not say."""
 
     width: int
@@ -42,7 +42,7 @@ class Measured:
     frames: int | None
 
 
-def measure(content: bytes) -> Measured | None:
+def measure(content: bytes) -> VideoHeader | None:
     """By the header alone; None where that cannot be read.
 
     Raises:
@@ -52,7 +52,7 @@ def measure(content: bytes) -> Measured | None:
         with containers.opened(content, "video") as (container, stream):
             seconds = containers.stated_seconds(container, stream)
             by_rate = round(seconds * stream.average_rate) if seconds and stream.average_rate else None
-            return Measured(stream.width, stream.height, seconds, stream.frames or by_rate)
+            return VideoHeader(stream.width, stream.height, seconds, stream.frames or by_rate)
     except UnreadableCellError:
         return None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal, NoReturn
 
-from polymodal import formats
+from polymodal.codecs import sniffing as formats
 from polymodal.errors import MissingExtraError, UnreadableCellError
 
 DEMUXERS = {

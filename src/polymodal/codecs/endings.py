@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polymodal import formats
+from polymodal.codecs import sniffing as formats
 from polymodal.errors import UnreadableCellError
 
 

@@ -22,8 +22,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from polymodal import formats
 from polymodal.codecs import dicom
+from polymodal.codecs import sniffing as formats
 from polymodal.codecs.endings import check_end
 from polymodal.errors import ConfigError, MissingExtraError, UnreadableCellError
 

@@ -13,7 +13,7 @@ from polymodal.errors import UnreadableCellError
 
 
 @dataclass(frozen=True)
-class Measured:
+class SoundHeader:
     """What a header says of a sound.
 
     Attributes:
@@ -25,7 +25,7 @@ class Measured:
     seconds: float | None
 
 
-def measure(content: bytes) -> Measured | None:
+def measure(content: bytes) -> SoundHeader | None:
     """By the header alone; None where that cannot be read.
 
     Raises:
@@ -33,7 +33,7 @@ def measure(content: bytes) -> Measured | None:
     """
     try:
         with containers.opened(content, "audio") as (container, stream):
-            return Measured(stream.rate, stream.channels, containers.stated_seconds(container, stream))
+            return SoundHeader(stream.rate, stream.channels, containers.stated_seconds(container, stream))
     except UnreadableCellError:
         return None
 

@@ -35,14 +35,14 @@ class Terms:
 
     Attributes:
         metric: that is compared.
-        larger_is_better: of it.
+        greater_is_better: of it.
         units: by row, what it is drawn with.
         seed: of the drawings.
         trainings: a difference must also stand out from how it varies between trainings.
     """
 
     metric: str
-    larger_is_better: bool
+    greater_is_better: bool
     units: Int[np.ndarray, " R"]
     seed: int
     trainings: bool
@@ -103,7 +103,7 @@ def _pairs(done: Sequence[Outcome], terms: Terms, known: Mapping[str, Mapping[st
         difference(
             known[first.entry.name][terms.metric],
             known[second.entry.name][terms.metric],
-            larger_is_better=terms.larger_is_better,
+            greater_is_better=terms.greater_is_better,
             test_share=_test_share(first.trials),
             trainings=terms.trainings,
         )

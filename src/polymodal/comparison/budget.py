@@ -6,7 +6,7 @@ import re
 import time
 
 from polymodal.errors import ConfigError
-from polymodal.training.history import EpochRecord, History
+from polymodal.metrics.history import EpochRecord, History
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|)\s*")

@@ -1,4 +1,4 @@
-"""Compares fusions, timings and inputs on the same folds, and says in plain words what the figures allow."""
+"""Compares fusions, stages and inputs on the same folds, and says in plain words what the figures allow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from polymodal.comparison.analysis import Outcome, Terms, analyse
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
 from polymodal.comparison.entries import Chosen, Entry, Own, plan
 from polymodal.comparison.result import Comparison
-from polymodal.comparison.settings import Subject, quick, subject
+from polymodal.comparison.settings import ComparedTable, quick, subject
 from polymodal.comparison.trial import Fold, run_baselines, run_trial, unread
 from polymodal.comparison.verdict import needless, verdict
-from polymodal.config import RunConfig
+from polymodal.config.run_config import RunConfig
 from polymodal.data.folds import groups_of
 from polymodal.errors import PolymodalError
 from polymodal.metrics.direction import greater_is_better
@@ -54,7 +54,7 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
     y: object = None,
     *,
     fusions: Sequence[str] = (),
-    timings: Sequence[str] = (),
+    stages: Sequence[str] = (),
     entries: Own | None = None,
     singles: bool = True,
     ablations: bool = True,
@@ -70,14 +70,14 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
     """Trains several models on the same folds, and tells whether they differ.
 
     Compared are: simple baselines; all inputs together (the reference); each input by itself; all inputs but one, and
-    those together that seem to be needed; further fusions and timings; configurations of your own. All have the same
+    those together that seem to be needed; further fusions and stages; configurations of your own. All have the same
     rows and the same number of epochs. Media are decoded once, and frozen encoders run once, for all of them.
 
     Args:
         table: whatever `read_table` takes, or array-like [rows, columns].
         y: the target: a column's name, or one value a row; without it the configuration names the column.
         fusions: names, or `all`; the first is the reference's, unless the configuration's fusion is among them.
-        timings: names, or `all`, each with the reference's fusion.
+        stages: names, or `all`, each with the reference's fusion.
         entries: further configurations by name: settings that differ from the reference's, or YAML files.
         singles: compare each input by itself.
         ablations: compare all inputs but one.
@@ -99,10 +99,10 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
     """
     clock = Clock(None if budget is None else seconds_of(budget))
     about = subject(table, y, config, folds=folds, repeats=repeats, purpose="compare")
-    chosen = Chosen(tuple(fusions), tuple(timings), entries, singles, ablations)
+    chosen = Chosen(tuple(fusions), tuple(stages), entries, singles, ablations)
     base = about.config if full else quick(about)
     planned, refused = about.possible(
-        plan(base, about.columns, chosen), forgiving=planning.EVERY in (*fusions, *timings)
+        plan(base, about.columns, chosen), forgiving=planning.EVERY in (*fusions, *stages)
     )
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary, torch.random.fork_rng(devices=[]):
         shop = Workshop(cache or Path(temporary), clock, watch or (lambda *_: ()), tell or (lambda _: None))
@@ -121,7 +121,7 @@ def _terms(config: RunConfig, full: bool) -> tuple[str, ...]:
 class _Work:
     """Goes through the entries, one after the other through all folds."""
 
-    about: Subject
+    about: ComparedTable
     shop: Workshop
     outcomes: list[Outcome]
     ended: Literal["complete", "budget", "interrupted"] = "complete"
@@ -132,7 +132,7 @@ class _Work:
         about = self.about
         return Terms(
             metric=about.metric,
-            larger_is_better=greater_is_better(about.choices.task.greater_is_better, about.metric),
+            greater_is_better=greater_is_better(about.choices.task.greater_is_better, about.metric),
             units=groups_of(about.folds[0].table, about.config.split),
             seed=about.config.seed,
             trainings=about.repeats > 1,
@@ -169,11 +169,11 @@ class _Work:
         remarks = (*remarks, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
         return Comparison(
             metric=metric,
-            larger_is_better=larger,
+            greater_is_better=larger,
             reference=next(o.entry.name for o in self.outcomes if o.entry.kind == "reference"),
             lines=tuple(lines),
             pairs=tuple(pairs),
-            findings=tuple(verdict(lines, pairs, metric=metric, larger_is_better=larger)),
+            findings=tuple(verdict(lines, pairs, metric=metric, greater_is_better=larger)),
             rows=len(measured),
             folds=folds,
             repeats=repeats,

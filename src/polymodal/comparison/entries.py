@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from polymodal import config as configuration
 from polymodal import registry
-from polymodal.config import Part, RunConfig
-from polymodal.defaults import FUSION
+from polymodal.config import run_config as configuration
+from polymodal.config.run_config import Part, RunConfig
 from polymodal.errors import ConfigError
-from polymodal.timing import INTERMEDIATE
+from polymodal.models.stage import INTERMEDIATE
+from polymodal.pipeline.defaults import FUSION
 
 EVERY = "all"
-"""Instead of the names of fusions, or of timings."""
+"""Instead of the names of fusions, or of stages."""
 
 Kind: TypeAlias = Literal["baseline", "reference", "single", "ablation", "rest", "fusion", "own"]
 Own: TypeAlias = Mapping[str, RunConfig | Mapping[str, Any] | str | Path]
 """By name: a configuration, some settings that differ from the reference's, or the YAML file of either."""
 
 _SHARED = ("target", "table", "weight", "split", "seed", "device", "bad_cells", "limits", "task")
-_PARTS = ("fusion", "timing", "modality", "encoder")
+_PARTS = ("fusion", "stage", "modality", "encoder")
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class Chosen:
 
     Attributes:
         fusions: names, or `all`; the first is the reference's.
-        timings: names, or `all`.
+        stages: names, or `all`.
         own: further configurations, by name.
         singles: every input by itself.
         ablations: all inputs but one, and all that seem to be needed.
     """
 
     fusions: Sequence[str] = ()
-    timings: Sequence[str] = ()
+    stages: Sequence[str] = ()
     own: Own | None = None
     singles: bool = True
     ablations: bool = True
@@ -69,11 +69,9 @@ def plan(config: RunConfig, columns: Mapping[str, Collection[str]], chosen: Chos
         chosen: what is asked for.
 
     Raises:
-        ConfigError: an unknown fusion or timing, a name that is given twice, or settings that do not fit.
+        ConfigError: an unknown fusion or stage, a name that is given twice, or settings that do not fit.
     """
-    fusions, timings = (
-        _names(kind, asked) for kind, asked in (("fusions", chosen.fusions), ("timings", chosen.timings))
-    )
+    fusions, stages = (_names(kind, asked) for kind, asked in (("fusions", chosen.fusions), ("stages", chosen.stages)))
     own_fusion = config.fusion.name or FUSION
     if fusions and EVERY not in chosen.fusions and own_fusion not in fusions:
         config = config.model_copy(update={"fusion": Part(name=fusions[0])})
@@ -88,7 +86,7 @@ def plan(config: RunConfig, columns: Mapping[str, Collection[str]], chosen: Chos
             for name in every
         ]
     others = [config.model_copy(update={"fusion": Part(name=name)}) for name in fusions if name != config.fusion.name]
-    others += [config.model_copy(update={"timing": Part(name=name)}) for name in timings if name != _timing(config)]
+    others += [config.model_copy(update={"stage": Part(name=name)}) for name in stages if name != _stage(config)]
     entries += [Entry(_name(other), "fusion", other, every) for other in others if _name(other) != reference.name]
     entries += [_own(name, values, config, columns) for name, values in (chosen.own or {}).items()]
     names = [entry.name for entry in entries]
@@ -110,12 +108,12 @@ def _of_inputs(
 ) -> Entry:
     dropped = [column for of_input in columns if of_input not in kept for column in columns[of_input]]
     changed: dict[str, Any] = {"drop": tuple(dict.fromkeys([*config.drop, *dropped]))}
-    if branches := config.timing.settings.get("branches"):
+    if branches := config.stage.settings.get("branches"):
         of_kept = {name: branch for name, branch in branches.items() if name in kept}
-        changed["timing"] = Part(name=config.timing.name, **{**config.timing.settings, "branches": of_kept})
+        changed["stage"] = Part(name=config.stage.name, **{**config.stage.settings, "branches": of_kept})
     if len(kept) == 1:  # nothing to fuse: some fusions would refuse
         plain = config.fusion if config.fusion.name in (None, FUSION) else Part(name=FUSION)
-        changed |= {"fusion": plain, "timing": Part(name=INTERMEDIATE)}
+        changed |= {"fusion": plain, "stage": Part(name=INTERMEDIATE)}
     return Entry(name, kind, config.model_copy(update=changed), tuple(sorted(kept)))
 
 
@@ -156,11 +154,11 @@ def _names(kind: str, asked: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def _timing(config: RunConfig) -> str:
-    return config.timing.name or INTERMEDIATE
+def _stage(config: RunConfig) -> str:
+    return config.stage.name or INTERMEDIATE
 
 
 def _name(config: RunConfig) -> str:
-    """Fusion, and timing where it is not the usual one."""
-    timing, fusion = _timing(config), config.fusion.name or FUSION
-    return fusion if timing == INTERMEDIATE else f"{timing}: {fusion}"
+    """Fusion, and stage where it is not the usual one."""
+    stage, fusion = _stage(config), config.fusion.name or FUSION
+    return fusion if stage == INTERMEDIATE else f"{stage}: {fusion}"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from polymodal.comparison.result import Comparison
 from polymodal.errors import MissingExtraError, UsageError
-from polymodal.evaluation.report.drawing import ACCENT, INK, LINE, MUTED, WARM, save_picture, short
 from polymodal.files.atomic import write_folder
+from polymodal.report.drawing import ACCENT, INK, LINE, MUTED, WARM, save_picture, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,7 +77,7 @@ def draw(comparison: Comparison, path: Path) -> None:
                 axes.axvline(interval.value, color=LINE, linewidth=1, zorder=0)
         axes.set_yticks(range(len(lines)), [short(line.entry.name, 32) for line in lines], color=INK)
         axes.invert_yaxis()
-        axes.set_xlabel(f"{metric}, {'larger' if comparison.larger_is_better else 'smaller'} is better")
+        axes.set_xlabel(f"{metric}, {'larger' if comparison.greater_is_better else 'smaller'} is better")
         axes.grid(axis="x")
 
     title = f"{comparison.rows} rows, {comparison.folds} × {comparison.repeats} folds, 95 % intervals"

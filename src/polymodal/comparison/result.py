@@ -70,7 +70,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Finding:
+class VerdictSentence:
     """One sentence of the verdict.
 
     Attributes:
@@ -91,7 +91,7 @@ class Comparison:
 
     Attributes:
         metric: the one that is compared.
-        larger_is_better: of it.
+        greater_is_better: of it.
         reference: name of the entry that the others are compared with.
         lines: in the order of their use.
         pairs: the reference with every other entry, and the fusions with one another.
@@ -105,11 +105,11 @@ class Comparison:
     """
 
     metric: str
-    larger_is_better: bool
+    greater_is_better: bool
     reference: str
     lines: tuple[Line, ...]
     pairs: tuple[Pair, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[VerdictSentence, ...]
     rows: int
     folds: int
     repeats: int
@@ -142,7 +142,7 @@ class Comparison:
         return {
             "schema": SCHEMA,
             "metric": self.metric,
-            "larger_is_better": self.larger_is_better,
+            "greater_is_better": self.greater_is_better,
             "reference": self.reference,
             "rows": self.rows,
             "folds": self.folds,

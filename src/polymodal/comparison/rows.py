@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from polymodal.comparison.trial import Fold
-from polymodal.config import RunConfig, SplitConfig
+from polymodal.config.run_config import RunConfig, SplitConfig
 from polymodal.data.folds import fold_of_rows
 from polymodal.data.split import SIDES
 from polymodal.data.table import Table

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polymodal import config as configuration
 from polymodal.comparison.entries import Entry
 from polymodal.comparison.rows import divide
 from polymodal.comparison.trial import Fold
-from polymodal.config import ColumnConfig, Part, RunConfig
+from polymodal.config import run_config as configuration
+from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.data.table import read_table
 from polymodal.data.xy import attach_target, checked, is_numeric
 from polymodal.errors import ConfigError
+from polymodal.models.stage import stage_of
 from polymodal.pipeline.choices import Choices, choose, complete
-from polymodal.task_choice import choose_task, target_values, unfitted
-from polymodal.timing import timing_of
+from polymodal.pipeline.task_choice import choose_task, target_values, unfitted
 
 
 @dataclass(frozen=True)
-class Subject:
+class ComparedTable:
     """What is compared on.
 
     Attributes:
@@ -51,10 +51,10 @@ class Subject:
         return str(self.choices.task.metric)
 
     def possible(self, entries: Sequence[Entry], *, forgiving: bool) -> tuple[list[Entry], tuple[str, ...]]:
-        """The entries whose fusion, timing, task and inputs go together, and remarks on the others.
+        """The entries whose fusion, stage, task and inputs go together, and remarks on the others.
 
         Raises:
-            ConfigError: one that the user named does not; with `forgiving` all fusions and timings were asked for.
+            ConfigError: one that the user named does not; with `forgiving` all fusions and stages were asked for.
         """
         kept, refused = [], []
         for entry in entries:
@@ -73,7 +73,7 @@ class Subject:
     def _check(self, config: RunConfig, inputs: Sequence[str]) -> None:
         task, num_rows = unfitted(config.task), len(self.choices.split.train)
         whole = complete(config, config.task, task, num_rows=num_rows)
-        timing_of(whole).check(whole, task, inputs)
+        stage_of(whole).check(whole, task, inputs)
         task.sides([column for name in inputs for column in self.columns[name]])
 
 
@@ -85,7 +85,7 @@ def subject(
     folds: int,
     repeats: int,
     purpose: str,
-) -> Subject:
+) -> ComparedTable:
     """Reads the table and divides its rows; of media no more is decoded yet than settings are suggested by.
 
     Args:
@@ -116,7 +116,7 @@ def subject(
     config = config.model_copy(update={"task": choose_task(values, config)})
     stratify = unfitted(config.task).stratified
     divided, remarks = divide(table, config, values, stratify=stratify, folds=folds, repeats=repeats)
-    return Subject(
+    return ComparedTable(
         config=config,
         choices=choose(divided[0].table, divided[0].config(config)),
         folds=divided,
@@ -126,7 +126,7 @@ def subject(
     )
 
 
-def quick(about: Subject) -> RunConfig:
+def quick(about: ComparedTable) -> RunConfig:
     """The configuration for a cheap training: half of the epochs, where none are said, and the best of them kept."""
     config = about.config
     epochs = max(1, round((about.choices.config.train.epochs or 1) / 2))

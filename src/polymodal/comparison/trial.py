@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from polymodal.config import RunConfig, SplitConfig
+from polymodal.config.run_config import RunConfig, SplitConfig
 from polymodal.data.table import Table
 from polymodal.evaluation.baselines import predict_baselines
 from polymodal.inference.predictor import Predictor
 from polymodal.metrics.rows import RowStatistics
 from polymodal.metrics.significance import Scored
 from polymodal.pipeline.problem import resolve
+from polymodal.pipeline.run import Run, train
 from polymodal.pipeline.trainer import Watch
-from polymodal.run import Run, train
 
 _TIMED_ROWS, _WARM_ROWS = 15, 3
 

@@ -8,28 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from polymodal.comparison.result import Finding, Line, Pair, between, figure, find, of_p
+from polymodal.comparison.result import Line, Pair, VerdictSentence, between, figure, find, of_p
 
 SHARE = 0.02
 """The margin: so much of metrics that rise to 1; of errors, this share of the reference's."""
 
 
-def verdict(lines: Sequence[Line], pairs: Sequence[Pair], *, metric: str, larger_is_better: bool) -> list[Finding]:
+def verdict(
+    lines: Sequence[Line], pairs: Sequence[Pair], *, metric: str, greater_is_better: bool
+) -> list[VerdictSentence]:
     """The findings that the entries which came to their end allow.
 
     Args:
         lines: all entries.
         pairs: those that were compared.
         metric: that was compared.
-        larger_is_better: of it.
+        greater_is_better: of it.
     """
     done = [line for line in lines if line.status == "done"]
     reference = next((line for line in done if line.entry.kind == "reference"), None)
     found = [*_incomplete(lines)]
     if reference is None:
         said = "Nothing can be said: not even the reference came to its end."
-        return [Finding("incomplete", (), "unclear", said), *found]
-    margin = SHARE if larger_is_better else SHARE * abs(reference.metrics[metric].value)
+        return [VerdictSentence("incomplete", (), "unclear", said), *found]
+    margin = SHARE if greater_is_better else SHARE * abs(reference.metrics[metric].value)
     case = _Case(done, pairs, reference, metric, margin)
     return [*case.fusing(), *case.inputs(), *case.enough(), *case.fusions(), *case.baseline(), *found]
 
@@ -68,7 +70,7 @@ class _Case:
     def value(self, line: Line) -> str:
         return f"{self.metric} {figure(line.metrics[self.metric].value)}"
 
-    def fusing(self) -> list[Finding]:
+    def fusing(self) -> list[VerdictSentence]:
         """All inputs together against the best of them."""
         singles = self.of_kind("single")
         if not singles:
@@ -85,9 +87,9 @@ class _Case:
             decision, text = "unclear", f"Fusing may pay, or be luck: {both}, {other}; gain {gap} corrected."
         else:
             decision, text = "same", f"Fusing does not show a gain: {both}, {other}; gain {gap}."
-        return [Finding("fusing", (self.reference.entry.name, best.entry.name), decision, text)]
+        return [VerdictSentence("fusing", (self.reference.entry.name, best.entry.name), decision, text)]
 
-    def inputs(self) -> list[Finding]:
+    def inputs(self) -> list[VerdictSentence]:
         """What each input adds to all the others."""
         found = []
         for name in self.every:
@@ -97,7 +99,7 @@ class _Case:
                 found.append(self._input(name, self.against(line)))
         return found
 
-    def _input(self, name: str, pair: Pair) -> Finding:
+    def _input(self, name: str, pair: Pair) -> VerdictSentence:
         interval, gap = pair.difference.interval, between(pair.difference.interval, signed=True)
         if pair.differs and interval.value > 0:
             decision, text = "adds", f"{name} adds {gap} to the other inputs, p {of_p(pair.p)}."
@@ -109,9 +111,9 @@ class _Case:
             decision, text = "unclear", f"{name} may add something, or be luck: {gap}, p {of_p(pair.p)} corrected."
         else:
             decision, text = "unclear", f"{name} shows no gain: {gap}; up to {figure(interval.high)} is not ruled out."
-        return Finding("input", (name,), decision, text)
+        return VerdictSentence("input", (name,), decision, text)
 
-    def enough(self) -> list[Finding]:
+    def enough(self) -> list[VerdictSentence]:
         """The fewest inputs that do as well as all of them."""
         needed = {finding.subject[0] for finding in self.inputs() if finding.decision == "adds"}
         fits = [line for line in self._smaller() if not self._loses(line)]
@@ -125,9 +127,9 @@ class _Case:
         gained = f"all inputs gain {between(interval, signed=True)} on it"
         if sure:
             text = f"{names} is enough: {gained}."
-            return [Finding("enough", fewest.entry.inputs, "same", text)]
+            return [VerdictSentence("enough", fewest.entry.inputs, "same", text)]
         text = f"{names} may be enough: {gained}, which may be chance; more rows or --repeats would tell."
-        return [Finding("enough", fewest.entry.inputs, "unclear", text)]
+        return [VerdictSentence("enough", fewest.entry.inputs, "unclear", text)]
 
     def _loses(self, line: Line) -> bool:
         """Whether an entry is shown to be worse than the reference."""
@@ -137,7 +139,7 @@ class _Case:
     def _smaller(self) -> list[Line]:
         return [line for line in self.done if line.entry.kind in ("single", "ablation", "rest")]
 
-    def fusions(self) -> list[Finding]:
+    def fusions(self) -> list[VerdictSentence]:
         """Which ways of fusing (and configurations of the user's) cannot be told from the best one."""
         ways = [*self.of_kind("fusion", "own"), self.reference]
         if len(ways) < 2:
@@ -151,18 +153,18 @@ class _Case:
             names = [line.entry.name for line in alike]
             cheap = min(alike, key=lambda line: line.seconds or 0.0)
             text = f"{_listed(names)} cannot be told apart; {cheap.entry.name} trains fastest."
-            found.append(Finding("fusions", tuple(names), "same", text))
+            found.append(VerdictSentence("fusions", tuple(names), "same", text))
         for line, pair in beside:
             if pair is not None and pair.differs:
                 gap = between(pair.difference.interval, signed=True)
                 text = f"{best.entry.name} beats {line.entry.name}: {gap}, p {of_p(pair.p)}."
-                found.append(Finding("fusions", (best.entry.name, line.entry.name), "better", text))
+                found.append(VerdictSentence("fusions", (best.entry.name, line.entry.name), "better", text))
         return found
 
     def _behind(self, line: Line) -> float:
         return 0.0 if line is self.reference else self.against(line).difference.interval.value
 
-    def baseline(self) -> list[Finding]:
+    def baseline(self) -> list[VerdictSentence]:
         """The reference against what costs nothing; said only where it is no better."""
         found = []
         for line in self.of_kind("baseline"):
@@ -172,20 +174,20 @@ class _Case:
             gap = between(pair.difference.interval, signed=True)
             text = f"The baseline {line.entry.name} ({self.value(line)}) is not beaten: {gap}, p {of_p(pair.p)}."
             decision = "worse" if pair.differs else "same"
-            found.append(Finding("baseline", (self.reference.entry.name, line.entry.name), decision, text))
+            found.append(VerdictSentence("baseline", (self.reference.entry.name, line.entry.name), decision, text))
         return found
 
 
-def _incomplete(lines: Sequence[Line]) -> list[Finding]:
+def _incomplete(lines: Sequence[Line]) -> list[VerdictSentence]:
     left = [line.entry.name for line in lines if line.status in ("stopped", "not run")]
     failed = [line.entry.name for line in lines if line.status == "failed"]
     found = []
     if left:
         text = f"Not measured: {', '.join(left)}."
-        found.append(Finding("incomplete", tuple(left), "unclear", text))
+        found.append(VerdictSentence("incomplete", tuple(left), "unclear", text))
     if failed:
         text = f"Failed, and left out: {', '.join(failed)}."
-        found.append(Finding("incomplete", tuple(failed), "unclear", text))
+        found.append(VerdictSentence("incomplete", tuple(failed), "unclear", text))
     return found
 
 

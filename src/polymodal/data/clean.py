@@ -17,8 +17,9 @@ from typing import Any, Literal, get_args, get_type_hints
 import numpy as np
 
 from polymodal import registry
-from polymodal.abilities import Measured, Repairing
+from polymodal.abilities import Measuring, Repairing
 from polymodal.codecs.fences import fences
+from polymodal.config.clean import CleanConfig
 from polymodal.data.prepare import Prepared
 from polymodal.data.reading import modality_of
 from polymodal.data.remarks import Remarks
@@ -26,7 +27,6 @@ from polymodal.data.split import Split
 from polymodal.errors import DataError
 from polymodal.protocols import Modality
 from polymodal.schema import Column
-from polymodal.settings.clean import CleanConfig
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def _with_outliers(columns: Sequence[Column], prepared: Prepared, split: Split) 
             continue
         modality = modality_of(column.model_copy(update={"statistics": {}}))
         has_policy = "outliers" in {field.name for field in fields(type(modality).Config)}
-        if not has_policy or not isinstance(modality, Measured):
+        if not has_policy or not isinstance(modality, Measuring):
             continue
         there = [(row, a) for row in split.train.tolist() if (a := prepared.stores[column.name][row]) is not None]
         values = [next(iter(modality.measures(array).values())) for _, array in there]

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from polymodal.config.table import TableConfig
 from polymodal.data.textfile import TextFile
 from polymodal.errors import TableError
-from polymodal.settings.table import TableConfig
 
 _BLOCK = 1 << 26  # bytes; also the longest record that can be read
 _GROWTH = 3  # bytes of UTF-8, at most, for one of another encoding

@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 
 import pyarrow as pa
 
+from polymodal.config.table import TableConfig
 from polymodal.data import columns
 from polymodal.data.arrowfiles import ARROW, PARQUET, read_arrow, read_folder, read_parquet
 from polymodal.data.columns import ColumnData
@@ -14,7 +15,6 @@ from polymodal.data.delimited import read_delimited
 from polymodal.data.jsonlines import read_json_lines
 from polymodal.data.textfile import COMPRESSED, open_text
 from polymodal.errors import TableError, did_you_mean
-from polymodal.settings.table import TableConfig
 
 Pairs = list[tuple[str, ColumnData]]
 Lines = Callable[[], Sequence[int]]

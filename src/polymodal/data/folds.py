@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int
 
-from polymodal.config import SplitConfig
+from polymodal.config.run_config import SplitConfig
+from polymodal.data.class_names import name_of
 from polymodal.data.table import Table
 from polymodal.errors import ConfigError, DataError
-from polymodal.labels import name_of
 
 _NAMED = 5  # classes that a message names
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from polymodal import registry
-from polymodal.config import ColumnConfig, RunConfig
+from polymodal.config.run_config import ColumnConfig, RunConfig
 from polymodal.data.audit.audit import audit
 from polymodal.data.inspection import InspectedColumn, Inspection, example, examples
 from polymodal.data.survey import Survey, Surveys

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

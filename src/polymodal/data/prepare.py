@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.features import fit_features
 from polymodal.data.reading import ColumnReader, Reject, modality_of
 from polymodal.data.store import Store

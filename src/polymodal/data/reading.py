@@ -15,12 +15,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
-from polymodal import formats, registry
-from polymodal.config import LimitsConfig, Part, part_settings
+from polymodal import registry
+from polymodal.codecs import sniffing as formats
+from polymodal.config.run_config import LimitsConfig, Part, part_settings
 from polymodal.data.columns import as_text
 from polymodal.data.features import Featured
 from polymodal.data.media import OpenedCell, files_of, lists_media, open_cell
-from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Finding, Found, Store
+from polymodal.data.store import FORMAT, CacheEntry, Contents, ContentsWriter, Found, ReadContent, Store
 from polymodal.data.table import Table
 from polymodal.errors import DataError, UnreadableCellError
 from polymodal.protocols import Modality
@@ -145,19 +146,19 @@ class ColumnReader:
     def _decode(self, items: Iterable[_Item], writer: ContentsWriter, found: Found) -> Iterator[_Opened]:
         """Opens cells and adds each content that was not found before to the writer."""
 
-        def work(item: _Item) -> tuple[_Opened, np.ndarray | Finding | None, str | None]:
+        def work(item: _Item) -> tuple[_Opened, np.ndarray | ReadContent | None, str | None]:
             cell, opened = self._open(item)
             if opened is None or opened.sha256 in found:
                 return cell, None, None
             try:
                 return cell, self.modality.read(opened.content), self.modality.remark(opened.content)
             except UnreadableCellError as error:
-                return cell, Finding(str(error), member=error.member), None
+                return cell, ReadContent(str(error), member=error.member), None
 
         for cell, read, remark in _in_order(work, items):
             # threads may have read equal cells at the same time: the first one counts
             if read is not None and cell.sha256 is not None and cell.sha256 not in found:
-                found[cell.sha256] = read if isinstance(read, Finding) else Finding(writer.add(read), remark)
+                found[cell.sha256] = read if isinstance(read, ReadContent) else ReadContent(writer.add(read), remark)
             yield cell
 
     def _open(self, item: _Item) -> tuple[_Opened, OpenedCell | None]:
@@ -167,7 +168,7 @@ class ColumnReader:
         try:
             opened = open_cell(cell, self.table.folder, self.limits, several=several)
         except UnreadableCellError as error:
-            return _Opened(row, files, None, Finding(str(error), member=error.member)), None
+            return _Opened(row, files, None, ReadContent(str(error), member=error.member)), None
         remark = (
             formats.misnamed(files[0], opened.content) if isinstance(opened.content, bytes) and opened.file else None
         )
@@ -203,7 +204,7 @@ class _Opened:
     row: int
     files: tuple[str, ...]
     sha256: str | None
-    fault: Finding | None
+    fault: ReadContent | None
     remark: str | None = None
 
     def file(self, member: int | None = None) -> str:

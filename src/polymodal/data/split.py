@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymodal.config import SplitConfig
+from polymodal.config.run_config import SplitConfig
 from polymodal.data.table import Table
 from polymodal.errors import ConfigError, DataError
 

@@ -17,7 +17,7 @@ import numpy as np
 FORMAT = 4  # part of the key of a cache entry: one more when the files, or what a modality reads, change
 
 
-class Finding(NamedTuple):
+class ReadContent(NamedTuple):
     """What came of one content: the number of its array, or why it cannot be read; and the modality's remark on it.
 
     Of a list of media, `member` says which cannot be read, from 0.
@@ -28,7 +28,7 @@ class Finding(NamedTuple):
     member: int | None = None
 
 
-Found: TypeAlias = dict[str, Finding]  # by the hash of a cell
+Found: TypeAlias = dict[str, ReadContent]  # by the hash of a cell
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class CacheEntry:
             offsets = np.load(self._folder / "offsets.npy", allow_pickle=False)
             shapes = np.load(self._folder / "shapes.npy", allow_pickle=False)
             dtype = np.dtype(header["dtype"])
-            found = {sha256: Finding(*finding) for sha256, finding in dict(header["found"]).items()}
+            found = {sha256: ReadContent(*finding) for sha256, finding in dict(header["found"]).items()}
             size = (self._folder / "cells.bin").stat().st_size
         except (OSError, ValueError, EOFError, TypeError, KeyError):  # whatever a half-written file can cause
             return None

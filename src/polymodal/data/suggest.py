@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polymodal import registry
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.media import lists_media, open_cell
 from polymodal.data.survey import Survey, Surveys
 from polymodal.data.table import Table

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data import media
 from polymodal.data.table import Table
 from polymodal.errors import UnreadableCellError

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from polymodal.config.table import TableConfig
 from polymodal.data import columns
 from polymodal.data.columns import ColumnData
 from polymodal.data.files import read_file
 from polymodal.data.memory import read_memory
 from polymodal.errors import ColumnError, TableError, did_you_mean
-from polymodal.settings.table import TableConfig
 
 _STEP = 1024  # cells made Python objects at a time
 _AS_IT_SAYS = TableConfig()

@@ -17,7 +17,7 @@ from typing import IO, cast
 
 import pyarrow as pa
 
-from polymodal import formats
+from polymodal.codecs import sniffing as formats
 from polymodal.errors import TableError
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")

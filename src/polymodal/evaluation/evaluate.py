@@ -17,7 +17,7 @@ _WORK = 100_000_000  # numbers looked at over all samples: about five seconds
 
 
 @dataclass(frozen=True)
-class Measured:
+class EvaluatedRows:
     """What the figures of a run are about.
 
     Attributes:

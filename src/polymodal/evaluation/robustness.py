@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from polymodal.bundle import Bundle
+from polymodal.bundles.bundle import Bundle
 from polymodal.data.table import Table
 from polymodal.evaluation.evaluate import measure, report
 from polymodal.inference.forward import joined

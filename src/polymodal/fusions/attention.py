@@ -17,7 +17,7 @@ from polymodal.layers.token_inputs import (
     mean_of_means,
     with_first,
 )
-from polymodal.layers.transformer import Transformer, require_heads
+from polymodal.layers.transformer import TransformerStack, require_heads
 from polymodal.types import Tokens
 
 
@@ -69,7 +69,7 @@ class Attention(nn.Module):
         self.width = config.width
         self.inputs = TokenInputs(widths, width=config.width)
         self.summary = learned_vectors(1, config.width) if config.pool == "token" else None
-        self.transformer = Transformer.of(config)
+        self.transformer = TransformerStack.of(config)
 
     @property
     def keeps_time(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from polymodal.bundle import Bundle
+from polymodal.bundles.bundle import Bundle
 from polymodal.data.clean import repaired
 from polymodal.data.dataset import Dataset
 from polymodal.data.prepare import Reject, modality_of, prepare

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class Attention(nn.Module):
+class MultiHeadAttention(nn.Module):
     """Multi-head scaled dot-product attention (Vaswani et al. 2017, arXiv 1706.03762, section 3.2).
 
     Self-attention where queries and memory are the same tokens, cross-attention where they are not.

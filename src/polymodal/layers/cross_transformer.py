@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from polymodal.layers.attention import Attention
+from polymodal.layers.attention import MultiHeadAttention
 from polymodal.layers.stochastic_depth import StochasticDepth, rising
 from polymodal.layers.transformer import feed_forward
 
@@ -33,7 +33,7 @@ class CrossBlock(nn.Module):
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
         self.memory_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, num_heads=num_heads, dropout=dropout)
+        self.attention = MultiHeadAttention(width, num_heads=num_heads, dropout=dropout)
         self.feed_forward = feed_forward(width, hidden=hidden, activation_name="gelu", dropout=dropout)
         self.dropout = nn.Dropout(dropout)
         self.drop_path = StochasticDepth(drop_path)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 from torch import Tensor, nn
 
 from polymodal import registry
-from polymodal.config import Part, PartField, part_settings
+from polymodal.config.run_config import Part, PartField, part_settings
 from polymodal.layers.pooling import lengths_to_mask, masked_mean
 from polymodal.protocols import Encoder
 from polymodal.types import Cells

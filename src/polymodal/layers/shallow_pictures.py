@@ -14,7 +14,7 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class ShallowConfig:
+class ShallowPicturesConfig:
     """Settings of `ShallowPictures`.
 
     Attributes:
@@ -35,13 +35,13 @@ class ShallowPictures(nn.Module):
     `ordered` says that the pictures stand in an order: tokens then know which one they come from.
     """
 
-    Config: ClassVar[type] = ShallowConfig
+    Config: ClassVar[type] = ShallowPicturesConfig
     ordered: ClassVar[bool]
     token_span: float | None = None
     keeps_time = False
     frozen = False
 
-    def __init__(self, config: ShallowConfig, modality: Modality) -> None:
+    def __init__(self, config: ShallowPicturesConfig, modality: Modality) -> None:
         super().__init__()
         self.config = config
         self.width = config.width
@@ -49,7 +49,7 @@ class ShallowPictures(nn.Module):
         self.each = PatchesOfEach(patches, config.width, ordered=self.ordered)
 
     @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
+    def needs(cls, config: ShallowPicturesConfig) -> dict[str, Any]:
         """Takes pictures of any size."""
         return {}
 

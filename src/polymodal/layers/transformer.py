@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName, activation
-from polymodal.layers.attention import Attention
+from polymodal.layers.attention import MultiHeadAttention
 from polymodal.layers.pooling import zero_masked
 from polymodal.layers.stochastic_depth import StochasticDepth, rising
 
@@ -29,7 +29,7 @@ def feed_forward(width: int, *, hidden: int, activation_name: ActivationName, dr
 
 @runtime_checkable
 @dataclass(frozen=True, match_args=False)  # read-only, as settings are
-class Settings(Protocol):
+class BlockSettings(Protocol):
     """What an encoder or a fusion lets the user choose of its blocks; perhaps `activation`, too."""
 
     width: int
@@ -80,7 +80,7 @@ class TransformerBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, num_heads=num_heads, dropout=dropout)
+        self.attention = MultiHeadAttention(width, num_heads=num_heads, dropout=dropout)
         self.feed_forward = feed_forward(width, hidden=hidden, activation_name=activation_name, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
         self.drop_path = StochasticDepth(drop_path)
@@ -93,7 +93,7 @@ class TransformerBlock(nn.Module):
         return result
 
 
-class Transformer(nn.Module):
+class TransformerStack(nn.Module):
     """A stack of `TransformerBlock`, with LayerNorm at its end.
 
     Args:
@@ -135,7 +135,7 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     @classmethod
-    def of(cls, settings: Settings) -> Transformer:
+    def of(cls, settings: BlockSettings) -> TransformerStack:
         """The stack that the settings of an encoder or a fusion ask for."""
         return cls(
             settings.width,

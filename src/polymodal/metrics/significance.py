@@ -105,19 +105,19 @@ def resampled(
 
 
 def difference(
-    first: Resampled, second: Resampled, *, larger_is_better: bool, test_share: float, trainings: bool
+    first: Resampled, second: Resampled, *, greater_is_better: bool, test_share: float, trainings: bool
 ) -> Difference:
     """By how much the first model is better than the second, on the same drawings of the same rows.
 
     Args:
         first: a metric of one model.
         second: the same metric of another.
-        larger_is_better: of the metric.
+        greater_is_better: of the metric.
         test_share: rows measured by a training, divided by the rows that it learned from.
         trainings: the difference must also stand out from how it varies between trainings: `p` is the larger of the
             two. Few trainings (one repeat of some folds) tell little of that, so that it is asked for repeats only.
     """
-    sign = 1.0 if larger_is_better else -1.0
+    sign = 1.0 if greater_is_better else -1.0
     drawn = sign * (first.drawn - second.drawn)
     finite = drawn[np.isfinite(drawn)]
     value = sign * (first.value - second.value)

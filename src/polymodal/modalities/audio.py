@@ -17,9 +17,9 @@ import torch
 from jaxtyping import Float, Float32, Int16
 from pydantic import ConfigDict, Field
 
-from polymodal import formats
 from polymodal.codecs import fingerprints, flac, previews, soundtracks, waveforms
-from polymodal.config import LimitsConfig
+from polymodal.codecs import sniffing as formats
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.layers.spectral import Mfcc
 from polymodal.protocols import Recognition, Sample

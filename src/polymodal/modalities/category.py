@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 from pydantic import ConfigDict, Field
 
 from polymodal.codecs import previews
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells

@@ -17,7 +17,7 @@ from pydantic import ConfigDict
 
 from polymodal.codecs import moments, previews
 from polymodal.codecs.moments import DAY, Moment, Order
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells

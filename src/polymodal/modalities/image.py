@@ -13,10 +13,10 @@ from jaxtyping import Float, Float32, UInt8
 from PIL import Image as Pillow
 from pydantic import ConfigDict, Field
 
-from polymodal import formats
 from polymodal.codecs import fingerprints, pictures, previews
+from polymodal.codecs import sniffing as formats
 from polymodal.codecs.pictures import Reading
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells
 

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float, UInt8
 from pydantic import ConfigDict, Field
 
-from polymodal import formats, registry
+from polymodal import registry
 from polymodal.codecs import previews
-from polymodal.config import LimitsConfig
+from polymodal.codecs import sniffing as formats
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells

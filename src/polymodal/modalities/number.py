@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 
 from polymodal.codecs import previews
 from polymodal.codecs.fences import fences
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells

@@ -22,7 +22,7 @@ from polymodal.codecs import previews, subwords, vocabulary
 from polymodal.codecs.letters import Letters
 from polymodal.codecs.subwords import Subwords
 from polymodal.codecs.vocabulary import Words
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells

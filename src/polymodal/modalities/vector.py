@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32
 from pydantic import ConfigDict, Field
 
 from polymodal.codecs import previews, waveforms
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells

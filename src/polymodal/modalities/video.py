@@ -13,10 +13,11 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from pydantic import ConfigDict, Field
 
-from polymodal import formats, registry
+from polymodal import registry
 from polymodal.codecs import clips, fingerprints, previews
+from polymodal.codecs import sniffing as formats
 from polymodal.codecs.containers import DEMUXERS
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
@@ -210,10 +211,10 @@ class Video:
         return clips.read_frames(cell, max_frames=config.max_frames, limits=limits, shrink=picture.read)
 
 
-def _measure(cell: object) -> clips.Measured | None:
+def _measure(cell: object) -> clips.VideoHeader | None:
     """Size and length of a clip by its header; None where it is none."""
     if isinstance(cell, np.ndarray) and _is_clip(cell):
-        return clips.Measured(cell.shape[2], cell.shape[1], None, len(cell))
+        return clips.VideoHeader(cell.shape[2], cell.shape[1], None, len(cell))
     if isinstance(cell, bytes) and formats.sniff(cell) in _FORMATS:
         return clips.measure(cell)
     return None

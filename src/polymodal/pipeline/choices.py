@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymodal import config as configuration
 from polymodal import registry
 from polymodal.abilities import Advised
-from polymodal.config import Part, RunConfig
+from polymodal.config import run_config as configuration
+from polymodal.config.run_config import Part, RunConfig
+from polymodal.config.sharing import Groups, groups_of
 from polymodal.data.clean import with_policies
 from polymodal.data.infer import infer_columns
 from polymodal.data.split import Split, split_rows
 from polymodal.data.suggest import suggest_settings
 from polymodal.data.survey import Surveys
 from polymodal.data.table import Table
-from polymodal.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
 from polymodal.device import pick_device
 from polymodal.metrics.direction import greater_is_better
+from polymodal.models.stage import INTERMEDIATE, Stage, stage_of
+from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
+from polymodal.pipeline.task_choice import choose_task, fit_target, target_values, unfitted
+from polymodal.pipeline.warm_start import Start, begin
 from polymodal.protocols import Task
 from polymodal.schema import Column, Input, Target
-from polymodal.sharing import Groups, groups_of
-from polymodal.starting import Start, begin
-from polymodal.task_choice import choose_task, fit_target, target_values, unfitted
-from polymodal.timing import INTERMEDIATE, Stage, timing_of
 from polymodal.training.precision import pick_precision
 
 
@@ -36,7 +36,7 @@ class Choices:
 
     Attributes:
         table: the rows.
-        config: task, fusion, timing and training settings are complete; columns are as the user named them.
+        config: task, fusion, stage and training settings are complete; columns are as the user named them.
         columns: of the table, with complete settings; nothing is learned of them yet.
         inputs: that they form.
         values: the target's cell of each row, None where it is missing; None of a task without a target.
@@ -65,7 +65,7 @@ class Choices:
         return frozenset(() if self.start is None else self.start.columns)
 
     def check(self) -> Target:
-        """Finds what is wrong with device, metric, timing or target before media are read: that takes long.
+        """Finds what is wrong with device, metric, stage or target before media are read: that takes long.
 
         Returns:
             The target as the training rows are now.
@@ -76,7 +76,7 @@ class Choices:
         """
         pick_precision(self.config.train.precision, pick_device(self.config.device))
         greater_is_better(self.task.greater_is_better, self.config.train.early_stopping.metric or "")
-        timing_of(self.config).check(self.config, self.task, [of_input.name for of_input in self.inputs])
+        stage_of(self.config).check(self.config, self.task, [of_input.name for of_input in self.inputs])
         if self.start is not None:
             self.start.check(self.together)
         return self.target(self.split.train)
@@ -115,7 +115,7 @@ def choose(table: Table, config: RunConfig) -> Choices:
 
 
 def complete(config: RunConfig, part: Part, task: Task, *, num_rows: int) -> RunConfig:
-    """The configuration with task, fusion, timing and training settings as they are for so many training rows.
+    """The configuration with task, fusion, stage and training settings as they are for so many training rows.
 
     Args:
         config: what the user says.
@@ -127,9 +127,9 @@ def complete(config: RunConfig, part: Part, task: Task, *, num_rows: int) -> Run
     return config.model_copy(
         update={
             "task": configuration.completed("tasks", part),
-            "fusion": configuration.completed("fusions", _fusion(config, timing_of(config), task)),
-            "timing": configuration.completed(
-                "timings", config.timing.model_copy(update={"name": config.timing.name or INTERMEDIATE})
+            "fusion": configuration.completed("fusions", _fusion(config, stage_of(config), task)),
+            "stage": configuration.completed(
+                "stages", config.stage.model_copy(update={"name": config.stage.name or INTERMEDIATE})
             ),
             "train": complete_train(config.train, num_rows=num_rows, monitor=task.monitor, advice=advice),
         }

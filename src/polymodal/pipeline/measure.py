@@ -11,7 +11,7 @@ import torch
 from polymodal.data.loader import Loader
 from polymodal.device import pick_device
 from polymodal.evaluation.baselines import fit_baselines
-from polymodal.evaluation.evaluate import Measured, report
+from polymodal.evaluation.evaluate import EvaluatedRows, report
 from polymodal.evaluation.robustness import (
     Hiding,
     SubsetPredictions,
@@ -20,13 +20,13 @@ from polymodal.evaluation.robustness import (
     subsets_of,
 )
 from polymodal.inference.forward import predict_loader
+from polymodal.metrics.history import merged
 from polymodal.metrics.results import Baselines, Report, Results, RowCounts, SubsetResults
 from polymodal.metrics.rows import RowStatistics
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.network import Network
 from polymodal.pipeline.problem import Problem
 from polymodal.pipeline.trainer import Trained
-from polymodal.training.history import merged
 
 _MOST_INPUTS = 8  # that are hidden in turn after a training
 
@@ -50,7 +50,7 @@ class Measurement:
         """To compute on."""
         return pick_device(self.problem.config.device)
 
-    def results(self) -> tuple[Results, Measured | None]:
+    def results(self) -> tuple[Results, EvaluatedRows | None]:
         """The figures, and what those of the model are about; None without rows to measure on."""
         split, network = self.problem.split, self.trained.network
         ensemble = network if isinstance(network, Ensemble) else None
@@ -71,7 +71,7 @@ class Measurement:
         )
         return results, measured
 
-    def _validation(self) -> Measured | None:
+    def _validation(self) -> EvaluatedRows | None:
         """The validation rows, by the model that did not learn from them."""
         first, rows = self.trained.first, self._known(self.problem.split.validation)
         if not len(rows):
@@ -79,7 +79,7 @@ class Measurement:
         prediction = first.validation
         if prediction is None:
             prediction = predict_loader(first.network, self._loader(first.network, rows), self.device)
-        return Measured("validation", rows, prediction, self.problem.dataset.target(rows))
+        return EvaluatedRows("validation", rows, prediction, self.problem.dataset.target(rows))
 
     def _hidden(self, rows: np.ndarray) -> SubsetPredictions | None:
         """Predictions of the final model without some of its inputs; not where there are many, or rows it knows.
@@ -94,7 +94,7 @@ class Measurement:
         hiding = Hiding(subsets_of(tuple(network.columns), most=3))
         return predict_subsets(network, self._loader(network, rows).epoch(0), self.device, hiding)
 
-    def _test(self, hidden: SubsetPredictions | None) -> Measured | None:
+    def _test(self, hidden: SubsetPredictions | None) -> EvaluatedRows | None:
         """The test rows, by the final model, whose encoders have seen them already where inputs were hidden."""
         network, rows = self.trained.network, self.problem.split.test
         if not len(rows):
@@ -103,15 +103,15 @@ class Measurement:
             prediction = hidden.subsets[tuple(network.columns)]
         else:
             prediction = predict_loader(network, self._loader(network, rows), self.device)
-        return Measured("test", rows, prediction, self.problem.dataset.target(rows))
+        return EvaluatedRows("test", rows, prediction, self.problem.dataset.target(rows))
 
-    def _report(self, measured: Measured | None) -> Report:
+    def _report(self, measured: EvaluatedRows | None) -> Report:
         if measured is None:
             return {}
         statistics = RowStatistics.of(self.problem.task, measured.prediction, measured.target, measured.rows)
         return report(statistics, seed=self.problem.config.seed)
 
-    def _subsets(self, hidden: SubsetPredictions, measured: Measured) -> SubsetResults:
+    def _subsets(self, hidden: SubsetPredictions, measured: EvaluatedRows) -> SubsetResults:
         return measure_subsets(self.problem.task, hidden, measured.target, seed=self.problem.config.seed)
 
     def _baselines(self, test: np.ndarray) -> Baselines:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from polymodal.bundle import Bundle
-from polymodal.card import model_card
+from polymodal.bundles.bundle import Bundle
+from polymodal.bundles.card import model_card
 from polymodal.data.clean import Action
 from polymodal.data.prepare import Reject
 from polymodal.data.split import Split
 from polymodal.data.table import Table
-from polymodal.evaluation.evaluate import Measured
+from polymodal.evaluation.evaluate import EvaluatedRows
+from polymodal.metrics.history import History, merged
 from polymodal.metrics.results import Results
 from polymodal.pipeline.problem import Problem
 from polymodal.pipeline.trainer import Trained
-from polymodal.training.history import History, merged
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Run:
     split: Split
     unlabelled: int
     remarks: tuple[str, ...]
-    measured: Measured | None
+    measured: EvaluatedRows | None
     refit: History | None
     seconds: float
     table: Table
@@ -52,7 +52,9 @@ class Run:
     branches: Mapping[str, History] = field(default_factory=dict)
 
 
-def finished(problem: Problem, trained: Trained, results: Results, measured: Measured | None, *, seconds: float) -> Run:
+def finished(
+    problem: Problem, trained: Trained, results: Results, measured: EvaluatedRows | None, *, seconds: float
+) -> Run:
     """What a run leaves, from what its steps gave."""
     card = model_card(problem.schema, problem.config, results)
     return Run(

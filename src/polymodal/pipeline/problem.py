@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polymodal.build import task_of
-from polymodal.config import ColumnConfig, Part, RunConfig
+from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.data.audit.audit import leaks
 from polymodal.data.clean import Action, clean_cells, clean_rows, counted
 from polymodal.data.dataset import Dataset
@@ -20,11 +19,12 @@ from polymodal.data.store import Store
 from polymodal.data.table import Table, read_table
 from polymodal.data.weights import row_weights
 from polymodal.errors import DataError
+from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
+from polymodal.pipeline.task_choice import remarks as on_target
+from polymodal.pipeline.warm_start import Start
 from polymodal.protocols import Modality, Task
 from polymodal.schema import Schema
-from polymodal.starting import Start
-from polymodal.task_choice import remarks as on_target
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Trains the model of a run, in the way that the run's timing goes about it."""
+"""Trains the model of a run, in the way that the run's stage goes about it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from polymodal.build import build
+from polymodal.config.train import TrainConfig
 from polymodal.data.dataset import Dataset
 from polymodal.device import pick_device
 from polymodal.metrics.direction import greater_is_better
+from polymodal.metrics.history import History, merged
+from polymodal.models.build import build
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
 from polymodal.models.network import Network, stacked
+from polymodal.models.stage import FitResult, stage_of
 from polymodal.pipeline.problem import Problem
-from polymodal.settings.train import TrainConfig
-from polymodal.timing import FitResult, timing_of
 from polymodal.training.callbacks import Callback
 from polymodal.training.frozen import encode_frozen
-from polymodal.training.history import History, merged
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
@@ -103,13 +103,13 @@ class Trainer:
 
     def run(self) -> Trained:
         """Trains the model of the run: once to find when to stop, and where asked once more on all rows but test."""
-        timing, train, split = timing_of(self.config), self.config.train, self.split
+        stage, train, split = stage_of(self.config), self.config.train, self.split
         validation = self._dataset.known(split.validation)
-        first = final = timing.learn(self, split.train, validation)
+        first = final = stage.learn(self, split.train, validation)
         rows, refit, histories, failed = split.train, None, first.histories, None
         if train.final == "refit" and len(validation) and not first.interrupted:
             joined = np.sort(np.concatenate([split.train, validation]))
-            again = timing.learn(self, joined, validation[:0], before=first)
+            again = stage.learn(self, joined, validation[:0], before=first)
             if again.interrupted:  # the best model of before is the better one
                 histories = {**histories, "refit": History(interrupted=True)}
             elif not (failed := self._failure(histories, again.histories)):
@@ -160,7 +160,7 @@ class Trainer:
         batches = partial(self._dataset.loader, batch_size=self._size, seed=self.config.seed, columns=network.columns)
         learn = batches(rows, shuffle=True, augment=settings.augment)
         check = batches(validation) if validation is not None and len(validation) else None
-        objective = make_objective(network, settings, joint=timing_of(self.config).joint)
+        objective = make_objective(network, settings, joint=stage_of(self.config).joint)
         return fit(objective, learn, check, plan=plan, callbacks=self.watch(phase, epochs, metric))
 
     def tokens(

@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from polymodal.abilities import Classes, InputFeatures
 from polymodal.baselines.linear import class_baselines
+from polymodal.data.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.errors import DataError
-from polymodal.labels import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import classification, ordinal

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Numbers
 from polymodal.baselines.linear import number_baselines
+from polymodal.data.class_names import is_missing
 from polymodal.errors import DataError
-from polymodal.labels import is_missing
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import regression

@@ -17,8 +17,8 @@ from torch.export import register_dataclass
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
+from polymodal.data.class_names import is_missing
 from polymodal.errors import DataError
-from polymodal.labels import is_missing
 from polymodal.layers.pooling import zero_masked
 from polymodal.protocols import Advice, Needs, Recognition
 from polymodal.types import Cells, Sequences, Tokens, full_precision
@@ -200,7 +200,7 @@ class Transcribe:
 
 
 @dataclass(frozen=True)
-class Frames:
+class FrameLogits:
     """What is said of each step.
 
     Attributes:
@@ -212,7 +212,7 @@ class Frames:
     lengths: Int[Tensor, " B"]
 
 
-register_dataclass(Frames)
+register_dataclass(FrameLogits)
 
 
 class TranscribeHead(nn.Module):
@@ -236,12 +236,12 @@ class TranscribeHead(nn.Module):
         self.linear = nn.Linear(width, len(prior))
         self.linear.bias.data.copy_(prior)  # from zero, training first unlearns all but the blank, for some epochs
 
-    def forward(self, tokens: Mapping[str, Tokens], target: Cells | None = None, progress: float = 1.0) -> Frames:
+    def forward(self, tokens: Mapping[str, Tokens], target: Cells | None = None, progress: float = 1.0) -> FrameLogits:
         (only,) = tokens.values()
         logits = full_precision(self.linear(self.dropout(self.norm(zero_masked(only.values, only.mask)))))
-        return Frames(logits.log_softmax(dim=2), only.mask.sum(dim=1))
+        return FrameLogits(logits.log_softmax(dim=2), only.mask.sum(dim=1))
 
-    def loss(self, output: Frames, target: Cells | None) -> Float[Tensor, " B"]:
+    def loss(self, output: FrameLogits, target: Cells | None) -> Float[Tensor, " B"]:
         """Loss by character of each row; 0 where the text is unknown, or longer than there are steps."""
         assert target is not None, "a transcript is a target"
         losses = F.ctc_loss(

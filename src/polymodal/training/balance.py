@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import Parameter
 
+from polymodal.config.train import BalanceConfig
 from polymodal.models.network import Network
-from polymodal.settings.train import BalanceConfig
 
 
 def mean_confidence(own: Mapping[str, Float[Tensor, " B"]], weights: Float[Tensor, " B"]) -> dict[str, float]:

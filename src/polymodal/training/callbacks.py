@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from polymodal.training.history import EpochRecord, History
+from polymodal.metrics.history import EpochRecord, History
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

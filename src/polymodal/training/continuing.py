@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from polymodal.data.loader import Loader
+from polymodal.metrics.history import EpochRecord, History
 from polymodal.training.callbacks import Callback
-from polymodal.training.history import EpochRecord, History
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
 from polymodal.training.step import StepOutput, Stepper, mean_loss

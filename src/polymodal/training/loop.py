@@ -13,13 +13,13 @@ import torch
 from polymodal.data.loader import Loader
 from polymodal.errors import ConfigError, NonFiniteLossError, did_you_mean
 from polymodal.inference.forward import finite_rows, joined, predict_batches
+from polymodal.metrics.history import EpochRecord, History
 from polymodal.metrics.rows import RowStatistics
 from polymodal.models.network import Network
 from polymodal.protocols import Prediction
 from polymodal.training.balance import shares
 from polymodal.training.best import BestWeights
 from polymodal.training.callbacks import Callback
-from polymodal.training.history import EpochRecord, History
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
 from polymodal.training.step import StepOutput, Stepper, confidence_in, mean_loss, name_rows

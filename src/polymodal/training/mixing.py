@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from polymodal.config.train import MixupConfig
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import zero_masked
 from polymodal.models.network import Network
-from polymodal.settings.train import MixupConfig
 from polymodal.types import Batch, Cells, Tokens
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import Parameter
 from torch.optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
 
-from polymodal.settings.train import OptimizerConfig
+from polymodal.config.train import OptimizerConfig
 
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from polymodal.config.train import TrainConfig
 from polymodal.protocols import Task
-from polymodal.settings.train import TrainConfig
 from polymodal.training.precision import Precision
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from polymodal.settings.train import ModalityDropoutScheduleConfig, ScheduleConfig
+from polymodal.config.train import ModalityDropoutScheduleConfig, ScheduleConfig
 
 Schedule = Callable[[int], float]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from polymodal.errors import MissingExtraError
-from polymodal.training.history import EpochRecord, History
+from polymodal.metrics.history import EpochRecord, History
 
 
 class TensorBoard:

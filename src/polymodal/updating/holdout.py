@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
-from polymodal.config import RunConfig, SplitConfig
+from polymodal.config.run_config import RunConfig, SplitConfig
 from polymodal.data.split import split_rows
 from polymodal.updating.replay import Labelled
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polymodal.bundle import Bundle
+from polymodal.bundles.bundle import Bundle
 from polymodal.data.prepare import Reject
 from polymodal.errors import DataError
+from polymodal.metrics.history import History
 from polymodal.metrics.results import BeforeAfter, UpdateResults, UpdateRows
-from polymodal.training.history import History
 from polymodal.updating.holdout import new_sides, sides_of_training
 from polymodal.updating.replay import Labelled
-from polymodal.updating.updater import Part, Updater, Watch
+from polymodal.updating.updater import ReadRows, Updater, Watch
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, w
     """
     updater = Updater(bundle)
     updater.check(new)
-    model, start, reviewed = deepcopy(updater.model), 0, list[Part]()
+    model, start, reviewed = deepcopy(updater.model), 0, list[ReadRows]()
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         lessons = _lessons(updater, new, new.rows, Path(temporary))
         wanted = round(bundle.config.update.replay * len(lessons.rows))
@@ -124,11 +124,11 @@ def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, w
     return updater.updated(model, UpdateResults(metric=updater.task.metric, rows=rows, times=1, settings=updater.said))
 
 
-def _count(part: Part | None) -> int:
+def _count(part: ReadRows | None) -> int:
     return 0 if part is None else len(part.rows)
 
 
-def _lessons(updater: Updater, new: Labelled, rows: Any, cache: Path) -> Part:
+def _lessons(updater: Updater, new: Labelled, rows: Any, cache: Path) -> ReadRows:
     lessons = updater.read(new, rows, cache=cache)
     if lessons is None:
         raise DataError(

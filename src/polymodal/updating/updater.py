@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from polymodal.bundle import Bundle
-from polymodal.card import model_card
+from polymodal.bundles.bundle import Bundle
+from polymodal.bundles.card import model_card
 from polymodal.data.dataset import Dataset
 from polymodal.data.prepare import Reject, modality_of, prepare
 from polymodal.data.table import read_table
@@ -21,15 +21,15 @@ from polymodal.device import pick_device
 from polymodal.errors import BundleError, DataError
 from polymodal.evaluation.evaluate import report
 from polymodal.inference.forward import predict_loader
+from polymodal.metrics.history import History
 from polymodal.metrics.results import Report, UpdateResults, UpdateRows
 from polymodal.metrics.rows import RowStatistics
 from polymodal.models.network import Network
+from polymodal.models.stage import stage_of
 from polymodal.pipeline.problem import encode_targets
 from polymodal.pipeline.trainer import make_objective
-from polymodal.timing import timing_of
 from polymodal.training.callbacks import Callback
 from polymodal.training.continuing import learn_more
-from polymodal.training.history import History
 from polymodal.training.plan import Plan
 from polymodal.training.precision import pick_precision
 from polymodal.updating.replay import Labelled, sample
@@ -41,7 +41,7 @@ Watch = Callable[[int], Sequence[Callback]]
 
 
 @dataclass(frozen=True)
-class Part:
+class ReadRows:
     """Rows of a table, read.
 
     Attributes:
@@ -78,11 +78,11 @@ class Updater:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.config, self.model, target = bundle, bundle.config, bundle.model, bundle.schema.target
-        if target is None or not target.columns or not timing_of(self.config).joint:
+        if target is None or not target.columns or not stage_of(self.config).joint:
             what = (
                 "predicts no column"
                 if not target or not target.columns
-                else f"has the timing {self.config.timing.name!r}"
+                else f"has the stage {self.config.stage.name!r}"
             )
             raise BundleError(
                 f"This model {what}; only one that learns as a whole can go on learning. Train it again, with the old "
@@ -142,7 +142,7 @@ class Updater:
         """Places of rows to learn from again; of classes each gets its share."""
         return sample(target, count, stratify=self.stratify, rng=self.rng)
 
-    def read(self, given: Labelled, rows: Int[np.ndarray, " n"], *, cache: Path) -> Part | None:
+    def read(self, given: Labelled, rows: Int[np.ndarray, " n"], *, cache: Path) -> ReadRows | None:
         """The cells of some rows, decoded to a folder; None of no rows.
 
         Raises:
@@ -158,9 +158,9 @@ class Updater:
         self.rejects += prepared.rejects
         left = np.setdiff1d(np.arange(len(rows)), prepared.dropped)
         targets = encode_targets(self.task, some.target)
-        return Part(Dataset(prepared, self.modalities, self.task, targets, weight=some.weight), left)
+        return ReadRows(Dataset(prepared, self.modalities, self.task, targets, weight=some.weight), left)
 
-    def learn(self, model: Network, new: Part, old: Sequence[Part], *, watch: Watch | None = None) -> History:
+    def learn(self, model: Network, new: ReadRows, old: Sequence[ReadRows], *, watch: Watch | None = None) -> History:
         """Trains a model in place."""
         settings, train = self.config.update, self.config.train
         decay = 0.0 if settings.anchor else train.optimizer.weight_decay
@@ -189,7 +189,7 @@ class Updater:
         objective = make_objective(model, plan.train, joint=True)
         return learn_more(objective, loaders[0], loaders[1:], plan=plan, anchor=settings.anchor, callbacks=callbacks)
 
-    def measure(self, model: Network, part: Part | None) -> Report:
+    def measure(self, model: Network, part: ReadRows | None) -> Report:
         """Every metric of a model on some rows, with intervals; nothing of no rows."""
         if part is None:
             return {}

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from polymodal import registry
-from polymodal.build import build
-from polymodal.bundle import Bundle
-from polymodal.config import make
+from polymodal.bundles.bundle import Bundle
+from polymodal.config.run_config import make
 from polymodal.metrics.results import Results
+from polymodal.models.build import build
 from polymodal.schema import Column, Input, Schema, Target
 
 

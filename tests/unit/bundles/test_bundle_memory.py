@@ -11,7 +11,7 @@ import re, sys
 from pathlib import Path
 import torch
 from small_bundle import make_bundle
-from polymodal import bundle
+from polymodal.bundles import bundle
 from polymodal.metrics.results import Results
 
 MEGABYTE = 1_000_000

@@ -8,7 +8,9 @@ import pytest
 import torch
 from small_bundle import content, forge, forge_manifest, make_bundle
 
-from polymodal import bundle, bundle_files, registry
+from polymodal import registry
+from polymodal.bundles import bundle
+from polymodal.bundles import files as bundle_files
 from polymodal.bundles.members import BundleMember, check_clashes, check_path
 from polymodal.errors import BundleError, DamagedBundleError, MissingExtraError
 

@@ -2,7 +2,9 @@ import pytest
 import torch
 from small_bundle import forge_header, forge_json, forge_manifest, make_bundle
 
-from polymodal import __version__, bundle, bundle_files
+from polymodal import __version__
+from polymodal.bundles import bundle
+from polymodal.bundles import files as bundle_files
 from polymodal.bundles.migrations import MIGRATIONS, Migration
 from polymodal.errors import DamagedBundleError, NewerBundleError
 from polymodal.metrics.results import Results

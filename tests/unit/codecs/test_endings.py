@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polymodal import formats
+from polymodal.codecs import sniffing as formats
 from polymodal.codecs.endings import check_end
 from polymodal.errors import UnreadableCellError
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from polymodal import registry
 from polymodal.codecs import previews
-from polymodal.contracts.rules import check_preview
 from polymodal.modalities.text import Text, TextConfig
+from polymodal.testing.rules import check_preview
 
 
 def content(html: str) -> bytes:

@@ -7,10 +7,10 @@ import pytest
 
 import polymodal.comparison.trial as trials
 from polymodal.comparison.settings import subject
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data.reading import modality_of
 from polymodal.metrics.rows import RowStatistics
-from polymodal.run import train
+from polymodal.pipeline.run import train
 
 ROWS = 60
 CONFIG = {

@@ -15,7 +15,7 @@ import polymodal.comparison.analysis as analysis
 import polymodal.comparison.compare as comparing
 import polymodal.comparison.trial as trials
 from polymodal.comparison.compare import compare
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data.table import read_table
 from polymodal.errors import ConfigError, DataError, NonFiniteLossError
 from polymodal.metrics import classification
@@ -311,7 +311,7 @@ def test_repeats_have_other_folds_and_other_seeds_and_groups_stay_whole(untraine
     ("how", "error", "words"),
     [
         ({"fusions": ["gatd"]}, ConfigError, "Did you mean 'gated'.*Known: .*concat"),
-        ({"fusions": ["attention"], "timings": ["late"]}, ConfigError, "no tokens to attend to"),
+        ({"fusions": ["attention"], "stages": ["late"]}, ConfigError, "no tokens to attend to"),
         ({"folds": 0}, ConfigError, "numbers from 1"),
         ({"folds": 40}, DataError, "40 folds need 40 rows of every class"),
         ({"budget": "soon"}, ConfigError, "'soon' is no time"),
@@ -325,13 +325,13 @@ def test_what_cannot_be_compared_is_said_before_anything_is_trained(monkeypatch,
         compare(rows(), "label", **{"config": TINY, **how})
 
 
-def test_of_all_fusions_those_that_a_timing_refuses_are_said():
-    about = comparing.subject(rows(), "label", TINY | {"timing": "late"}, folds=2, repeats=1, purpose="compare")
+def test_of_all_fusions_those_that_a_stage_refuses_are_said():
+    about = comparing.subject(rows(), "label", TINY | {"stage": "late"}, folds=2, repeats=1, purpose="compare")
     planned, refused = about.possible(
         comparing.plan(about.config, about.columns, comparing.Chosen(fusions=("all",))), forgiving=True
     )
     assert not {"late: attention", "late: bottleneck"} & {entry.name for entry in planned}
-    assert any(said.startswith("Left out, late: attention: timing 'late'") for said in refused)
+    assert any(said.startswith("Left out, late: attention: stage 'late'") for said in refused)
 
 
 def test_quick_is_half_of_the_epochs_and_no_refit():

@@ -4,7 +4,7 @@ import pytest
 
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
 from polymodal.comparison.entries import Chosen, plan, rest
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.errors import ConfigError
 
 COLUMNS = {"photo": ("photo",), "note": ("note",), "table": ("size", "colour")}
@@ -69,7 +69,7 @@ def test_own_settings_lie_over_the_references_but_share_target_and_split(tmp_pat
     ("chosen", "words"),
     [
         (Chosen(fusions=("gatd",)), "No fusion is called 'gatd'. Did you mean 'gated'"),
-        (Chosen(timings=("lat",)), "No timing is called 'lat'"),
+        (Chosen(stages=("lat",)), "No stage is called 'lat'"),
         (Chosen(own={"note only": {}}), "two entries are called 'note only'"),
         (Chosen(own={"mine": {"fusin": "sum"}}), "entry 'mine': unknown key 'fusin'. Did you mean 'fusion'"),
     ],
@@ -89,9 +89,9 @@ def test_what_seems_needless_is_left_out_together():
 
 
 def test_branches_of_inputs_that_are_left_out_are_left_out_too():
-    late = make({"target": "label", "timing": {"name": "late", "branches": {"photo": "logistic", "note": "svm"}}})
+    late = make({"target": "label", "stage": {"name": "late", "branches": {"photo": "logistic", "note": "svm"}}})
     config = named(plan(late, COLUMNS, Chosen()))["without photo"].config
-    assert config.timing.settings["branches"] == {"note": "svm"}
+    assert config.stage.settings["branches"] == {"note": "svm"}
 
 
 @pytest.mark.parametrize(("words", "seconds"), [("15m", 900), ("1.5h", 5400), (30.0, 30), ("90s", 90), ("0.2", 0.2)])

@@ -5,7 +5,7 @@ import pytest
 from polymodal.comparison.entries import Entry
 from polymodal.comparison.result import Line, Pair
 from polymodal.comparison.verdict import needless, verdict
-from polymodal.config import RunConfig
+from polymodal.config.run_config import RunConfig
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.significance import Difference
 
@@ -40,8 +40,8 @@ def case(*, image=0.2, name=0.1, speech=0.05, best=0.1, half=0.01):
     return lines, pairs
 
 
-def say(lines, pairs, *, larger_is_better=True):
-    return verdict(lines, pairs, metric="accuracy", larger_is_better=larger_is_better)
+def say(lines, pairs, *, greater_is_better=True):
+    return verdict(lines, pairs, metric="accuracy", greater_is_better=greater_is_better)
 
 
 def decisions(findings, kind):
@@ -133,10 +133,10 @@ def test_a_baseline_that_is_not_beaten_is_said():
 def test_of_errors_the_margin_is_a_share():
     lines, pairs = case(speech=0.015, half=0.016)
     assert decisions(say(lines, pairs), "input")[("speech",)] == "unclear"  # .031 is above .02
-    assert decisions(say(lines, pairs, larger_is_better=False), "input")[("speech",)] == "unclear"
+    assert decisions(say(lines, pairs, greater_is_better=False), "input")[("speech",)] == "unclear"
     lines, pairs = case(speech=0.0, half=0.019)
     assert decisions(say(lines, pairs), "input")[("speech",)] == "nothing"
-    assert decisions(say(lines, pairs, larger_is_better=False), "input")[("speech",)] == "unclear"  # above .018
+    assert decisions(say(lines, pairs, greater_is_better=False), "input")[("speech",)] == "unclear"  # above .018
 
 
 def test_what_was_not_measured_is_said_and_enters_nothing():

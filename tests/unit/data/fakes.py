@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pydantic import ConfigDict
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data.clean import write_actions
 from polymodal.data.table import read_table
 from polymodal.errors import ConfigError, DataError
 from polymodal.inference.predictor import predict
-from polymodal.run import train
+from polymodal.pipeline.run import train
 
 SIDES = ["train"] * 14 + ["validation"] * 5 + ["test"] * 5
 ROWS = len(SIDES)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from fakes import Blob, FakeConfig, Figure
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.dataset import Dataset
 from polymodal.data.prepare import prepare
 from polymodal.data.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.features import Featured
 from polymodal.data.prepare import fit_statistics, modality_of, prepare
 from polymodal.data.table import read_table

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from polymodal.config import SplitConfig
+from polymodal.config.run_config import SplitConfig
 from polymodal.data.folds import fold_of_rows, groups_of
 from polymodal.data.table import read_table
 from polymodal.errors import ColumnError, ConfigError, DataError

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polymodal.config import RunConfig, make
+from polymodal.config.run_config import RunConfig, make
 from polymodal.data.infer import infer_columns, inspect
 from polymodal.data.survey import SAMPLE, survey
 from polymodal.data.table import read_table

@@ -23,7 +23,7 @@ COLUMNS = [
 
 @pytest.fixture
 def prepared(fakes):
-    from polymodal.config import LimitsConfig
+    from polymodal.config.run_config import LimitsConfig
 
     blobs = [None if row == 3 else b"BLOB" + bytes([row]) * (row + 1) for row in range(ROWS)]
     table = read_table({"blob": blobs, "number": list(range(ROWS))})

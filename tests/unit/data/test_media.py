@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data import media
 from polymodal.data.media import open_cell
 from polymodal.errors import UnreadableCellError

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from fakes import Blob
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data import reading
 from polymodal.data.prepare import fit_statistics, modality_of, prepare, write_rejects
-from polymodal.data.store import CacheEntry, Finding
+from polymodal.data.store import CacheEntry, ReadContent
 from polymodal.data.table import read_table
 from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.schema import Column
@@ -169,11 +169,11 @@ class TestCache:
         entry = CacheEntry(tmp_path, "key")
 
         def slow(writer):
-            entry.write(lambda other: {"sha": Finding(other.add(np.array([1])))})
-            return {"sha": Finding(writer.add(np.array([2])), "odd")}
+            entry.write(lambda other: {"sha": ReadContent(other.add(np.array([1])))})
+            return {"sha": ReadContent(writer.add(np.array([2])), "odd")}
 
         contents, found = entry.write(slow)
-        assert (contents[0].tolist(), found) == ([1], {"sha": Finding(0)})
+        assert (contents[0].tolist(), found) == ([1], {"sha": ReadContent(0)})
         assert [left.name for left in tmp_path.iterdir()] == ["key"]
 
     def test_a_failure_leaves_nothing(self, table, tmp_path, monkeypatch):

@@ -8,8 +8,8 @@ import soundfile
 from fakes import Blob
 from PIL import Image as Pillow
 
-from polymodal import formats
-from polymodal.config import LimitsConfig
+from polymodal.codecs import sniffing as formats
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.prepare import fit_statistics, modality_of, prepare
 from polymodal.data.remarks import sentences, truncated, unseen
 from polymodal.data.table import read_table

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fakes import Blob, Figure
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.suggest import suggest_settings
 from polymodal.data.table import read_table
 from polymodal.schema import Column

@@ -8,11 +8,11 @@ import lzma
 import pyarrow as pa
 import pytest
 
-from polymodal.config import RunConfig, make, override
+from polymodal.config.run_config import RunConfig, make, override
+from polymodal.config.table import TableConfig
 from polymodal.data import textfile
 from polymodal.data.table import read_table
 from polymodal.errors import ConfigError, TableError
-from polymodal.settings.table import TableConfig
 
 CELLS = {"größe": [1.5, None, -2.0], "text": ["naïve", 'a "b", c\nd', None], "code": ["007", "010", "1"]}
 CSV = 'größe,text,code\n1.5,naïve,007\n,"a ""b"", c\nd",010\n-2,,1\n'
@@ -70,7 +70,7 @@ class TestEncoding:
         assert table("名,b\n値,1\n".encode("shift-jis"), encoding="Shift-JIS").values("名") == ["値"]
 
     def test_every_encoding_that_may_be_named(self, table):
-        from polymodal.settings.table import _ENCODINGS
+        from polymodal.config.table import _ENCODINGS
 
         assert len(_ENCODINGS) > 80
         for encoding in sorted(_ENCODINGS):

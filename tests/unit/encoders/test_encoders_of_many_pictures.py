@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from polymodal import bundle as bundles
-from polymodal.build import build, build_encoder
-from polymodal.bundle import Bundle
-from polymodal.config import ColumnConfig, Part, RunConfig, completed, make, part_settings
-from polymodal.defaults import complete_inputs
+from polymodal.bundles import bundle as bundles
+from polymodal.bundles.bundle import Bundle
+from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, make, part_settings
 from polymodal.encoders.image.cnn import Cnn
 from polymodal.encoders.image.resnet import Resnet
 from polymodal.encoders.images.each import Each
@@ -18,6 +16,8 @@ from polymodal.errors import BundleError, ConfigError
 from polymodal.metrics.results import Results
 from polymodal.modalities.images import Images
 from polymodal.modalities.video import Video
+from polymodal.models.build import build, build_encoder
+from polymodal.pipeline.defaults import complete_inputs
 from polymodal.schema import Column, Input, Schema, Target
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.testing import check_encoder

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.encoders.text.hf import Hf, HfConfig
 from polymodal.errors import ConfigError, MissingExtraError
 from polymodal.modalities.text import Text

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tiny
 
-from polymodal import bundle
-from polymodal.config import make
+from polymodal.bundles import bundle
+from polymodal.config.run_config import make
 from polymodal.inference.predictor import predict
-from polymodal.run import train
+from polymodal.pipeline.run import train
 
 ROWS = 24
 LABELS = ["a", "b", "c"] * (ROWS // 3)

@@ -7,9 +7,9 @@ import tiny
 import torch
 from test_hf_runs import CELLS, LABELS, run
 
-from polymodal import bundle
-from polymodal.config import make
-from polymodal.run import train
+from polymodal.bundles import bundle
+from polymodal.config.run_config import make
+from polymodal.pipeline.run import train
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.encoders.image.timm import Timm, TimmConfig
 from polymodal.errors import ConfigError, MissingExtraError
 from polymodal.layers.adaptation import Train

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from polymodal import bundle
-from polymodal.config import make
+from polymodal.bundles import bundle
+from polymodal.config.run_config import make
 from polymodal.encoders.text.bag import Bag, BagConfig
 from polymodal.encoders.text.rnn import Rnn, RnnConfig
 from polymodal.errors import ConfigError, DamagedBundleError
 from polymodal.layers.word_vectors import WordEmbedding
 from polymodal.modalities.text import Text, TextConfig
-from polymodal.run import train
+from polymodal.pipeline.run import train
 from polymodal.testing import check_encoder
 
 KNOWN = ["red", "cat", "dog", "dogs", "a", "sun", "the", "in"]  # of the sample cells of the contract checks
@@ -146,7 +146,7 @@ def test_texts_with_words_that_training_did_not_see_are_counted():
 
 
 def test_fault_42_vectors_outside_of_a_bundle_are_not_opened(file, tmp_path):
-    from polymodal import bundle_files
+    from polymodal.bundles import files as bundle_files
 
     config = make({"target": "label", "encoders": {"text": {"name": "bag", "vectors": str(file), "width": 4}},
                    "train": {"epochs": 1}, "columns": {"review": {"modality": "text"}}})  # fmt: skip

@@ -9,10 +9,9 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data.table import read_table
 from polymodal.evaluation.evaluate import report
-from polymodal.evaluation.report.subsets import missed
 from polymodal.evaluation.robustness import (
     Hiding,
     SubsetPredictions,
@@ -25,7 +24,8 @@ from polymodal.inference.predictor import Predictor, predict
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import SubsetResult, SubsetResults
 from polymodal.metrics.rows import RowStatistics
-from polymodal.run import train
+from polymodal.pipeline.run import train
+from polymodal.report.subsets import missed
 from polymodal.types import Scores
 
 ROWS = 90
@@ -92,11 +92,11 @@ def test_subsets_are_all_of_few_inputs_and_some_of_many():
     assert subsets_of("a") == (("a",),)
 
 
-@pytest.mark.parametrize("timing", ["intermediate", "early", "late", "fuse_then_train"])
-def test_a_hidden_input_is_one_whose_cells_are_missing(bundle, timing):
-    if timing != "intermediate":
+@pytest.mark.parametrize("stage", ["intermediate", "early", "late", "fuse_then_train"])
+def test_a_hidden_input_is_one_whose_cells_are_missing(bundle, stage):
+    if stage != "intermediate":
         config = {**SMALL, "columns": {name: {"modality": kind} for name, kind in SMALL["columns"].items()}}
-        bundle = train(cells(), make({**config, "timing": timing, "fusion": {}, "encoders": {}})).bundle
+        bundle = train(cells(), make({**config, "stage": stage, "fusion": {}, "encoders": {}})).bundle
     subsets = subsets_of(tuple(bundle.model.columns))
     found = hidden(bundle, Hiding(subsets))
     assert set(found.subsets) == set(subsets)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from polymodal import registry
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.errors import ConfigError
 from polymodal.types import Tokens
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from polymodal import registry
 from polymodal.abilities import Anchored
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.errors import ConfigError
 from polymodal.testing import check_fusion
 from polymodal.types import Tokens

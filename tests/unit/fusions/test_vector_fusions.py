@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from polymodal import registry
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.errors import ConfigError
 from polymodal.types import Tokens
 

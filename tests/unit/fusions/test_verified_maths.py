@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from polymodal import registry
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.types import Tokens
 
 UNEQUAL = {"a": 3, "b": 2, "c": 4}

@@ -8,10 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from polymodal.build import build
-from polymodal.bundle import Bundle
+from polymodal.bundles.bundle import Bundle
 from polymodal.codecs.subwords import Subwords
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data import reading
 from polymodal.data.dataset import Dataset
 from polymodal.data.prepare import modality_of, prepare
@@ -23,6 +22,7 @@ from polymodal.inference.predictions import Predictions
 from polymodal.inference.predictor import Predictor, predict
 from polymodal.metrics.results import Results
 from polymodal.modalities.text import Text, TextConfig
+from polymodal.models.build import build
 from polymodal.schema import Column, Input, Schema, Target
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.types import Scores

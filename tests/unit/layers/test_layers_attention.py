@@ -2,12 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from polymodal.layers.attention import Attention
+from polymodal.layers.attention import MultiHeadAttention
 
 MASK = torch.tensor([[True, True, True, True], [True, False, False, False], [True, True, True, False]])
 
 
-def torch_twin(layer: Attention, width: int, memory_width: int) -> nn.MultiheadAttention:
+def torch_twin(layer: MultiHeadAttention, width: int, memory_width: int) -> nn.MultiheadAttention:
     """torch's own module with the same weights."""
     twin = nn.MultiheadAttention(width, layer.num_heads, kdim=memory_width, vdim=memory_width, batch_first=True)
     weights = [layer.query.weight, layer.key.weight, layer.value.weight]
@@ -24,14 +24,14 @@ def torch_twin(layer: Attention, width: int, memory_width: int) -> nn.MultiheadA
 @pytest.mark.parametrize("num_heads", [1, 4])
 def test_equals_torch_whatever_the_bias_of_its_keys(num_heads, memory_width):
     torch.manual_seed(0)
-    layer = Attention(8, num_heads=num_heads, memory_width=memory_width)
+    layer = MultiHeadAttention(8, num_heads=num_heads, memory_width=memory_width)
     queries, memory = torch.randn(3, 6, 8), torch.randn(3, 4, memory_width)
     expected, _ = torch_twin(layer, 8, memory_width)(queries, memory, memory, key_padding_mask=~MASK)
     torch.testing.assert_close(layer(queries, memory, MASK), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_masked_has_no_influence_and_gets_no_gradient():
-    layer = Attention(8, num_heads=2)
+    layer = MultiHeadAttention(8, num_heads=2)
     queries, memory = torch.randn(3, 6, 8), torch.randn(3, 4, 8, requires_grad=True)
     loud = torch.where(MASK.unsqueeze(2), memory, 1e3)
     assert torch.equal(layer(queries, loud, MASK), layer(queries, memory, MASK))
@@ -41,7 +41,7 @@ def test_what_is_masked_has_no_influence_and_gets_no_gradient():
 
 
 def test_a_row_without_memory_is_finite_and_has_finite_gradients():
-    layer = Attention(8, num_heads=2)
+    layer = MultiHeadAttention(8, num_heads=2)
     memory = torch.randn(2, 4, 8, requires_grad=True)
     result = layer(torch.randn(2, 3, 8), memory, torch.tensor([[True] * 4, [False] * 4]))
     torch.testing.assert_close(result[1], layer.out.bias.expand(3, 8))
@@ -51,7 +51,7 @@ def test_a_row_without_memory_is_finite_and_has_finite_gradients():
 
 
 def test_dropout_is_in_training_only():
-    layer = Attention(8, num_heads=2, dropout=0.5)
+    layer = MultiHeadAttention(8, num_heads=2, dropout=0.5)
     values = torch.randn(3, 4, 8)
     assert not torch.equal(layer(values, values, MASK), layer(values, values, MASK))
     layer.eval()
@@ -60,4 +60,4 @@ def test_dropout_is_in_training_only():
 
 def test_refuses_a_width_that_does_not_divide():
     with pytest.raises(ValueError, match="multiple of the number of heads; got 8 and 3"):
-        Attention(8, num_heads=3)
+        MultiHeadAttention(8, num_heads=3)

@@ -3,12 +3,12 @@ import torch
 from torch import nn
 
 from polymodal.layers.pooling import lengths_to_mask
-from polymodal.layers.transformer import Transformer
+from polymodal.layers.transformer import TransformerStack
 
 MASK = lengths_to_mask(torch.tensor([6, 1, 4]), 6)
 
 
-def torch_twin(layer: Transformer, width: int, hidden: int, activation: str) -> nn.TransformerEncoder:
+def torch_twin(layer: TransformerStack, width: int, hidden: int, activation: str) -> nn.TransformerEncoder:
     """torch's own encoder with the same weights; the keys' bias, which changes nothing, at random."""
     block = nn.TransformerEncoderLayer(width, 2, hidden, 0.0, activation, batch_first=True, norm_first=True)
     twin = nn.TransformerEncoder(block, len(layer.blocks), norm=nn.LayerNorm(width), enable_nested_tensor=False)
@@ -30,7 +30,7 @@ def torch_twin(layer: Transformer, width: int, hidden: int, activation: str) -> 
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_equals_torchs_encoder_with_the_norm_first(activation):
     torch.manual_seed(0)
-    layer = Transformer(8, num_layers=2, num_heads=2, hidden=12, activation_name=activation)
+    layer = TransformerStack(8, num_layers=2, num_heads=2, hidden=12, activation_name=activation)
     for parameter in layer.parameters():  # norms begin as ones and zeros, which would hide a mix-up
         nn.init.normal_(parameter, std=0.5)
     twin = torch_twin(layer, 8, 12, activation)
@@ -40,7 +40,7 @@ def test_equals_torchs_encoder_with_the_norm_first(activation):
 
 
 def test_padding_has_no_influence_and_comes_out_as_zeros():
-    layer = Transformer(8, num_layers=2, num_heads=2, hidden=12)
+    layer = TransformerStack(8, num_layers=2, num_heads=2, hidden=12)
     values = torch.randn(3, 6, 8)
     result = layer(values, MASK)
     assert torch.equal(layer(values.masked_fill(~MASK.unsqueeze(2), torch.nan), MASK), result)
@@ -49,7 +49,7 @@ def test_padding_has_no_influence_and_comes_out_as_zeros():
 
 
 def test_a_row_without_any_token_is_zeros_and_keeps_gradients_finite():
-    layer = Transformer(8, num_layers=1, num_heads=2, hidden=12)
+    layer = TransformerStack(8, num_layers=1, num_heads=2, hidden=12)
     result = layer(torch.randn(2, 3, 8), torch.tensor([[True, True, False], [False] * 3]))
     assert not result[1].any()
     result.square().sum().backward()
@@ -57,7 +57,7 @@ def test_a_row_without_any_token_is_zeros_and_keeps_gradients_finite():
 
 
 def test_without_positions_the_order_of_tokens_does_not_matter():
-    layer = Transformer(8, num_layers=1, num_heads=2, hidden=12)
+    layer = TransformerStack(8, num_layers=1, num_heads=2, hidden=12)
     values, everything = torch.randn(1, 5, 8), torch.ones(1, 5, dtype=torch.bool)
     turned = layer(values.flip(1), everything).flip(1)
     torch.testing.assert_close(turned, layer(values, everything), rtol=1e-5, atol=1e-6)

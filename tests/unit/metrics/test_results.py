@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from polymodal.bundle_files import refusing
+from polymodal.bundles.files import refusing
 from polymodal.errors import DamagedBundleError
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import Baselines, Results, RowCounts, UpdateResults, UpdateRows

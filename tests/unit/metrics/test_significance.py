@@ -31,7 +31,7 @@ def measured(hits, *, units=None, samples=4000, **how):
 
 def compared(first, second, *, trainings=False, **how):
     a, b = measured(first, **how), measured(second, **how)
-    return difference(a, b, larger_is_better=True, test_share=1 / 3, trainings=trainings)
+    return difference(a, b, greater_is_better=True, test_share=1 / 3, trainings=trainings)
 
 
 def test_of_a_mean_over_rows_folds_do_not_matter():
@@ -113,7 +113,7 @@ def test_a_metric_that_a_fold_lacks_is_the_mean_of_the_others():
 def test_of_errors_the_smaller_is_the_better():
     first = resampled(folds_of(np.zeros(40)), np.arange(40), samples=50)["accuracy"]
     second = resampled(folds_of(np.ones(40)), np.arange(40), samples=50)["accuracy"]
-    assert difference(first, second, larger_is_better=False, test_share=0.5, trainings=False).interval.value == 1.0
+    assert difference(first, second, greater_is_better=False, test_share=0.5, trainings=False).interval.value == 1.0
 
 
 def test_the_corrected_t_test_is_that_of_nadeau_and_bengio():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
 from polymodal.protocols import Sample

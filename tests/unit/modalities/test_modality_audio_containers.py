@@ -9,7 +9,7 @@ import pytest
 from moving import RATE, clip, recording, sine
 
 from polymodal.codecs import soundtracks
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import MissingExtraError, UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
 from polymodal.modalities.video import Video

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.infer import inspect
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.datetime import UNKNOWN, Datetime, DatetimeConfig

@@ -25,9 +25,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from polymodal import formats
 from polymodal.codecs import dicom
-from polymodal.config import LimitsConfig
+from polymodal.codecs import sniffing as formats
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import MissingExtraError, UnreadableCellError
 from polymodal.modalities.image import Image, ImageConfig
 from polymodal.protocols import Sample

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image as Pillow
 
-from polymodal.config import LimitsConfig, RunConfig
+from polymodal.config.run_config import LimitsConfig, RunConfig
 from polymodal.data.infer import infer_columns
 from polymodal.data.prepare import prepare
 from polymodal.data.suggest import suggest_settings

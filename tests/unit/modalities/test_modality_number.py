@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.number import Number, NumberConfig
 from polymodal.protocols import Sample

@@ -10,7 +10,7 @@ import soundfile
 from PIL import Image as Pillow
 
 from polymodal import registry
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.modalities.audio import Audio
 from polymodal.modalities.image import Image
 

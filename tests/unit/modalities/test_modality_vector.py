@@ -11,7 +11,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from polymodal.codecs.waveforms import count_sounds
-from polymodal.config import LimitsConfig, RunConfig
+from polymodal.config.run_config import LimitsConfig, RunConfig
 from polymodal.data.infer import inspect
 from polymodal.data.prepare import prepare
 from polymodal.data.table import read_table

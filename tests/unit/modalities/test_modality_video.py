@@ -13,7 +13,7 @@ from moving import VIDEOS, clip, frames
 from PIL import Image as Pillow
 
 from polymodal.codecs import clips
-from polymodal.config import LimitsConfig
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import MissingExtraError, UnreadableCellError
 from polymodal.modalities.image import Image
 from polymodal.modalities.video import Video, VideoConfig

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import polymodal.data.survey as surveying
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data import reading
 from polymodal.data.table import read_table
 from polymodal.inference.forward import predict_loader
 from polymodal.inference.predictor import predict
 from polymodal.pipeline.choices import choose
 from polymodal.pipeline.problem import resolve
-from polymodal.run import train
+from polymodal.pipeline.run import train
 from polymodal.tasks.classify import Classify
 
 ROWS = 48

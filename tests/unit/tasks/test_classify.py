@@ -10,7 +10,7 @@ from scipy.special import expit, log_softmax
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional as F
 
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.errors import ConfigError, DataError
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics.rows import RowStatistics

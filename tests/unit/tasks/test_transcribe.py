@@ -15,7 +15,7 @@ from torchaudio.functional import edit_distance as reference_distance
 from polymodal.errors import DataError
 from polymodal.metrics.rows import RowStatistics
 from polymodal.protocols import Head, Needs, Task
-from polymodal.tasks.transcribe import Frames, Transcribe, TranscribeConfig, TranscribeHead, edit_distance
+from polymodal.tasks.transcribe import FrameLogits, Transcribe, TranscribeConfig, TranscribeHead, edit_distance
 from polymodal.types import Cells, Sequences, Tokens
 
 TEXTS = ["yes", "no", "a no", "say", "no", "yes", "on"]
@@ -127,9 +127,9 @@ def ctc(log_probabilities: np.ndarray, text: Sequence[int]) -> float:
     return -float(logsumexp(found)) if found else math.inf
 
 
-def frames(steps: int, lengths: Sequence[int], size: int = 4) -> Frames:
+def frames(steps: int, lengths: Sequence[int], size: int = 4) -> FrameLogits:
     values = log_softmax(RNG.normal(size=(len(lengths), steps, size)), axis=2)
-    return Frames(torch.from_numpy(values), torch.tensor(lengths))
+    return FrameLogits(torch.from_numpy(values), torch.tensor(lengths))
 
 
 @pytest.mark.parametrize("text", [[2], [2, 3], [3, 3], [2, 3, 2], [1, 2]])

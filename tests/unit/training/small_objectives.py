@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from polymodal.config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings
+from polymodal.config.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.models.decisions import Identity
 from polymodal.models.model import Model
 from polymodal.models.tower import Tower
 from polymodal.protocols import Task
 from polymodal.registry import load
-from polymodal.settings.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
 from polymodal.types import Batch, Cells, Tokens

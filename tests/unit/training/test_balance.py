@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from toys import Arrays, Flat, Through, assemble, make_head, make_plan, make_stepper, with_heads
 
+from polymodal.config.train import BalanceConfig
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
-from polymodal.settings.train import BalanceConfig
 from polymodal.training.balance import Balance, coefficients, mean_confidence, shares
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective

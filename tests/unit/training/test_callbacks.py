@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from polymodal.metrics.history import EpochRecord, History
 from polymodal.training.callbacks import Callback, JsonLog, Progress
-from polymodal.training.history import EpochRecord, History
 
 
 def record(epoch: int = 1, **changes) -> EpochRecord:

@@ -66,7 +66,7 @@ def test_after_each_step_the_weights_go_their_share_of_the_way_back(anchor):
 
 
 def test_the_way_back_is_as_long_as_the_learning_rate_is_high():
-    from polymodal.settings.train import ScheduleConfig
+    from polymodal.config.train import ScheduleConfig
 
     model, history = learned(rows(sizes=(6,)), anchor=0.5, lr=0.05, schedule=ScheduleConfig(name="linear", warmup=0))
     w = w0 = start().double().numpy()

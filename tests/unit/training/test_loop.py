@@ -3,9 +3,9 @@ import pytest
 import torch
 from toys import Arrays, Scripted, coefficients_of, make_model, make_plan
 
+from polymodal.config.train import ScheduleConfig
 from polymodal.errors import ConfigError, NonFiniteLossError
-from polymodal.settings.train import ScheduleConfig
-from polymodal.training.history import EpochRecord, History
+from polymodal.metrics.history import EpochRecord, History
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
 

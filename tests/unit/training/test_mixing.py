@@ -19,9 +19,9 @@ from toys import (
     with_heads,
 )
 
+from polymodal.config.train import MixupConfig
 from polymodal.errors import ConfigError
 from polymodal.models.network import Network
-from polymodal.settings.train import MixupConfig
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.training.loop import fit
 from polymodal.training.mixing import Mixing, draw_mixing, draw_partners, of_rows

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from polymodal.settings.train import OptimizerConfig
+from polymodal.config.train import OptimizerConfig
 from polymodal.training.optim import make_optimizer, parameter_groups
 
 NAMES = ["sgd", "adam", "adamw", "adadelta", "rmsprop"]

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from toys import Arrays, Flat, Through, assemble, make_head, make_stepper, with_heads
 
-from polymodal.settings.train import OptimizerConfig, ScheduleConfig
+from polymodal.config.train import OptimizerConfig, ScheduleConfig
 from polymodal.training.average import WeightAverage
 from polymodal.training.best import BestWeights
 from polymodal.training.objective import Objective

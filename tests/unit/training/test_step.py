@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from toys import Arrays, coefficients_of, make_model, make_stepper
 
+from polymodal.config.train import ScheduleConfig
 from polymodal.errors import NonFiniteLossError
-from polymodal.settings.train import ScheduleConfig
 
 RNG = np.random.default_rng(0)
 X, Y, W = RNG.normal(size=(8, 3)), RNG.normal(size=8), RNG.uniform(0.2, 3.0, size=8)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from polymodal.errors import MissingExtraError
-from polymodal.training.history import EpochRecord, History
+from polymodal.metrics.history import EpochRecord, History
 from polymodal.training.tensorboard import TensorBoard, clear, require_tensorboard
 
 

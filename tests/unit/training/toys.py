@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from polymodal.calibration.temperature import Temperature
+from polymodal.config.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.data.loader import Loader
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
 from polymodal.models.tower import Tower
 from polymodal.protocols import Encoder, Fusion, Needs
-from polymodal.settings.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
 from polymodal.training.step import Stepper

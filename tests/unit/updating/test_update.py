@@ -9,13 +9,13 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from polymodal import bundle as bundles
-from polymodal.config import make
+from polymodal.bundles import bundle as bundles
+from polymodal.config.run_config import make
 from polymodal.data.table import read_table
 from polymodal.errors import BundleError, ColumnError, DataError
 from polymodal.inference.predictor import predict
 from polymodal.metrics.results import BeforeAfter, UpdateRows
-from polymodal.run import train
+from polymodal.pipeline.run import train
 from polymodal.updating.replay import Labelled
 from polymodal.updating.update import learn_rows, update
 
@@ -204,7 +204,7 @@ def test_groups_stay_together_where_the_training_kept_them_together(bundle):
 
 
 def test_a_model_that_does_not_learn_as_a_whole_is_refused(bundle):
-    config = bundle.config.model_copy(update={"timing": make({"timing": "late"}).timing})
+    config = bundle.config.model_copy(update={"stage": make({"stage": "late"}).stage})
     with pytest.raises(BundleError, match=r"'late'.*Train it again"):
         update(replace(bundle, config=config), cells(20))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from polymodal import registry
-from polymodal.config import RunConfig
+from polymodal.config.run_config import RunConfig
 from polymodal.data.audit import (
     classes,
     drift,
@@ -19,14 +19,14 @@ from polymodal.data.audit import (
     unreadable,
 )
 from polymodal.data.audit.finding import ORDER, Finding
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.audit.traits import Traits, read_traits
 from polymodal.data.split import Split
 from polymodal.data.suggest import suggest_settings
 from polymodal.data.table import Table
 from polymodal.schema import Column
 
-CHECKS: tuple[Callable[[Subject], Iterable[Finding]], ...] = (
+CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     giveaway.check,
     duplicates.check,
     near_duplicates.check,
@@ -62,7 +62,7 @@ def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: 
         for column in columns
         if column.modality is not None and (found := _traits(sample, column, config, media=media)) is not None
     }
-    subject = Subject(sample, rows, tuple(columns), config, traits)
+    subject = AuditedTable(sample, rows, tuple(columns), config, traits)
     findings = [finding for check in CHECKS for finding in check(subject)]
     return (*sorted(findings, key=_gravity), *_said(table, subject))
 
@@ -77,7 +77,7 @@ def leaks(table: Table, columns: Sequence[Column], config: RunConfig, split: Spl
         sides[getattr(split, side)] = side
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
-    subject = Subject(sample, rows, tuple(columns), config, {}, given_sides=sides[rows])
+    subject = AuditedTable(sample, rows, tuple(columns), config, {}, given_sides=sides[rows])
     findings = [finding for check in (giveaway.check, duplicates.check) for finding in check(subject)]
     return tuple(finding for finding in findings if finding.severity == "error")
 
@@ -103,7 +103,7 @@ def _gravity(finding: Finding) -> int:
     return ORDER.index(finding.severity)
 
 
-def _said(table: Table, subject: Subject) -> list[Finding]:
+def _said(table: Table, subject: AuditedTable) -> list[Finding]:
     """What was not looked at."""
     parts = []
     if subject.table.num_rows < table.num_rows:

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from polymodal.data.audit.finding import SHOWN, Finding, Severity, number
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 
 _OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
 _NAMED = 5
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """Findings about each target; but for missing ones, nothing where its values are not classes."""
     for target in subject.config.targets:
         missing = [row for row, word in enumerate(subject.words(target)) if not word]
@@ -34,7 +34,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield from _one_sided(subject, target, classes)
 
 
-def _rare(subject: Subject, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:
+def _rare(subject: AuditedTable, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:
     single = [name for name, count in counts.items() if count == 1]
     if single:
         rows = [row for row, name in enumerate(classes) if name in set(single)]
@@ -58,7 +58,7 @@ def _rare(subject: Subject, target: str, classes: Sequence[str], counts: Counter
         )
 
 
-def _one_sided(subject: Subject, target: str, classes: Sequence[str]) -> Iterator[Finding]:
+def _one_sided(subject: AuditedTable, target: str, classes: Sequence[str]) -> Iterator[Finding]:
     if subject.sides is None:
         return
     side = subject.sides
@@ -82,7 +82,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _finding(
-    subject: Subject, target: str, severity: Severity, *, what: str, advice: str, rows: Sequence[int] = ()
+    subject: AuditedTable, target: str, severity: Severity, *, what: str, advice: str, rows: Sequence[int] = ()
 ) -> Finding:
     return Finding(
         check="classes",

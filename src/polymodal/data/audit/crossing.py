@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 
 
 class Crossing:
@@ -15,7 +15,7 @@ class Crossing:
         other: what they are like.
     """
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: AuditedTable) -> None:
         self._sides, self._groups = subject.sides, subject.groups
         self.noun = "test" if self._sides is not None else "grouped"
         self.other = "a row that is learned from" if self._sides is not None else "a row of another group"

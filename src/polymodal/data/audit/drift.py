@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from polymodal.data.audit.finding import Finding
-from polymodal.data.audit.subject import Subject, as_numbers
+from polymodal.data.audit.subject import AuditedTable, as_numbers
 
 _FEWEST = 30  # cells on each side
 _CHANCE = 1e-4  # p-value: some of dozens of columns differ by chance
@@ -17,7 +17,7 @@ _MOST_NAMES = 50
 _UNSEEN = 0.5
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """At most one finding for each column and figure; nothing without a split."""
     if subject.sides is None:
         return
@@ -39,7 +39,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             yield from _numbers(name, "value", numbers[learn & there], numbers[test & there])
 
 
-def _names(subject: Subject, name: str) -> np.ndarray | None:
+def _names(subject: AuditedTable, name: str) -> np.ndarray | None:
     """The cells of a column of few words, as text; None for other columns."""
     words = [word or "" for word in subject.words(name)]
     return np.array(words, dtype=object) if 2 * len(set(words)) <= len(words) else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from polymodal.data.audit.crossing import Crossing
 from polymodal.data.audit.finding import SHOWN, Finding, number
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.survey import key_of
 from polymodal.schema import Column
 
@@ -17,7 +17,7 @@ _COMMON = 0.2  # a larger share of repeated rows is the nature of the table, as 
 _MOSTLY_DIFFERENT = 0.5  # a column whose cells repeat more than this is made of categories
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """Findings on whole rows, then on the cells of single columns."""
     keys = {column.name: keys_of(subject, column) for column in subject.features}
     yield from _rows(subject, list(keys.values()))
@@ -26,7 +26,7 @@ def check(subject: Subject) -> Iterator[Finding]:
             yield from _cells(subject, name, of_column)
 
 
-def keys_of(subject: Subject, column: Column) -> list[Hashable]:
+def keys_of(subject: AuditedTable, column: Column) -> list[Hashable]:
     """By row, what is equal for equal cells; None where missing. What was read counts, else what the table holds."""
     keys: list[Hashable] = [None if cell is None else key_of(cell) for cell in subject.cells(column.name)]
     traits = subject.traits.get(column.name)
@@ -45,7 +45,7 @@ def alike(keys: Sequence[Hashable]) -> list[list[int]]:
     return [same for same in rows.values() if len(same) > 1]
 
 
-def _rows(subject: Subject, columns: Sequence[Sequence[Hashable]]) -> Iterator[Finding]:
+def _rows(subject: AuditedTable, columns: Sequence[Sequence[Hashable]]) -> Iterator[Finding]:
     whole = [None if all(key is None for key in row) else row for row in zip(*columns, strict=True)]
     sets = alike(whole)
     repeated = [row for same in sets for row in same[1:]]
@@ -81,7 +81,7 @@ def _rows(subject: Subject, columns: Sequence[Sequence[Hashable]]) -> Iterator[F
     )
 
 
-def _contradicting(subject: Subject, sets: Sequence[Sequence[int]]) -> list[int]:
+def _contradicting(subject: AuditedTable, sets: Sequence[Sequence[int]]) -> list[int]:
     """Rows of a set whose known targets differ."""
     rows = set()
     for target in subject.config.targets:
@@ -90,7 +90,7 @@ def _contradicting(subject: Subject, sets: Sequence[Sequence[int]]) -> list[int]
     return sorted(rows)
 
 
-def _cells(subject: Subject, name: str, keys: Sequence[Hashable]) -> Iterator[Finding]:
+def _cells(subject: AuditedTable, name: str, keys: Sequence[Hashable]) -> Iterator[Finding]:
     present = sum(key is not None for key in keys)
     sets = alike(keys)
     repeated = [row for same in sets for row in same[1:]]

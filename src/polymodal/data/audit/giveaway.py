@@ -14,7 +14,7 @@ import numpy as np
 
 from polymodal import registry
 from polymodal.data.audit.finding import Finding
-from polymodal.data.audit.subject import Subject, as_numbers
+from polymodal.data.audit.subject import AuditedTable, as_numbers
 from polymodal.schema import Column
 
 _FEWEST = 30  # rows with a target
@@ -27,7 +27,7 @@ _SHORTEST_NAME = 3
 _ASKED = ("identifier", "constant", "unknown")  # beside the features: somebody may want to use them
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each column that answers nearly all rows of a target; nothing without a target."""
     for target in subject.config.targets:
         answers = subject.answers(target)
@@ -43,7 +43,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                 yield found
 
 
-def _told(subject: Subject, column: Column, target: str, answers: Sequence[str]) -> Finding | None:
+def _told(subject: AuditedTable, column: Column, target: str, answers: Sequence[str]) -> Finding | None:
     """Whether a note of the column's cells answers the rows of a target of classes or numbers."""
     labelled = np.array([row for row, answer in enumerate(answers) if answer], dtype=np.int64)
     rows = np.random.default_rng(0).permutation(labelled)[:_MOST]
@@ -68,7 +68,7 @@ def _told(subject: Subject, column: Column, target: str, answers: Sequence[str])
 _SIZE = "the size of the number"
 
 
-def _notes(subject: Subject, name: str, rows: np.ndarray) -> dict[str, list[Hashable]]:
+def _notes(subject: AuditedTable, name: str, rows: np.ndarray) -> dict[str, list[Hashable]]:
     """What could be noted of each row's cell, by a description."""
     words = subject.words(name)
     cells = [words[row] for row in rows]
@@ -100,7 +100,7 @@ def _right(keys: Sequence[Hashable], answers: Sequence[str]) -> float:
     return hits / len(keys)
 
 
-def _held(subject: Subject, column: Column, target: str) -> Finding | None:
+def _held(subject: AuditedTable, column: Column, target: str) -> Finding | None:
     """Whether the column's cells hold the target's text, as a copy of it under another name does."""
     targets, cells = subject.words(target), subject.words(column.name)
     pairs = [(t.casefold(), (c or "").casefold()) for t, c in zip(targets, cells, strict=True) if t]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 
 from polymodal.data.audit.finding import Finding
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.survey import key_of
 
 _NEARLY_EMPTY = 0.95
 _LEFT_OUT = {"constant": "the same in every row", "identifier": "identifies the rows", "unknown": "of no known kind"}
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding on the columns of each kind that is left out, then one for each odd column."""
     for kind, meaning in _LEFT_OUT.items():
         if out := tuple(column.name for column in subject.columns if column.kind == kind and column.modality is None):

@@ -9,13 +9,13 @@ from scipy import sparse
 
 from polymodal.data.audit.crossing import Crossing
 from polymodal.data.audit.finding import SHOWN, Finding, number
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.audit.traits import Traits
 
 _BLOCK = 512  # cells that are compared with all others at a time
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each column whose modality has fingerprints."""
     crossing = Crossing(subject)
     for name, traits in subject.traits.items():

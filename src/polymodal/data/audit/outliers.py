@@ -8,13 +8,13 @@ import numpy as np
 
 from polymodal.codecs.fences import fences
 from polymodal.data.audit.finding import SHOWN, Finding, number
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 
 _FEWEST = 20  # cells
 _MOST_SHARE = 0.05  # more cells than that are a long tail, not outliers
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each figure of a column, with the farthest cells first."""
     for name, traits in subject.traits.items():
         for figure, values in traits.measures.items():

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from polymodal.config import RunConfig
+from polymodal.config.run_config import RunConfig
 from polymodal.data.audit.traits import Traits
 from polymodal.data.columns import as_text
 from polymodal.data.split import SIDES
@@ -24,7 +24,7 @@ _QUANTILES = 10  # classes that stand for a target of numbers
 
 
 @dataclass(frozen=True)
-class Subject:
+class AuditedTable:
     """A table under audit. Rows are counted in the sample; `row_numbers` gives their numbers in the whole table.
 
     Attributes:

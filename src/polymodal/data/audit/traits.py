@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from polymodal.abilities import Comparable, Measured
-from polymodal.config import LimitsConfig
+from polymodal.abilities import Comparable, Measuring
+from polymodal.config.run_config import LimitsConfig
 from polymodal.data.reading import ColumnReader, Reject, modality_of
 from polymodal.data.table import Table
 from polymodal.schema import Column
@@ -67,7 +67,7 @@ def read_traits(table: Table, column: Column, rows: np.ndarray, limits: LimitsCo
         kept += [int(piece[place]) for place in present]
         digests += [hashlib.sha256(f"{a.shape}".encode() + a.tobytes()).digest() for a in here]
         rejects += bad
-        if isinstance(modality, Measured):
+        if isinstance(modality, Measuring):
             for found in map(modality.measures, here):
                 for name, value in found.items():
                     measures[name].append(value)

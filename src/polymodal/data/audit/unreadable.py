@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from polymodal.data.audit.finding import SHOWN, Finding, number
-from polymodal.data.audit.subject import Subject
+from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.reading import Reject
 
 _FILES = 2  # that a finding names
 
 
-def check(subject: Subject) -> Iterator[Finding]:
+def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each column and reason."""
     for name, traits in subject.traits.items():
         by_reason: defaultdict[str, list[Reject]] = defaultdict(list)

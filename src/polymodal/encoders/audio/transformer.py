@@ -14,7 +14,7 @@ from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
-from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.layers.transformer import TransformerStack as Blocks
 from polymodal.layers.transformer import require_heads
 from polymodal.modalities.audio import Audio
 from polymodal.types import Cells, Tokens

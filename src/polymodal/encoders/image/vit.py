@@ -15,7 +15,7 @@ from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.normalisation import PixelNorm
 from polymodal.layers.positions import LearnedPositions, PositionsName, SinusoidalGrid
-from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.layers.transformer import TransformerStack as Blocks
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.categories import CategoryVectors, TableColumn
-from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.layers.transformer import TransformerStack as Blocks
 from polymodal.layers.transformer import require_heads
 from polymodal.types import Cells, Tokens
 

@@ -11,7 +11,7 @@ from torch import nn
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import PositionsName, positions
-from polymodal.layers.transformer import Transformer as Blocks
+from polymodal.layers.transformer import TransformerStack as Blocks
 from polymodal.layers.transformer import require_heads
 from polymodal.modalities.text import Text
 from polymodal.types import Cells, Tokens

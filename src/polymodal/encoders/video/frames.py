@@ -16,7 +16,7 @@ from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder
 from polymodal.layers.pooling import masked_max, masked_mean, zero_masked
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.layers.recurrent import Recurrent
-from polymodal.layers.transformer import Transformer
+from polymodal.layers.transformer import TransformerStack
 from polymodal.modalities.video import Video
 from polymodal.protocols import Encoder
 from polymodal.types import Cells, Tokens
@@ -140,7 +140,7 @@ class _Attending(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.places = SinusoidalPositions(width)
-        self.transformer = Transformer(width, num_layers=1, num_heads=_HEADS, hidden=2 * width, dropout=dropout)
+        self.transformer = TransformerStack(width, num_layers=1, num_heads=_HEADS, hidden=2 * width, dropout=dropout)
 
     def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
         states: Tensor = self.transformer(self.places(values), mask)

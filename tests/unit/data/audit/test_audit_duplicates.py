@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from PIL import Image
 
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data.infer import inspect
 
 RATE = 16_000

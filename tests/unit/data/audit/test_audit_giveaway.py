@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from polymodal.config import make
+from polymodal.config.run_config import make
 from polymodal.data.infer import inspect
 
 RNG = np.random.default_rng(0)

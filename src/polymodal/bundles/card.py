@@ -1,0 +1,201 @@
+"""The model card: what a bundle's README.md tells its next user."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from polymodal.config.run_config import RunConfig
+from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.results import Results, UpdateResults
+from polymodal.models.stage import INTERMEDIATE
+from polymodal.schema import Schema
+
+
+def model_card(schema: Schema, config: RunConfig, metrics: Results) -> str:
+    """A model card in Markdown, after Mitchell et al. 2019, "Model cards for model reporting".
+
+    What nobody told Polymodal (who is responsible, the licence of the data) is said to be unknown.
+    """
+    target = _cell(schema.target.name if schema.target else "")
+    task = schema.target.task if schema.target else ""
+    return f"""{_front_matter(schema, task)}
+# Model for the column {target}
+
+A Polymodal bundle: task `{task}`, fusion `{config.fusion.name}`, stage
+`{config.stage.name or INTERMEDIATE}`. It holds weights and JSON, no code.
+
+## Model details
+
+{_details(schema, config, metrics)}
+
+## Intended use
+
+To predict {target} for rows that come from where the training rows came from, with a person who can notice and correct
+a mistake. Not for other populations, devices or times without measuring again (`polymodal evaluate`), nor for decisions
+about people that nobody reviews.
+
+    polymodal predict THIS_FOLDER NEW_ROWS.csv -o predictions.csv
+
+    from polymodal.bundles.bundle import load
+    from polymodal.predict import predict
+    predictions = predict(load("THIS_FOLDER"), "NEW_ROWS.csv")
+
+## Inputs
+
+{_inputs(schema)}
+
+A missing or unreadable cell is allowed everywhere: the prediction then rests on the inputs that are there, and its
+`status` says so. A row with none gets the training rows' prior. A category that training did not see counts as unknown.
+Left out:
+
+{_left_out(schema)}
+
+## Training data
+
+{_training_data(config, metrics)}
+{_updates(metrics)}
+## Results
+
+{_side(metrics)} 95 % bootstrap intervals in brackets.
+
+{_results(metrics)}
+
+## Limits
+
+These figures hold for rows like those measured on; they say nothing of groups within them, which were not measured
+apart. Confidence is not certainty: where `ece` is shown, it says how far the two are from one another. Nobody has
+checked this model for fairness, or for use where a mistake can harm somebody. `schema.json` holds words of the training
+data (vocabularies, categories, classes): look at it before you pass the model on.
+"""
+
+
+def _front_matter(schema: Schema, task: str) -> str:
+    """YAML for sites that show models: registered names only, nothing from the data."""
+    modalities = sorted({column.modality or "" for column in schema.features()})
+    tags = ["polymodal", "multimodal", task, *modalities]
+    return "\n".join(["---", "library_name: polymodal", "tags:", *(f"- {json.dumps(tag)}" for tag in tags), "---", ""])
+
+
+def _details(schema: Schema, config: RunConfig, metrics: Results) -> str:
+    pretrained = {
+        entry.name: checkpoint for entry in schema.inputs if (checkpoint := _checkpoint(entry.settings)) is not None
+    }
+    made_with = f"Polymodal {_version('polymodal')}, PyTorch {_version('torch')}, Python {platform.python_version()}"
+    begun = config.start.bundle
+    lines = [
+        f"Made with {made_with}; seed {config.seed}."
+        + (
+            " `config.json` repeats the training."
+            if begun is None
+            else " `config.json` does not say what it began with."
+        ),
+        *([] if begun is None else [f"Weights began as those of the model {_cell(begun)}, whose own licence holds."]),
+        "Responsible for it, and its licence: unknown, unless said elsewhere.",
+        *_of_scores(metrics),
+        *(
+            f"The input {_cell(name)} starts from {_cell(str(checkpoint))}, whose own licence holds."
+            for name, checkpoint in pretrained.items()
+        ),
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _of_scores(metrics: Results) -> list[str]:
+    """What becomes of the scores of the fusion before they are predictions."""
+    vote, temperature = metrics.auxiliary_vote, metrics.temperature
+    votes = f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."
+    scaled = (
+        f"Scores are divided by the temperature {temperature:.2f}, with which probabilities fit validation rows best."
+    )
+    return [*([votes] if vote else []), *([scaled] if temperature != 1 else [])]
+
+
+def _checkpoint(settings: object) -> object:
+    """What an encoder, or one inside of it, starts from; None for random weights."""
+    if not isinstance(settings, dict):
+        return None
+    inside = (_checkpoint(value) for value in settings.values())
+    return (
+        settings.get("checkpoint")
+        or settings.get("vectors")
+        or next((found for found in inside if found is not None), None)
+    )
+
+
+def _inputs(schema: Schema) -> str:
+    rows = (f"| {_cell(i.name)} | {i.modality} | {_cell(', '.join(i.columns))} | {i.encoder} |" for i in schema.inputs)
+    return "\n".join(["| input | modality | columns | encoder |", "|---|---|---|---|", *rows])
+
+
+def _left_out(schema: Schema) -> str:
+    lines = [f"- {_cell(c.name)}: {_cell(c.reason)}" for c in schema.columns if c.modality is None]
+    return "\n".join(lines) or "- none"
+
+
+def _training_data(config: RunConfig, metrics: Results) -> str:
+    rows = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in metrics.rows.model_dump().items())
+    split = config.split
+    how = f"by the column {_cell(split.column)}" if split.column else f"by the method `{split.method}`"
+    remarks = "".join(f"\n- {_cell(remark)}" for remark in metrics.warnings)
+    read = f"\n\nRead, but not as it stood:\n{remarks}" if remarks else ""
+    return f"Rows: {rows}. Divided {how}. Where the rows come from, and their licence: unknown.{read}"
+
+
+def _updates(metrics: Results) -> str:
+    """What the model learned after its training; nothing where it did not."""
+    if not metrics.updates:
+        return ""
+    lines = "\n".join(f"- {_update(entry)}" for entry in metrics.updates)
+    return f"\n## Updates\n\nAfter its training the model learned from new rows; `metrics.json` says more.\n\n{lines}\n"
+
+
+def _update(entry: UpdateResults) -> str:
+    rows, metric = entry.rows, entry.metric
+    times = f" in {entry.times} calls of `partial_fit`" if entry.times is not None else ""
+    words = f"{rows.learned} new rows{times}, {rows.replayed} old ones again, {entry.settings['epochs']} epochs"
+    for side, found, held in (("new", entry.new, rows.held_out), ("old", entry.old, rows.old_held_out)):
+        if metric in found.before and metric in found.after:
+            before, after = found.before[metric].value, found.after[metric].value
+            words += f"; `{metric}` of {held} {side} rows held out {before:.3f} before, {after:.3f} after"
+    return f"{words}."
+
+
+def _side(metrics: Results) -> str:
+    before = "Measured before the updates. " if metrics.updates else ""
+    if metrics.test:
+        return f"{before}On the test rows, which neither training nor the choice of the model has seen."
+    return f"{before}On the validation rows, by which the best epoch was chosen: expect a little less on new rows."
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from a folder that was not installed
+        return "of an unknown version"
+
+
+def _results(metrics: Results) -> str:
+    """One line a metric: the model on the test rows (else validation) beside the baselines."""
+    baselines = metrics.baselines.reports
+    head = "| metric | " + " | ".join([f"model, {metrics.side}", *baselines]) + " |"
+    lines = [head, "|" + "---|" * (2 + len(baselines))]
+    for name, interval in metrics.measured.items():
+        others = [in_brackets(report.get(name)) for report in baselines.values()]
+        lines.append("| " + " | ".join([name, in_brackets(interval), *others]) + " |")
+    return "\n".join(lines)
+
+
+def in_brackets(interval: Interval | None) -> str:
+    """A value and its interval as people read them: `0.931 [0.906, 0.953]`; empty for None."""
+    return "" if interval is None else f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+_HARMLESS = str.maketrans({sign: f"&#{ord(sign)};" for sign in "&<|`*[]\\"})
+
+
+def _cell(text: str) -> str:
+    """Text from the data, on one line; what would be Markdown or HTML is written by number, so that it only shows."""
+    encodable = text.encode(errors="backslashreplace").decode()  # half of a surrogate pair has no UTF-8
+    return " ".join(encodable.split()).translate(_HARMLESS)

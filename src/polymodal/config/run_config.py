@@ -1,0 +1,331 @@
+"""The one description of a run: read, checked, overridden, written back.
+
+Python, YAML and the command line all make the same `RunConfig`. `None` means: choose for me; the run writes back what
+was chosen. Settings of a part (an encoder, a fusion, ...) are declared beside its class and checked against that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_type_hints
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from polymodal import registry
+from polymodal.config.clean import CleanConfig
+from polymodal.config.node import Settings
+from polymodal.config.start import StartConfig, StartField
+from polymodal.config.table import TableConfig
+from polymodal.config.target import TargetField
+from polymodal.config.train import TrainConfig
+from polymodal.config.update import UpdateConfig
+from polymodal.errors import ConfigError, did_you_mean
+from polymodal.files import strict_yaml
+
+
+class Part(BaseModel):
+    """A registered part and its settings: `{name: gated, width: 64}`, or just `gated`.
+
+    A name of None leaves the choice to the defaults.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+def _part(value: object) -> object:
+    """A part by its name alone; `hf:organisation/model` and `hf:/a/folder` are encoders with that checkpoint."""
+    if not isinstance(value, str):
+        return value
+    name, colon, checkpoint = value.partition(":")
+    local = checkpoint.startswith(("/", "./", "../", "~"))
+    return {"name": name, "checkpoint": checkpoint if local else value} if colon else {"name": value}
+
+
+PartField = Annotated[Part, BeforeValidator(_part)]
+
+
+class ColumnConfig(Settings):
+    """What the user says about one column; the rest is inferred.
+
+    Attributes:
+        modality: what reads the column, with its settings.
+        encoder: what encodes it, with its settings; not for columns of the group `table`.
+    """
+
+    modality: PartField = Part()
+    encoder: PartField = Part()
+
+
+class SplitConfig(Settings):
+    """How rows are divided into train, validation and test.
+
+    Attributes:
+        column: a column whose cells say `train`, `validation` (or `val`, `valid`, `dev`) or `test`.
+        method: `auto` is `stratified` for classes, else `random`; `group` keeps rows of one group on one side;
+            `time` puts the newest rows into test.
+        by: the group or time column.
+        test: share of the rows that have a target.
+        validation: share of the same rows; with a `column` that names no validation rows, of its train rows.
+    """
+
+    column: str | None = None
+    method: Literal["auto", "random", "stratified", "group", "time"] = "auto"
+    by: str | None = None
+    test: float = Field(0.2, ge=0, lt=1)
+    validation: float = Field(0.15, ge=0, lt=1)
+
+
+class LimitsConfig(Settings):
+    """What a cell may cost, checked before anything is allocated.
+
+    Attributes:
+        pixels: of one picture.
+        seconds: of one recording.
+        bytes: of one file.
+    """
+
+    pixels: int = Field(50_000_000, ge=1)
+    seconds: float = Field(600.0, gt=0)
+    bytes: int = Field(200_000_000, ge=1)
+
+
+class RunConfig(Settings):
+    """One run, complete.
+
+    Attributes:
+        target: the column that is predicted, or a list of several: columns of numbers, which one model predicts.
+        task: `classify`, `regress`, ...; a name of None is chosen from the target's values.
+        columns: what the user says about single columns.
+        modalities: settings for every column of a modality; `columns` goes first.
+        encoders: encoder for every input of a modality (and of the group `table`); `columns` goes first.
+        preset: `scratch`: encoders learn from the first weight on; `pretrained`: those of text, images, audio and video
+            start from small public checkpoints. What is said of an encoder goes first.
+        pretrained_folder: where `preset: pretrained` finds its checkpoints, each in a folder of its modality's name;
+            null: in installed packages, or else at huggingface.co.
+        share: lists of columns, each of which go through one encoder together; a modality's name stands for all of its
+            columns. Their vocabulary and the like are then learned from all of them, too.
+        drop: columns that are not used.
+        table: how CSV, TSV and JSON lines are written, where they do not say so themselves.
+        weight: a column of sample weights.
+        split: how rows are divided into train, validation and test.
+        bad_cells: what an unreadable cell becomes: a missing cell, a dropped row, or an error.
+        clean: what is changed in the data before the model learns.
+        limits: what a cell may cost.
+        fusion: how the inputs are combined.
+        stage: when they are: `intermediate` unless said, `early`, `late` or `fuse_then_train`.
+        start: a trained model, of which the run takes what fits in place of random weights.
+        train: how the model learns.
+        update: how the trained model goes on learning from new rows.
+        device: `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+        seed: of the split, the first weights, the order of rows, dropout, augmentation and the bootstrap.
+    """
+
+    target: TargetField = None
+    task: PartField = Part()
+    columns: dict[str, ColumnConfig] = Field({})
+    modalities: dict[str, dict[str, JsonValue]] = Field({})
+    encoders: dict[str, PartField] = Field({})
+    preset: Literal["scratch", "pretrained"] = "scratch"
+    pretrained_folder: str | None = None
+    share: tuple[str | tuple[str, ...], ...] = ()
+    drop: tuple[str, ...] = ()
+    table: TableConfig = TableConfig()
+    weight: str | None = None
+    split: SplitConfig = SplitConfig()
+    bad_cells: Literal["missing", "drop", "error"] = "missing"
+    clean: CleanConfig = CleanConfig()
+    limits: LimitsConfig = LimitsConfig()
+    fusion: PartField = Part()
+    stage: PartField = Part()
+    start: StartField = StartConfig()
+    train: TrainConfig = TrainConfig()
+    update: UpdateConfig = UpdateConfig()
+    device: str = "auto"
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that are predicted: none, one or several."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
+
+
+def make(values: dict[str, Any], *, source: str = "configuration") -> RunConfig:
+    """A checked RunConfig from plain values.
+
+    Raises:
+        ConfigError: an unknown key (with the nearest known one), a value of the wrong type or a number that is not
+            finite, named by its path.
+    """
+    config = cast(RunConfig, _validate(RunConfig, values, source))
+    for path, number in _not_finite(config.model_dump()):  # JSON has no form for it: no bundle could
+        raise ConfigError(f"{source}: {path}: {number} is not a finite number.")
+    _check_names(config, source)
+    return config
+
+
+def read(path: Path) -> RunConfig:
+    """A RunConfig from a YAML file.
+
+    Raises:
+        ConfigError: no such file, not YAML, or not a configuration.
+    """
+    try:
+        values = strict_yaml.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds no settings; expected lines such as `target: label`.")
+    return make(values, source=str(path))
+
+
+def write(config: RunConfig, path: Path) -> None:
+    """Writes a RunConfig as YAML that `read` gives back equal."""
+    values = config.model_dump(mode="json")
+    path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def override(config: RunConfig, assignments: list[str]) -> RunConfig:
+    """The configuration with `path.to.key=value` assignments applied; values are YAML.
+
+    >>> override(RunConfig(), ["train.epochs=3", "fusion=gated"]).train.epochs
+    3
+    """
+    values = config.model_dump(mode="json")
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set takes PATH=VALUE, for example train.epochs=5; got {assignment!r}.")
+        try:
+            value = strict_yaml.parse(text)
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            reason = getattr(error, "problem", None) or error
+            raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
+        assign(values, path, value)
+    return make(values, source="--set")
+
+
+def assign(values: dict[str, Any], path: str, value: object) -> None:
+    """Sets one key of plain configuration values, such as `train.optimizer.lr`, in place."""
+    *parents, last = path.split(".")
+    node = values
+    for key in parents:
+        child = node.get(key)
+        child = _part(child)  # `fusion: gated` is short for `fusion: {name: gated}`
+        node[key] = dict(child) if isinstance(child, dict) else {}
+        node = node[key]
+    node[last] = value
+
+
+def part_settings(kind: str, part: Part) -> Any:
+    """The settings of a part as the frozen dataclass declared beside its class, defaults filled in.
+
+    Raises:
+        ConfigError: unknown part, unknown setting or wrong value.
+    """
+    name = cast(str, part.name)
+    cls = registry.load(kind, name)
+    settings = _validate(cls.Config, part.settings, f"{registry.describe(kind)} {name!r}")
+    inside = getattr(cls, "submodules", {})  # settings that are parts themselves
+    return dataclasses.replace(
+        settings, **{field: completed(inner, getattr(settings, field)) for field, inner in inside.items()}
+    )
+
+
+def completed(kind: str, part: Part) -> Part:
+    """The part with every setting written out; checked as `part_settings` does."""
+    return Part(name=part.name, **plain(part_settings(kind, part)))
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """A part's settings, a dataclass, as JSON values: tuples become lists."""
+    return cast(dict[str, Any], to_jsonable_python(dataclasses.asdict(settings)))
+
+
+def _not_finite(value: object, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every NaN and infinity in plain values, with the path to it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield path, value
+    nodes = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, node in nodes:
+        yield from _not_finite(node, f"{path}.{key}".lstrip("."))
+
+
+def _check_names(config: RunConfig, source: str) -> None:
+    """Names of parts are checked before any data is read; their settings when the part is built."""
+    chosen = [("fusions", config.fusion.name, "fusion"), ("tasks", config.task.name, "task")]
+    chosen += [("stages", config.stage.name, "stage")]
+    chosen += [("modalities", name, f"modalities.{name}") for name in config.modalities]
+    chosen += [("encoders", name, f"encoders.{name}") for name in config.encoders]
+    chosen += [(f"encoders/{key}", part.name, f"encoders.{key}") for key, part in config.encoders.items()]
+    for modality, settings in config.modalities.items():
+        if "name" in settings:
+            raise ConfigError(
+                f"{source}: modalities.{modality}.name: these are settings for every {modality} column; to say what one"
+                " column is, set columns.COLUMN.modality."
+            )
+    chosen += [("modalities", c.modality.name, f"columns.{key}.modality") for key, c in config.columns.items()]
+    for kind, name, where in chosen:
+        if name is not None and name not in registry.names(kind):
+            known = registry.names(kind)
+            raise ConfigError(
+                f"{source}: {where}: no {registry.describe(kind)} is called {name!r}."
+                f"{did_you_mean(name, known)} Known: {', '.join(known)}."
+            )
+
+
+def _validate(model: type, values: dict[str, Any], source: str) -> Any:
+    try:
+        return TypeAdapter(model).validate_python(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(source, model, problem) for problem in error.errors())) from None
+
+
+_EXPECTED = {  # where pydantic speaks of Python's types
+    "tuple_type": "Input should be a list such as [a, b]",
+    "model_type": "Input should be settings such as {name: value}",
+    "dict_type": "Input should be settings such as {name: value}",
+    "dataclass_type": "Input should be settings such as {name: value}",
+}
+
+
+_RENAMED = {"timing": "stage"}  # keys of earlier versions
+
+
+def _explain(source: str, model: type, problem: Any) -> str:
+    path = [str(key) for key in problem["loc"]]
+    where = ".".join(path)
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _keys(model, path[:-1])
+        if (new := _RENAMED.get(where)) is not None:
+            return f"{source}: the key {where!r} is now called {new!r}."
+        return f"{source}: unknown key {where!r}.{did_you_mean(path[-1], known)} Known here: {', '.join(known)}."
+    got = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
+    return f"{source}: {where or 'value'}: {_EXPECTED.get(problem['type'], problem['msg'])}{got}."
+
+
+def _keys(model: Any, path: list[str]) -> list[str]:
+    """Known keys of the node that a path leads to."""
+    for key in path:
+        fields = getattr(model, "model_fields", {})
+        if key in fields:
+            annotation = fields[key].annotation
+            values = getattr(annotation, "__args__", None)
+            model = annotation if values is None else values[-1]
+        elif dataclasses.is_dataclass(model):
+            model = get_type_hints(model).get(key, model)
+        # else: a key of the user's own, such as a column's name; the node is already its type
+    if dataclasses.is_dataclass(model):
+        return sorted(field.name for field in dataclasses.fields(model))
+    return sorted(getattr(model, "model_fields", {}))

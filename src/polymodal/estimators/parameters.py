@@ -1,0 +1,137 @@
+"""The estimators' parameters: a few by name, and every path of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from sklearn.base import BaseEstimator
+
+from polymodal.config import run_config as configuration
+from polymodal.config.run_config import RunConfig
+from polymodal.errors import ConfigError, did_you_mean
+
+_Self = TypeVar("_Self", bound="Parameters")  # typing.Self is beyond the checker that tests run under
+
+_PATHS = {  # where the named ones stand in the configuration
+    "columns": "columns",
+    "fusion": "fusion",
+    "stage": "stage",
+    "epochs": "train.epochs",
+    "lr": "train.optimizer.lr",
+    "device": "device",
+    "seed": "seed",
+}
+_NAMES = {path: name for name, path in _PATHS.items()} | {"fusion.name": "fusion", "stage.name": "stage"}
+
+
+class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """An estimator's parameters and the configuration that they make.
+
+    A parameter beyond the named ones is a path into the configuration. It lives in the instance's dictionary like any
+    other, its name being the path, dots and all.
+    """
+
+    _tasks: ClassVar[tuple[str, ...]]  # those that it does; none: whichever is named
+
+    def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter as an argument
+        self,
+        *,
+        columns: Mapping[str, object] | None = None,
+        fusion: str | Mapping[str, object] | None = None,
+        stage: str | Mapping[str, object] | None = None,
+        predictors: object = None,
+        epochs: int | None = None,
+        lr: float | None = None,
+        device: str | None = None,
+        seed: int | None = None,
+        config: RunConfig | Mapping[str, object] | str | Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.columns = columns
+        self.fusion = fusion
+        self.stage = stage
+        self.predictors = predictors
+        self.epochs = epochs
+        self.lr = lr
+        self.device = device
+        self.seed = seed
+        self.config = config
+        self.verbose = verbose
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name: the named ones, and if `deep` every path of the configuration that was set."""
+        return {**super().get_params(deep), **(self._settings() if deep else {})}
+
+    def set_params(self: _Self, **params: object) -> _Self:
+        """Sets parameters; any path of the configuration is one: `set_params(**{"train.batch_size": 8})`.
+
+        Raises:
+            ConfigError: no such parameter or path (with the nearest known one), or a wrong value for a path.
+        """
+        names = self._get_param_names()
+        for given, value in params.items():
+            name = _NAMES.get(given, given)  # one setting has one name, or the older value could win
+            if name not in names:
+                _check(name, value, known=sorted({*names, *RunConfig.model_fields}))
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_clone__(self: _Self) -> _Self:
+        copied: _Self = super().__sklearn_clone__()
+        return copied.set_params(**deepcopy(self._settings()))
+
+    def _settings(self) -> dict[str, Any]:
+        """The parameters that are paths into the configuration."""
+        names = self._get_param_names()
+        return {path: value for path, value in vars(self).items() if path not in names and _is_path(path)}
+
+    def _estimators(self) -> dict[str, object]:
+        """The estimators of scikit-learn that the stage is to use: by input, or by "" one for all."""
+        if self.predictors is None:
+            return {}
+        return dict(self.predictors) if isinstance(self.predictors, Mapping) else {"": self.predictors}
+
+    def _run_config(self) -> RunConfig:
+        """What the parameters say: `config`, before it the named ones, before them the paths.
+
+        No row is set aside for a test unless one of them says so.
+
+        Raises:
+            ConfigError: an unknown key or wrong value, or a task that is not this estimator's.
+        """
+        values = _plain(self.config)
+        named = {path: getattr(self, name) for name, path in _PATHS.items() if getattr(self, name) is not None}
+        for path, value in {**named, **self._settings()}.items():
+            configuration.assign(values, path, value)
+        if "test" not in values.get("split", {}):
+            configuration.assign(values, "split.test", 0.0)
+        config = configuration.make(values, source=type(self).__name__)
+        if self._tasks and config.task.name not in (None, *self._tasks):
+            done = " and ".join(map(repr, self._tasks))
+            raise ConfigError(f"{type(self).__name__}: task: it does {done}, not {config.task.name!r}.")
+        return config
+
+
+def _plain(config: RunConfig | Mapping[str, object] | str | Path | None) -> dict[str, Any]:
+    """What a configuration says, without what it leaves at the default."""
+    if isinstance(config, str | Path):
+        config = configuration.read(Path(config))
+    if not isinstance(config, RunConfig):
+        config = configuration.make(dict(config or {}), source="config")
+    return config.model_dump(mode="json", exclude_unset=True)
+
+
+def _is_path(name: str) -> bool:
+    return name.partition(".")[0] in RunConfig.model_fields
+
+
+def _check(path: str, value: object, *, known: list[str]) -> None:
+    """Raises ConfigError where the configuration has no such path, or the path takes no such value."""
+    if not _is_path(path):
+        raise ConfigError(f"No parameter is called {path!r}.{did_you_mean(path, known)} Known: {', '.join(known)}.")
+    values: dict[str, Any] = {}
+    configuration.assign(values, path, value)
+    configuration.make(values, source="parameters")

@@ -1,0 +1,254 @@
+"""What a user who says nothing gets: the table of defaults, and how it completes a configuration.
+
+| training rows | epochs, at most | batch | text | image  | audio | video  | images | table |
+|---------------|-----------------|-------|------|--------|-------|--------|--------|-------|
+| < 500         | 40              | 16    | bag  | cnn    | cnn   | frames | each   | mlp   |
+| < 5,000       | 16              | 32    | bag  | cnn    | cnn   | frames | each   | mlp   |
+| < 20,000      | 12              | 64    | bag  | cnn    | cnn   | frames | each   | mlp   |
+| < 100,000     | 10              | 64    | rnn  | resnet | cnn   | frames | each   | mlp   |
+| more          | 4               | 128   | rnn  | resnet | cnn   | frames | each   | mlp   |
+
+Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 (the other optimizers: see `OWN_LR` and `L2_PENALTY`)
+and a cosine schedule with warm-up, auxiliary losses of weight 1, modality dropout 0.3, early stopping when the metric
+that the task watches has not gained for half of the epochs, then a refit on train and validation rows. A task may
+advise otherwise: tagging does (`advice`). Widths and the rest are declared beside each part; picture size,
+sample rate and clip length are suggested by the modality from some cells. The user's settings go before what an encoder
+needs, and that before what a modality suggests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from polymodal import registry
+from polymodal.abilities import Spanning
+from polymodal.config import presets, sharing
+from polymodal.config.run_config import ColumnConfig, Part, RunConfig, part_settings, plain
+from polymodal.config.train import TrainConfig
+from polymodal.errors import ConfigError
+from polymodal.models.stage import stage_of
+from polymodal.protocols import Advice, Modality, Needs, Task
+from polymodal.schema import Column, Input
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Default:
+    """One line of the table: for fewer training rows than `rows`."""
+
+    rows: int | float
+    epochs: int
+    batch_size: int
+    encoders: Mapping[str, str]
+
+
+_SMALL = {"text": "bag", "image": "cnn", "audio": "cnn", "video": "frames", "images": "each", "table": "mlp"}
+_LARGE = {"text": "rnn", "image": "resnet", "audio": "cnn", "video": "frames", "images": "each", "table": "mlp"}
+TABLE = (
+    Default(rows=500, epochs=40, batch_size=16, encoders=_SMALL),
+    Default(rows=5_000, epochs=16, batch_size=32, encoders=_SMALL),
+    Default(rows=20_000, epochs=12, batch_size=64, encoders=_SMALL),
+    Default(rows=100_000, epochs=10, batch_size=64, encoders=_LARGE),
+    Default(rows=float("inf"), epochs=4, batch_size=128, encoders=_LARGE),
+)
+FUSION = "concat"
+FUSION_IN_TIME = Part(name="cross_attention", pool="none")  # of tasks whose output lies along the time of an input
+ENCODERS_IN_TIME = {"audio": "rnn", "video": "frames"}  # of such tasks, where one token a cell will not do
+LR = 2e-3
+OWN_LR = {"sgd": 0.05, "adadelta": 1.0}  # adadelta's is a factor on a step of its own choice: at 0.002 nothing moves
+WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
+L2_PENALTY = 1e-3  # weight decay of the others, which add it to the gradient: 0.05 would outweigh the loss there
+MODALITY_DROPOUT = 0.3
+
+
+def default(num_rows: int) -> Default:
+    """The line of the table for so many training rows."""
+    return next(line for line in TABLE if num_rows < line.rows)
+
+
+def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: Advice | None = None) -> TrainConfig:
+    """Training settings with every None filled in.
+
+    Args:
+        config: what the user said.
+        num_rows: training rows.
+        monitor: the metric that the task stops early on.
+        advice: how the task differs from the table.
+    """
+    line, advice = default(num_rows), advice or Advice()
+    epochs = config.epochs or round(line.epochs * advice.epochs)
+    stopping, optimizer = config.early_stopping, config.optimizer
+    vote = config.auxiliary_vote
+    if vote is None and config.auxiliary_loss != 0:  # otherwise nobody learns what could be said
+        vote = advice.auxiliary_vote
+    decay = WEIGHT_DECAY if optimizer.name == "adamw" else L2_PENALTY
+    chosen = {
+        "epochs": epochs,
+        "batch_size": config.batch_size or line.batch_size,
+        "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
+        "auxiliary_loss": _or(config.auxiliary_loss, advice.auxiliary_loss),
+        "auxiliary_vote": vote,
+        "optimizer": optimizer.model_copy(
+            update={
+                "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR) * advice.lr),
+                "weight_decay": _or(optimizer.weight_decay, decay),
+            }
+        ),
+        "early_stopping": stopping.model_copy(
+            update={"metric": stopping.metric or monitor, "patience": stopping.patience or max(5, epochs // 2)}
+        ),
+    }
+    return config.model_copy(update=chosen)
+
+
+def complete_inputs(
+    columns: Sequence[Column],
+    config: RunConfig,
+    task: Task,
+    *,
+    num_rows: int,
+    suggested: Mapping[str, Settings],
+    given: Collection[str] = (),
+) -> tuple[tuple[Column, ...], tuple[Input, ...]]:
+    """The columns with complete settings, and the inputs that they form.
+
+    Args:
+        columns: as inferred.
+        config: what the user said.
+        task: says which columns enter which side, and what encoders must keep.
+        num_rows: training rows.
+        suggested: by column, what its modality suggests from a sample of the cells.
+        given: names of columns that are complete, because a trained model has read them before.
+
+    Raises:
+        ConfigError: an unknown encoder or setting; an encoder for a single column that enters with others; columns
+            that cannot share an encoder.
+    """
+    inputs = []
+    together = sharing.groups(columns, config, allowed=stage_of(config).shares_encoders)
+    suggested = sharing.suggestions(suggested, together)
+    completed = {column.name: column for column in columns}
+    for side, name, modality, members in _groups(columns, task):
+        part = _encoder(name, modality, members, config, _default_encoder(modality, task, num_rows))
+        encoder = registry.load(f"encoders/{modality}", part.name or "")
+        settings = _in_time(encoder, part_settings(f"encoders/{modality}", part), task.needs())
+        names = tuple(sorted(column.name for column in members))
+        inputs.append(
+            Input(
+                name=name,
+                columns=names,
+                modality=modality,
+                encoder=part.name or "",
+                settings=plain(settings),
+                side=side,
+            )
+        )
+        for column in members:
+            if column.name in given:
+                continue
+            complete = _complete(column, suggested.get(column.name, {}), encoder.needs(settings))
+            featured: Settings = {"features": {} if getattr(encoder, "takes_features", False) else None}
+            completed[column.name] = complete.model_copy(update=featured)
+    ordered = tuple(completed[column.name] for column in columns)
+    inputs = sharing.joined(inputs, ordered, together)
+    return ordered, tuple(sorted(inputs, key=lambda of_input: of_input.name))
+
+
+def _groups(columns: Iterable[Column], task: Task) -> list[tuple[str, str, str, list[Column]]]:
+    """Side, name, encoder folder and columns of every input; columns of a grouped modality enter together, on each
+    side.
+    """
+    entering = {column.name: column for column in columns if column.modality is not None}
+    found: list[tuple[str, str, str, list[Column]]] = []
+    grouped: dict[tuple[str, str], list[Column]] = {}
+    for side, names in task.sides(list(entering)).items():
+        for column in (column for name, column in entering.items() if name in names):
+            group = _group(column)
+            if group is None:
+                found.append((side, column.name, column.modality or "", [column]))
+            else:
+                grouped.setdefault((side, group), []).append(column)
+    taken = {name for _, name, _, _ in found}
+    for (side, group), members in grouped.items():
+        name = _free(group, taken)
+        taken.add(name)
+        found.append((side, name, group, members))
+    return found
+
+
+def _in_time(encoder: Any, settings: Any, needs: Needs) -> Any:
+    """The settings of an encoder, with tokens as short as a task needs them, where it can keep time."""
+    if not needs.time or needs.token_seconds is None or not issubclass(encoder, Spanning):
+        return settings
+    return encoder.spanning(settings, needs.token_seconds)
+
+
+def _default_encoder(modality: str, task: Task, num_rows: int) -> str | None:
+    """That of the table; of sounds, for a task that needs time, one that reads them step by step."""
+    return ENCODERS_IN_TIME.get(modality) if task.needs().time else default(num_rows).encoders.get(modality)
+
+
+def with_anchor(config: RunConfig, task: Task, inputs: Sequence[Input]) -> RunConfig:
+    """The configuration with an anchor for the fusion, where the task needs time and the user names none.
+
+    Raises:
+        ConfigError: no input has time, or several have.
+    """
+    if not task.needs().time or "anchor" not in config.fusion.settings or config.fusion.settings["anchor"] is not None:
+        return config
+    timed = [of_input.name for of_input in inputs if of_input.modality in ENCODERS_IN_TIME]
+    if len(timed) != 1:
+        needs = f"The task {config.task.name!r} needs an input with time, such as a recording"
+        if timed:
+            raise ConfigError(f"{needs}, and {', '.join(timed)} are several. Name one with --set fusion.anchor=NAME.")
+        raise ConfigError(
+            f"{needs}. None of the columns is one ({', '.join(name for i in inputs for name in i.columns)})."
+        )
+    anchored = Part(name=config.fusion.name, **{**config.fusion.settings, "anchor": timed[0]})
+    return config.model_copy(update={"fusion": anchored})
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or where a column of that name is an input by itself, the first free one after it."""
+    return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
+
+
+def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, usual: str | None) -> Part:
+    """What the user said of the column, else of the modality; else stage, preset, table; else the first."""
+    said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
+    together = _group(members[0]) is not None
+    for column, part in said.items():
+        if together and (part.name or part.settings):
+            raise ConfigError(
+                f"columns.{column}.encoder: this column enters together with others, as the input {name!r}; "
+                f"set encoders.{modality} instead."
+            )
+    by_column = Part() if together else said[name]
+    by_modality = config.encoders.get(modality, Part())
+    first = next(iter(registry.names(f"encoders/{modality}")), None)
+    suited = stage_of(config).encoder(name, modality)
+    preset = Part() if by_column.name or by_modality.name or suited else presets.encoder(config, modality) or Part()
+    chosen = by_column.name or by_modality.name or suited or preset.name or usual or first
+    if chosen is None:
+        raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
+    inherited = by_modality.settings if by_modality.name in (None, chosen) else {}
+    return Part(name=chosen, **{**preset.settings, **inherited, **by_column.settings})
+
+
+def _complete(column: Column, suggested: Settings, needed: Settings) -> Column:
+    """All settings of a column: the user's, else the encoder's needs, else the suggestion, else as declared."""
+    part = Part(name=column.modality, **{**suggested, **needed, **column.settings})
+    return column.model_copy(update={"settings": plain(part_settings("modalities", part))})
+
+
+def _group(column: Column) -> str | None:
+    """The input that a column enters with others; None where it is one by itself."""
+    cls: type[Modality] = registry.load("modalities", column.modality or "")
+    return cls.group
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value

@@ -1,0 +1,125 @@
+"""Trained scikit-learn models as tensors: the same scores without scikit-learn, and without a pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polymodal.layers.pooling import masked_mean
+from polymodal.types import Meaning, Scores, Tokens
+
+
+class Machine(nn.Module):
+    """Mean of a row's tokens, standardised -> the scores of a task; rows with nothing present get the prior.
+
+    A subclass gives decisions "B M"; the scores are an affine map of these, which calibrates them.
+
+    Args:
+        width: F of the features.
+        meaning: of the scores.
+        prior: "K", of the task.
+    """
+
+    in_batch = False
+
+    prior: Tensor
+    centre: Tensor
+    spread: Tensor
+    slope: Tensor
+    offset: Tensor
+
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
+        super().__init__()
+        num_scores = len(prior)
+        self.meaning = meaning
+        self.register_buffer("prior", prior.clone(), persistent=False)
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("spread", torch.ones(width))
+        self.register_buffer("slope", torch.eye(num_scores))
+        self.register_buffer("offset", torch.zeros(num_scores))
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Scores:
+        """Scores from the tokens of the only side."""
+        (only,) = tokens.values()
+        features = (masked_mean(only.values, only.mask) - self.centre) / self.spread
+        scores = self.decide(features) @ self.slope.T + self.offset
+        return Scores.with_prior(scores, only.present, self.prior)
+
+    def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
+        raise NotImplementedError
+
+    def put(self, **arrays: Any) -> None:
+        """Takes over arrays by the names of the buffers, whatever their shapes are."""
+        for name, array in arrays.items():
+            setattr(self, name, torch.as_tensor(np.asarray(array), dtype=torch.float32).to(self.prior.device))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Takes tensors of any shape: how many support vectors there are, training decided."""
+        for name, buffer in self.named_buffers(recurse=False):
+            saved = state_dict.get(prefix + name)
+            if isinstance(saved, Tensor) and saved.ndim == buffer.ndim:
+                setattr(self, name, saved.new_empty(saved.shape).to(buffer))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class LinearMachine(Machine):
+    """d = W x + b: logistic and ridge regression, linear SVM."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
+        super().__init__(width, meaning, prior)
+        num_scores = len(self.prior)
+        self.register_buffer("weight", torch.zeros(num_scores, width))
+        self.register_buffer("bias", torch.zeros(num_scores))
+
+    def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
+        return features @ self.weight.T + self.bias
+
+
+class KernelMachine(Machine):
+    """d = sum over support vectors s of a_s exp(-gamma |x - s|^2) + b: an SVM with the RBF kernel."""
+
+    support: Tensor
+    dual: Tensor
+    bias: Tensor
+    gamma: Tensor
+
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
+        super().__init__(width, meaning, prior)
+        num_scores = len(self.prior)
+        self.register_buffer("support", torch.zeros(0, width))
+        self.register_buffer("dual", torch.zeros(num_scores, 0))
+        self.register_buffer("bias", torch.zeros(num_scores))
+        self.register_buffer("gamma", torch.ones(()))
+
+    def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
+        distance = torch.cdist(features, self.support, compute_mode="donot_use_mm_for_euclid_dist")  # exact
+        return torch.exp(-self.gamma * distance.square()) @ self.dual.T + self.bias
+
+
+class Foreign(Machine):
+    """An estimator that came from Python. It works here, but nothing can be saved that a bundle would understand.
+
+    Attributes:
+        estimators: fitted: one, or of labels one each.
+        unsaveable: what a bundle says that it cannot hold.
+    """
+
+    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
+        super().__init__(width, meaning, prior)
+        self.estimators: list[Any] = []
+        self.classes: Any = None
+        self.unsaveable = "a scikit-learn estimator"
+
+    def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
+        from polymodal.stages._predictors import decisions_of
+
+        found = decisions_of(self.estimators, self.classes, features.cpu().numpy(), len(self.prior))
+        return torch.as_tensor(found, dtype=torch.float32, device=features.device)

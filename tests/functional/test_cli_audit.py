@@ -23,7 +23,7 @@ def test_fault_22_inspect_names_leaks_copies_and_broken_cells(cli, spoilt):
     done = cli("inspect", spoilt, "--target", "label", "--split", "side", "--json")
     assert (done.code, done.err) == (0, "")
     found = {(f["check"], *f["columns"]): f for f in json.loads(done.out)["findings"]}
-    assert found["giveaway", "leak"]["severity"] == "error"
+    assert found["target_leakage", "leak"]["severity"] == "error"
     assert found["duplicates",]["rows"] in ([10], [12])
     assert found["unreadable", "photo"]["rows"] == [3]
     assert found["outliers", "size"]["rows"] == [21]
@@ -43,7 +43,7 @@ def test_inspect_without_media_does_not_decode(cli, spoilt):
 
 def test_a_dropped_column_and_groups_are_heard(cli, spoilt):
     done = cli("inspect", spoilt, "--target", "label", "--drop", "leak", "--group", "colour", "--no-media", "--json")
-    assert "giveaway" not in {f["check"] for f in json.loads(done.out)["findings"]}
+    assert "target_leakage" not in {f["check"] for f in json.loads(done.out)["findings"]}
     kinds = {column["name"]: column["kind"] for column in json.loads(done.out)["columns"]}
     assert (kinds["leak"], kinds["colour"]) == ("dropped", "group")
 

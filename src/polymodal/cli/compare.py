@@ -20,7 +20,7 @@ from polymodal.cli.arguments import (
     TableArgument,
     TargetsOption,
 )
-from polymodal.cli.settings import Said, run_config
+from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import complain, say, tabulate, watch
 from polymodal.errors import ConfigError
 
@@ -63,7 +63,7 @@ def compare(  # noqa: PLR0913 - the options of a command
     overwrite: Annotated[bool, typer.Option("--overwrite", help="DIR may hold an older comparison.")] = False,
 ) -> None:
     """Compare fusions, stages and inputs on the same folds, and say whether they differ."""
-    settings = run_config(config, Said(target, split, group, drop, seed, assignments))
+    settings = run_config(config, Overrides(target, split, group, drop, seed, assignments))
     own = _entries(entry or ())
     from polymodal.comparison import files
     from polymodal.comparison.compare import compare as run

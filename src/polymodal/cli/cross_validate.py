@@ -21,7 +21,7 @@ from polymodal.cli.arguments import (
     check_output,
 )
 from polymodal.cli.figures import write_figures
-from polymodal.cli.settings import Said, run_config
+from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import complain, say, tabulate, watch
 
 
@@ -42,7 +42,7 @@ def cross_validate(  # noqa: PLR0913 - the options of a command
     json_file: JsonOption = None,
 ) -> None:
     """Measure one setting on every row: trained anew for each fold, as `train` does."""
-    settings = run_config(config, Said(target, split, group, drop, seed, assignments))
+    settings = run_config(config, Overrides(target, split, group, drop, seed, assignments))
     if json_file is not None:
         check_output(json_file, table, what="the figures")
     from polymodal.comparison.cross_validation import cross_validate as run

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Said:
+class Overrides:
     """What the options of a command say; None, and empty lists, say nothing.
 
     Attributes:
@@ -36,7 +36,7 @@ class Said:
     start: Path | None = None
 
 
-def run_config(file: Path | None, said: Said) -> RunConfig:
+def run_config(file: Path | None, said: Overrides) -> RunConfig:
     """The configuration: the file, then the options, then `--set`.
 
     Raises:

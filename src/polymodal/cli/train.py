@@ -22,7 +22,7 @@ from polymodal.cli.arguments import (
 )
 from polymodal.cli.figures import print_metrics
 from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
-from polymodal.cli.settings import Said, run_config
+from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import complain, say, tabulate
 from polymodal.errors import MissingExtraError
 
@@ -63,7 +63,7 @@ def train(  # noqa: PLR0913 - the options of a command
     overwrite: Annotated[bool, typer.Option("--overwrite", help="RUN may hold an older run; replace it.")] = False,
 ) -> None:
     """Train a model on a table."""
-    settings = run_config(config, Said(target, split, None, drop, seed, assignments, preset, start))
+    settings = run_config(config, Overrides(target, split, None, drop, seed, assignments, preset, start))
     with run_folder(output, overwrite=overwrite):
         from polymodal.pipeline.run import train as train_model
         from polymodal.training.callbacks import JsonLog, Progress

@@ -24,7 +24,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from polymodal.codecs import dicom
 from polymodal.codecs import sniffing as formats
-from polymodal.codecs.endings import check_end
+from polymodal.codecs.truncation import check_end
 from polymodal.errors import ConfigError, MissingExtraError, UnreadableCellError
 
 # The classes themselves, not `Image.open`: it tries formats by the dozen and warns of sizes that `max_pixels` allows

@@ -20,7 +20,7 @@ _WORK = 200_000_000  # scores looked at over all drawings of an entry: some seco
 
 
 @dataclass
-class Outcome:
+class EntryProgress:
     """An entry, and what came of it so far."""
 
     entry: Entry
@@ -30,7 +30,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Terms:
+class AnalysisSettings:
     """On which terms entries are compared.
 
     Attributes:
@@ -49,7 +49,7 @@ class Terms:
 
 
 def analyse(
-    outcomes: Sequence[Outcome], terms: Terms, known: dict[str, Mapping[str, Resampled]]
+    outcomes: Sequence[EntryProgress], terms: AnalysisSettings, known: dict[str, Mapping[str, Resampled]]
 ) -> tuple[list[Line], list[Pair]]:
     """Lines of all entries, pairs of those that are done.
 
@@ -75,7 +75,7 @@ def analyse(
     return lines, _pairs(done, terms, known)
 
 
-def _line(outcome: Outcome, measured: Mapping[str, Resampled], metric: str) -> Line:
+def _line(outcome: EntryProgress, measured: Mapping[str, Resampled], metric: str) -> Line:
     trials, done = outcome.trials, outcome.status == "done"
     latencies = [trial.latency for trial in trials if trial.latency is not None]
     sizes = [trial.parameters for trial in trials if trial.parameters is not None]
@@ -92,7 +92,9 @@ def _line(outcome: Outcome, measured: Mapping[str, Resampled], metric: str) -> L
     )
 
 
-def _pairs(done: Sequence[Outcome], terms: Terms, known: Mapping[str, Mapping[str, Resampled]]) -> list[Pair]:
+def _pairs(
+    done: Sequence[EntryProgress], terms: AnalysisSettings, known: Mapping[str, Mapping[str, Resampled]]
+) -> list[Pair]:
     """The reference with all others, and the ways of fusing with one another; none without the reference."""
     reference = next((outcome for outcome in done if outcome.entry.kind == "reference"), None)
     if reference is None:
@@ -120,7 +122,7 @@ def _test_share(trials: Sequence[Trial]) -> float:
     return sum(len(trial.scored.rows) for trial in trials) / max(sum(trial.train_rows for trial in trials), 1)
 
 
-def _check_rows(done: Sequence[Outcome]) -> None:
+def _check_rows(done: Sequence[EntryProgress]) -> None:
     for outcome in done[1:]:
         pairs = zip(done[0].trials, outcome.trials, strict=True)
         if not all(np.array_equal(a.scored.rows, b.scored.rows) for a, b in pairs):

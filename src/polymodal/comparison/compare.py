@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 
 from polymodal.comparison import entries as planning
-from polymodal.comparison.analysis import Outcome, Terms, analyse
+from polymodal.comparison.analysis import AnalysisSettings, EntryProgress, analyse
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
 from polymodal.comparison.entries import Chosen, Entry, Own, plan
 from polymodal.comparison.result import Comparison
@@ -30,7 +30,7 @@ Tell: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Workshop:
+class ComparisonContext:
     """What all trainings of a comparison share.
 
     Attributes:
@@ -105,8 +105,8 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
         plan(base, about.columns, chosen), forgiving=planning.EVERY in (*fusions, *stages)
     )
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary, torch.random.fork_rng(devices=[]):
-        shop = Workshop(cache or Path(temporary), clock, watch or (lambda *_: ()), tell or (lambda _: None))
-        work = _Work(about, shop, [Outcome(entry) for entry in planned])
+        context = ComparisonContext(cache or Path(temporary), clock, watch or (lambda *_: ()), tell or (lambda _: None))
+        work = _Work(about, context, [EntryProgress(entry) for entry in planned])
         work.run(ablations=ablations)
     return work.result(folds, repeats, (*about.remarks, *refused, *_terms(base, full)))
 
@@ -122,15 +122,15 @@ class _Work:
     """Goes through the entries, one after the other through all folds."""
 
     about: ComparedTable
-    shop: Workshop
-    outcomes: list[Outcome]
+    context: ComparisonContext
+    outcomes: list[EntryProgress]
     ended: Literal["complete", "budget", "interrupted"] = "complete"
     measured: dict[str, Mapping[str, Resampled]] = field(default_factory=dict)
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> AnalysisSettings:
         about = self.about
-        return Terms(
+        return AnalysisSettings(
             metric=about.metric,
             greater_is_better=greater_is_better(about.choices.task.greater_is_better, about.metric),
             units=groups_of(about.folds[0].table, about.config.split),
@@ -179,25 +179,25 @@ class _Work:
             repeats=repeats,
             ended=self.ended,
             remarks=remarks,
-            seconds=self.shop.clock.seconds,
+            seconds=self.context.clock.seconds,
         )
 
     def _baselines(self, reference: Entry) -> None:
         """The baselines on all folds: they come first, because they cost next to nothing."""
-        found: dict[str, Outcome] = {}
+        found: dict[str, EntryProgress] = {}
         assert reference.config is not None
         for fold in self.about.folds:
-            self.shop.clock.check()
-            trials = run_baselines(reference.config, fold, cache=self.shop.cache)
+            self.context.clock.check()
+            trials = run_baselines(reference.config, fold, cache=self.context.cache)
             for name, trial in trials.items():
                 entry = Entry(name, "baseline", None, reference.inputs if name == "linear" else ())
-                found.setdefault(name, Outcome(entry)).trials.append(trial)
+                found.setdefault(name, EntryProgress(entry)).trials.append(trial)
         for outcome in found.values():
             outcome.status = "done"
         self.outcomes[:0] = found.values()
-        self.shop.tell(f"Baselines: {', '.join(found) or 'none for this task'}.")
+        self.context.tell(f"Baselines: {', '.join(found) or 'none for this task'}.")
 
-    def _entry(self, outcome: Outcome) -> None:
+    def _entry(self, outcome: EntryProgress) -> None:
         """One entry through all folds; one that fails is left out and said, unless it is the reference."""
         config = outcome.entry.config
         assert config is not None
@@ -205,9 +205,9 @@ class _Work:
         outcome.status, outcome.reason = "stopped", f"after 0 of {every} trainings"
         try:
             for fold in self.about.folds:
-                self.shop.clock.check()
+                self.context.clock.check()
                 trial = run_trial(
-                    config, fold, cache=self.shop.cache, watch=self.shop.callbacks, timed=not outcome.trials
+                    config, fold, cache=self.context.cache, watch=self.context.callbacks, timed=not outcome.trials
                 )
                 outcome.trials.append(trial)
                 outcome.reason = f"after {len(outcome.trials)} of {every} trainings"
@@ -216,7 +216,7 @@ class _Work:
             if outcome.entry.kind == "reference":
                 raise
             outcome.status, outcome.reason = "failed", str(error)
-            self.shop.tell(f"{outcome.entry.name} failed: {error}")
+            self.context.tell(f"{outcome.entry.name} failed: {error}")
             return
         outcome.status, outcome.reason = "done", ""
 
@@ -229,11 +229,11 @@ class _Work:
         entry = planning.rest(reference.config or RunConfig(), self.about.columns, needless(lines, pairs))
         if entry is None or any(outcome.entry.inputs == entry.inputs for outcome in self.outcomes):
             return
-        outcome = Outcome(entry)
+        outcome = EntryProgress(entry)
         last = max(place for place, one in enumerate(self.outcomes) if one.entry.kind not in ("fusion", "own"))
         self.outcomes.insert(last + 1, outcome)
         self._entry(outcome)
 
     def _tell(self, entry: Entry, fold: Fold, seconds: float) -> None:
         place = fold.repeat * self.about.num_folds + fold.number + 1
-        self.shop.tell(f"{entry.name}: {place} of {len(self.about.folds)} trainings, {seconds:.0f} s")
+        self.context.tell(f"{entry.name}: {place} of {len(self.about.folds)} trainings, {seconds:.0f} s")

@@ -18,7 +18,7 @@ import numpy as np
 
 from polymodal import registry
 from polymodal.abilities import Measuring, Repairing
-from polymodal.codecs.fences import fences
+from polymodal.codecs.outlier_bounds import tukey_bounds
 from polymodal.config.clean import CleanConfig
 from polymodal.data.prepare import Prepared
 from polymodal.data.reading import modality_of
@@ -214,7 +214,7 @@ def _with_outliers(columns: Sequence[Column], prepared: Prepared, split: Split) 
             continue
         there = [(row, a) for row in split.train.tolist() if (a := prepared.stores[column.name][row]) is not None]
         values = [next(iter(modality.measures(array).values())) for _, array in there]
-        low, high = fences(np.array(values)) if values else (-np.inf, np.inf)
+        low, high = tukey_bounds(np.array(values)) if values else (-np.inf, np.inf)
         for (row, _), value in zip(there, values, strict=True):
             if not low <= value <= high and row not in gone:
                 gone.add(row)

@@ -10,8 +10,8 @@ from pathlib import Path
 from polymodal import registry
 from polymodal.config.run_config import ColumnConfig, RunConfig
 from polymodal.data.audit.audit import audit
+from polymodal.data.column_profile import ColumnProfile, ColumnProfiles
 from polymodal.data.inspection import InspectedColumn, Inspection, example, examples
-from polymodal.data.survey import Survey, Surveys
 from polymodal.data.table import Table, read_table
 from polymodal.errors import ColumnError
 from polymodal.protocols import Recognition
@@ -29,7 +29,9 @@ _Left = tuple[str, str]  # kind of a column that is left out, and why
 _Found = tuple[str, str | None, str]  # kind, modality and reason
 
 
-def infer_columns(table: Table, config: RunConfig, surveys: Mapping[str, Survey] | None = None) -> tuple[Column, ...]:
+def infer_columns(
+    table: Table, config: RunConfig, profiles: Mapping[str, ColumnProfile] | None = None
+) -> tuple[Column, ...]:
     """What every column is, in the order of the table; columns that do not enter the model have no modality.
 
     Every registered modality sees a sample of the column and says how sure it is; the surest reads it. What the
@@ -38,14 +40,14 @@ def infer_columns(table: Table, config: RunConfig, surveys: Mapping[str, Survey]
     Args:
         table: the rows.
         config: roles of columns, and what is said of them.
-        surveys: by column, for a caller that needs them again; None: taken here.
+        profiles: by column, for a caller that needs them again; None: taken here.
 
     Raises:
         ColumnError: the configuration names a column that is absent or gives one two roles; no column remains.
     """
     roles = _roles(table, config)
-    surveys = Surveys(table, config.limits) if surveys is None else surveys
-    columns = tuple(_column(table, name, config, roles, surveys) for name in table.names)
+    profiles = ColumnProfiles(table, config.limits) if profiles is None else profiles
+    columns = tuple(_column(table, name, config, roles, profiles) for name in table.names)
     if not any(column.modality for column in columns):
         reasons = "; ".join(f"{column.name}: {column.reason}" for column in columns)
         raise ColumnError(
@@ -68,9 +70,9 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
     """
     table = read_table(source, text=config.table)
     roles = _roles(table, config)
-    surveys, found = Surveys(table, config.limits), []
-    for name, seen in surveys.items():
-        column = _column(table, name, config, roles, surveys)
+    profiles, found = ColumnProfiles(table, config.limits), []
+    for name, seen in profiles.items():
+        column = _column(table, name, config, roles, profiles)
         shown = examples(list(seen.sample.values))
         found.append(InspectedColumn(column, seen.missing / table.num_rows, seen.distinct, shown))
     findings = audit(table, [seen.column for seen in found], config, media=media)
@@ -109,7 +111,7 @@ def _roles(table: Table, config: RunConfig) -> Mapping[str, _Left]:
 
 
 def _column(
-    table: Table, name: str, config: RunConfig, roles: Mapping[str, _Left], surveys: Mapping[str, Survey]
+    table: Table, name: str, config: RunConfig, roles: Mapping[str, _Left], profiles: Mapping[str, ColumnProfile]
 ) -> Column:
     if name in roles:
         kind, reason = roles[name]
@@ -118,7 +120,7 @@ def _column(
     if said.name is not None:
         found: _Found = (said.name, said.name, "said by the configuration")
     else:
-        found = _infer(table, name, surveys[name])
+        found = _infer(table, name, profiles[name])
     kind, modality, reason = found
     if modality is None:
         return Column(name=name, kind=kind, modality=None, reason=reason)
@@ -126,7 +128,7 @@ def _column(
     return Column(name=name, kind=kind, modality=modality, reason=reason, settings=settings)
 
 
-def _infer(table: Table, name: str, seen: Survey) -> _Found:
+def _infer(table: Table, name: str, seen: ColumnProfile) -> _Found:
     """What a column is that the configuration says nothing about."""
     values = seen.sample.values
     if not values:
@@ -145,7 +147,7 @@ def _infer(table: Table, name: str, seen: Survey) -> _Found:
     return modality, modality, recognition.reason
 
 
-def _says_nothing(table: Table, seen: Survey) -> _Left | None:
+def _says_nothing(table: Table, seen: ColumnProfile) -> _Left | None:
     first = example(seen.sample.values[0])
     if seen.distinct == 1 and not seen.missing and seen.rows > 1:
         return "constant", f"left out: every row holds {first}"
@@ -154,7 +156,7 @@ def _says_nothing(table: Table, seen: Survey) -> _Left | None:
     return None
 
 
-def _surest(seen: Survey) -> tuple[str | None, Recognition | None]:
+def _surest(seen: ColumnProfile) -> tuple[str | None, Recognition | None]:
     """The modality that recognises the column with the highest confidence; of equals, the first by name."""
     best: tuple[str | None, Recognition | None] = (None, None)
     for name in registry.names("modalities"):
@@ -164,7 +166,7 @@ def _surest(seen: Survey) -> tuple[str | None, Recognition | None]:
     return best
 
 
-def _name_absent_media(seen: Survey) -> bool:
+def _name_absent_media(seen: ColumnProfile) -> bool:
     """Whether the cells are names of media of which none is there: else a wrong folder would make them a text."""
     names = [value for value in seen.sample.values if isinstance(value, str | Path)]
     types = [(mimetypes.guess_type(str(name))[0] or "").partition("/")[0] for name in names]
@@ -173,7 +175,7 @@ def _name_absent_media(seen: Survey) -> bool:
     return not found and media >= _NEARLY_ALL * len(seen.sample.values)
 
 
-def _identifies(table: Table, name: str, seen: Survey) -> str | None:
+def _identifies(table: Table, name: str, seen: ColumnProfile) -> str | None:
     """Why the column looks like a key of its rows; None where it does not."""
     present, values = seen.sample.present, seen.sample.values
     if present < _FEWEST_IDENTIFIERS or seen.distinct < _NEARLY_ALL * present:

@@ -8,8 +8,8 @@ from typing import Any
 
 from polymodal import registry
 from polymodal.config.run_config import LimitsConfig
+from polymodal.data.column_profile import ColumnProfile, ColumnProfiles
 from polymodal.data.media import lists_media, open_cell
-from polymodal.data.survey import Survey, Surveys
 from polymodal.data.table import Table
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality
@@ -19,7 +19,7 @@ _MOST = 64
 
 
 def suggest_settings(
-    table: Table, columns: Sequence[Column], limits: LimitsConfig, surveys: Mapping[str, Survey] | None = None
+    table: Table, columns: Sequence[Column], limits: LimitsConfig, profiles: Mapping[str, ColumnProfile] | None = None
 ) -> dict[str, dict[str, Any]]:
     """By column, what its modality suggests from up to 64 of its cells; cells that cannot be read do not count.
 
@@ -27,19 +27,19 @@ def suggest_settings(
         table: the rows.
         columns: those without a modality are passed over.
         limits: what a cell may cost.
-        surveys: by column, for a caller that has them already; None: taken here.
+        profiles: by column, for a caller that has them already; None: taken here.
     """
-    surveys = Surveys(table, limits) if surveys is None else surveys
+    profiles = ColumnProfiles(table, limits) if profiles is None else profiles
     return {
         column.name: registry.load("modalities", column.modality).suggest(
-            _cells(table, column, surveys[column.name], limits), limits
+            _cells(table, column, profiles[column.name], limits), limits
         )
         for column in columns
         if column.modality is not None
     }
 
 
-def _cells(table: Table, column: Column, seen: Survey, limits: LimitsConfig) -> list[object]:
+def _cells(table: Table, column: Column, seen: ColumnProfile, limits: LimitsConfig) -> list[object]:
     modality: type[Modality] = registry.load("modalities", column.modality or "")
     values = seen.sample.values
     values = values[:: max(1, math.ceil(len(values) / _MOST))]

@@ -7,11 +7,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from polymodal.codecs import wordvectors
-from polymodal.codecs.vocabulary import FIRST_ID
 from polymodal.errors import ConfigError
 from polymodal.layers.word_vectors import WordEmbedding
 from polymodal.modalities.text import Text
+from polymodal.tokenizers import word_vectors
+from polymodal.tokenizers.vocabulary import FIRST_ID
 
 _MOST_WORDS = 50_000  # that a vocabulary holds, unless the user says otherwise
 
@@ -63,7 +63,7 @@ def embed(config: VectorSettings, modality: Text) -> tuple[WordEmbedding, tuple[
     if config.vectors is None:
         assert config.vectors_width is not None, "see `wanted`"
         return WordEmbedding(modality.vocabulary_size, config.vectors_width, learns=config.train_vectors), ()
-    found = wordvectors.read(Path(config.vectors).expanduser(), words)
+    found = word_vectors.read(Path(config.vectors).expanduser(), words)
     if words and not found.words:
         raise ConfigError(
             f"{config.vectors} has a vector for none of the {len(words)} words of the training rows, such as "

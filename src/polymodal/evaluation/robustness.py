@@ -35,7 +35,7 @@ _SAMPLES_OF_RATES = 200  # of the bootstrap: each holds several draws of every r
 
 
 @dataclass(frozen=True)
-class Hiding:
+class InputMasking:
     """Which inputs are hidden.
 
     Attributes:
@@ -81,7 +81,7 @@ def evaluate_subsets(
     target: Cells | None,
     *,
     device: str = "auto",
-    hiding: Hiding | None = None,
+    masking: InputMasking | None = None,
 ) -> SubsetResults:
     """Measures a model on a table, with inputs hidden.
 
@@ -90,7 +90,7 @@ def evaluate_subsets(
         table: holds the columns that it uses.
         target: of every row, as the task collates it; None of a task without a target.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        hiding: None: the subsets of `subsets_of`, and the rates 0, 0.1 ... 1.
+        masking: None: the subsets of `subsets_of`, and the rates 0, 0.1 ... 1.
 
     Raises:
         ColumnError: a column that the model uses is absent.
@@ -98,16 +98,16 @@ def evaluate_subsets(
     """
     predictor = Predictor(bundle, device)
     network = predictor.network
-    hiding = hiding or Hiding(subsets_of(tuple(network.columns)), RATES, seed=bundle.config.seed)
+    masking = masking or InputMasking(subsets_of(tuple(network.columns)), RATES, seed=bundle.config.seed)
     batches = chain.from_iterable(
         dataset.loader(batch_size=_BATCH_ROWS).epoch(0) for _, dataset in predictor.in_chunks(table)
     )
-    found = predict_subsets(network, batches, predictor.device, hiding)
+    found = predict_subsets(network, batches, predictor.device, masking)
     return measure_subsets(bundle.task, found, target, seed=bundle.config.seed)
 
 
 def predict_subsets(
-    network: Network, batches: Iterable[Batch], device: torch.device, hiding: Hiding
+    network: Network, batches: Iterable[Batch], device: torch.device, masking: InputMasking
 ) -> SubsetPredictions:
     """What a model predicts when inputs are hidden, in eval mode.
 
@@ -115,16 +115,16 @@ def predict_subsets(
         network: trained.
         batches: of the rows; no result depends on their size.
         device: to compute on.
-        hiding: what is hidden.
+        masking: what is hidden.
     """
     network.to(device).eval()
-    rng = np.random.default_rng(hiding.seed)
-    shape = hiding.draws, len(network.columns)
-    parts = [_predict(network, batch.to(device), hiding, rng.random((len(batch), *shape))) for batch in batches]
-    draws = range(hiding.draws)
+    rng = np.random.default_rng(masking.seed)
+    shape = masking.draws, len(network.columns)
+    parts = [_predict(network, batch.to(device), masking, rng.random((len(batch), *shape))) for batch in batches]
+    draws = range(masking.draws)
     return SubsetPredictions(
-        {subset: joined([part.subsets[subset] for part in parts]) for subset in hiding.subsets},
-        {rate: [joined([part.rates[rate][draw] for part in parts]) for draw in draws] for rate in hiding.rates},
+        {subset: joined([part.subsets[subset] for part in parts]) for subset in masking.subsets},
+        {rate: [joined([part.rates[rate][draw] for part in parts]) for draw in draws] for rate in masking.rates},
     )
 
 
@@ -182,14 +182,18 @@ def _over_draws(draws: Sequence[RowStatistics], *, seed: int) -> Report:
 
 
 @torch.inference_mode()
-def _predict(network: Network, batch: Batch, hiding: Hiding, chance: Float[np.ndarray, "B R M"]) -> SubsetPredictions:
+def _predict(
+    network: Network, batch: Batch, masking: InputMasking, chance: Float[np.ndarray, "B R M"]
+) -> SubsetPredictions:
     """Predictions for one batch; an input is hidden where its chance lies below the rate."""
     tokens = network.encode(batch)
     subsets = {}
-    for subset in hiding.subsets:
+    for subset in masking.subsets:
         kept = np.array([name in subset for name in tokens])
         subsets[subset] = _combine(network, tokens, np.tile(kept, (len(batch), 1)))
-    rates = {rate: [_combine(network, tokens, draw >= rate) for draw in chance.swapaxes(0, 1)] for rate in hiding.rates}
+    rates = {
+        rate: [_combine(network, tokens, draw >= rate) for draw in chance.swapaxes(0, 1)] for rate in masking.rates
+    }
     return SubsetPredictions(subsets, rates)
 
 

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int64
 from pydantic import ConfigDict
 
-from polymodal.codecs import moments, previews
-from polymodal.codecs.moments import DAY, Moment, Order
+from polymodal.codecs import dates, previews
+from polymodal.codecs.dates import DAY, DateTime, Order
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
@@ -92,12 +92,12 @@ class Datetime:
     def recognise(cls, sample: Sample) -> Recognition | None:
         """Very sure from 95 % dates on, so that unique ones are no identifiers; sure from half on."""
         num_cells = len(sample.values)
-        order = moments.order_of(sample.values)
+        order = dates.order_of(sample.values)
         found = sum(_looks_dated(value, order or "day_first") for value in sample.values)
         if 2 * found < max(num_cells, 1):
             return None
         reason = f"{found} of {num_cells} sampled cells are dates or times"
-        if order is None and any(map(moments.is_ambiguous, sample.values)):
+        if order is None and any(map(dates.is_ambiguous, sample.values)):
             reason += "; whether 03/04 is in March or in April no cell tells: set order to day_first or month_first"
         elif order is not None:
             reason += f", the {order.partition('_')[0]} first"
@@ -108,7 +108,7 @@ class Datetime:
     @classmethod
     def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """Whether day or month comes first, by the cells that can only be read one way."""
-        order = moments.order_of(cells)
+        order = dates.order_of(cells)
         return {} if order is None else {"order": order}
 
     def read(self, cell: object) -> Int64[np.ndarray, " 2"]:
@@ -160,11 +160,11 @@ class Datetime:
     def preview(self, cell: object) -> str:
         """The moment in ISO 8601, in UTC."""
         moment = self._moment(cell)
-        day = None if moment.days is None else moments.date_of(moment.days).isoformat()
+        day = None if moment.days is None else dates.date_of(moment.days).isoformat()
         clock = None if moment.micros is None else _clock(moment.micros).isoformat()
         return previews.words(" ".join(part for part in (day, clock) if part))
 
-    def _moment(self, cell: object) -> Moment:
+    def _moment(self, cell: object) -> DateTime:
         number = isinstance(cell, int | float | Decimal | np.integer | np.floating) and not isinstance(cell, bool)
         if number or (isinstance(cell, str) and self.config.unix and _NUMERAL.fullmatch(cell.strip())):
             if self.config.unix is None:
@@ -175,8 +175,8 @@ class Datetime:
             value = Decimal("nan") if huge else Decimal(str(cell).strip())
             if not value.is_finite() or abs(value) > Decimal("1e18"):
                 raise UnreadableCellError("not finite, or too large for a time")
-            return moments.from_micros(math.floor(value * _MICROS[self.config.unix]))
-        return moments.read_moment(cell, self.config.order)
+            return dates.from_micros(math.floor(value * _MICROS[self.config.unix]))
+        return dates.read_date(cell, self.config.order)
 
     def _features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         table = np.full((len(arrays), 2), UNKNOWN, dtype=np.int64)
@@ -218,10 +218,10 @@ def _looks_dated(value: object, order: Order) -> bool:
     if not isinstance(value, str | date | time) or (isinstance(value, str) and value.strip().isdigit()):
         return False
     try:
-        moment = moments.read_moment(value, order)
+        moment = dates.read_date(value, order)
     except UnreadableCellError:
         return False
-    return not isinstance(value, str) or moment.days is None or moments.date_of(moment.days).year in _YEARS
+    return not isinstance(value, str) or moment.days is None or dates.date_of(moment.days).year in _YEARS
 
 
 def _clock(micros: int) -> time:

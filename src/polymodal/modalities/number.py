@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pydantic import ConfigDict, Field
 
 from polymodal.codecs import previews
-from polymodal.codecs.fences import fences
+from polymodal.codecs.outlier_bounds import tukey_bounds
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
@@ -119,7 +119,7 @@ class Number:
         values = np.array([float(array[0]) for array in arrays])
         repairs: dict[str, Any] = {}
         if self.config.outliers == "clip" and values.size:
-            low, high = fences(values)
+            low, high = tukey_bounds(values)
             if np.isfinite(low) and np.isfinite(high):
                 repairs = {"low": low, "high": high}
                 values = np.clip(values, low, high)

@@ -18,13 +18,14 @@ from jaxtyping import Float, UInt8
 from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix, hstack
 
-from polymodal.codecs import previews, subwords, vocabulary
-from polymodal.codecs.letters import Letters
-from polymodal.codecs.subwords import Subwords
-from polymodal.codecs.vocabulary import Words
+from polymodal.codecs import previews
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
+from polymodal.tokenizers import subwords, vocabulary
+from polymodal.tokenizers.character_ngrams import CharacterNgrams
+from polymodal.tokenizers.subwords import Subwords
+from polymodal.tokenizers.vocabulary import Words
 from polymodal.types import Cells
 
 
@@ -221,16 +222,16 @@ class Text:
         return previews.words(_decode(self.read(cell)))
 
     @cached_property
-    def _vocabulary(self) -> Subwords | Letters | Words:
+    def _vocabulary(self) -> Subwords | CharacterNgrams | Words:
         tokenizer = self._statistics["tokenizer"]
         max_tokens = self.config.max_tokens
         if tokenizer == _WORDS:
             return self._words(self._statistics["words"], max_tokens)
         return self._letters(max_tokens) if tokenizer == _LETTERS else Subwords(tokenizer, max_tokens=max_tokens)
 
-    def _letters(self, max_tokens: int | None) -> Letters:
+    def _letters(self, max_tokens: int | None) -> CharacterNgrams:
         config = self.config
-        return Letters(num_buckets=config.vocabulary_size, max_tokens=max_tokens, lowercase=config.lowercase)
+        return CharacterNgrams(num_buckets=config.vocabulary_size, max_tokens=max_tokens, lowercase=config.lowercase)
 
     def _words(self, known: Sequence[str], max_tokens: int | None) -> Words:
         return Words(known, max_tokens=max_tokens, lowercase=self.config.lowercase)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from polymodal.calibration.temperature import Temperature
 from polymodal.layers.by_name import ByName
-from polymodal.layers.opinions import pool
 from polymodal.layers.scores_head import ScoresHead
+from polymodal.layers.unimodal_predictions import pool
 from polymodal.models.model import Model
 from polymodal.protocols import Encoder
 from polymodal.types import Batch, Meaning, Scores, Tokens

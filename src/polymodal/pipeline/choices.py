@@ -14,17 +14,17 @@ from polymodal.config import run_config as configuration
 from polymodal.config.run_config import Part, RunConfig
 from polymodal.config.sharing import Groups, groups_of
 from polymodal.data.clean import with_policies
+from polymodal.data.column_profile import ColumnProfiles
 from polymodal.data.infer import infer_columns
 from polymodal.data.split import Split, split_rows
 from polymodal.data.suggest import suggest_settings
-from polymodal.data.survey import Surveys
 from polymodal.data.table import Table
 from polymodal.device import pick_device
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import INTERMEDIATE, Stage, stage_of
 from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
 from polymodal.pipeline.task_choice import choose_task, fit_target, target_values, unfitted
-from polymodal.pipeline.warm_start import Start, begin
+from polymodal.pipeline.warm_start import WarmStart, start_from
 from polymodal.protocols import Task
 from polymodal.schema import Column, Input, Target
 from polymodal.training.precision import pick_precision
@@ -52,7 +52,7 @@ class Choices:
     values: Sequence[object] | None
     task: Task
     split: Split
-    start: Start | None
+    start: WarmStart | None
 
     @property
     def together(self) -> Groups:
@@ -98,16 +98,16 @@ def choose(table: Table, config: RunConfig) -> Choices:
         UsageError: the configuration does not fit the table or this installation.
         DataError: the table cannot be learned from.
     """
-    surveys = Surveys(table, config.limits)
-    columns = with_policies(infer_columns(table, config, surveys), config.clean)
-    start, columns, config = begin(columns, config)
+    profiles = ColumnProfiles(table, config.limits)
+    columns = with_policies(infer_columns(table, config, profiles), config.clean)
+    start, columns, config = start_from(columns, config)
     values = target_values(table, config)
     part = choose_task(values, config)
     task = unfitted(part)
     split = split_rows(table, config.split, target=values, stratify=task.stratified, seed=config.seed)
     num_rows = len(split.train)
     config = complete(config, part, task, num_rows=num_rows)
-    suggested = suggest_settings(table, columns, config.limits, surveys)
+    suggested = suggest_settings(table, columns, config.limits, profiles)
     given = () if start is None else start.columns
     columns, inputs = complete_inputs(columns, config, task, num_rows=num_rows, suggested=suggested, given=given)
     config = with_anchor(config, task, inputs)

@@ -13,7 +13,7 @@ from polymodal.device import pick_device
 from polymodal.evaluation.baselines import fit_baselines
 from polymodal.evaluation.evaluate import EvaluatedRows, report
 from polymodal.evaluation.robustness import (
-    Hiding,
+    InputMasking,
     SubsetPredictions,
     measure_subsets,
     predict_subsets,
@@ -91,8 +91,8 @@ class Measurement:
             return None
         if final.fitted_on_validation and not len(self.problem.split.test):
             return None
-        hiding = Hiding(subsets_of(tuple(network.columns), most=3))
-        return predict_subsets(network, self._loader(network, rows).epoch(0), self.device, hiding)
+        masking = InputMasking(subsets_of(tuple(network.columns), most=3))
+        return predict_subsets(network, self._loader(network, rows).epoch(0), self.device, masking)
 
     def _test(self, hidden: SubsetPredictions | None) -> EvaluatedRows | None:
         """The test rows, by the final model, whose encoders have seen them already where inputs were hidden."""

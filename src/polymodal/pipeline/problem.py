@@ -22,7 +22,7 @@ from polymodal.errors import DataError
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
 from polymodal.pipeline.task_choice import remarks as on_target
-from polymodal.pipeline.warm_start import Start
+from polymodal.pipeline.warm_start import WarmStart
 from polymodal.protocols import Modality, Task
 from polymodal.schema import Schema
 
@@ -55,7 +55,7 @@ class Problem:
     rejects: tuple[Reject, ...]
     cleaned: tuple[Action, ...]
     warnings: tuple[str, ...]
-    start: Start | None = None
+    start: WarmStart | None = None
 
     @property
     def unlabelled(self) -> int:

@@ -21,17 +21,17 @@ from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.config.sharing import Groups, groups_of
 from polymodal.config.start import StartConfig
 from polymodal.errors import ConfigError, did_you_mean
-from polymodal.layers.adaptation import merged_names
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
 from polymodal.models.network import Network
 from polymodal.models.stage import INTERMEDIATE, stage_of
+from polymodal.pretrained.adaptation import merged_names
 from polymodal.protocols import Encoder, Module
 from polymodal.schema import Column, Input, Schema, Target
 
 
 @dataclass(frozen=True)
-class Start:
+class WarmStart:
     """A trained model, and what of it a run takes.
 
     Attributes:
@@ -112,7 +112,9 @@ class Start:
         return columns[0] == columns[1] and target.statistics.get("classes") == before.statistics.get("classes")
 
 
-def begin(columns: tuple[Column, ...], config: RunConfig) -> tuple[Start | None, tuple[Column, ...], RunConfig]:
+def start_from(
+    columns: tuple[Column, ...], config: RunConfig
+) -> tuple[WarmStart | None, tuple[Column, ...], RunConfig]:
     """What a run starts from, its columns as the bundle read them, and the configuration with the bundle's choices.
 
     Raises:
@@ -129,7 +131,7 @@ def begin(columns: tuple[Column, ...], config: RunConfig) -> tuple[Start | None,
     origin = _origin(entering, columns, bundle.schema, config)
     inputs, notes = _inputs(origin, entering, bundle.schema)
     taken = {name: origin[name] for of_input in inputs for name in of_input}
-    start = Start(bundle, config.start.bundle, taken, inputs, tuple(notes))
+    start = WarmStart(bundle, config.start.bundle, taken, inputs, tuple(notes))
     columns = tuple(_as_before(column, start, config) if column.name in taken else column for column in columns)
     return start, columns, _with_choices(start, columns, config)
 
@@ -192,7 +194,7 @@ def _inputs(
     return found, notes
 
 
-def _as_before(column: Column, start: Start, config: RunConfig) -> Column:
+def _as_before(column: Column, start: WarmStart, config: RunConfig) -> Column:
     """The column as the bundle read it.
 
     Raises:
@@ -216,7 +218,7 @@ def _as_before(column: Column, start: Start, config: RunConfig) -> Column:
     return before.model_copy(update={"name": column.name, "reason": f"as in {start.source}", "statistics": statistics})
 
 
-def _with_choices(start: Start, columns: Sequence[Column], config: RunConfig) -> RunConfig:
+def _with_choices(start: WarmStart, columns: Sequence[Column], config: RunConfig) -> RunConfig:
     """The configuration with modalities, encoders, sharing, fusion and stage of the bundle, where it says nothing."""
     chosen, encoders = dict(config.columns), dict(config.encoders)
     for names, of_input in start.inputs.items():

@@ -11,7 +11,7 @@ from polymodal.models.network import Network
 from polymodal.models.stage import Fitter
 from polymodal.protocols import Encoder, Fusion
 from polymodal.stages._machines import Machine
-from polymodal.stages._predictors import Lessons, PredictorConfig, fit_machine
+from polymodal.stages._predictors import PredictorConfig, TrainingArrays, fit_machine
 from polymodal.types import Cells, Meaning
 
 
@@ -66,7 +66,7 @@ def learn_machine(
     assert target is not None, "a task that gives scores has a target"
     known = (target.present & fused.present).numpy()
     simple = all(getattr(encoder, "takes_features", False) for encoder in network.encoders.values())
-    lessons = Lessons(
+    lessons = TrainingArrays(
         features=masked_mean(fused.values, fused.mask).numpy()[known],
         target=_truth(target, machine.meaning)[known],
         weight=fitter.weights(rows).double().numpy()[known],

@@ -71,7 +71,7 @@ def machine_for(predictor: PredictorConfig, width: int, task: Scoring) -> Machin
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingArrays:
     """What a predictor learns from.
 
     Attributes:
@@ -92,7 +92,7 @@ class Lessons:
     seed: int
 
 
-def fit_machine(machine: Machine, predictor: PredictorConfig, lessons: Lessons, estimator: Any = None) -> bool:
+def fit_machine(machine: Machine, predictor: PredictorConfig, lessons: TrainingArrays, estimator: Any = None) -> bool:
     """Fits a predictor, and puts what it has learned into its module. False where there is nothing to tell apart.
 
     SVM and ridge regression give no probabilities of classes. Theirs come from decisions for rows that were held out,
@@ -124,7 +124,7 @@ def fit_machine(machine: Machine, predictor: PredictorConfig, lessons: Lessons, 
     return True
 
 
-def _wanted(lessons: Lessons, num_scores: int) -> Float[np.ndarray, "N K"]:
+def _wanted(lessons: TrainingArrays, num_scores: int) -> Float[np.ndarray, "N K"]:
     """What each score is to be: 1 or -1, or a number."""
     target = lessons.target.astype(np.float64)
     if lessons.meaning == "numbers":
@@ -135,7 +135,7 @@ def _wanted(lessons: Lessons, num_scores: int) -> Float[np.ndarray, "N K"]:
 
 
 def _logistic(
-    predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: Lessons
+    predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: TrainingArrays
 ) -> dict[str, np.ndarray]:
     from sklearn.linear_model import LogisticRegression
 
@@ -160,7 +160,7 @@ def _logistic(
 
 
 def _decider(
-    predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: Lessons
+    predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: TrainingArrays
 ) -> dict[str, np.ndarray]:
     """One machine a score: against the rest, or for the number, from the rows where it is known."""
     fitted = [_one(predictor, features, column, lessons) for column in wanted.T]
@@ -178,7 +178,7 @@ def _decider(
     return {"support": _dense(features[every]), "dual": dual, "bias": np.array(bias), "gamma": np.array(_GAMMA)}
 
 
-def _one(predictor: PredictorConfig, features: Array, column: np.ndarray, lessons: Lessons) -> Any:
+def _one(predictor: PredictorConfig, features: Array, column: np.ndarray, lessons: TrainingArrays) -> Any:
     """A fitted machine for one score; None where all rows are alike."""
     from sklearn.linear_model import Ridge
     from sklearn.svm import SVC, SVR, LinearSVC, LinearSVR
@@ -206,7 +206,7 @@ def _constant(column: np.ndarray) -> float:
 
 
 def _calibrated(
-    predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: Lessons
+    predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: TrainingArrays
 ) -> dict[str, np.ndarray]:
     """Slope and offset from decisions to log-probabilities, or log odds."""
     from sklearn.linear_model import LogisticRegression
@@ -234,7 +234,9 @@ def _calibrated(
     return {"slope": slope, "offset": offset}
 
 
-def _held_out(predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: Lessons) -> np.ndarray | None:
+def _held_out(
+    predictor: PredictorConfig, features: Array, wanted: np.ndarray, lessons: TrainingArrays
+) -> np.ndarray | None:
     """Decisions for every row by machines that did not learn from it; None where a class has one row only."""
     from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -250,7 +252,7 @@ def _held_out(predictor: PredictorConfig, features: Array, wanted: np.ndarray, l
         return None
     result = np.zeros((num_rows, num_scores))
     for train, held in pairs:
-        part = Lessons(lessons.features[:0], lessons.target[train], lessons.weight[train], lessons.meaning,
+        part = TrainingArrays(lessons.features[:0], lessons.target[train], lessons.weight[train], lessons.meaning,
                        scale=False, seed=lessons.seed)  # fmt: skip
         result[held] = _decisions(_decider(predictor, features[train], wanted[train], part), features[held])
     return result
@@ -264,7 +266,9 @@ def _decisions(arrays: dict[str, np.ndarray], features: Array) -> np.ndarray:
     return np.asarray(features @ arrays["weight"].T + arrays["bias"])
 
 
-def _fit_foreign(machine: Foreign, estimator: Any, features: np.ndarray, lessons: Lessons, wanted: np.ndarray) -> None:
+def _fit_foreign(
+    machine: Foreign, estimator: Any, features: np.ndarray, lessons: TrainingArrays, wanted: np.ndarray
+) -> None:
     from sklearn.base import clone, is_regressor
 
     machine.unsaveable = type(estimator).__name__

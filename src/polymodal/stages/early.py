@@ -76,7 +76,7 @@ class Early:
         layers = MultiLayerPerceptron(
             fusion.width, [self.config.width] * self.config.layers, dropout=self.config.dropout
         )
-        return Deepened(fusion, layers)
+        return WithMlp(fusion, layers)
 
     def learn(
         self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
@@ -84,7 +84,7 @@ class Early:
         return learn_jointly(fitter, rows, validation, before)
 
 
-class Deepened(nn.Module):
+class WithMlp(nn.Module):
     """A fusion with layers behind it."""
 
     Config: ClassVar[type] = type(None)  # assembled, not built from settings

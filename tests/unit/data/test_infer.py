@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from polymodal.config.run_config import RunConfig, make
+from polymodal.data.column_profile import SAMPLE, profile_column
 from polymodal.data.infer import infer_columns, inspect
-from polymodal.data.survey import SAMPLE, survey
 from polymodal.data.table import read_table
 from polymodal.errors import ColumnError
 
@@ -100,7 +100,7 @@ class TestSurest:
 
     def test_sample_is_spread_and_holds_no_missing_cell(self, fakes):
         table = read_table({"a": [None if row % 2 else row for row in range(10_000)]})
-        seen = survey(table, "a", RunConfig().limits)
+        seen = profile_column(table, "a", RunConfig().limits)
         assert len(seen.sample.values) == SAMPLE
         assert (seen.sample.values[0], seen.sample.values[-1]) == (0, 9998)
         assert np.diff(seen.sample.values).max() <= 2 * np.ceil(5000 / SAMPLE)

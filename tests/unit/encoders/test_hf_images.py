@@ -8,8 +8,8 @@ from tiny import IMAGES, PICTURE, folder, save
 
 from polymodal.encoders.image.hf import Hf, HfConfig
 from polymodal.errors import ConfigError
-from polymodal.layers.adaptation import Train
 from polymodal.modalities.image import Image
+from polymodal.pretrained.adaptation import Train
 from polymodal.testing import check_encoder
 
 

@@ -10,8 +10,8 @@ from torch import nn
 from polymodal.config.run_config import Part, part_settings
 from polymodal.encoders.image.timm import Timm, TimmConfig
 from polymodal.errors import ConfigError, MissingExtraError
-from polymodal.layers.adaptation import Train
 from polymodal.modalities.image import Image
+from polymodal.pretrained.adaptation import Train
 from polymodal.testing import check_encoder
 
 SMALL = {"architecture": "test_efficientnet", "size": 32}

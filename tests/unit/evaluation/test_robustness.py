@@ -13,7 +13,7 @@ from polymodal.config.run_config import make
 from polymodal.data.table import read_table
 from polymodal.evaluation.evaluate import report
 from polymodal.evaluation.robustness import (
-    Hiding,
+    InputMasking,
     SubsetPredictions,
     evaluate_subsets,
     measure_subsets,
@@ -64,8 +64,8 @@ def batches(bundle, size=64):
         yield from dataset.loader(batch_size=size).epoch(0)
 
 
-def hidden(bundle, hiding, size=64):
-    return predict_subsets(bundle.model, batches(bundle, size), torch.device("cpu"), hiding)
+def hidden(bundle, masking, size=64):
+    return predict_subsets(bundle.model, batches(bundle, size), torch.device("cpu"), masking)
 
 
 def truth(bundle, values=None):
@@ -98,7 +98,7 @@ def test_a_hidden_input_is_one_whose_cells_are_missing(bundle, stage):
         config = {**SMALL, "columns": {name: {"modality": kind} for name, kind in SMALL["columns"].items()}}
         bundle = train(cells(), make({**config, "stage": stage, "fusion": {}, "encoders": {}})).bundle
     subsets = subsets_of(tuple(bundle.model.columns))
-    found = hidden(bundle, Hiding(subsets))
+    found = hidden(bundle, InputMasking(subsets))
     assert set(found.subsets) == set(subsets)
     for subset, scores in found.subsets.items():
         table = cells()
@@ -119,7 +119,7 @@ def test_rates_hide_so_many_cells_and_what_is_hidden_stays_hidden(bundle, monkey
 
     monkeypatch.setattr(type(bundle.model), "combine", watched)
     rates, draws = (0.0, 0.3, 0.6, 1.0), 40
-    found = hidden(bundle, Hiding((), rates, draws=draws, seed=3), size=ROWS)
+    found = hidden(bundle, InputMasking((), rates, draws=draws, seed=3), size=ROWS)
     present = torch.stack(seen).reshape(len(rates), draws, ROWS, 3)
     whole = present[0, 0]
     share = present.float().mean(dim=(1, 2, 3)) / whole.float().mean()
@@ -135,13 +135,13 @@ def test_rates_hide_so_many_cells_and_what_is_hidden_stays_hidden(bundle, monkey
 
 
 def test_no_result_depends_on_the_size_of_batches_and_all_on_the_seed(bundle):
-    hiding = Hiding((("words",),), (0.5,), draws=2, seed=1)
-    one, other = hidden(bundle, hiding), hidden(bundle, hiding, size=7)
+    masking = InputMasking((("words",),), (0.5,), draws=2, seed=1)
+    one, other = hidden(bundle, masking), hidden(bundle, masking, size=7)
     assert len(one.rates[0.5]) == len(other.rates[0.5]) == 2
     for mine, theirs in zip(one.rates[0.5], other.rates[0.5], strict=True):
         np.testing.assert_allclose(mine.values, theirs.values, atol=1e-5)
     assert not np.allclose(one.rates[0.5][0].values, one.rates[0.5][1].values)
-    again = hidden(bundle, Hiding((("words",),), (0.5,), draws=2, seed=2))
+    again = hidden(bundle, InputMasking((("words",),), (0.5,), draws=2, seed=2))
     assert not any(np.allclose(a.values, b.values) for a, b in zip(one.rates[0.5], again.rates[0.5], strict=True))
 
 
@@ -192,7 +192,7 @@ def test_a_table_is_measured_with_inputs_hidden(bundle):
 def test_rows_of_unknown_target_do_not_count(bundle):
     values = cells()["label"]
     some = truth(bundle, [value if row < 50 else None for row, value in enumerate(values)])
-    scores = hidden(bundle, Hiding(subsets_of(tuple(bundle.model.columns)), (0.5,)))
+    scores = hidden(bundle, InputMasking(subsets_of(tuple(bundle.model.columns)), (0.5,)))
     found = measure_subsets(bundle.task, scores, some, seed=0)
     first = SubsetPredictions(
         {subset: one.rows(torch.arange(50)) for subset, one in scores.subsets.items()},

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from polymodal.bundles.bundle import Bundle
-from polymodal.codecs.subwords import Subwords
 from polymodal.config.run_config import make
 from polymodal.data import reading
 from polymodal.data.dataset import Dataset
@@ -25,6 +24,7 @@ from polymodal.modalities.text import Text, TextConfig
 from polymodal.models.build import build
 from polymodal.schema import Column, Input, Schema, Target
 from polymodal.tasks.classify import Classify, ClassifyConfig
+from polymodal.tokenizers.subwords import Subwords
 from polymodal.types import Scores
 
 CPU = torch.device("cpu")

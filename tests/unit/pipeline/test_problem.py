@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-import polymodal.data.survey as surveying
+import polymodal.data.column_profile as surveying
 from polymodal.config.run_config import make
 from polymodal.data import reading
 from polymodal.data.table import read_table
@@ -42,7 +42,7 @@ def cells():
 def counted(monkeypatch):
     """How often columns are looked at, modalities of fitted columns built, and targets encoded."""
     counts = Counter()
-    survey, build, encode = surveying.survey, reading._settings, Classify.encode
+    survey, build, encode = surveying.profile_column, reading._settings, Classify.encode
 
     def watched_survey(table, name, limits):
         counts["survey", name] += 1
@@ -56,7 +56,7 @@ def counted(monkeypatch):
         counts["modality", column.name] += bool(column.statistics)
         return build(column)
 
-    monkeypatch.setattr(surveying, "survey", watched_survey)
+    monkeypatch.setattr(surveying, "profile_column", watched_survey)
     monkeypatch.setattr(Classify, "encode", watched_encode)
     monkeypatch.setattr(reading, "_settings", watched_build)
     return counts

@@ -14,11 +14,11 @@ from polymodal.bundles import bundle
 from polymodal.bundles import files as bundle_files
 from polymodal.config.run_config import make, override, read, write
 from polymodal.errors import BundleError, ConfigError, DamagedBundleError
-from polymodal.layers.adaptation import Train, adapt, blocks
 from polymodal.models.build import build
 from polymodal.models.ensemble import Ensemble
 from polymodal.pipeline.run import train
-from polymodal.pipeline.warm_start import begin
+from polymodal.pipeline.warm_start import start_from
+from polymodal.pretrained.adaptation import Train, adapt, blocks
 from polymodal.types import Cells
 
 RNG = np.random.default_rng(0)
@@ -138,7 +138,7 @@ def test_a_refit_starts_there_too(trained, folder):
 
 def test_adapters_are_added_to_the_weights_that_were_taken(trained, folder):
     schema = trained.schema
-    before, _, config = begin(schema.columns, make(SMALL | {"start": {"bundle": str(folder)}}))
+    before, _, config = start_from(schema.columns, make(SMALL | {"start": {"bundle": str(folder)}}))
     torch.manual_seed(5)
     network = build(schema, trained.config).eval()
     encoder = network.encoders["photo"]

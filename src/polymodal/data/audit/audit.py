@@ -12,22 +12,22 @@ from polymodal.data.audit import (
     classes,
     drift,
     duplicates,
-    giveaway,
     layout,
     near_duplicates,
     outliers,
+    target_leakage,
     unreadable,
 )
 from polymodal.data.audit.finding import ORDER, Finding
+from polymodal.data.audit.profile import AuditProfile, read_profile
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.audit.traits import Traits, read_traits
 from polymodal.data.split import Split
 from polymodal.data.suggest import suggest_settings
 from polymodal.data.table import Table
 from polymodal.schema import Column
 
 CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
-    giveaway.check,
+    target_leakage.check,
     duplicates.check,
     near_duplicates.check,
     unreadable.check,
@@ -57,12 +57,12 @@ def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: 
     rows = _draw(table.num_rows, MOST_ROWS)
     whole = len(rows) == table.num_rows
     sample = table if whole else table.take(rows)
-    traits = {
+    profiles = {
         column.name: found
         for column in columns
-        if column.modality is not None and (found := _traits(sample, column, config, media=media)) is not None
+        if column.modality is not None and (found := _profile(sample, column, config, media=media)) is not None
     }
-    subject = AuditedTable(sample, rows, tuple(columns), config, traits)
+    subject = AuditedTable(sample, rows, tuple(columns), config, profiles)
     findings = [finding for check in CHECKS for finding in check(subject)]
     return (*sorted(findings, key=_gravity), *_said(table, subject))
 
@@ -78,7 +78,7 @@ def leaks(table: Table, columns: Sequence[Column], config: RunConfig, split: Spl
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
     subject = AuditedTable(sample, rows, tuple(columns), config, {}, given_sides=sides[rows])
-    findings = [finding for check in (giveaway.check, duplicates.check) for finding in check(subject)]
+    findings = [finding for check in (target_leakage.check, duplicates.check) for finding in check(subject)]
     return tuple(finding for finding in findings if finding.severity == "error")
 
 
@@ -89,14 +89,14 @@ def _draw(count: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
-def _traits(table: Table, column: Column, config: RunConfig, *, media: bool) -> Traits | None:
+def _profile(table: Table, column: Column, config: RunConfig, *, media: bool) -> AuditProfile | None:
     decoded = registry.load("modalities", column.modality or "").media
     if decoded and not media:
         return None
     rows = _draw(table.num_rows, MOST_DECODED if decoded else MOST_READ)
     suggested = suggest_settings(table, [column], config.limits)[column.name]  # read as training would
     column = column.model_copy(update={"settings": {**suggested, **column.settings}})
-    return read_traits(table, column, rows, config.limits, compare=MOST_DECODED)
+    return read_profile(table, column, rows, config.limits, compare=MOST_DECODED)
 
 
 def _gravity(finding: Finding) -> int:
@@ -109,9 +109,9 @@ def _said(table: Table, subject: AuditedTable) -> list[Finding]:
     if subject.table.num_rows < table.num_rows:
         parts.append(f"{subject.table.num_rows:,} of {table.num_rows:,} rows were looked at")
     parts += [
-        f"{name}: {traits.tried:,} cells were read"
-        for name, traits in subject.traits.items()
-        if traits.tried < subject.table.num_rows
+        f"{name}: {profiles.tried:,} cells were read"
+        for name, profiles in subject.profiles.items()
+        if profiles.tried < subject.table.num_rows
     ]
     if not parts:
         return []

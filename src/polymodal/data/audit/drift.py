@@ -25,10 +25,10 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     if min(test.sum(), learn.sum()) < _FEWEST:
         return
     for name in (*subject.config.targets, *(column.name for column in subject.features)):
-        traits = subject.traits.get(name)
-        if traits is not None and traits.measures:
-            for figure, values in traits.measures.items():
-                yield from _numbers(name, figure, values[learn[traits.rows]], values[test[traits.rows]])
+        profiles = subject.profiles.get(name)
+        if profiles is not None and profiles.measures:
+            for figure, values in profiles.measures.items():
+                yield from _numbers(name, figure, values[learn[profiles.rows]], values[test[profiles.rows]])
         elif not subject.has_words(name):
             continue
         elif (words := _names(subject, name)) is not None:

@@ -7,10 +7,10 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
-from polymodal.data.audit.crossing import Crossing
 from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.split_leakage import SplitLeakage
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.survey import key_of
+from polymodal.data.column_profile import key_of
 from polymodal.schema import Column
 
 _COMMON = 0.2  # a larger share of repeated rows is the nature of the table, as where all columns are categories
@@ -29,9 +29,9 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 def keys_of(subject: AuditedTable, column: Column) -> list[Hashable]:
     """By row, what is equal for equal cells; None where missing. What was read counts, else what the table holds."""
     keys: list[Hashable] = [None if cell is None else key_of(cell) for cell in subject.cells(column.name)]
-    traits = subject.traits.get(column.name)
-    if traits is not None:
-        for row, digest in zip(traits.rows.tolist(), traits.digests, strict=True):
+    profiles = subject.profiles.get(column.name)
+    if profiles is not None:
+        for row, digest in zip(profiles.rows.tolist(), profiles.digests, strict=True):
             keys[row] = digest
     return keys
 
@@ -52,12 +52,12 @@ def _rows(subject: AuditedTable, columns: Sequence[Sequence[Hashable]]) -> Itera
     if not repeated:
         return
     natural = len(repeated) > _COMMON * len(whole)
-    crossing = Crossing(subject)
-    if rows := sorted({row for same in sets for row in crossing.of(same)}):
+    leakage = SplitLeakage(subject)
+    if rows := sorted({row for same in sets for row in leakage.of(same)}):
         yield Finding(
             check="duplicates",
             severity="warning" if natural else "error",
-            what=f"{number(len(rows), f'{crossing.noun} row')} equal to {crossing.other} in every feature: a leak.",
+            what=f"{number(len(rows), f'{leakage.noun} row')} equal to {leakage.other} in every feature: a leak.",
             advice="Give equal rows one side, or drop them from train (clean.duplicates=drop).",
             count=len(rows),
             rows=subject.numbers(rows, SHOWN),
@@ -98,13 +98,13 @@ def _cells(subject: AuditedTable, name: str, keys: Sequence[Hashable]) -> Iterat
         return
     if not isinstance(subject.cells(name)[repeated[0]], str | bytes | np.ndarray):
         return  # equal numbers are no duplicates
-    crossing = Crossing(subject)
-    rows = sorted({row for same in sets for row in crossing.of(same)})
+    leakage = SplitLeakage(subject)
+    rows = sorted({row for same in sets for row in leakage.of(same)})
     if rows:
         yield Finding(
             check="duplicates",
             severity="warning",
-            what=f"the cell of {number(len(rows), f'{crossing.noun} row')} is equal to that of {crossing.other}.",
+            what=f"the cell of {number(len(rows), f'{leakage.noun} row')} is equal to that of {leakage.other}.",
             advice="Look at them: if the rows are of one thing, they belong on one side (split.method=group).",
             columns=(name,),
             count=len(rows),

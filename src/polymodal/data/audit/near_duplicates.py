@@ -7,26 +7,26 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import sparse
 
-from polymodal.data.audit.crossing import Crossing
 from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.profile import AuditProfile
+from polymodal.data.audit.split_leakage import SplitLeakage
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.audit.traits import Traits
 
 _BLOCK = 512  # cells that are compared with all others at a time
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each column whose modality has fingerprints."""
-    crossing = Crossing(subject)
-    for name, traits in subject.traits.items():
-        pairs = near_pairs(traits)
+    leakage = SplitLeakage(subject)
+    for name, profiles in subject.profiles.items():
+        pairs = near_pairs(profiles)
         if not pairs:
             continue
-        across = sorted({row for pair in pairs for row in crossing.of(pair)})
+        across = sorted({row for pair in pairs for row in leakage.of(pair)})
         cells = sorted({row for pair in pairs for row in pair})
         example = " and ".join(map(str, subject.numbers(_shown(pairs, across), 2)))
         if across:
-            what = f"the cell of {number(len(across), f'{crossing.noun} row')} nearly equals that of {crossing.other}"
+            what = f"the cell of {number(len(across), f'{leakage.noun} row')} nearly equals that of {leakage.other}"
             advice = "Look at them: if the rows are of one thing, they belong on one side (split.method=group)."
         else:
             what, advice = f"{number(len(cells), 'cell')} nearly equal another", "Look at them: they may be copies."
@@ -43,22 +43,22 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 
 def _shown(pairs: Sequence[tuple[int, int]], across: Sequence[int]) -> tuple[int, int]:
     """The closest pair, of those that cross a border if any does."""
-    crossing = set(across)
-    return next((pair for pair in pairs if crossing & set(pair)), pairs[0])
+    leakage = set(across)
+    return next((pair for pair in pairs if leakage & set(pair)), pairs[0])
 
 
-def near_pairs(traits: Traits) -> list[tuple[int, int]]:
+def near_pairs(profiles: AuditProfile) -> list[tuple[int, int]]:
     """Pairs of rows whose cells are nearly, but not exactly the same; the closest first."""
-    prints = traits.fingerprints
+    prints = profiles.fingerprints
     if prints is None:
         return []
     found = []
     for start in range(0, prints.shape[0], _BLOCK):
         product = prints[start : start + _BLOCK] @ prints.T
         dense = product.toarray() if sparse.issparse(product) else product
-        for one, two in np.argwhere(dense >= traits.near):
-            first, second = int(traits.compared[one + start]), int(traits.compared[two])
-            if first < second and traits.digests[first] != traits.digests[second]:
-                found.append((float(dense[one, two]), int(traits.rows[first]), int(traits.rows[second])))
+        for one, two in np.argwhere(dense >= profiles.near):
+            first, second = int(profiles.compared[one + start]), int(profiles.compared[two])
+            if first < second and profiles.digests[first] != profiles.digests[second]:
+                found.append((float(dense[one, two]), int(profiles.rows[first]), int(profiles.rows[second])))
     found.sort(key=lambda pair: (-pair[0], *pair[1:]))
     return [pair[1:] for pair in found]

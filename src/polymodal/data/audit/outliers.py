@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from polymodal.codecs.fences import fences
+from polymodal.codecs.outlier_bounds import tukey_bounds
 from polymodal.data.audit.finding import SHOWN, Finding, number
 from polymodal.data.audit.subject import AuditedTable
 
@@ -16,8 +16,8 @@ _MOST_SHARE = 0.05  # more cells than that are a long tail, not outliers
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each figure of a column, with the farthest cells first."""
-    for name, traits in subject.traits.items():
-        for figure, values in traits.measures.items():
+    for name, profiles in subject.profiles.items():
+        for figure, values in profiles.measures.items():
             if len(values) < _FEWEST:
                 continue
             far = np.flatnonzero(_outside(values))
@@ -33,7 +33,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
                 advice="Look at them. clean.outliers clips or drops outlying numbers.",
                 columns=(name,),
                 count=len(far),
-                rows=subject.numbers(traits.rows[far], SHOWN),
+                rows=subject.numbers(profiles.rows[far], SHOWN),
             )
 
 
@@ -47,6 +47,6 @@ def _outside(values: np.ndarray) -> np.ndarray:
 
 
 def _beyond(values: np.ndarray) -> np.ndarray:
-    low, high = fences(values)
+    low, high = tukey_bounds(values)
     beyond: np.ndarray = (values < low) | (values > high)
     return beyond

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from polymodal.config.run_config import RunConfig
-from polymodal.data.audit.traits import Traits
+from polymodal.data.audit.profile import AuditProfile
 from polymodal.data.columns import as_text
 from polymodal.data.split import SIDES
 from polymodal.data.table import Table
@@ -32,7 +32,7 @@ class AuditedTable:
         row_numbers: [rows] in the whole table.
         columns: what every column is.
         config: what is known: target, split, groups, columns left out.
-        traits: by column, what its cells hold; columns that were not read are absent.
+        profiles: by column, what its cells hold; columns that were not read are absent.
         given_sides: by row `train`, `validation` or `test` ("" for none) where the rows are divided already.
     """
 
@@ -40,7 +40,7 @@ class AuditedTable:
     row_numbers: np.ndarray
     columns: tuple[Column, ...]
     config: RunConfig
-    traits: dict[str, Traits]
+    profiles: dict[str, AuditProfile]
     given_sides: np.ndarray | None = None
 
     @property

@@ -14,9 +14,9 @@ _FILES = 2  # that a finding names
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each column and reason."""
-    for name, traits in subject.traits.items():
+    for name, profiles in subject.profiles.items():
         by_reason: defaultdict[str, list[Reject]] = defaultdict(list)
-        for reject in traits.rejects:
+        for reject in profiles.rejects:
             by_reason[reject.reason].append(reject)
         for reason, rejects in by_reason.items():
             files = ", ".join(reject.file for reject in rejects[:_FILES] if reject.file != subject.table.source)
@@ -24,7 +24,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             yield Finding(
                 check="unreadable",
                 severity="warning",
-                what=f"{number(len(rejects), 'cell')} of {traits.tried:,} cannot be read: {reason}"
+                what=f"{number(len(rejects), 'cell')} of {profiles.tried:,} cannot be read: {reason}"
                 + (f" ({files})." if files else "."),
                 advice="Repair them; else they count as missing (see bad_cells).",
                 columns=(name,),

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, JsonValue, PositiveFloat
 
 from polymodal.errors import ConfigError
-from polymodal.layers import checkpoint_sounds, checkpoints, states
-from polymodal.layers.adaptation import FROZEN, TrainField
-from polymodal.layers.checkpoints import Family, Settings
-from polymodal.layers.pretrained import Pretrained
+from polymodal.layers import states
 from polymodal.layers.states import Pool
 from polymodal.modalities.audio import Audio
+from polymodal.pretrained import checkpoint_sounds, checkpoints
+from polymodal.pretrained.adaptation import FROZEN, TrainField
+from polymodal.pretrained.checkpoints import Family, Settings
+from polymodal.pretrained.network import Pretrained
 from polymodal.types import Cells, Tokens
 
 _FAMILY = Family(

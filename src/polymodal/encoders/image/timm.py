@@ -17,11 +17,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError, MissingExtraError, did_you_mean
-from polymodal.layers import fetching
-from polymodal.layers.adaptation import FROZEN, TrainField
 from polymodal.layers.normalisation import PixelNorm
-from polymodal.layers.pretrained import Pretrained
 from polymodal.modalities.image import Image
+from polymodal.pretrained import fetching
+from polymodal.pretrained.adaptation import FROZEN, TrainField
+from polymodal.pretrained.network import Pretrained
 from polymodal.types import Cells, Tokens
 
 PREFIX = "timm:"

@@ -10,12 +10,12 @@ from pydantic import ConfigDict, JsonValue, PositiveInt
 from torch import Tensor
 
 from polymodal.errors import ConfigError
-from polymodal.layers import checkpoints
-from polymodal.layers.adaptation import FROZEN, TrainField
-from polymodal.layers.checkpoints import Family
 from polymodal.layers.pooling import lengths_to_mask, masked_mean
-from polymodal.layers.pretrained import Pretrained
 from polymodal.modalities.text import Text
+from polymodal.pretrained import checkpoints
+from polymodal.pretrained.adaptation import FROZEN, TrainField
+from polymodal.pretrained.checkpoints import Family
+from polymodal.pretrained.network import Pretrained
 from polymodal.types import Cells, Tokens
 
 _FAMILY = Family(

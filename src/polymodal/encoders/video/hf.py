@@ -11,13 +11,14 @@ from pydantic import ConfigDict, JsonValue
 from torch import Tensor
 
 from polymodal.errors import ConfigError
-from polymodal.layers import checkpoints, states
-from polymodal.layers.adaptation import FROZEN, TrainField
-from polymodal.layers.checkpoint_pictures import picture_side, pixel_norm
-from polymodal.layers.checkpoints import Family
-from polymodal.layers.pretrained import Pretrained
+from polymodal.layers import states
 from polymodal.layers.states import Pool
 from polymodal.modalities.video import Video
+from polymodal.pretrained import checkpoints
+from polymodal.pretrained.adaptation import FROZEN, TrainField
+from polymodal.pretrained.checkpoint_pictures import picture_side, pixel_norm
+from polymodal.pretrained.checkpoints import Family
+from polymodal.pretrained.network import Pretrained
 from polymodal.types import Cells, Tokens
 
 _FIRST = {"timesformer": 1, "videomae": 0, "vivit": 1}  # class tokens that stand before the patches

@@ -144,5 +144,5 @@ def test_arrays_bytes_and_lists_are_no_words():
     table = {"one": waves, "two": waves[::-1], "three": [[1, "a"], [2]] * 30, "four": [b"RIFF", b"RIFF"] * 30,
              "label": ["a", "b"] * 30, "side": (["train"] * 2 + ["test"]) * 20}  # fmt: skip
     found = audited(table, target="label", split={"column": "side"}, media=False)
-    assert of(found, "giveaway") == []
+    assert of(found, "target_leakage") == []
     assert not any(set(f.columns) == {"one", "two"} for f in found)

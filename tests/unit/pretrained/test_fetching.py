@@ -10,7 +10,7 @@ import pytest
 from polymodal.encoders.image.timm import Timm, TimmConfig
 from polymodal.encoders.text.hf import Hf, HfConfig
 from polymodal.errors import ConfigError
-from polymodal.layers.fetching import fetch
+from polymodal.pretrained.fetching import fetch
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 _SIZES = (2, 3, 4)
 
 
-class Letters:
+class CharacterNgrams:
     """Texts -> ids of their words and of each group of 2 to 4 letters in a word, its edges included.
 
     As in fastText (Bojanowski et al. 2017, arXiv 1607.04606, section 3.2): a word that training never met shares most

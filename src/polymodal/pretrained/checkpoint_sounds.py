@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymodal.errors import ConfigError
-from polymodal.layers.checkpoints import Family, Reshape, Settings
 from polymodal.layers.fbank import Fbank
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.spectral import mel_filters
+from polymodal.pretrained.checkpoints import Family, Reshape, Settings
 
 States = tuple[Float[Tensor, "N P D"], Float[Tensor, "N T D"], Bool[Tensor, "N T"]]
 """States of class tokens, states in the order of time, and which of these are real."""

@@ -18,7 +18,7 @@ SAMPLE = 256  # cells
 
 
 @dataclass(frozen=True)
-class Survey:
+class ColumnProfile:
     """What a look at one column found.
 
     Attributes:
@@ -38,16 +38,16 @@ class Survey:
         return self.sample.distinct
 
 
-class Surveys(Mapping[str, Survey]):
+class ColumnProfiles(Mapping[str, ColumnProfile]):
     """A look at every column of a table by name, each taken at first use and then kept."""
 
     def __init__(self, table: Table, limits: LimitsConfig) -> None:
         self._table, self._limits = table, limits
-        self._found: dict[str, Survey] = {}
+        self._found: dict[str, ColumnProfile] = {}
 
-    def __getitem__(self, name: str) -> Survey:
+    def __getitem__(self, name: str) -> ColumnProfile:
         if name not in self._found:
-            self._found[name] = survey(self._table, name, self._limits)
+            self._found[name] = profile_column(self._table, name, self._limits)
         return self._found[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -57,7 +57,7 @@ class Surveys(Mapping[str, Survey]):
         return len(self._table.names)
 
 
-def survey(table: Table, name: str, limits: LimitsConfig) -> Survey:
+def profile_column(table: Table, name: str, limits: LimitsConfig) -> ColumnProfile:
     """Looks at the column of that name."""
     present = []
     different = set()
@@ -71,7 +71,9 @@ def survey(table: Table, name: str, limits: LimitsConfig) -> Survey:
     heads = [media.head(value, table.folder) for value in values]
     several = [media.heads(value, table.folder) for value in values]
     shown = [_shown(value, limits) for value in values]
-    return Survey(table.num_rows, Sample(shown, heads, distinct=len(different), present=len(present), several=several))
+    return ColumnProfile(
+        table.num_rows, Sample(shown, heads, distinct=len(different), present=len(present), several=several)
+    )
 
 
 def key_of(cell: object) -> Hashable:

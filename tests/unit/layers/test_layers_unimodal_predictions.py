@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from polymodal.layers.opinions import pool, pool_classes, pool_labels
+from polymodal.layers.unimodal_predictions import pool, pool_classes, pool_labels
 
 
 def some(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

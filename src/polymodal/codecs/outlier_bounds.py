@@ -7,7 +7,7 @@ import numpy as np
 WIDTH = 3.0
 
 
-def fences(values: np.ndarray, width: float = WIDTH) -> tuple[float, float]:
+def tukey_bounds(values: np.ndarray, width: float = WIDTH) -> tuple[float, float]:
     """The lower and the upper fence: so many interquartile ranges below the first and above the third quartile.
 
     Of 3 ranges Tukey says "far out" (Exploratory Data Analysis, 1977, 2C): two of a million normal values. Where half

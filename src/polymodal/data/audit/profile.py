@@ -20,7 +20,7 @@ _PIECE = 256  # rows whose cells are in memory at a time
 
 
 @dataclass(frozen=True)
-class Traits:
+class AuditProfile:
     """What is kept of the cells of one column.
 
     Attributes:
@@ -45,7 +45,7 @@ class Traits:
     rejects: tuple[Reject, ...]
 
 
-def read_traits(table: Table, column: Column, rows: np.ndarray, limits: LimitsConfig, *, compare: int) -> Traits:
+def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsConfig, *, compare: int) -> AuditProfile:
     """Reads some cells of a column.
 
     Args:
@@ -76,7 +76,7 @@ def read_traits(table: Table, column: Column, rows: np.ndarray, limits: LimitsCo
             prints.append(modality.fingerprints([here[place] for place in places]))
             compared += [len(kept) - len(here) + place for place in places]
     joined = None if not prints else sparse.vstack(prints) if sparse.issparse(prints[0]) else np.vstack(prints)
-    return Traits(
+    return AuditProfile(
         rows=np.array(kept, dtype=np.int64),
         tried=len(rows),
         digests=tuple(digests),

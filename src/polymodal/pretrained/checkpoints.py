@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from polymodal.errors import ConfigError, MissingExtraError
-from polymodal.layers import fetching
+from polymodal.pretrained import fetching
 
 Settings = dict[str, JsonValue]
 Reshape = Callable[[dict[str, Tensor]], dict[str, Tensor]]

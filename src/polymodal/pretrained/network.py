@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from polymodal.layers import adaptation
-from polymodal.layers.adaptation import Layers, Train
+from polymodal.pretrained import adaptation
+from polymodal.pretrained.adaptation import Layers, Train
 
 
 @runtime_checkable

@@ -7,8 +7,8 @@ import math
 from pydantic import JsonValue
 
 from polymodal.errors import ConfigError
-from polymodal.layers.checkpoints import Family, Settings
 from polymodal.layers.normalisation import PixelNorm
+from polymodal.pretrained.checkpoints import Family, Settings
 
 
 def picture_side(architecture: Settings, preprocessing: Settings, family: Family) -> int:

@@ -118,7 +118,7 @@ def _held(subject: AuditedTable, column: Column, target: str) -> Finding | None:
 def _finding(column: Column, what: str, *, certain: bool) -> Finding:
     used = column.modality is not None
     return Finding(
-        check="giveaway",
+        check="target_leakage",
         severity="note" if not used else "error" if certain else "warning",
         what=what if used else f"{what[:-1]}; it is left out as {column.kind}.",
         advice=f"Will you know it of new rows before the answer? If not, leave it out: --drop {column.name}."

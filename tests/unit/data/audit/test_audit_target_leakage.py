@@ -18,7 +18,7 @@ LETTERS = [f"{word}{number}" for word, number in zip(WORDS, RNG.integers(0, 30, 
 
 def found(table, **config):
     findings = inspect(table, config=make({"target": "label", **config})).findings
-    return {f.columns[0]: f for f in findings if f.check == "giveaway"}
+    return {f.columns[0]: f for f in findings if f.check == "target_leakage"}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,6 @@ def test_every_target_is_asked():
     other = [str(x) for x in RNG.choice(["u", "v"], ROWS)]
     table = {"a": KINDS, "b": [f"{x} {n}" for x, n in zip(other, LETTERS, strict=True)], "label": LABELS, "y": other}
     findings = inspect(table, config=make({"target": ["label", "y"]})).findings
-    told = {f.columns[0]: f.what for f in findings if f.check == "giveaway"}
+    told = {f.columns[0]: f.what for f in findings if f.check == "target_leakage"}
     assert "'label'" in told["a"]
     assert "'y'" in told["b"]

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from polymodal.codecs import sniffing as formats
-from polymodal.codecs.endings import check_end
+from polymodal.codecs.truncation import check_end
 from polymodal.errors import UnreadableCellError
 
 

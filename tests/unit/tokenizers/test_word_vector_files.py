@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from polymodal.codecs import wordvectors
 from polymodal.errors import ConfigError
+from polymodal.tokenizers import word_vectors
 
 WORDS = ["the", "naïve", "don't", "犬", "</s>", "a b"]
 VALUES = np.random.default_rng(0).normal(size=(len(WORDS), 5)).astype(np.float32)
@@ -59,7 +59,7 @@ def test_every_form_gives_what_a_naive_reader_gives(tmp_path, form):
     everything = naive(path, form)
     assert list(everything) == words
     asked = ["dog", *reversed(words)]
-    found = wordvectors.read(path, asked)
+    found = word_vectors.read(path, asked)
     assert sorted(found.words) == list(range(1, len(asked)))
     assert found.width == 5
     for place, vector in zip(found.words, found.values, strict=True):
@@ -69,7 +69,7 @@ def test_every_form_gives_what_a_naive_reader_gives(tmp_path, form):
 @pytest.mark.parametrize("form", FORMS)
 def test_only_wanted_words_are_kept_and_of_equals_the_first(tmp_path, form):
     path = write(tmp_path / "vectors", form, ["x", "y", "x"], VALUES[:3])
-    found = wordvectors.read(path, ["x"])
+    found = word_vectors.read(path, ["x"])
     assert found.words == [0]
     np.testing.assert_allclose(found.values, VALUES[:1], rtol=1e-6)
 
@@ -77,11 +77,11 @@ def test_only_wanted_words_are_kept_and_of_equals_the_first(tmp_path, form):
 def test_a_text_file_without_a_line_feed_at_its_end(tmp_path):
     path = write(tmp_path / "vectors", "glove")
     path.write_bytes(path.read_bytes().rstrip(b"\n"))
-    assert len(wordvectors.read(path, WORDS).words) == len(WORDS)
+    assert len(word_vectors.read(path, WORDS).words) == len(WORDS)
 
 
 def test_none_of_the_words(tmp_path):
-    found = wordvectors.read(write(tmp_path / "vectors", "glove"), ["dog"])
+    found = word_vectors.read(write(tmp_path / "vectors", "glove"), ["dog"])
     assert (found.words, found.values.shape) == ([], (0, 5))
 
 
@@ -119,11 +119,11 @@ def test_a_damaged_file_is_refused_with_its_line_or_byte(tmp_path, form, damage,
     path = write(tmp_path / "vectors", form, WORDS[few], VALUES[few])
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ConfigError, match=words) as caught:
-        wordvectors.read(path, WORDS)
+        word_vectors.read(path, WORDS)
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["absent", "."])
 def test_what_is_no_file_is_named(tmp_path, name):
     with pytest.raises(ConfigError, match="There is no file of word vectors"):
-        wordvectors.read(tmp_path / name, WORDS)
+        word_vectors.read(tmp_path / name, WORDS)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from polymodal.data.audit.subject import AuditedTable
 
 
-class Crossing:
+class SplitLeakage:
     """Asks whether like rows cross the border that measuring relies on.
 
     Attributes:

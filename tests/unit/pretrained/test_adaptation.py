@@ -6,7 +6,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from polymodal.errors import ConfigError, MissingExtraError
-from polymodal.layers.adaptation import Train, TrainField, adapt, blocks, keep_modes, merged_state, without_adapters
+from polymodal.pretrained.adaptation import Train, TrainField, adapt, blocks, keep_modes, merged_state, without_adapters
 
 
 class Small(nn.Module):

@@ -44,7 +44,7 @@ _CLOCK_ONLY, _EITHER = _FORMS[-1], _FORMS[4]
 
 
 @dataclass(frozen=True)
-class Moment:
+class DateTime:
     """A point in time, or what of it is known, in UTC.
 
     Attributes:
@@ -58,7 +58,7 @@ class Moment:
     offset: int | None = None
 
 
-def read_moment(cell: object, order: Order | None = None) -> Moment:
+def read_date(cell: object, order: Order | None = None) -> DateTime:
     """A date, a time or both, from Python's own types or from text.
 
     Args:
@@ -104,7 +104,7 @@ def is_ambiguous(cell: object) -> bool:
     return match is not None and match["one"] != match["two"] and max(int(match["one"]), int(match["two"])) <= 12
 
 
-def from_micros(micros: int) -> Moment:
+def from_micros(micros: int) -> DateTime:
     """Microseconds since 1970-01-01 in UTC.
 
     Raises:
@@ -113,7 +113,7 @@ def from_micros(micros: int) -> Moment:
     days, rest = divmod(micros, DAY)
     if not 1 <= days + _EPOCH <= date.max.toordinal():
         raise UnreadableCellError("a time outside of the years 1 to 9999; is the unit right, seconds or milliseconds?")
-    return Moment(days, rest)
+    return DateTime(days, rest)
 
 
 def date_of(days: int) -> date:
@@ -121,16 +121,16 @@ def date_of(days: int) -> date:
     return date.fromordinal(min(max(days + _EPOCH, 1), date.max.toordinal()))
 
 
-def _joined(day: date | None, clock: time | None, offset: int | None) -> Moment:
+def _joined(day: date | None, clock: time | None, offset: int | None) -> DateTime:
     days = None if day is None else day.toordinal() - _EPOCH
     if clock is None:
-        return Moment(days, None)
+        return DateTime(days, None)
     micros = ((clock.hour * 60 + clock.minute) * 60 + clock.second) * 1_000_000 + clock.microsecond
     carried, micros = divmod(micros - (offset or 0) * 1_000_000, DAY)
-    return Moment(None if days is None else days + carried, micros, offset)
+    return DateTime(None if days is None else days + carried, micros, offset)
 
 
-def _from_match(found: re.Match[str], order: Order | None, cell: str) -> Moment:
+def _from_match(found: re.Match[str], order: Order | None, cell: str) -> DateTime:
     parts = found.groupdict()
     if parts.get("one"):
         parts["day"], parts["month"] = _by_order(parts["one"], parts["two"], order, cell)

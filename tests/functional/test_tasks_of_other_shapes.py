@@ -161,3 +161,13 @@ def test_a_task_of_time_without_a_sound_is_refused(cli: Cli, pairs: Path, tmp_pa
     done = cli("train", pairs, "--target", "colour", "--split", "side", "-o", tmp_path / "run", settings=settings)
     assert done.code == 2
     assert "time" in done.err
+
+
+def test_rows_of_which_none_has_both_sides_are_an_error_that_says_where_to_look():
+    rng = np.random.default_rng(0)
+    numbers = [float(value) if row % 2 else None for row, value in enumerate(rng.normal(size=60))]
+    words = [None if row % 2 else ["red", "blue", "green"][row % 3] for row in range(60)]
+    sides = {"things": ["number"], "words": ["word"]}
+    model = pm.Estimator(epochs=1, config={"task": {"name": "match", "sides": sides}})
+    with pytest.raises(pm.PolymodalError, match=r"None of the \d+ validation rows can be measured.*missing"):
+        model.fit({"number": numbers, "word": words})

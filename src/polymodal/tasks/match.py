@@ -100,7 +100,7 @@ class Match:
             if name not in columns:
                 raise ConfigError(
                     f"task.sides: no column {name!r} enters the model.{did_you_mean(name, columns)} Columns: "
-                    f"{', '.join(columns)}."
+                    f"{', '.join(columns)}. `polymodal inspect` says why a column is left out."
                 )
             if named.count(name) > 1:
                 raise ConfigError(f"task.sides: column {name!r} is named twice; it belongs to one side.")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from polymodal.data.loader import Loader
-from polymodal.errors import ConfigError, NonFiniteLossError, did_you_mean
+from polymodal.errors import ConfigError, DataError, NonFiniteLossError, did_you_mean
 from polymodal.inference.forward import finite_rows, joined, predict_batches
 from polymodal.metrics.history import EpochRecord, History
 from polymodal.metrics.rows import RowStatistics
@@ -163,6 +163,11 @@ def _validate(network: Network, loader: Loader, plan: Plan) -> dict[str, float]:
         targets += [] if batch.target is None else [batch.target]
     target = Cells.joined(targets) if targets else None
     measured = RowStatistics.of(plan.task, joined(predictions), target).values()
+    if not measured:
+        raise DataError(
+            f"None of the {len(loader.rows)} validation rows can be measured: each lacks a cell that {plan.metric!r}"
+            " needs. Look at the missing cells (polymodal inspect)."
+        )
     if plan.metric not in measured:
         raise ConfigError(
             f"train.early_stopping.metric: the {len(loader.rows)} validation rows give no metric"

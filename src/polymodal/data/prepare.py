@@ -48,6 +48,7 @@ def prepare(
     bad_cells: Literal["missing", "drop", "error"],
     cache: Path | None = None,
     modalities: Mapping[str, Modality] | None = None,
+    remarking: bool = True,
 ) -> Prepared:
     """Reads the cells of all columns that enter the model; those without a modality are passed over.
 
@@ -59,6 +60,8 @@ def prepare(
         cache: a folder that keeps decoded media by content and settings: memory-mapped, so that they need not fit
             into memory, and used again by later runs. Without it everything is held in memory.
         modalities: by column, for a caller that has them already; None: made here.
+        remarking: without it nothing is remarked on cells that were read; each then has to be looked at only once. Not
+            together with a cache, whose other readers want the remarks.
 
     Raises:
         ColumnError: the table lacks a column.
@@ -69,17 +72,17 @@ def prepare(
     stores: dict[str, Store] = {}
     rejects: list[Reject] = []
     remarks: dict[str, dict[str, int]] = {}
-    for column in present:
-        with warnings.catch_warnings():  # Pillow warns of tags that it passes over, and could not say of which file
-            warnings.filterwarnings("ignore", module=r"PIL\.")
+    with warnings.catch_warnings():  # Pillow warns of tags that it passes over, and could not say of which file
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        for column in present:
             modality = modality_of(column) if modalities is None else modalities[column.name]
-            read = ColumnReader(table, column, modality, limits).read(cache)
-        if read.rejects and bad_cells == "error":
-            raise DataError(_describe(table, read.rejects))
-        stores[column.name] = read.store
-        rejects += read.rejects
-        if read.remarks:
-            remarks[column.name] = dict(read.remarks)
+            read = ColumnReader(table, column, modality, limits, remarking).read(cache)
+            if read.rejects and bad_cells == "error":
+                raise DataError(_describe(table, read.rejects))
+            stores[column.name] = read.store
+            rejects += read.rejects
+            if read.remarks:
+                remarks[column.name] = dict(read.remarks)
     dropped = sorted({reject.row for reject in rejects}) if bad_cells == "drop" else []
     if len(dropped) == table.num_rows:
         raise DataError(f"No row is left: every one has a cell that cannot be read. {_describe(table, rejects)}")

@@ -86,12 +86,14 @@ class ColumnReader:
 
     Attributes:
         limits: what a cell may cost, checked before it is read.
+        remarking: counts what is to be said of cells that were read, for which the modality looks at each once more.
     """
 
     table: Table
     column: Column
     modality: Modality
     limits: LimitsConfig
+    remarking: bool = True
 
     def read(self, cache: Path | None) -> ReadColumn:
         """Reads every cell, or its copy in the cache: media are kept there where there is one."""
@@ -110,7 +112,7 @@ class ColumnReader:
         for row, cell in self._items():
             try:
                 index[row] = writer.add(self.modality.read(cell))
-                remarks.update(_told(self.modality.remark(cell)))
+                remarks.update(_told(self._remark(cell)))
             except UnreadableCellError as error:
                 sha256 = hashlib.sha256(as_text(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))
@@ -151,7 +153,7 @@ class ColumnReader:
             if opened is None or opened.sha256 in found:
                 return cell, None, None
             try:
-                return cell, self.modality.read(opened.content), self.modality.remark(opened.content)
+                return cell, self.modality.read(opened.content), self._remark(opened.content)
             except UnreadableCellError as error:
                 return cell, ReadContent(str(error), member=error.member), None
 
@@ -173,6 +175,9 @@ class ColumnReader:
             formats.misnamed(files[0], opened.content) if isinstance(opened.content, bytes) and opened.file else None
         )
         return _Opened(row, files, opened.sha256, None, remark), opened
+
+    def _remark(self, content: object) -> str | None:
+        return self.modality.remark(content) if self.remarking else None
 
     def _key(self, opened: list[_Opened]) -> str:
         """Names a cache entry by what it depends on: the contents in order, the modality, its settings, the format."""

@@ -17,7 +17,11 @@ from polymodal.types import Batch
 
 def predict_batches(network: Network, loader: Loader, device: torch.device) -> Iterator[tuple[Batch, Prediction]]:
     """Batches with the predictions for them, in eval mode and without mixed precision; all on the CPU."""
-    network.to(device).eval()
+    return forward_batches(network.to(device).eval(), loader, device)
+
+
+def forward_batches(network: Network, loader: Loader, device: torch.device) -> Iterator[tuple[Batch, Prediction]]:
+    """`predict_batches` of a network that is on the device and in eval mode already."""
     for batch in loader.epoch(0):
         with torch.inference_mode():
             prediction = network(batch.to(device))

@@ -17,7 +17,7 @@ from polymodal.data.remarks import Remarks, sentences, unseen
 from polymodal.data.table import Table, read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError
-from polymodal.inference.forward import joined, predict_batches
+from polymodal.inference.forward import forward_batches, joined
 from polymodal.inference.predictions import Predictions
 from polymodal.protocols import Prediction
 
@@ -69,7 +69,7 @@ class Predictor:
         parts: list[Prediction] = []
         rejects: list[Reject] = []
         remarks: list[Remarks] = []
-        for start, dataset in self.in_chunks(table):
+        for start, dataset in self.in_chunks(table, remarking=tell is not None):
             prepared, loader = dataset.prepared, dataset.loader(batch_size=batch_size)
             rejects += [replace(reject, row=reject.row + start) for reject in prepared.rejects]
             if rejects and bad_cells == "error":
@@ -80,7 +80,7 @@ class Predictor:
             if tell is not None:
                 read = (prepared, self.modalities, loader.rows)
                 remarks += [prepared.remarks, unseen(*read), repaired(*read)]
-            parts += [prediction for _, prediction in predict_batches(self.network, loader, self.device)]
+            parts += [prediction for _, prediction in forward_batches(self.network, loader, self.device)]
         if tell is not None:
             for sentence in sentences(*remarks):
                 tell(sentence)
@@ -88,8 +88,12 @@ class Predictor:
         status = _status(prediction.present.numpy(), rejects)
         return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects))
 
-    def in_chunks(self, table: Table) -> Iterator[tuple[int, Dataset]]:
+    def in_chunks(self, table: Table, *, remarking: bool = False) -> Iterator[tuple[int, Dataset]]:
         """All rows of a table as the model reads them, some hundred at a time: first row of each part, and the part.
+
+        Args:
+            table: holds the columns that the model uses.
+            remarking: with the remarks on cells that were read, which take a second look at each.
 
         Raises:
             ColumnError: a column that the model uses is absent.
@@ -98,9 +102,17 @@ class Predictor:
         table.require(*self.modalities)
         table = table.without([name for name in table.names if name not in self.modalities])
         for start in range(0, table.num_rows, _CHUNK_ROWS):
-            chunk = table.take(np.arange(start, min(start + _CHUNK_ROWS, table.num_rows)))
+            rows = np.arange(start, min(start + _CHUNK_ROWS, table.num_rows))
+            chunk = table if len(rows) == table.num_rows else table.take(rows)
             limits = self.bundle.config.limits
-            prepared = prepare(chunk, self.columns, limits=limits, bad_cells="missing", modalities=self.modalities)
+            prepared = prepare(
+                chunk,
+                self.columns,
+                limits=limits,
+                bad_cells="missing",
+                modalities=self.modalities,
+                remarking=remarking,
+            )
             yield start, Dataset(prepared, self.modalities)
 
 

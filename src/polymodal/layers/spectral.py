@@ -46,7 +46,8 @@ def power_spectrum(
     frames = functional.pad(real, (before, window - 1 - before)).unfold(1, window, hop)
     hann = torch.hann_window(window, dtype=samples.dtype, device=samples.device)
     spectrum = torch.view_as_real(torch.fft.rfft(frames * hann, n=fft_size))
-    return spectrum.square().sum(dim=-1)
+    squares = spectrum.square()
+    return squares[..., 0] + squares[..., 1]  # a sum over an axis of two takes five times as long
 
 
 def mel_filters(

@@ -68,10 +68,10 @@ def encode_input(encoder: Encoder, columns: Sequence[str], batch: Batch, name: s
 
 
 def _absent(num_rows: int, encoder: Encoder) -> Tokens:
-    """Masked tokens for a batch in which nobody has the input; touches every parameter, or DDP would wait for ever."""
+    """Masked tokens where nobody has the input; a gradient reaches every parameter, or DDP would wait for ever."""
     parameters = list(encoder.parameters())
     values = torch.zeros(num_rows, 1, encoder.width, device=parameters[0].device if parameters else None)
-    for parameter in parameters:
+    for parameter in parameters if torch.is_grad_enabled() else ():
         values = values + parameter.sum() * 0.0
     return Tokens(values, values.new_zeros(num_rows, 1, dtype=torch.bool))
 

@@ -64,6 +64,7 @@ class Cnn(nn.Module):
             _Block(before, after, activation_name=config.activation, strided=before == 1)
             for before, after in zip([1, *channels], channels, strict=False)
         )
+        self.blocks.to(memory_format=torch.channels_last)  # on a CPU a tenth faster to train, up to twice to predict
         bands_left = -(-self.features.num_bands // 2**config.blocks)
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1] * bands_left, config.width))
 
@@ -84,7 +85,7 @@ class Cnn(nn.Module):
 
     def forward(self, cells: Cells) -> Tokens:
         frames, lengths = self.features(cells.values, cells.lengths)
-        maps = frames.unsqueeze(1)  # N, C = 1, T, F
+        maps = frames.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # N, C = 1, T, F
         for block in self.blocks:
             maps, lengths = block(maps, lengths)
         mask = lengths_to_mask(lengths, maps.shape[2])

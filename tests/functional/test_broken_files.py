@@ -48,7 +48,7 @@ def test_there_are_at_least_300(outcome):
     assert len([row for row in rows if row["what"] != "read"]) >= 300
 
 
-def test_fault_01_02_04_10_every_broken_file_is_a_reject_that_names_file_row_and_column(outcome):
+def test_every_broken_file_is_a_reject_that_names_file_row_and_column(outcome):
     folder, rows, columns, found, _ = outcome
     rejected = {(row, column): (file, reason) for row, column, file, reason in found["rejects"]}
     wrong = []

@@ -19,7 +19,7 @@ def spoilt(tmp_path_factory):
     return write_csv(folder / "table.csv", rows)
 
 
-def test_fault_22_inspect_names_leaks_copies_and_broken_cells(cli, spoilt):
+def test_inspect_names_leaks_copies_and_broken_cells(cli, spoilt):
     done = cli("inspect", spoilt, "--target", "label", "--split", "side", "--json")
     assert (done.code, done.err) == (0, "")
     found = {(f["check"], *f["columns"]): f for f in json.loads(done.out)["findings"]}

@@ -118,7 +118,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_fault_01_to_12_20_21_every_unreadable_cell_is_a_reject_with_its_reason(spoilt, spoilt_run):
+def test_every_unreadable_cell_is_a_reject_with_its_reason(spoilt, spoilt_run):
     path, expected = spoilt
     rejects = lines_of(spoilt_run[0] / "rejects.jsonl")
     assert {(reject["row"], reject["column"]) for reject in rejects} == expected.keys()
@@ -188,7 +188,7 @@ def test_policy_error_names_file_row_column_and_reason_and_writes_nothing(cli, s
     assert list(tmp_path.iterdir()) == []
 
 
-def test_fault_19_an_unseen_category_is_predicted(cli, run, table, tmp_path):
+def test_an_unseen_category_is_predicted(cli, run, table, tmp_path):
     rows = make_rows(tmp_path / "data", 4)
     rows[1]["colour"] = "ultraviolet"
     path = write_csv(tmp_path / "data/table.csv", rows)
@@ -196,14 +196,14 @@ def test_fault_19_an_unseen_category_is_predicted(cli, run, table, tmp_path):
     assert [line["status"] for line in lines_of(tmp_path / "out.jsonl")] == ["ok"] * 4
 
 
-def test_fault_16_a_missing_label_is_no_matter_in_predict(cli, run, tmp_path):
+def test_a_missing_label_is_no_matter_in_predict(cli, run, tmp_path):
     rows = [{name: cell for name, cell in row.items() if name != "label"} for row in make_rows(tmp_path / "data", 4)]
     path = write_csv(tmp_path / "data/table.csv", rows)
     assert cli("predict", run / "bundle", path, "-o", tmp_path / "out.jsonl").code == 0
     assert len(lines_of(tmp_path / "out.jsonl")) == 4
 
 
-def test_fault_26_a_column_with_no_cell_trains_masked(cli, tmp_path):
+def test_a_column_with_no_cell_trains_masked(cli, tmp_path):
     rows = [{**row, "size": None} for row in make_rows(tmp_path / "data", 24)]
     path = write_csv(tmp_path / "data/table.csv", rows)
     words = ("--target", "label", "--drop", "sound", "--drop", "photo", "-o", tmp_path / "run")
@@ -212,7 +212,7 @@ def test_fault_26_a_column_with_no_cell_trains_masked(cli, tmp_path):
     assert "always-missing number" in done.out
 
 
-def test_fault_23_odd_characters_come_back_as_they_went_in(cli, tmp_path):
+def test_odd_characters_come_back_as_they_went_in(cli, tmp_path):
     classes = ("naïve \U0001f600", "=cmd()")
     rows = [{**row, "label": classes[k % 2]} for k, row in enumerate(make_rows(tmp_path / "data", 24))]
     path = write_csv(tmp_path / "data/table.csv", rows)
@@ -223,7 +223,7 @@ def test_fault_23_odd_characters_come_back_as_they_went_in(cli, tmp_path):
 
 
 @pytest.mark.filterwarnings("default::polymodal.data.split.DataWarning")
-def test_fault_18_a_class_with_one_row_is_warned_of(cli, tmp_path):
+def test_a_class_with_one_row_is_warned_of(cli, tmp_path):
     rows = make_rows(tmp_path / "data", 24)
     rows[5]["label"] = "bird"
     path = write_csv(tmp_path / "data/table.csv", rows)

@@ -73,17 +73,17 @@ def test_a_configuration_that_is_none(train, tmp_path):
     assert "not YAML" in train("-c", tmp_path / "run.yaml").err
 
 
-def test_fault_17_a_target_of_one_class(train, tmp_path):
+def test_a_target_of_one_class(train, tmp_path):
     rows = [{**row, "label": "cat"} for row in make_rows(tmp_path / "data", 12)]
     refused(train(source=write_csv(tmp_path / "data/t.csv", rows)), "'label'", "one class only")
 
 
-def test_fault_16_a_target_without_a_value(train, tmp_path):
+def test_a_target_without_a_value(train, tmp_path):
     rows = [{**row, "label": None} for row in make_rows(tmp_path / "data", 12)]
     refused(train(source=write_csv(tmp_path / "data/t.csv", rows)), "'label'", "no values")
 
 
-def test_fault_26_too_few_rows(train, tmp_path):
+def test_too_few_rows(train, tmp_path):
     rows = make_rows(tmp_path / "data", 1)
     refused(train(source=write_csv(tmp_path / "data/one.csv", rows)), "one.csv", "1 sample")
     (tmp_path / "none.csv").write_text("a,label\n")
@@ -92,7 +92,7 @@ def test_fault_26_too_few_rows(train, tmp_path):
     refused(train(source=tmp_path / "empty.csv"), "empty.csv", "empty")
 
 
-def test_fault_26_no_row_that_can_be_read(train, tmp_path):
+def test_no_row_that_can_be_read(train, tmp_path):
     rows = make_rows(tmp_path / "data", 12)
     for row in rows:
         row["photo"] = f"absent_{row['photo']}"
@@ -110,13 +110,13 @@ def test_fault_26_no_row_that_can_be_read(train, tmp_path):
         (b'a,label\n1,"x\n2,y\n', ("line 2", "quote")),
     ],
 )
-def test_fault_25_a_broken_csv_is_an_error_with_its_line(cli, train, tmp_path, content, parts):
+def test_a_broken_csv_is_an_error_with_its_line(cli, train, tmp_path, content, parts):
     (tmp_path / "broken.csv").write_bytes(content)
     refused(train(source=tmp_path / "broken.csv"), "broken.csv", *parts)
     refused(cli("inspect", tmp_path / "broken.csv"), "broken.csv", *parts)
 
 
-def test_fault_25_a_byte_order_mark_is_no_part_of_a_name(cli, tmp_path):
+def test_a_byte_order_mark_is_no_part_of_a_name(cli, tmp_path):
     (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbfsize,label\n1,a\n2,b\n")
     assert "size" in [line.split()[0] for line in cli("inspect", tmp_path / "bom.csv").out.splitlines() if line]
 

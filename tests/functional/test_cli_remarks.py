@@ -40,7 +40,7 @@ def trained(cli, odd, tmp_path_factory):
     return folder, done
 
 
-def test_fault_03_12_19_24_train_says_each_change_once(trained):
+def test_train_says_each_change_once(trained):
     folder, done = trained
     assert [line for line in done.out.splitlines() if line in REMARKS] == REMARKS
     assert json.loads((folder / "bundle/metrics.json").read_text())["remarks"] == REMARKS
@@ -51,7 +51,7 @@ def test_nothing_odd_is_nothing_to_say(run):
     assert json.loads((run / "bundle/metrics.json").read_text())["remarks"] == []
 
 
-def test_fault_19_predict_says_how_many_categories_are_unseen(cli, trained, odd, tmp_path):
+def test_predict_says_how_many_categories_are_unseen(cli, trained, odd, tmp_path):
     done = cli("predict", trained[0] / "bundle", odd, "-o", tmp_path / "out.csv")
     assert done.code == 0
     assert [line for line in done.out.splitlines() if line.startswith("colour")] == [UNSEEN.format("2 cells")]

@@ -80,7 +80,7 @@ def test_without_test_rows_it_shows_the_validation_rows():
     ["a|b", "a\\|b", "a\\", "<script>alert(1)</script>", "a\n\n# b\r\n| c |", "![x](http://a.example/p.png)", "`a`",
      "[a](javascript:b)", "&lt;b&gt;", "**a**", "--- \u2028 # a"],
 )  # fmt: skip
-def test_fault_66_what_the_data_hold_only_shows(name):
+def test_what_the_data_hold_only_shows(name):
     card, plain = make_card(name, target=name, reason=name), make_card()
     assert len(card.splitlines()) == len(plain.splitlines())
     shown = " ".join(name.split())
@@ -99,7 +99,7 @@ def test_a_value_and_its_interval():
     assert in_brackets(None) == ""
 
 
-def test_fault_23_half_of_a_surrogate_pair_shows_as_its_escape():
+def test_half_of_a_surrogate_pair_shows_as_its_escape():
     card = make_card("photo \ud800")
     assert "photo \\ud800" in html.unescape(card.encode().decode())
 

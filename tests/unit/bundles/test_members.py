@@ -185,7 +185,7 @@ class Failing:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_fault_29_a_writer_that_fails_midway_keeps_the_old_bundle(extras, folder, monkeypatch):
+def test_a_writer_that_fails_midway_keeps_the_old_bundle(extras, folder, monkeypatch):
     before = content(folder)
     member, calls = extras.Index([], {}), []
 
@@ -203,7 +203,7 @@ def test_fault_29_a_writer_that_fails_midway_keeps_the_old_bundle(extras, folder
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits of POSIX")
-def test_fault_29_a_disk_that_refuses_midway_keeps_the_old_bundle(folder):
+def test_a_disk_that_refuses_midway_keeps_the_old_bundle(folder):
     import resource
 
     before = content(folder)
@@ -251,7 +251,7 @@ def test_fault_29_a_disk_that_refuses_midway_keeps_the_old_bundle(folder):
         ("manifest.json", "no bundle member is called 'manifest'"),
     ],
 )
-def test_fault_45_a_path_that_nobody_owns_is_refused_before_anything_is_opened(folder, unopened, path, reason):
+def test_a_path_that_nobody_owns_is_refused_before_anything_is_opened(folder, unopened, path, reason):
     def add(manifest):
         manifest["files"][path] = manifest["files"]["README.md"]
 
@@ -265,7 +265,7 @@ def test_fault_45_a_path_that_nobody_owns_is_refused_before_anything_is_opened(f
         bundle.load(folder)
 
 
-def test_fault_45_paths_that_differ_by_case_are_refused(folder, unopened):
+def test_paths_that_differ_by_case_are_refused(folder, unopened):
     for name in ("part-a", "part-A"):
         forge(folder, f"index/{name}.safetensors", b"")
     with pytest.raises(DamagedBundleError, match=r"'index/part-A\.safetensors' and 'index/part-a\.safetensors' clash"):
@@ -282,7 +282,7 @@ def test_paths_that_are_a_file_and_a_folder_clash():
 
 @pytest.mark.parametrize("path", ["index/ids.json", "calibrator.json"])
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder"])
-def test_fault_45_links_devices_and_folders_are_no_files(folder, unopened, tmp_path, path, kind):
+def test_links_devices_and_folders_are_no_files(folder, unopened, tmp_path, path, kind):
     (folder / path).rename(tmp_path / "elsewhere")
     if kind == "link":
         (folder / path).symlink_to(tmp_path / "elsewhere")
@@ -296,7 +296,7 @@ def test_fault_45_links_devices_and_folders_are_no_files(folder, unopened, tmp_p
         bundle.load(folder)
 
 
-def test_fault_45_a_linked_folder_is_not_entered(folder, unopened, tmp_path):
+def test_a_linked_folder_is_not_entered(folder, unopened, tmp_path):
     (folder / "index").rename(tmp_path / "elsewhere")
     (folder / "index").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DamagedBundleError, match="'index' is not a regular file"):
@@ -319,7 +319,7 @@ def test_a_missing_file_of_a_member_is_named(folder, unopened):
         bundle.load(folder)
 
 
-def test_fault_31_a_changed_or_cut_file_of_a_member_is_found(folder, unopened):
+def test_a_changed_or_cut_file_of_a_member_is_found(folder, unopened):
     whole = (folder / "index" / "part-0.safetensors").read_bytes()
     for data in (whole[:-1], whole + b"x", whole[:-1] + b"\x01"):
         (folder / "index" / "part-0.safetensors").write_bytes(data)
@@ -327,13 +327,13 @@ def test_fault_31_a_changed_or_cut_file_of_a_member_is_found(folder, unopened):
             bundle.load(folder)
 
 
-def test_fault_41_a_pickle_in_a_member_is_not_opened(folder, unopened):
+def test_a_pickle_in_a_member_is_not_opened(folder, unopened):
     forge(folder, "index/ids.json", pickle.dumps({"a": b"x" * 200}))
     with pytest.raises(DamagedBundleError, match=r"'index/ids\.json' is a pickle"):
         bundle.load(folder)
 
 
-def test_fault_46_a_member_over_its_limit_is_refused_before_it_is_read(folder, unopened):
+def test_a_member_over_its_limit_is_refused_before_it_is_read(folder, unopened):
     forge_manifest(folder, lambda manifest: manifest["files"]["index/ids.json"].update(size=2**40))
     with pytest.raises(DamagedBundleError, match=rf"'index' has {2**40 + 96} bytes; the limit is {2**20}"):
         bundle.load(folder)

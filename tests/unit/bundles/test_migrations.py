@@ -24,7 +24,7 @@ def format_3(monkeypatch):
     return lambda version, migration: monkeypatch.setitem(MIGRATIONS, version, migration)
 
 
-def test_fault_49_an_older_format_migrates_documents_and_weights(folder, format_3):
+def test_an_older_format_migrates_documents_and_weights(folder, format_3):
     state = make_bundle().model.state_dict()
     name, dropped = list(state)[:2]
     forge_json(folder, "metrics.json", lambda metrics: metrics.update(old=1))
@@ -68,7 +68,7 @@ def test_there_is_a_migration_from_every_older_format():
     assert sorted(MIGRATIONS) == list(range(1, bundle_files.FORMAT))
 
 
-def test_fault_49_a_newer_format_is_refused_naming_both_versions_before_all_else(folder):
+def test_a_newer_format_is_refused_naming_both_versions_before_all_else(folder):
     (folder / "code.py").write_text("")
     forge_manifest(folder, lambda manifest: manifest.update(format=7, polymodal="9.8.7", files={"../code.py": {}}))
     with pytest.raises(NewerBundleError, match=rf"format 7, .*'9\.8\.7'.* {__version__}, .*formats up to 1"):

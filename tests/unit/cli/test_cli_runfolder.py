@@ -28,7 +28,7 @@ def test_what_a_run_wrote_stays(tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_fault_39_a_second_run_in_the_folder_is_refused(tmp_path, overwrite):
+def test_a_second_run_in_the_folder_is_refused(tmp_path, overwrite):
     with run_folder(tmp_path, overwrite=False):
         (tmp_path / "log.jsonl").write_text("")
         with pytest.raises(UsageError, match="Another run"), run_folder(tmp_path, overwrite=overwrite):
@@ -37,7 +37,7 @@ def test_fault_39_a_second_run_in_the_folder_is_refused(tmp_path, overwrite):
         pass
 
 
-def test_fault_39_a_killed_run_leaves_no_lock(tmp_path):
+def test_a_killed_run_leaves_no_lock(tmp_path):
     program = (
         "import os, sys; from pathlib import Path; from polymodal.cli.runfolder import run_folder\n"
         "with run_folder(Path(sys.argv[1]), overwrite=False): os.kill(os.getpid(), 9)"

@@ -21,7 +21,7 @@ def content(html: str) -> bytes:
     return base64.b64decode(re.search(r"base64,([^\"]+)", html)[1])
 
 
-def test_fault_66_text_is_only_ever_text():
+def test_text_is_only_ever_text():
     assert previews.words("</script><b a='\"'>") == (
         '<bdi class="text">&lt;/script&gt;&lt;b a=&#x27;&quot;&#x27;&gt;</bdi>'
     )

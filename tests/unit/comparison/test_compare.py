@@ -165,7 +165,7 @@ def test_media_are_decoded_once_however_many_entries(tmp_path, monkeypatch):
     assert len(reads) == 24  # in five times two trainings, and for the baselines
 
 
-def test_fault_cells_that_cannot_be_read_are_told_once_with_place_and_reason():
+def test_cells_that_cannot_be_read_are_told_once_with_place_and_reason():
     table = rows(24)
     table["size"][5] = "no number"
     columns = {name: {"modality": kind} for name, kind in (("size", "number"), ("note", "vector"), ("noise", "vector"))}

@@ -130,7 +130,7 @@ def same(rows, one, other):
         rows[name][one] = rows[name][other]
 
 
-def test_fault_22_duplicates_are_dropped_from_training_alone():
+def test_duplicates_are_dropped_from_training_alone():
     rows = table()
     same(rows, 5, 2)  # twice in train
     same(rows, 6, 15)  # in train and validation

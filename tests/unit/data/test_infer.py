@@ -93,7 +93,7 @@ class TestSurest:
         assert (found.kind, found.modality) == ("unknown", None)
         assert "no modality reads cells such as {'a': 1}" in found.reason
 
-    def test_fault_26_column_all_missing_is_kept(self, fakes):
+    def test_column_all_missing_is_kept(self, fakes):
         found = one([None, "", float("nan")])
         assert (found.kind, found.modality) == ("number", "number")
         assert found.reason == "no cell holds a value; kept as an always-missing number"
@@ -202,15 +202,15 @@ class TestConfiguration:
             ({"columns": {"lable": {}}}, "columns"),
         ],
     )
-    def test_fault_typo_in_a_column_name(self, fakes, config, role):
+    def test_typo_in_a_column_name(self, fakes, config, role):
         with pytest.raises(ColumnError, match=rf"{role}: .* no column 'lable'\. Did you mean 'label'\?"):
             columns({"label": [1, 2], "a": [1.5, 2.5]}, **config)
 
-    def test_fault_target_absent(self, fakes):
+    def test_target_absent(self, fakes):
         with pytest.raises(ColumnError, match=r"target: .* no column 'z'"):
             columns(self.table, target="z")
 
-    def test_fault_target_among_the_features(self, fakes):
+    def test_target_among_the_features(self, fakes):
         with pytest.raises(ColumnError, match=r"'y' .* target is among the features"):
             columns(self.table, target="y", columns={"y": {}})
         with pytest.raises(ColumnError, match="'y' is the target and in drop"):
@@ -245,7 +245,7 @@ class TestInspect:
         assert found.columns[0].examples == ("<4 bytes>", "<5 bytes>")
         assert found.columns[1].examples == ("<2×3 float64>", "<4 float64>")
 
-    def test_fault_21_an_integer_too_long_to_print(self):
+    def test_an_integer_too_long_to_print(self):
         (found,) = inspect({"n": [1.5, 10**5_000]}).columns
         assert found.examples == ("1.5", "0x" + hex(10**5_000)[2:23] + "…")
 

@@ -36,26 +36,26 @@ class TestFiles:
         assert (opened.content, opened.sha256) == (b"content", hashlib.sha256(b"content").hexdigest())
         assert opened.file == str(tmp_path / cell)
 
-    def test_fault_02_zero_bytes(self, tmp_path):
+    def test_zero_bytes(self, tmp_path):
         (tmp_path / "empty.png").touch()
         refuses("empty.png", tmp_path, "holds no bytes")
 
-    def test_fault_05_missing_path(self, tmp_path):
+    def test_missing_path(self, tmp_path):
         refuses("nowhere.png", tmp_path, "no such file")
         refuses("nowhere/at/all.png", tmp_path, "no such file")
 
-    def test_fault_06_folder(self, tmp_path):
+    def test_folder(self, tmp_path):
         refuses(".", tmp_path, "a folder, not a regular file")
 
     @posix
-    def test_fault_06_fifo_and_device_do_not_hang(self, tmp_path):
+    def test_fifo_and_device_do_not_hang(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
         refuses("pipe", tmp_path, "a named pipe, not a regular file")
         refuses("/dev/zero", tmp_path, "a device, not a regular file")
         assert media.head("pipe", tmp_path) is None
 
     @posix
-    def test_fault_06_socket(self, tmp_path, monkeypatch):
+    def test_socket(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)  # the name of a socket is short
         with socket.socket(socket.AF_UNIX) as server:
             server.bind("socket")

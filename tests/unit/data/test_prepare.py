@@ -61,7 +61,7 @@ def check(prepared, table):
 
 
 class TestMedia:
-    def test_fault_05_kept_and_rejected_make_the_input(self, table):
+    def test_kept_and_rejected_make_the_input(self, table):
         prepared = read(table)
         check(prepared, table)
         assert prepared.dropped.tolist() == []
@@ -210,11 +210,11 @@ class TestPlain:
         assert (reject.file, reject.row, reject.column) == ("the dict", 2, "number")
         assert (reject.reason, reject.sha256) == ("not a number: 'one'", sha(b"one"))
 
-    def test_fault_21_an_integer_too_long_to_print_becomes_reject(self):
+    def test_an_integer_too_long_to_print_becomes_reject(self):
         (reject,) = read(read_table({"number": [1, 10**5_000]}), [NUMBER]).rejects
         assert (reject.row, reject.sha256) == (1, sha(hex(10**5_000).encode()))
 
-    def test_fault_23_text_round_trip(self, fakes):
+    def test_text_round_trip(self, fakes):
         texts = ["nul \0", "👩‍👧", "שלום", "lone \ud800", "long " * 100_000]
         word = Column(name="t", kind="word", modality="word", reason="")
         store = read(read_table({"t": texts}), [word]).stores["t"]
@@ -235,7 +235,7 @@ class TestPolicies:
         with pytest.raises(DataError, match=r"t\.csv, row 0 \(line 2\), column 'blob': .*nowhere: no such file"):
             read(read_table(tmp_path / "t.csv"), bad_cells="error")
 
-    def test_fault_26_all_rows_bad(self, fakes):
+    def test_all_rows_bad(self, fakes):
         table = read_table({"blob": [b"x", b"y"]})
         with pytest.raises(DataError, match="No row is left"):
             read(table, bad_cells="drop")

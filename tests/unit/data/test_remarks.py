@@ -63,20 +63,20 @@ def recording(seconds, rate, channels=1, kind="WAV"):
         (np.zeros((16_001, 2)), "mixed from 2 channels to one, cut to 2 s"),
     ],
 )
-def test_fault_12_a_recording_says_what_is_done_to_it(cell, said):
+def test_a_recording_says_what_is_done_to_it(cell, said):
     audio = Audio(AudioConfig(sample_rate=8_000, max_seconds=2.0))
     assert audio.remark(cell) == said
     assert len(audio.read(cell)) <= 16_000
 
 
 @pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_fault_09_an_animation_says_that_one_frame_is_kept(format_):
+def test_an_animation_says_that_one_frame_is_kept(format_):
     image = Image(ImageConfig())
     assert image.remark(picture(format_, frames=3)) == "cut to the first frame"
     assert image.remark(picture(format_)) is None
 
 
-def test_fault_09_damage_behind_the_first_frame_is_no_remark_and_no_failure():
+def test_damage_behind_the_first_frame_is_no_remark_and_no_failure():
     content = picture("GIF", frames=2)
     image = Image(ImageConfig())
     for end in range(len(picture("GIF")), len(content)):
@@ -85,7 +85,7 @@ def test_fault_09_damage_behind_the_first_frame_is_no_remark_and_no_failure():
     assert image.remark(np.zeros((9, 9), np.uint8)) is None
 
 
-def test_fault_24_a_text_says_that_it_is_cut():
+def test_a_text_says_that_it_is_cut():
     text = Text(TextConfig(max_characters=5))
     assert [text.remark(cell) for cell in ("12345", "123456", 1234567)] == [None, "cut to 5 characters", None]
     assert len(text.read("123456")) == 5
@@ -108,7 +108,7 @@ def test_fault_24_a_text_says_that_it_is_cut():
         ("cat.jpg", b"\0\1\2\3", None),
     ],
 )
-def test_fault_03_a_name_that_says_another_format(file, content, said):
+def test_a_name_that_says_another_format(file, content, said):
     assert formats.misnamed(file, content) == said
 
 
@@ -124,7 +124,7 @@ def pictures(tmp_path):
     return read_table({"photo": ["a.jpg", "b.jpg", "c.png", "d.png", "e.jpg", "f.jpg", None]}, folder=tmp_path)
 
 
-def test_fault_03_cells_with_wrong_names_are_counted_and_read(pictures, tmp_path):
+def test_cells_with_wrong_names_are_counted_and_read(pictures, tmp_path):
     expected = {
         "photo": {"read as PNG though named .jpg": 2, "read as GIF though named .png": 1, "cut to the first frame": 1}
     }
@@ -147,7 +147,7 @@ def test_a_column_with_nothing_to_say_is_left_out():
     assert read(read_table({"size": [1.0, None, "x"]}), column("size", "number")).remarks == {}
 
 
-def test_fault_24_long_texts_are_counted_by_characters_and_by_tokens():
+def test_long_texts_are_counted_by_characters_and_by_tokens():
     table = read_table({"note": ["short", "a b c d e f g h", "x" * 20, None]})
     note = column("note", "text", max_characters=15, max_tokens=6)
     prepared = read(table, note)
@@ -159,7 +159,7 @@ def test_fault_24_long_texts_are_counted_by_characters_and_by_tokens():
     )
 
 
-def test_fault_19_unseen_categories_are_counted_but_not_missing_ones():
+def test_unseen_categories_are_counted_but_not_missing_ones():
     hint, size = column("hint", "category", min_count=2), column("size", "number")
     table = read_table({"hint": ["a", "a", "rare", "b", None, "a", "c", " ", "b"], "size": [0.0] * 9})
     prepared = read(table, hint, size)

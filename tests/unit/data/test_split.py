@@ -61,7 +61,7 @@ class TestRandom:
         check(found, range(100))
         assert sizes(found) == (100, 0, 0)
 
-    def test_fault_16_rows_without_a_target_are_on_no_side(self):
+    def test_rows_without_a_target_are_on_no_side(self):
         target = [None if row % 2 else row for row in range(100)]
         found = split(NUMBERS, target=target)
         check(found, range(0, 100, 2))
@@ -71,7 +71,7 @@ class TestRandom:
         assert sizes(split({"a": [1, 2, 3]})) == (1, 1, 1)
 
     @pytest.mark.parametrize(("rows", "target"), [(1, None), (2, None), (5, [None] * 3 + [1, 2]), (2, [None, None])])
-    def test_fault_26_too_few_rows(self, rows, target):
+    def test_too_few_rows(self, rows, target):
         with pytest.raises(
             DataError, match=r"each of train, test, validation needs one\. Add rows, or set split\.test"
         ):
@@ -101,7 +101,7 @@ class TestStratified:
         assert equal(found, split(NUMBERS, target=target, stratify=True))
         assert not equal(found, split(NUMBERS, target=target, stratify=True, seed=1))
 
-    def test_fault_18_class_with_one_row_goes_to_train_with_a_warning(self):
+    def test_class_with_one_row_goes_to_train_with_a_warning(self):
         target = ["common"] * 99 + ["rare"]
         with pytest.warns(DataWarning, match="'rare'"):
             found = split(NUMBERS, target=target, stratify=True)

@@ -68,15 +68,15 @@ class TestDelimited:
     def test_without_a_last_newline_and_with_crlf(self, csv):
         assert csv("a,b\r\n1,2\r\n3,4").values("b") == [2, 4]
 
-    def test_fault_25_bom_is_not_part_of_the_first_name(self, csv):
+    def test_bom_is_not_part_of_the_first_name(self, csv):
         assert csv(b"\xef\xbb\xbfa,b\n1,2\n").names == ("a", "b")
 
-    def test_fault_25_duplicate_columns(self, csv):
+    def test_duplicate_columns(self, csv):
         with pytest.raises(TableError, match=r"two columns are called 'b'"):
             csv("a,b,b\n1,2,3\n")
 
     @pytest.mark.parametrize("bad", ["3", "3,4,5"])
-    def test_fault_25_ragged_line_is_named_past_newlines_in_cells_and_blank_lines(self, csv, bad):
+    def test_ragged_line_is_named_past_newlines_in_cells_and_blank_lines(self, csv, bad):
         with pytest.raises(TableError, match=r"t\.csv, line 6: (1 cell|3 cells), .* names 2 columns"):
             csv(f'a,b\n"1\n2",2\n\n1,2\n{bad}\n1,2\n')
 
@@ -100,7 +100,7 @@ class TestDelimited:
         assert csv('a,b\n5" pipe,x\n1,y\n').values("a") == ['5" pipe', "1"]
 
     @pytest.mark.parametrize(("content", "reason"), [("", "is empty"), ("a,b\n", "no rows"), ("a,b", "no rows")])
-    def test_fault_26_no_rows(self, csv, content, reason):
+    def test_no_rows(self, csv, content, reason):
         with pytest.raises(TableError, match=reason):
             csv(content)
 
@@ -138,7 +138,7 @@ class TestDelimited:
 
 
 class TestJsonLines:
-    def test_fault_20_mixed_types_stay_what_they_are(self, tmp_path):
+    def test_mixed_types_stay_what_they_are(self, tmp_path):
         cells = ["1", 1, 1.0, "one", True, None, "", [1, 2]]
         path = write(tmp_path / "t.jsonl", "\n".join(json.dumps({"a": cell}) for cell in cells))
         values = read_table(path).values("a")
@@ -166,7 +166,7 @@ class TestJsonLines:
         with pytest.raises(TableError, match=rf"t\.jsonl, line 2.*{reason}"):
             read_table(write(tmp_path / "t.jsonl", b'{"a": 0}\n' + line + b"\n"))
 
-    def test_fault_26_no_rows(self, tmp_path):
+    def test_no_rows(self, tmp_path):
         with pytest.raises(TableError, match="no rows"):
             read_table(write(tmp_path / "t.jsonl", "\n\n"))
 
@@ -227,7 +227,7 @@ class TestArrow:
         cells = [{"any": 1}, None, "thing"]
         assert read_table(pl.DataFrame({"o": pl.Series(cells, dtype=pl.Object)})).values("o") == cells
 
-    def test_fault_25_duplicate_columns(self):
+    def test_duplicate_columns(self):
         with pytest.raises(TableError, match="two columns are called 'a'"):
             read_table(pa.table([[1], [2]], names=["a", "a"]))
 
@@ -267,11 +267,11 @@ class TestPandas:
         assert [table.values(name) for name in table.names] == expected
         assert table.names[-1] == "7"
 
-    def test_fault_25_duplicate_columns(self):
+    def test_duplicate_columns(self):
         with pytest.raises(TableError, match="two columns are called 'a'"):
             read_table(pd.DataFrame([[1, 2]], columns=["a", "a"]))
 
-    def test_fault_23_any_text_round_trips(self):
+    def test_any_text_round_trips(self):
         texts = [*TEXTS, "lone \ud800 surrogate"]
         assert read_table(pd.DataFrame({"t": pd.Series(texts, dtype=object)})).values("t") == texts
         assert read_table({"t": texts}).values("t") == texts
@@ -354,7 +354,7 @@ class TestTable:
     def test_all_cells_in_order(self):
         assert self.table.values("price") == list(range(2500))
 
-    def test_fault_typo_in_a_column_name(self):
+    def test_typo_in_a_column_name(self):
         with pytest.raises(ColumnError, match=r"split\.by: the dict has no column 'prise'\. Did you mean 'price'\?"):
             self.table.require("name", "prise", role="split.by")
         with pytest.raises(ColumnError, match="Columns: price, name"):

@@ -192,7 +192,7 @@ class TestCompression:
             table(content, f"t.csv.{ending}")
 
     @pytest.mark.parametrize("ending", COMPRESS)
-    def test_fault_46_a_bomb_is_stopped_before_it_fills_memory(self, table, ending, monkeypatch):
+    def test_a_bomb_is_stopped_before_it_fills_memory(self, table, ending, monkeypatch):
         monkeypatch.setattr(textfile, "_MOST_BYTES", 1 << 20)
         monkeypatch.setattr(textfile, "_MOST_GROWTH", 20)
         with pytest.raises(
@@ -238,7 +238,7 @@ class TestNoTable:
         with pytest.raises(TableError, match=hint):
             table(b"anything", name)
 
-    def test_fault_25_header_alone_and_blank_lines(self, table):
+    def test_header_alone_and_blank_lines(self, table):
         for content in ("a;b\n", "\n\n\n", "a,b\n\n\n"):
             with pytest.raises(TableError, match=r"holds no rows|is empty"):
                 table(content)

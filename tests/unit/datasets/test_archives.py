@@ -44,7 +44,7 @@ def test_packages_of_dpkg_deb_itself_are_read(compression, tmp_path):
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/tmp/evil-polymodal", "a\\..\\evil"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_fault_45_a_name_that_leads_out_is_refused(kind, name, tmp_path):
+def test_a_name_that_leads_out_is_refused(kind, name, tmp_path):
     data = KINDS[kind]({name: b"x"}) if kind != "x.deb" or not name.startswith("/") else deb({"../../" + name: b"x"})
     (tmp_path / kind).write_bytes(data)
     for wanted in ("*", "other"):
@@ -61,7 +61,7 @@ def _entry(name, kind, target=""):
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
 @pytest.mark.parametrize("pack", [tar, deb])
-def test_fault_45_links_and_devices_are_refused(kind, pack, tmp_path):
+def test_links_and_devices_are_refused(kind, pack, tmp_path):
     path = tmp_path / ("x.tgz" if pack is tar else "x.deb")
     path.write_bytes(pack({"a": b"1"}, "gz", (_entry("b", kind, "/etc/passwd"),)))
     with pytest.raises(DataError, match="'b' is a link or device"):
@@ -70,7 +70,7 @@ def test_fault_45_links_and_devices_are_refused(kind, pack, tmp_path):
     assert _files(tmp_path / "others") == {"a": b"1"}
 
 
-def test_fault_45_a_link_in_a_wheel_is_refused(tmp_path):
+def test_a_link_in_a_wheel_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
         entry = zipfile.ZipInfo("link")
         entry.create_system, entry.external_attr = 3, 0o120777 << 16
@@ -79,13 +79,13 @@ def test_fault_45_a_link_in_a_wheel_is_refused(tmp_path):
         unpack(tmp_path / "x.whl", tmp_path / "out", "*")
 
 
-def test_fault_45_names_that_differ_in_case_alone_are_refused(tmp_path):
+def test_names_that_differ_in_case_alone_are_refused(tmp_path):
     (tmp_path / "x.tgz").write_bytes(tar({"Readme": b"1", "README": b"2"}))
     with pytest.raises(DataError, match="differ in case alone"):
         unpack(tmp_path / "x.tgz", tmp_path / "out", "*")
 
 
-def test_fault_45_a_file_does_not_go_through_a_link_that_is_there(tmp_path):
+def test_a_file_does_not_go_through_a_link_that_is_there(tmp_path):
     (tmp_path / "x.tgz").write_bytes(tar({"a": b"1"}))
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a").symlink_to(tmp_path / "elsewhere")
@@ -95,7 +95,7 @@ def test_fault_45_a_file_does_not_go_through_a_link_that_is_there(tmp_path):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_fault_46_a_bomb_stops_at_the_cap(name, tmp_path, monkeypatch):
+def test_a_bomb_stops_at_the_cap(name, tmp_path, monkeypatch):
     monkeypatch.setattr(_archives, "MOST_BYTES", 1_000_000)
     (tmp_path / name).write_bytes(KINDS[name]({f"{number}": bytes(300_000) for number in range(9)}))
     with pytest.raises(DataError, match="unpacks to more than 1,000,000 bytes"):
@@ -103,7 +103,7 @@ def test_fault_46_a_bomb_stops_at_the_cap(name, tmp_path, monkeypatch):
     assert sum(map(len, _files(tmp_path / "out").values())) <= 1_000_000
 
 
-def test_fault_46_too_many_files_are_refused(tmp_path, monkeypatch):
+def test_too_many_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(_archives, "MOST_FILES", 10)
     (tmp_path / "x.tgz").write_bytes(tar({str(number): b"" for number in range(20)}))
     with pytest.raises(DataError, match="too many files"):

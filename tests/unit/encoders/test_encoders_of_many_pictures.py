@@ -207,7 +207,7 @@ def test_a_bundle_holds_the_inner_encoder():
     assert loaded.schema.inputs[0].settings["image"] == completed("encoders/image", Part(**SMALL)).model_dump()
 
 
-def test_fault_42_a_bundle_whose_inner_encoder_names_a_checkpoint_is_refused():
+def test_a_bundle_whose_inner_encoder_names_a_checkpoint_is_refused():
     config = make({"fusion": {"name": "sum", "width": 8}, "target": "y"})
     model = build(schema(**SMALL), config)
     model.encoders["clip"].frames.image.__class__ = type(

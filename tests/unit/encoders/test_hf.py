@@ -131,7 +131,7 @@ def test_pickled_weights_are_refused_unread(copy):
         {"quantization_config": {"quant_method": "custom"}},
     ],
 )
-def test_fault_42_settings_that_name_code_are_refused(copy, entry):
+def test_settings_that_name_code_are_refused(copy, entry):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | entry))
     with pytest.raises(ConfigError, match="asks for code from outside"):
@@ -141,7 +141,7 @@ def test_fault_42_settings_that_name_code_are_refused(copy, entry):
 
 
 @pytest.mark.parametrize("model_type", ["t5", "os.system", None, ["bert"]])
-def test_fault_42_unknown_kinds_of_model_are_refused(copy, model_type):
+def test_unknown_kinds_of_model_are_refused(copy, model_type):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"model_type": model_type}))
     with pytest.raises(ConfigError, match="not a known text encoder"):

@@ -140,7 +140,7 @@ def test_a_class_token_that_is_not_there_is_refused():
         encoder_and_cells(folder("resnet"), pool="first")
 
 
-def test_fault_42_kinds_of_model_that_are_not_for_images_are_refused(copy):
+def test_kinds_of_model_that_are_not_for_images_are_refused(copy):
     file = copy / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"model_type": "os.system"}))
     with pytest.raises(ConfigError, match="not a known image encoder"):

@@ -79,7 +79,7 @@ def test_a_frozen_network_without_weights_is_refused_before_training():
 
 
 @pytest.mark.parametrize("architecture", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/tmp", "test_efficientnetx"])
-def test_fault_42_unknown_architectures_are_refused(architecture):
+def test_unknown_architectures_are_refused(architecture):
     with pytest.raises(ConfigError, match="timm has no architecture"):
         Timm(TimmConfig(architecture=architecture), image())
 
@@ -104,7 +104,7 @@ def test_a_file_of_something_else_than_tensors_by_name_is_refused(tmp_path, cont
         Timm(TimmConfig(**SMALL, checkpoint=str(file)), image())
 
 
-def test_fault_41_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path):
+def test_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path):
     file = tmp_path / "weights.pth"
     torch.save({"hook": print}, file)
     with pytest.raises(ConfigError, match="not a file of weights"):

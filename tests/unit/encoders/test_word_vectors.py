@@ -145,7 +145,7 @@ def test_texts_with_words_that_training_did_not_see_are_counted():
     assert "review: 2 cells with a word unseen, or too rare, in training" in run.remarks
 
 
-def test_fault_42_vectors_outside_of_a_bundle_are_not_opened(file, tmp_path):
+def test_vectors_outside_of_a_bundle_are_not_opened(file, tmp_path):
     from polymodal.bundles import files as bundle_files
 
     config = make({"target": "label", "encoders": {"text": {"name": "bag", "vectors": str(file), "width": 4}},

@@ -212,7 +212,7 @@ def test_classes_that_an_input_never_saw_stay_finite() -> None:
     assert 0 < found.reports["linear"]["log_loss"].value < 10
 
 
-def test_fault_16_rows_without_a_target_are_left_out() -> None:
+def test_rows_without_a_target_are_left_out() -> None:
     task, target, features = classification()
     x = features(1)
     spoilt = [*target.tolist(), *[None] * 10]

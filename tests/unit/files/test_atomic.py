@@ -56,7 +56,7 @@ def test_others_may_read_as_the_umask_says(tmp_path):
 @pytest.mark.parametrize(
     ("function", "number"), [("fsync", 1), ("fsync", 2), ("fsync", 3), ("fsync", 4), ("replace", 1), ("replace", 2)]
 )
-def test_fault_29_an_error_at_any_step_leaves_everything_as_it_was(tmp_path, monkeypatch, function, number, exists):
+def test_an_error_at_any_step_leaves_everything_as_it_was(tmp_path, monkeypatch, function, number, exists):
     if exists:
         write_folder(tmp_path / "folder", OLD)
     elif (function, number) == ("replace", 2):
@@ -71,7 +71,7 @@ def test_fault_29_an_error_at_any_step_leaves_everything_as_it_was(tmp_path, mon
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "I/O error")])
-def test_fault_30_an_interrupt_and_a_lasting_error_leave_everything_as_it_was(tmp_path, monkeypatch, error):
+def test_an_interrupt_and_a_lasting_error_leave_everything_as_it_was(tmp_path, monkeypatch, error):
     write_folder(tmp_path / "folder", OLD)
     for number in range(1, 5):
         with monkeypatch.context() as patch, pytest.raises(type(error)):

@@ -143,7 +143,7 @@ KEY_TWICE = b'{"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}}'
         (file(b"not json"), "Expecting value"),
     ],
 )
-def test_fault_43_a_header_that_is_not_as_it_should_be(data, reason):
+def test_a_header_that_is_not_as_it_should_be(data, reason):
     with pytest.raises(ValueError, match=reason):
         tensorfile.decode(data)
 
@@ -174,12 +174,12 @@ def test_fault_43_a_header_that_is_not_as_it_should_be(data, reason):
         (file({"a": entry(0, 1, [1], "BOOL")}, b"\x02"), "neither true nor false"),
     ],
 )
-def test_fault_44_lengths_and_ranges_that_do_not_fit(data, reason):
+def test_lengths_and_ranges_that_do_not_fit(data, reason):
     with pytest.raises(ValueError, match=reason):
         tensorfile.decode(data)
 
 
-def test_fault_44_a_long_header_is_refused_before_it_is_parsed(monkeypatch):
+def test_a_long_header_is_refused_before_it_is_parsed(monkeypatch):
     monkeypatch.setattr(tensorfile, "MAX_HEADER", 10)
     monkeypatch.setattr(tensorfile.strict_json, "parse", lambda data: pytest.fail("parsed"))
     with pytest.raises(ValueError, match="does not fit"):

@@ -129,7 +129,7 @@ def test_no_row_is_ever_dropped(bundle):
 
 
 @pytest.mark.parametrize("chunk_rows", [512, 3, 1])
-def test_fault_19_an_unseen_category_is_told_once_with_its_count(bundle, monkeypatch, chunk_rows):
+def test_an_unseen_category_is_told_once_with_its_count(bundle, monkeypatch, chunk_rows):
     monkeypatch.setattr(module, "_CHUNK_ROWS", chunk_rows)
     told = []
     predict(bundle, {**ROWS, "colour": ["pink", *ROWS["colour"][1:]]}, tell=told.append)
@@ -260,7 +260,7 @@ def test_csv(tmp_path):
         ]
 
 
-def test_fault_23_half_of_a_surrogate_pair_is_written_as_its_escape(tmp_path):
+def test_half_of_a_surrogate_pair_is_written_as_its_escape(tmp_path):
     columns = {"prediction": np.array(["a\ud800", "é"], dtype=object), "p_a\ud800": np.array([0.5, 0.25])}
     predictions = some_predictions(columns=columns, status=["ok", "partial: \udcff.png"])
     for ending in ("csv", "parquet", "jsonl"):
@@ -274,7 +274,7 @@ def test_fault_23_half_of_a_surrogate_pair_is_written_as_its_escape(tmp_path):
     assert json.loads(lines[0]) == {"prediction": "a\ud800", "p_a\ud800": 0.5, "status": "ok"}
 
 
-def test_fault_65_formulas_in_csv_are_neutralised_and_can_be_had_back(tmp_path):
+def test_formulas_in_csv_are_neutralised_and_can_be_had_back(tmp_path):
     dangerous = ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''@x"]
     harmless = ["a=b", "'quoted'", "", "'", "x-1", " =1"]
     words = np.array(dangerous + harmless, dtype=object)

@@ -67,7 +67,7 @@ def test_suggestions_know_containers():
 
 
 @pytest.mark.parametrize(("kind", "codec"), SOUNDS)
-def test_fault_10_truncated_sound_is_refused(kind, codec):
+def test_truncated_sound_is_refused(kind, codec):
     content = recording(kind, codec)
     for end in {*range(16, len(content), len(content) // 15), len(content) - 1}:
         with pytest.raises(UnreadableCellError):

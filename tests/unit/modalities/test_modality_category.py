@@ -34,7 +34,7 @@ def name(cell):
      (np.bool_(False), "false"), (1.5, "1.5"), (np.float32(0.1), "0.1"), (Decimal("1.50"), "1.5"), ("007", "007"),
      (" a b ", "a b"), (datetime.date(2026, 1, 2), "2026-01-02"), (float("inf"), "inf")],
 )  # fmt: skip
-def test_fault_20_one_category_has_one_name(cell, expected):
+def test_one_category_has_one_name(cell, expected):
     assert name(cell) == expected
 
 
@@ -50,7 +50,7 @@ def test_fault_20_one_category_has_one_name(cell, expected):
         pytest.param(10**5_000, id="digits"),
     ],
 )
-def test_fault_20_what_is_no_category_becomes_reject(cell):
+def test_what_is_no_category_becomes_reject(cell):
     with pytest.raises(UnreadableCellError, match="not a category"):
         Category(CategoryConfig()).read(cell)
 
@@ -62,7 +62,7 @@ def test_long_decimals_that_differ_stay_apart():
     assert len(name(Decimal("sNaN"))) > 0
 
 
-def test_fault_23_any_text_makes_a_name():
+def test_any_text_makes_a_name():
     assert name("e\u0301") == name("\u00e9")
     assert name("a\ud800b") == "a\ufffdb"
     assert name("\ud83d\ude00") == "😀"
@@ -75,7 +75,7 @@ def test_codes_by_frequency_then_name():
     assert category.cardinality == 5
 
 
-def test_fault_19_unseen_category_gets_the_reserved_code():
+def test_unseen_category_gets_the_reserved_code():
     category = fitted(["a", "b", "b"])
     cells = category.collate([category.read(cell) for cell in ("a", "b", "new")] + [None])
     assert cells.values.tolist() == [[2], [1], [0], [0]]

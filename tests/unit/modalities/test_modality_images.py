@@ -80,7 +80,7 @@ def test_lists_of_arrow(folder):
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_fault_05_one_unreadable_picture_makes_its_cell_a_reject_that_names_it(folder, cached):
+def test_one_unreadable_picture_makes_its_cell_a_reject_that_names_it(folder, cached):
     (folder / "bad.png").write_bytes(png(PICTURES[0])[:200])
     table = read_table(
         {"photos": ["a.png|nowhere.png|b.png", "a.png|b.png", "a.png|bad.png", "bad.png|c.png", "[]"]}, folder=folder

@@ -51,13 +51,13 @@ def word_level(tmp_path, *, normalizer=None, pre_tokenizer=None, edit=None):
 @pytest.mark.parametrize(
     "text", ["a\0b", "שלום \u202eabc", "👩‍👩‍👧 family", "naïve", "漢字かな", "\ufeffmark", "line\nline\ttab"]
 )
-def test_fault_23_text_round_trip(text):
+def test_text_round_trip(text):
     assert decoded(text) == unicodedata.normalize("NFC", text)
     text_column = fitted([*SENTENCES, text])
     assert text_column.collate([text_column.read(text)]).lengths.item() >= 1
 
 
-def test_fault_23_documented_normalisation():
+def test_documented_normalisation():
     assert decoded("e\u0301") == decoded("\u00e9") == "\u00e9"
     assert decoded("a\ud800b") == "a\ufffdb"
     assert decoded("\udc00\ud800") == "\ufffd\ufffd"
@@ -65,7 +65,7 @@ def test_fault_23_documented_normalisation():
 
 
 @pytest.mark.parametrize("cell", ["", " ", "\n\t\u00a0 "])
-def test_fault_24_blank_is_missing(cell):
+def test_blank_is_missing(cell):
     text = fitted()
     cells = text.collate([text.read(cell), text.read("cat")])
     assert cells.lengths[0] == 0
@@ -73,7 +73,7 @@ def test_fault_24_blank_is_missing(cell):
     assert text.simple_features([text.read(cell)]).nnz == 0
 
 
-def test_fault_24_ten_megabytes_are_cut_and_counted():
+def test_ten_megabytes_are_cut_and_counted():
     huge = "word " * 2_000_000
     assert len(decoded(huge)) == 20_000
     text = Text(TextConfig(max_tokens=16))
@@ -180,19 +180,19 @@ def unknown_part(parts):
      (lambda parts: parts.pop("model"), "no model"), (lambda parts: parts["model"].pop("type"), "type"),
      (lambda parts: parts["model"].update(type="Evil"), "'Evil'"), (lambda parts: parts["model"].pop("vocab"), "file")],
 )  # fmt: skip
-def test_fault_48_what_a_tokenizer_file_must_not_hold(tmp_path, edit, message):
+def test_what_a_tokenizer_file_must_not_hold(tmp_path, edit, message):
     with pytest.raises(ConfigError, match=message):
         fitted(tokenizer=word_level(tmp_path, edit=edit))
 
 
-def test_fault_48_regular_expressions_as_the_library_writes_them(tmp_path):
+def test_regular_expressions_as_the_library_writes_them(tmp_path):
     with pytest.raises(ConfigError, match="regular expression"):
         fitted(tokenizer=word_level(tmp_path, normalizer=normalizers.Replace(Regex("a+"), "b")))
     with pytest.raises(ConfigError, match="regular expression"):
         fitted(tokenizer=word_level(tmp_path, pre_tokenizer=pre_tokenizers.Split(Regex("a+"), "isolated")))
 
 
-def test_fault_48_a_duplicate_key_hides_nothing(tmp_path):
+def test_a_duplicate_key_hides_nothing(tmp_path):
     path = word_level(tmp_path)
     text = (tmp_path / "tokenizer.json").read_text()
     evil = '{"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "a"}, "behavior": "Isolated", "invert": false},'
@@ -200,7 +200,7 @@ def test_fault_48_a_duplicate_key_hides_nothing(tmp_path):
     assert "Regex" not in fitted(tokenizer=path)._statistics["tokenizer"]
 
 
-def test_fault_48_statistics_are_checked_as_a_file_is(tmp_path):
+def test_statistics_are_checked_as_a_file_is(tmp_path):
     text = fitted()
     parts = json.loads(text._statistics["tokenizer"])
     untagged_replace(parts)

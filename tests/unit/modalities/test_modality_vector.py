@@ -47,12 +47,12 @@ def test_what_is_read(cell):
 
 
 @pytest.mark.parametrize("length", [2, 4])
-def test_fault_15_wrong_length_becomes_reject_naming_both(length):
+def test_wrong_length_becomes_reject_naming_both(length):
     with pytest.raises(UnreadableCellError, match=f"{length} elements, but the vectors of this column have 3"):
         Vector(VectorConfig(length=3)).read([0.5] * length)
 
 
-def test_fault_15_only_the_cell_of_another_length_is_lost():
+def test_only_the_cell_of_another_length_is_lost():
     table = read_table({"v": [[1.0, 2.0], [3.0, 4.0], [5.0], [7.0, 8.0]]})
     settings = Vector.suggest(table.values("v"), LimitsConfig())
     column = Column(name="v", kind="vector", modality="vector", reason="", settings=settings)
@@ -66,7 +66,7 @@ def test_fault_15_only_the_cell_of_another_length_is_lost():
 @pytest.mark.parametrize(
     "cell", [[1, np.nan], [np.inf, 0], [0, None], [1e31, 0], "[1, NaN]", "[-Infinity, 1]", "[1e999, 1]", [10**400, 0]]
 )
-def test_fault_21_elements_that_are_not_finite_become_rejects(cell):
+def test_elements_that_are_not_finite_become_rejects(cell):
     with pytest.raises(UnreadableCellError, match="element"):
         Vector(VectorConfig()).read(cell)
 

@@ -99,7 +99,7 @@ def test_a_recording_held_upright_is_read_upright():
     assert np.abs(turned.astype(int) - plain).mean() > 20
 
 
-def test_fault_09_a_moving_gif_shows_every_frame_and_transparency_is_white():
+def test_a_moving_gif_shows_every_frame_and_transparency_is_white():
     pictures = []
     for left in (2, 6):
         picture = Pillow.new("RGBA", (16, 16), (0, 0, 0, 0))
@@ -117,7 +117,7 @@ def test_fault_09_a_moving_gif_shows_every_frame_and_transparency_is_white():
 
 
 @pytest.mark.parametrize(("kind", "codec", "pixel_format"), VIDEOS)
-def test_fault_01_a_truncated_video_is_refused_wherever_it_ends(kind, codec, pixel_format):
+def test_a_truncated_video_is_refused_wherever_it_ends(kind, codec, pixel_format):
     content = clip(kind, codec, pixel_format)
     for end in {*range(12, len(content), len(content) // 25), len(content) - 1}:
         refuses(content[:end], "truncated|damaged|not a video|empty|no pictures|coding")
@@ -138,7 +138,7 @@ def test_flipped_bits_never_do_worse_than_a_reject(kind, codec, pixel_format):
             pass
 
 
-def test_fault_01_a_stream_without_a_length_is_refused_where_a_frame_is_cut():
+def test_a_stream_without_a_length_is_refused_where_a_frame_is_cut():
     noise = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
     content = clip("matroska", "mjpeg", "yuvj420p", pixels=noise, options={"live": "1"})
     assert len(read(content)) == 5
@@ -153,7 +153,7 @@ def test_titles_that_are_no_text_do_no_harm():
     assert len(read(content.replace(b"Lavf", b"L\xffvf"))) == 5
 
 
-def test_fault_13_a_video_without_a_frame():
+def test_a_video_without_a_frame():
     file = bytearray(clip("avi", "mjpeg", "yuvj420p"))
     file[file.find(b"movi") + 4 :] = b""
     for name, place in ((b"RIFF", 0), (b"LIST", file.find(b"movi") - 8)):
@@ -163,7 +163,7 @@ def test_fault_13_a_video_without_a_frame():
     refuses(np.zeros((0, 16, 16, 3), np.uint8), "not a video")
 
 
-def test_fault_14_a_length_that_is_missing_or_wrong_is_not_believed():
+def test_a_length_that_is_missing_or_wrong_is_not_believed():
     live = clip("matroska", options={"live": "1"})
     assert len(read(live)) == 5
     content = clip()
@@ -204,7 +204,7 @@ PLAYLISTS = {
 
 
 @pytest.mark.parametrize("name", PLAYLISTS)
-def test_fault_57_what_refers_to_something_else_opens_nothing(name):
+def test_what_refers_to_something_else_opens_nothing(name):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.05)
         content = PLAYLISTS[name].format(port=server.getsockname()[1]).encode()
@@ -221,7 +221,7 @@ def test_sound_alone_is_no_video():
     refuses(recording(), "an? MP4 file that holds no pictures")
 
 
-def test_fault_04_what_is_no_video():
+def test_what_is_no_video():
     refuses(b"<html></html>", "not a video: looks like HTML")
     refuses(b"", "not a video: holds no bytes")
     refuses("a.mp4", "a cell of type str")

@@ -228,7 +228,7 @@ def test_a_string_is_short_for_the_bundle():
     assert override(make({}), ["start=run/bundle"]).start.bundle == "run/bundle"
 
 
-def test_fault_42_texts_of_the_bundle_are_not_opened_as_paths(folder, tmp_path, monkeypatch):
+def test_texts_of_the_bundle_are_not_opened_as_paths(folder, tmp_path, monkeypatch):
     """A tokenizer's path, as a bundle of a `tokenizer.json` has it, is compared and kept, not opened."""
     files = {name: bytes(data) for name, data in bundle_files.read(folder).files.items()}
     schema = json.loads(files["schema.json"])
@@ -240,7 +240,7 @@ def test_fault_42_texts_of_the_bundle_are_not_opened_as_paths(folder, tmp_path, 
     assert start(tmp_path / "bundle").bundle.schema.column("note").settings["tokenizer"] == str(trap)
 
 
-def test_fault_42_a_bundle_that_names_another_is_refused(folder, tmp_path):
+def test_a_bundle_that_names_another_is_refused(folder, tmp_path):
     files = {name: bytes(data) for name, data in bundle_files.read(folder).files.items()}
     config = json.loads(files["config.json"])
     config["start"]["bundle"] = str(folder)

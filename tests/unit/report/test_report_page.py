@@ -85,7 +85,7 @@ def test_it_has_every_section(html):
         assert f'<section id="{name}">' in html and f'href="#{name}"' in html
 
 
-def test_fault_66_nothing_of_the_data_becomes_markup(html):
+def test_nothing_of_the_data_becomes_markup(html):
     page = Page(html)
     assert not page.tags["script"]
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]

@@ -105,7 +105,7 @@ def test_encoding_is_the_same_however_a_class_is_spelt() -> None:
     assert encoded.present.all()
 
 
-def test_fault_16_missing_labels_are_left_out() -> None:
+def test_missing_labels_are_left_out() -> None:
     task = fitted(["a", None, "b", math.nan, ""])
     target = encode(task, ["a", None, "b", math.nan, "", "never seen"])
     assert target.present.tolist() == [True, False, True, False, False, False]
@@ -122,7 +122,7 @@ def test_fault_16_missing_labels_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("values", "held"), [(["a", "a", None], "one class only, 'a',"), ([1, 1.0, "1"], "'1'"), ([None, ""], "no value")]
 )
-def test_fault_17_one_class_is_an_error_before_training(values: list[object], held: str) -> None:
+def test_one_class_is_an_error_before_training(values: list[object], held: str) -> None:
     with pytest.raises(DataError, match="'label'") as caught:
         fit(values)
     assert held in str(caught.value)
@@ -148,7 +148,7 @@ def test_classes_may_be_said_before_they_have_rows() -> None:
     assert config.classes == ("1", "2", "true")
 
 
-def test_fault_18_a_class_of_one_row_learns_and_is_measured() -> None:
+def test_a_class_of_one_row_learns_and_is_measured() -> None:
     labels = ["a"] * 50 + ["b"] * 50 + ["rare"]
     loss = head(labels, class_weight="balanced").loss(scores(torch.zeros(3, 3)), classes([0, 1, 2]))
     assert torch.isfinite(loss).all() and (loss > 0).all()

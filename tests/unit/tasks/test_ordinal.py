@@ -76,7 +76,7 @@ def test_numbers_have_an_order_of_their_own(values: list[object]) -> None:
         (["a", "c"], OrdinalConfig(order=("a", "c", "a")), "names one twice"),
     ],
 )
-def test_fault_17_targets_that_cannot_be(values: list[object], config: OrdinalConfig, words: str) -> None:
+def test_targets_that_cannot_be(values: list[object], config: OrdinalConfig, words: str) -> None:
     with pytest.raises(DataError, match=words):
         Ordinal(config).fit(values, column="grade")
 

@@ -80,7 +80,7 @@ def test_a_cell_that_is_no_number_names_column_and_value(bad: object) -> None:
         fitted().encode(bad)
 
 
-def test_fault_16_missing_numbers_are_left_out() -> None:
+def test_missing_numbers_are_left_out() -> None:
     task = Regress(RegressConfig(), fit([None, *VALUES]))
     target = encode(task, [None, 30.0, math.nan, ""])
     assert target.present.tolist() == [False, True, False, False]
@@ -98,7 +98,7 @@ def test_fault_16_missing_numbers_are_left_out() -> None:
     ("values", "held"),
     [([0.1, 0.1, 0.1, None], "one value only, 0.1,"), ([1e-200, 2e-200], "one"), ([None], "no value")],
 )
-def test_fault_17_a_target_that_does_not_vary_is_an_error_before_training(values: list[object], held: str) -> None:
+def test_a_target_that_does_not_vary_is_an_error_before_training(values: list[object], held: str) -> None:
     with pytest.raises(DataError, match="'price'") as caught:
         fit(values)
     assert held in str(caught.value)

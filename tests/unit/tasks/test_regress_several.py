@@ -104,12 +104,12 @@ def test_columns_of_numbers_are_recognised() -> None:
     assert Regress.recognise([{"a": 1.0, "b": "x"}]) is None
 
 
-def test_fault_20_a_cell_that_is_no_number_names_its_column() -> None:
+def test_a_cell_that_is_no_number_names_its_column() -> None:
     with pytest.raises(DataError, match="column 'b' holds 'much'"):
         Regress(RegressConfig()).fit([*VALUES, {"a": 1.0, "b": "much"}], column="a, b")
 
 
-def test_fault_17_a_target_of_one_value() -> None:
+def test_a_target_of_one_value() -> None:
     with pytest.raises(DataError, match="column 'b' holds one value only"):
         Regress(RegressConfig()).fit([{"a": 1.0, "b": 2.0}, {"a": 3.0, "b": 2.0}], column="a, b")
 

@@ -49,7 +49,7 @@ def test_labels_their_counts_and_shares() -> None:
     assert found["prior"] == pytest.approx([2.5 / 11, 6.5 / 11, 4.5 / 11])
 
 
-def test_fault_16_an_empty_list_is_no_label_and_a_missing_cell_is_unknown() -> None:
+def test_an_empty_list_is_no_label_and_a_missing_cell_is_unknown() -> None:
     target = encode(fitted(), [[], None, math.nan, "", ["red", "new"]])
     assert target.present.tolist() == [True, False, False, False, True]
     assert target.values[0].tolist() == [0, 0, 0]
@@ -86,14 +86,14 @@ def test_rare_labels_are_left_out_and_said() -> None:
     assert statistics()["remarks"] == []
 
 
-def test_fault_17_no_label_with_enough_rows() -> None:
+def test_no_label_with_enough_rows() -> None:
     with pytest.raises(DataError, match=r"'tags' holds 3 labels, none of them in 7 rows.*Lower min_count"):
         statistics(min_count=7)
     with pytest.raises(DataError, match="no label"):
         Tag(TagConfig()).fit([None, []], column="tags")
 
 
-def test_fault_20_a_cell_that_is_no_list_names_the_column() -> None:
+def test_a_cell_that_is_no_list_names_the_column() -> None:
     with pytest.raises(DataError, match=r"'tags' holds 3\.5, which is neither a list"):
         statistics([3.5])
     with pytest.raises(DataError, match=r"'tags' holds 3\.5, which is neither a list"):

@@ -77,7 +77,7 @@ def test_rare_characters_are_not_learned_and_said() -> None:
         (["a", "b"], "lower task.min_count"),
     ],
 )
-def test_fault_17_targets_that_cannot_be(values: list[object], words: str) -> None:
+def test_targets_that_cannot_be(values: list[object], words: str) -> None:
     with pytest.raises(DataError, match=words):
         Transcribe(TranscribeConfig(min_count=2)).fit(values, column="spoken")
     with pytest.raises(DataError, match=r"'spoken' holds 3\.5, which is no text"):

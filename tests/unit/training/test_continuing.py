@@ -129,7 +129,7 @@ def test_callbacks_hear_of_every_epoch_and_of_the_end():
     assert ear.heard == [1, 2, "end"]
 
 
-def test_fault_33_a_loss_that_is_not_finite_stops_before_the_update():
+def test_a_loss_that_is_not_finite_stops_before_the_update():
     bad = Arrays({"x": np.full((2, 3), 1e30)}, np.zeros(2), first_row=7)
     model = make_model()
     with torch.no_grad():

@@ -146,7 +146,7 @@ def test_a_column_of_another_name_is_the_same_column(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_fault_31_damaged_kept_tokens_are_made_again(model, tmp_path):
+def test_damaged_kept_tokens_are_made_again(model, tmp_path):
     loader = Arrays({"x": X, "z": np.ones((4, 1))}, sizes=(2,))
     made = encode_frozen(model, loader, CPU, cache=tmp_path, columns=COLUMNS)["frozen"]
     (file,) = tmp_path.iterdir()

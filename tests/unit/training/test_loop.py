@@ -173,7 +173,7 @@ def test_a_frozen_encoder_stays_as_it_is_and_in_eval_mode():
     assert_equal(state(frozen), state(plain))
 
 
-def test_fault_33_training_stops_at_rows_that_are_not_finite_and_callbacks_hear_of_the_end():
+def test_training_stops_at_rows_that_are_not_finite_and_callbacks_hear_of_the_end():
     target = Y[:24].copy()
     target[20] = np.nan
     listener = Listener()
@@ -199,7 +199,7 @@ def test_callbacks_hear_of_the_end_where_training_cannot_even_begin(monkeypatch)
     assert len(listener.ended) == 1
 
 
-def test_fault_33_scores_of_validation_rows_that_are_not_finite_name_the_rows():
+def test_scores_of_validation_rows_that_are_not_finite_name_the_rows():
     spoilt = X[24:].copy()
     spoilt[3, 0] = np.inf
     with pytest.raises(NonFiniteLossError, match=r"validation row 27 of the table"):

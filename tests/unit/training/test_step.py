@@ -78,7 +78,7 @@ def test_outputs_are_what_the_model_gave_before_the_update():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_fault_33_non_finite_loss_stops_before_the_update_and_names_the_rows(bad):
+def test_non_finite_loss_stops_before_the_update_and_names_the_rows(bad):
     model = make_model()
     stepper = make_stepper(model)
     stepper.update(batches())
@@ -93,7 +93,7 @@ def test_fault_33_non_finite_loss_stops_before_the_update_and_names_the_rows(bad
     np.testing.assert_array_equal(coefficients_of(model), before)
 
 
-def test_fault_33_non_finite_gradient_of_a_finite_loss_stops_before_the_update():
+def test_non_finite_gradient_of_a_finite_loss_stops_before_the_update():
     model = make_model(criterion=Steep())
     with pytest.raises(NonFiniteLossError, match=r"gradient is NaN or infinite .* from rows 0, 1, 2, 3, 4, 5, 6, 7 of"):
         make_stepper(model, clip_norm=1.0).update(batches(sizes=(5, 3)))

@@ -46,19 +46,19 @@ def test_ordinary_numbers_have_no_outliers(values):
     assert of(audited({"size": values.tolist()}), "outliers") == []
 
 
-def test_fault_18_class_of_one_row():
+def test_class_of_one_row():
     table = {"size": RNG.normal(size=31).tolist(), "label": ["a", "b"] * 15 + ["only"]}
     (found,) = of(audited(table, target="label"), "classes")
     assert (found.severity, found.rows) == ("warning", (30,))
     assert "'only'" in found.what
 
 
-def test_fault_17_one_class():
+def test_one_class():
     (found,) = of(audited({"size": RNG.normal(size=9).tolist(), "label": ["a"] * 9}, target="label"), "classes")
     assert found.severity == "error"
 
 
-def test_fault_16_missing_targets_are_counted():
+def test_missing_targets_are_counted():
     table = {"size": RNG.normal(size=20).tolist(), "label": ["a", "b"] * 9 + [None, ""]}
     (found,) = of(audited(table, target="label"), "classes")
     assert (found.count, found.rows) == (2, (18, 19))

@@ -56,7 +56,7 @@ def test_nothing_is_said_of_rows_that_differ():
     assert findings(numbers(), "duplicates") == []
 
 
-def test_fault_22_equal_rows_across_the_split_are_an_error():
+def test_equal_rows_across_the_split_are_an_error():
     table = numbers()
     for name in ("a", "b", "label"):
         table[name][50] = table[name][4]
@@ -79,7 +79,7 @@ def test_categories_repeat_by_nature():
     assert {f.severity for f in findings(table, "duplicates")} <= {"note", "warning"}
 
 
-def test_fault_22_near_equal_pictures_across_the_split():
+def test_near_equal_pictures_across_the_split():
     pictures = [jpeg(drawing(seed), 95) for seed in range(60)]
     pictures[45] = jpeg(drawing(7).point(lambda v: int(0.8 * v)), 60)  # coded anew, darker
     pictures[9] = jpeg(drawing(8).resize((48, 48)), 80)
@@ -95,7 +95,7 @@ def test_near_equal_pictures_on_one_side_are_noted():
     assert (found.severity, found.rows) == ("note", (8, 9))
 
 
-def test_fault_22_near_equal_sounds_across_the_split():
+def test_near_equal_sounds_across_the_split():
     rng = np.random.default_rng(0)
     sounds = [wav(song(seed)) for seed in range(60)]
     sounds[45] = wav(0.5 * song(7) + rng.normal(0, 0.001, RATE * 2))
@@ -109,7 +109,7 @@ def test_silence_is_like_nothing():
     assert findings({"sound": sounds, **numbers()}, "near_duplicates") == []
 
 
-def test_fault_22_near_equal_texts_across_the_split():
+def test_near_equal_texts_across_the_split():
     rng = np.random.default_rng(1)
     words = ["sun", "rain", "wind", "snow", "hill", "lake", "road", "tree", "bird", "stone", "boat", "house"]
     texts = [" ".join(rng.choice(words, 12)) for _ in range(60)]
@@ -126,7 +126,7 @@ def test_equal_media_under_other_names_are_found():
 
 
 @pytest.mark.parametrize("crossing", [True, False])
-def test_fault_22_equal_rows_across_groups(crossing):
+def test_equal_rows_across_groups(crossing):
     table = numbers()
     del table["side"]
     for name in ("a", "b", "label"):

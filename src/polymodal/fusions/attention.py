@@ -68,6 +68,7 @@ class Attention(nn.Module):
         self.pool = config.pool
         self.width = config.width
         self.inputs = TokenInputs(widths, width=config.width)
+        self.anchor = self.inputs.only  # of several inputs, the tokens of all come out
         self.summary = learned_vectors(1, config.width) if config.pool == "token" else None
         self.transformer = TransformerStack.of(config)
 
@@ -75,11 +76,6 @@ class Attention(nn.Module):
     def keeps_time(self) -> bool:
         """All tokens come out, with the setting `pool: none`."""
         return self.pool == "none"
-
-    @property
-    def anchor(self) -> str | None:
-        """The only input; of several, the tokens of all come out."""
-        return self.inputs.only
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)

@@ -10,8 +10,7 @@ import torch
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError, did_you_mean
-from polymodal.layers.projection import StackInputs
+from polymodal.layers.projection import StackInputs, require_input
 from polymodal.types import Tokens
 
 
@@ -50,12 +49,7 @@ class Average(nn.Module):
         self.width = self.stack.width
         given = config.weights or {}
         for name in given:
-            if name not in widths:
-                known = ", ".join(self.stack.names)
-                raise ConfigError(
-                    f"Fusion 'average': weights: no input is called {name!r}."
-                    f"{did_you_mean(name, self.stack.names)} Inputs: {known}."
-                )
+            require_input("Fusion 'average': weights", name, self.stack.names)
         weights = torch.tensor([given.get(name, 1.0) for name in self.stack.names])
         self.register_buffer("weights", weights, persistent=False)  # follows from the settings
 

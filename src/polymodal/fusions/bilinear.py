@@ -12,8 +12,8 @@ from jaxtyping import Float
 from pydantic import ConfigDict, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError, did_you_mean
-from polymodal.layers.projection import EachInput, equal_width
+from polymodal.errors import ConfigError
+from polymodal.layers.projection import EachInput, equal_width, require_input
 from polymodal.types import Tokens
 
 _MOST_WEIGHTS = 2**24
@@ -114,9 +114,10 @@ class _Factors(nn.Module):
         super().__init__()
         if len(widths) > 1:
             self.shift = nn.Linear(widths[0], numbers)  # U and b
-        self.factors = nn.ModuleList(nn.Linear(sum(widths[:j]), numbers) for j in range(1, len(widths)))  # W_j and V_j
-        for factor in self.factors:
-            nn.init.ones_(factor.bias)  # type: ignore[arg-type]  # all are Linear
+        factors = [nn.Linear(sum(widths[:j]), numbers) for j in range(1, len(widths))]  # W_j and V_j
+        for factor in factors:
+            nn.init.ones_(factor.bias)
+        self.factors = nn.ModuleList(factors)
 
     def forward(self, vectors: list[Float[Tensor, "B _"]]) -> Float[Tensor, "B E"]:
         if len(vectors) == 1:
@@ -138,11 +139,7 @@ def _input_width(config: BilinearConfig) -> int | None:
 def _place(context: str | None, names: Sequence[str]) -> int:
     if context is None:
         return 0
-    if context not in names:
-        raise ConfigError(
-            f"Fusion 'bilinear': context: no input is called {context!r}.{did_you_mean(context, names)} "
-            f"Inputs: {', '.join(names)}."
-        )
+    require_input("Fusion 'bilinear': context", context, names)
     return names.index(context)
 
 

@@ -81,6 +81,7 @@ class Bottleneck(nn.Module):
         self.pool = config.pool
         self.width = config.width
         self.inputs = TokenInputs(widths, width=config.width)
+        self.anchor = self.inputs.only  # of several inputs, the tokens of all come out
         num_inputs = len(self.inputs.names)
         self.summaries = learned_vectors(num_inputs, config.width) if config.pool == "token" else None
         self.shared = learned_vectors(config.tokens, config.width)
@@ -95,11 +96,6 @@ class Bottleneck(nn.Module):
     def keeps_time(self) -> bool:
         """All tokens of the inputs come out, with the setting `pool: none`."""
         return self.pool == "none"
-
-    @property
-    def anchor(self) -> str | None:
-        """The only input; of several, the tokens of all come out."""
-        return self.inputs.only
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)

@@ -11,11 +11,11 @@ from jaxtyping import Float
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError, did_you_mean
-from polymodal.layers.cross_transformer import CrossTransformer
+from polymodal.errors import ConfigError
 from polymodal.layers.pooling import masked_mean, zero_masked
-from polymodal.layers.token_inputs import TokenInputs, learned_vectors
-from polymodal.layers.transformer import require_heads
+from polymodal.layers.projection import require_input
+from polymodal.layers.token_inputs import TokenInputs, learned_vectors, with_first
+from polymodal.layers.transformer import CrossTransformer, require_heads
 from polymodal.types import Tokens
 
 
@@ -105,7 +105,9 @@ class CrossAttention(nn.Module):
         inputs = self.inputs(tokens)
         anything = torch.stack([of_input.present for of_input in inputs]).any(dim=0)
         queries = {a: _asking(inputs[a], self.stand_ins[place]) for a, place in self.place.items()}
-        memories = {b: _remembered(inputs[b], self.nothing[place]) for b, place in self.place_of_source.items()}
+        memories = {
+            b: with_first(self.nothing[place], inputs[b], always=True) for b, place in self.place_of_source.items()
+        }
         parts = [
             transformer(queries[a].values, memories[b].values, memories[b].mask)
             for (a, b), transformer in zip(self.pairs, self.transformers, strict=True)
@@ -126,11 +128,7 @@ def _targets(config: CrossAttentionConfig, names: list[str]) -> list[int]:
                 f"Set anchor to one of the inputs: {', '.join(names)}."
             )
         return list(range(len(names)))
-    if config.anchor not in names:
-        raise ConfigError(
-            f"Fusion 'cross_attention': anchor: no input is called {config.anchor!r}."
-            f"{did_you_mean(config.anchor, names)} Inputs: {', '.join(names)}."
-        )
+    require_input("Fusion 'cross_attention': anchor", config.anchor, names)
     return [names.index(config.anchor)]
 
 
@@ -139,10 +137,3 @@ def _asking(tokens: Tokens, stand_in: Float[Tensor, " D"]) -> Tokens:
     absent = ~tokens.present.unsqueeze(1)
     first = torch.arange(tokens.mask.shape[1], device=tokens.mask.device) == 0
     return Tokens(torch.where(absent.unsqueeze(2), stand_in, tokens.values), tokens.mask | (absent & first))
-
-
-def _remembered(tokens: Tokens, nothing: Float[Tensor, " D"]) -> Tokens:
-    """What is attended to: "nothing", then the tokens."""
-    first = nothing.expand(tokens.values.shape[0], 1, -1)
-    always = tokens.mask.new_ones(tokens.mask.shape[0], 1)
-    return Tokens(torch.cat([first, tokens.values], dim=1), torch.cat([always, tokens.mask], dim=1))

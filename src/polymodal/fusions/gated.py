@@ -12,6 +12,7 @@ from pydantic import ConfigDict, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polymodal.layers.pooling import masked_softmax
 from polymodal.layers.projection import EachInput, equal_width
 from polymodal.types import Tokens
 
@@ -64,8 +65,7 @@ class Gated(nn.Module):
         scores = self._scores(torch.cat(vectors, dim=1))
         log_gates = F.logsigmoid(scores)
         # Shares by a softmax of logarithms: of gates that are all but shut, the sum would be zero.
-        lowest = torch.finfo(scores.dtype).min
-        shares = torch.where(present.unsqueeze(-1), log_gates, lowest).softmax(dim=1)
+        shares = masked_softmax(log_gates, present.unsqueeze(-1))
         gates = shares * log_gates.exp().sum(dim=1, keepdim=True)
         return Tokens.vector((gates * values).sum(dim=1), present.any(dim=1))
 

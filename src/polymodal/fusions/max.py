@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import ConfigDict, PositiveInt
 from torch import nn
 
 from polymodal.layers.pooling import masked_max
-from polymodal.layers.projection import StackInputs
+from polymodal.layers.projection import StackConfig, StackInputs
 from polymodal.types import Tokens
-
-
-@dataclass(frozen=True)
-class MaxConfig:
-    """Settings of `Max`.
-
-    Attributes:
-        width: of the result.
-        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
 
 
 class Max(nn.Module):
@@ -34,11 +18,11 @@ class Max(nn.Module):
     Max pooling over views, as in multi-view CNNs (Su et al. 2015).
     """
 
-    Config: ClassVar[type] = MaxConfig
+    Config: ClassVar[type] = StackConfig
     keeps_time: ClassVar[bool] = False
     when_absent: ClassVar[str] = "is left out"
 
-    def __init__(self, config: MaxConfig, *, widths: Mapping[str, int]) -> None:
+    def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
         self.stack = StackInputs(widths, width=config.width if config.project else None)
         self.width = self.stack.width

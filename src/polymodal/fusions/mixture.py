@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.mlp import MultiLayerPerceptron
+from polymodal.layers.pooling import masked_softmax
 from polymodal.layers.projection import EachInput, equal_width
 from polymodal.types import Tokens
 
@@ -61,8 +62,7 @@ class Mixture(nn.Module):
         vectors, present = self.inputs(tokens)
         said = torch.stack([expert(vector) for expert, vector in zip(self.experts, vectors, strict=True)], dim=1)
         scores = self.gate(torch.cat(vectors, dim=1))
-        lowest = torch.finfo(scores.dtype).min  # not -inf: a row with nothing present stays finite
-        shares = torch.where(present, scores, lowest).softmax(dim=1)
+        shares = masked_softmax(scores, present)
         return Tokens.vector((shares.unsqueeze(-1) * said).sum(dim=1), present.any(dim=1))
 
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict, PositiveInt
 from torch import nn
 
-from polymodal.layers.projection import StackInputs
+from polymodal.layers.projection import StackConfig, StackInputs
 from polymodal.types import Tokens
-
-
-@dataclass(frozen=True)
-class ProductConfig:
-    """Settings of `Product`.
-
-    Attributes:
-        width: of the result.
-        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
 
 
 class Product(nn.Module):
@@ -35,11 +19,11 @@ class Product(nn.Module):
     as one, the neutral element.
     """
 
-    Config: ClassVar[type] = ProductConfig
+    Config: ClassVar[type] = StackConfig
     keeps_time: ClassVar[bool] = False
     when_absent: ClassVar[str] = "counts as one"
 
-    def __init__(self, config: ProductConfig, *, widths: Mapping[str, int]) -> None:
+    def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
         self.stack = StackInputs(widths, width=config.width if config.project else None)
         self.width = self.stack.width

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import ConfigDict, PositiveInt
 from torch import nn
 
-from polymodal.layers.projection import StackInputs
+from polymodal.layers.projection import StackConfig, StackInputs
 from polymodal.types import Tokens
-
-
-@dataclass(frozen=True)
-class SumConfig:
-    """Settings of `Sum`.
-
-    Attributes:
-        width: of the result.
-        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
 
 
 class Sum(nn.Module):
@@ -33,11 +17,11 @@ class Sum(nn.Module):
     An absent input adds nothing, so a row with fewer inputs gives a smaller z; `average` keeps its size.
     """
 
-    Config: ClassVar[type] = SumConfig
+    Config: ClassVar[type] = StackConfig
     keeps_time: ClassVar[bool] = False
     when_absent: ClassVar[str] = "adds nothing"
 
-    def __init__(self, config: SumConfig, *, widths: Mapping[str, int]) -> None:
+    def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
         self.stack = StackInputs(widths, width=config.width if config.project else None)
         self.width = self.stack.width

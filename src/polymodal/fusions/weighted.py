@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict, PositiveInt
 from torch import nn
 
-from polymodal.layers.projection import StackInputs
+from polymodal.layers.pooling import masked_softmax
+from polymodal.layers.projection import StackConfig, StackInputs
 from polymodal.types import Tokens
-
-
-@dataclass(frozen=True)
-class WeightedConfig:
-    """Settings of `Weighted`.
-
-    Attributes:
-        width: of the result.
-        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
 
 
 class Weighted(nn.Module):
@@ -35,11 +20,11 @@ class Weighted(nn.Module):
     equation 1). An absent input has weight zero and the others share it.
     """
 
-    Config: ClassVar[type] = WeightedConfig
+    Config: ClassVar[type] = StackConfig
     keeps_time: ClassVar[bool] = False
     when_absent: ClassVar[str] = "is left out; the others share its weight"
 
-    def __init__(self, config: WeightedConfig, *, widths: Mapping[str, int]) -> None:
+    def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
         self.stack = StackInputs(widths, width=config.width if config.project else None)
         self.width = self.stack.width
@@ -47,8 +32,7 @@ class Weighted(nn.Module):
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         vectors, present = self.stack(tokens)
-        lowest = torch.finfo(self.scores.dtype).min  # not -inf: a row with nothing present stays finite
-        weights = torch.where(present, self.scores, lowest).softmax(dim=1)
+        weights = masked_softmax(self.scores, present)
         return Tokens.vector((weights.unsqueeze(-1) * vectors).sum(dim=1), present.any(dim=1))
 
     @property

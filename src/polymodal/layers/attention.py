@@ -14,30 +14,28 @@ class MultiHeadAttention(nn.Module):
     Self-attention where queries and memory are the same tokens, cross-attention where they are not.
 
     Args:
-        width: of queries and result; a multiple of `num_heads`.
+        width: of queries, memory and result; a multiple of `num_heads`.
         num_heads: parts of the width that attend each for itself.
-        memory_width: of what is attended to; None: as wide as the queries.
         dropout: probability with which an attention weight is dropped in training.
 
     Raises:
         ValueError: the width is no multiple of the number of heads.
     """
 
-    def __init__(self, width: int, *, num_heads: int, memory_width: int | None = None, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, *, num_heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         if width % num_heads:
             raise ValueError(f"width must be a multiple of the number of heads; got {width} and {num_heads}")
         self.num_heads = num_heads
         self.dropout = dropout
-        memory_width = width if memory_width is None else memory_width
         self.query = nn.Linear(width, width)
         # No bias: it would add the same to every score of a query, which the softmax takes away again.
-        self.key = nn.Linear(memory_width, width, bias=False)
-        self.value = nn.Linear(memory_width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, queries: Float[Tensor, "B Q D"], memory: Float[Tensor, "B T E"], mask: Bool[Tensor, "B T"]
+        self, queries: Float[Tensor, "B Q D"], memory: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B Q D"]:
         """What each query gathers from the real steps of its row; from a row without any, zeros before `out`.
 

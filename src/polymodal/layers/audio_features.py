@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
+import torch
 from jaxtyping import Float, Int
 from pydantic import BeforeValidator, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional
 
 from polymodal.errors import ConfigError
 from polymodal.layers.fbank import Fbank
 from polymodal.layers.normalisation import standardise_rows
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.spec_augment import SpecAugment
-from polymodal.layers.spectral import LogMel, Mfcc, Stft
+from polymodal.layers.spectral import LogSpectrogram, Mfcc
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,21 @@ FeaturesField = Annotated[Features, BeforeValidator(_features)]
 """A setting of an encoder: `{name: fbank, num_mels: 80}`, or just `fbank`."""
 
 
+def stack_frames(
+    frames: Float[Tensor, "N T F"], lengths: Int[Tensor, " N"], *, count: int
+) -> tuple[Float[Tensor, "N U G"], Int[Tensor, " N"]]:
+    """So many frames side by side as one step, and how many steps each row has: its last is filled with zeros.
+
+    Args:
+        frames: zeros after a row's end.
+        lengths: frames of each row.
+        count: frames in a step; G = count * F.
+    """
+    filled = functional.pad(frames, (0, 0, 0, -frames.shape[1] % count))
+    stacked = filled.reshape(frames.shape[0], -1, count * frames.shape[2])
+    return stacked, torch.div(lengths + count - 1, count, rounding_mode="floor")
+
+
 def frames_within(features: Features, seconds: float, *, at_least: int = 1) -> tuple[Features, int]:
     """How many frames cover at most so many seconds, with a shorter hop if these would be too few.
 
@@ -91,7 +108,8 @@ class AudioFeatures(nn.Module):
     def __init__(self, config: Features, sample_rate: int) -> None:
         super().__init__()
         self.config = config
-        self.extract, self.num_bands = _extractor(config, sample_rate)
+        self.extract = _extractor(config, sample_rate)
+        self.num_bands = self.extract.num_bands
         self.hop_seconds = self.extract.hop / sample_rate
         self.augment = SpecAugment(band_masks=config.band_masks, time_masks=config.time_masks)
 
@@ -106,25 +124,23 @@ class AudioFeatures(nn.Module):
         return self.augment(frames, num_frames), num_frames
 
 
-def _extractor(config: Features, sample_rate: int) -> tuple[Stft | LogMel | Fbank | Mfcc, int]:
-    """What computes the feature, and how many values it gives for a frame."""
+def _extractor(config: Features, sample_rate: int) -> LogSpectrogram | Fbank | Mfcc:
+    """What computes the feature."""
     window, hop = config.window_seconds, config.hop_seconds
-    if config.name == "stft":
-        stft = Stft(sample_rate, window_seconds=window, hop_seconds=hop)
-        return stft, stft.num_bands
     if config.name == "mfcc":
         if config.num_coefficients > config.num_mels:
             raise ConfigError(
                 f"features.num_coefficients is {config.num_coefficients}, but there are only {config.num_mels} mel "
                 "bands to make them from; lower it, or raise features.num_mels."
             )
-        mfcc = Mfcc(
+        return Mfcc(
             sample_rate,
             num_coefficients=config.num_coefficients,
             num_mels=config.num_mels,
             window_seconds=window,
             hop_seconds=hop,
         )
-        return mfcc, config.num_coefficients
-    kind = LogMel if config.name == "log_mel" else Fbank
-    return kind(sample_rate, num_mels=config.num_mels, window_seconds=window, hop_seconds=hop), config.num_mels
+    if config.name == "fbank":
+        return Fbank(sample_rate, num_mels=config.num_mels, window_seconds=window, hop_seconds=hop)
+    num_mels = None if config.name == "stft" else config.num_mels
+    return LogSpectrogram(sample_rate, num_mels=num_mels, window_seconds=window, hop_seconds=hop)

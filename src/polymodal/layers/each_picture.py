@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -47,7 +47,7 @@ class EachPicture(nn.Module):
 
     def __init__(self, image: Encoder) -> None:
         super().__init__()
-        self.image = cast(nn.Module, image)
+        self.image = image
         self.width = image.width
 
     def forward(self, cells: Cells) -> tuple[Float[Tensor, "N T D"], Bool[Tensor, "N T"]]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymodal.layers.pooling import lengths_to_mask, zero_masked
+from polymodal.layers.spectral import triangles
 
 PREEMPHASIS = 0.97
 LOWEST = 20.0  # Hz
@@ -36,12 +37,7 @@ def kaldi_filters(
         high: upper edge of the last band, Hz; None: half the sample rate.
     """
     edges = np.linspace(_to_mel(low), _to_mel(high or sample_rate / 2), num_mels + 2)
-    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
-    bins = _to_mel(np.arange(fft_size // 2 + 1) * sample_rate / fft_size)[:, None]
-    filters: np.ndarray = np.maximum(
-        0.0, np.minimum((bins - left) / (centre - left), (right - bins) / (right - centre))
-    )
-    return filters
+    return triangles(_to_mel(np.arange(fft_size // 2 + 1) * sample_rate / fft_size), edges)
 
 
 class Fbank(nn.Module):
@@ -59,6 +55,7 @@ class Fbank(nn.Module):
 
     Attributes:
         window, hop: samples, rounded down. The transform is the next power of two of the window.
+        num_bands: M of the result.
     """
 
     filters: Tensor
@@ -76,6 +73,7 @@ class Fbank(nn.Module):
         super().__init__()
         self.window = _samples(window_seconds, sample_rate)
         self.hop = _samples(hop_seconds, sample_rate)
+        self.num_bands = num_mels
         self.fft_size = 1 << (self.window - 1).bit_length()
         filters = kaldi_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate)
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / max(self.window - 1, 1))

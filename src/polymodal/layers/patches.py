@@ -1,15 +1,21 @@
-"""Squares of pictures as tokens that know their place: all that a shallow encoder does with pixels."""
+"""Squares of pictures as tokens that know their place: all that the shallow encoders of pictures do with pixels."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
 import torch
 from jaxtyping import Float, UInt8
+from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm
 from polymodal.layers.pooling import lengths_to_mask, zero_masked
 from polymodal.layers.positions import SinusoidalGrid, SinusoidalPositions
+from polymodal.protocols import Modality
 from polymodal.types import Cells, Tokens
 
 
@@ -61,3 +67,39 @@ class PatchesOfEach(nn.Module):
             tokens = tokens + self.times(torch.zeros_like(tokens[:1, :, 0])).unsqueeze(2)
         mask = lengths_to_mask(cells.lengths, num_pictures).repeat_interleave(tokens.shape[2], dim=1)
         return Tokens(zero_masked(tokens.flatten(1, 2), mask), mask)
+
+
+@dataclass(frozen=True)
+class ShallowPicturesConfig:
+    """Settings of `ShallowPictures`.
+
+    Attributes:
+        width: of the tokens, even.
+        patch: side of a square, in pixels; small ones make many tokens.
+        dropout: probability, on the tokens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: Annotated[int, Field(ge=2, multiple_of=2)] = 128
+    patch: PositiveInt = 16
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class ShallowPictures(EncoderModule[ShallowPicturesConfig]):
+    """Pictures UInt8 "N T 3 H W" -> "N (T * P) width": a token for each of P squares; squares do not see each other.
+
+    `ordered` says that the pictures stand in an order: tokens then know which one they come from.
+    """
+
+    Config: ClassVar[type] = ShallowPicturesConfig
+    ordered: ClassVar[bool]
+
+    def __init__(self, config: ShallowPicturesConfig, modality: Modality) -> None:
+        super().__init__(config)
+        self.width = config.width
+        patches = Patches(config.patch, config.width, dropout=config.dropout)
+        self.each = PatchesOfEach(patches, config.width, ordered=self.ordered)
+
+    def forward(self, cells: Cells) -> Tokens:
+        tokens: Tokens = self.each(cells)
+        return tokens

@@ -32,3 +32,9 @@ def masked_max(values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Flo
     lowest = torch.finfo(values.dtype).min
     largest = torch.where(mask.unsqueeze(-1), values, lowest).amax(dim=1)
     return torch.where(mask.any(dim=1, keepdim=True), largest, values.new_zeros(()))
+
+
+def masked_softmax(scores: Float[Tensor, ...], mask: Bool[Tensor, ...]) -> Float[Tensor, ...]:
+    """Softmax along axis 1 over the real entries, finite where there is none; scores and mask are broadcast."""
+    lowest = torch.finfo(scores.dtype).min  # not -inf: a softmax over nothing would be NaN
+    return torch.where(mask, scores, lowest).softmax(dim=1)

@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
+from pydantic import ConfigDict, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError
+from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.pooling import masked_mean
 from polymodal.types import Tokens
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """Settings of fusions that need no others than those of `StackInputs`.
+
+    Attributes:
+        width: of the result.
+        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    project: bool = True
 
 
 class Projection(nn.Module):
     """Masked mean over the tokens, LayerNorm, Linear: "B T D" -> "B E".
 
     The norm comes first: encoders differ in scale, and no input should win by being loud.
+
+    Args:
+        width_in: D.
+        width: E; None: no Linear, for what is to be combined as it is (logits of late fusion), and fusions that bring
+            maps of their own.
+        norm: False: no LayerNorm.
     """
 
-    def __init__(self, width_in: int, width: int) -> None:
+    def __init__(self, width_in: int, width: int | None, *, norm: bool) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width_in)
-        self.linear = nn.Linear(width_in, width)
+        self.norm = nn.LayerNorm(width_in) if norm else nn.Identity()
+        self.linear = nn.Identity() if width is None else nn.Linear(width_in, width)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B E"]:
         result: Tensor = self.linear(self.norm(masked_mean(tokens.values, tokens.mask)))
-        return result
-
-
-class Pooled(nn.Module):
-    """As `Projection`, for what is to be combined as it is (logits of late fusion): the masked mean alone."""
-
-    def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
-        return masked_mean(tokens.values, tokens.mask)
-
-
-class Normed(nn.Module):
-    """As `Projection`, for fusions that bring maps of their own: masked mean and LayerNorm."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, tokens: Tokens) -> Float[Tensor, "B D"]:
-        result: Tensor = self.norm(masked_mean(tokens.values, tokens.mask))
         return result
 
 
@@ -65,20 +69,15 @@ class StackInputs(nn.Module):
 
     def __init__(self, widths: Mapping[str, int], *, width: int | None) -> None:
         super().__init__()
-        self.names = _names(widths)
+        self.names = input_names(widths)
         self.width = equal_width(widths) if width is None else width
         # A list: names of columns may hold dots or be `keys`, which nn.ModuleDict refuses.
-        self.projections = nn.ModuleList(
-            Pooled() if width is None else Projection(widths[name], width) for name in self.names
-        )
+        self.projections = nn.ModuleList(Projection(widths[name], width, norm=width is not None) for name in self.names)
 
     def forward(self, tokens: Mapping[str, Tokens]) -> tuple[Float[Tensor, "B M D"], Bool[Tensor, "B M"]]:
         """Vectors and which of them are real; zeros stand where an input is absent."""
-        present = _present(tokens, self.names)
-        vectors = [project(tokens[name]) for name, project in zip(self.names, self.projections, strict=True)]
-        stacked = torch.stack(vectors, dim=1)
-        # Through `where`, so that every projection stays in the graph even when its input is absent from the batch.
-        return torch.where(present.unsqueeze(-1), stacked, stacked.new_zeros(())), present
+        vectors, present = _projected(tokens, self.names, self.projections)
+        return torch.stack(vectors, dim=1), present
 
 
 class EachInput(nn.Module):
@@ -99,16 +98,15 @@ class EachInput(nn.Module):
 
     def __init__(self, widths: Mapping[str, int], *, width: int | None, norm: bool = False) -> None:
         super().__init__()
-        self.names = _names(widths)
+        self.names = input_names(widths)
         self.widths = [widths[name] if width is None else width for name in self.names]
-        self.projections = nn.ModuleList(_entry(widths[name], width, norm=norm) for name in self.names)
+        self.projections = nn.ModuleList(
+            Projection(widths[name], width, norm=norm or width is not None) for name in self.names
+        )
 
     def forward(self, tokens: Mapping[str, Tokens]) -> tuple[list[Float[Tensor, "B _"]], Bool[Tensor, "B M"]]:
         """Vectors and which of them are real; zeros stand where an input is absent."""
-        present = _present(tokens, self.names)
-        vectors = [project(tokens[name]) for name, project in zip(self.names, self.projections, strict=True)]
-        kept = [torch.where(present[:, k : k + 1], vector, vector.new_zeros(())) for k, vector in enumerate(vectors)]
-        return kept, present
+        return _projected(tokens, self.names, self.projections)
 
 
 def equal_width(widths: Mapping[str, int]) -> int:
@@ -128,17 +126,40 @@ def prepend_one(values: Float[Tensor, "B D"]) -> Float[Tensor, "B _"]:
     return torch.cat([torch.ones_like(values[:, :1]), values], dim=1)
 
 
-def _names(widths: Mapping[str, int]) -> list[str]:
+def input_names(widths: Mapping[str, int]) -> list[str]:
+    """Names of the inputs, sorted: the order in which fusions take them.
+
+    Raises:
+        ConfigError: no input at all.
+    """
     if not widths:
         raise ConfigError("A fusion needs at least one input; the table has no column that enters the model.")
     return sorted(widths)
 
 
-def _present(tokens: Mapping[str, Tokens], names: list[str]) -> Bool[Tensor, "B M"]:
-    return torch.stack([tokens[name].present for name in names], dim=1)
+def require_input(setting: str, name: str, names: Sequence[str]) -> None:
+    """Refuses a setting that names an input which there is not.
+
+    Args:
+        setting: for the message: "Fusion 'average': weights".
+        name: what it names.
+        names: of the inputs.
+
+    Raises:
+        ConfigError: there is no such input.
+    """
+    if name not in names:
+        raise ConfigError(
+            f"{setting}: no input is called {name!r}.{did_you_mean(name, names)} Inputs: {', '.join(names)}."
+        )
 
 
-def _entry(width_in: int, width: int | None, *, norm: bool) -> nn.Module:
-    if width is not None:
-        return Projection(width_in, width)
-    return Normed(width_in) if norm else Pooled()
+def _projected(
+    tokens: Mapping[str, Tokens], names: Sequence[str], projections: nn.ModuleList
+) -> tuple[list[Float[Tensor, "B _"]], Bool[Tensor, "B M"]]:
+    """One vector for each input, zeros in the rows where it is absent, and the rows where it is present."""
+    present = torch.stack([tokens[name].present for name in names], dim=1)
+    vectors = [project(tokens[name]) for name, project in zip(names, projections, strict=True)]
+    # Through `where`, so that every projection stays in the graph even when its input is absent from the batch.
+    kept = [torch.where(present[:, k : k + 1], vector, vector.new_zeros(())) for k, vector in enumerate(vectors)]
+    return kept, present

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from pydantic import ConfigDict
-from torch import nn
 
+from polymodal.layers.encoder import EncoderModule
 from polymodal.types import Cells, Tokens
 
 
@@ -27,7 +27,7 @@ class HasFeatures(Protocol):
     def num_features(self) -> int: ...
 
 
-class Simple(nn.Module):
+class Simple(EncoderModule[SimpleConfig]):
     """Features Float "N F", one `Cells` a column -> one token with all of them.
 
     `takes_features` says to whoever prepares the cells that these are to be the simple features of their modality: mean
@@ -36,23 +36,11 @@ class Simple(nn.Module):
 
     Config: ClassVar[type] = SimpleConfig
     takes_features: ClassVar[bool] = True
-    token_span: float | None = None
-    keeps_time = False
     frozen = True
 
     def __init__(self, config: SimpleConfig, *modalities: HasFeatures) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = sum(modality.num_features for modality in modalities)
-
-    @classmethod
-    def needs(cls, config: SimpleConfig) -> dict[str, Any]:
-        """Works with any settings."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return {}
 
     def forward(self, *cells: Cells) -> Tokens:
         present = torch.stack([of_column.present for of_column in cells]).any(dim=0)

@@ -24,11 +24,6 @@ POWER_FLOOR = 1e-6
 rounding noise of 16-bit samples, so that digital silence and a quiet room look alike."""
 
 
-def frame_lengths(lengths: Int[Tensor, " B"], *, hop: int) -> Int[Tensor, " B"]:
-    """Number of frames of rows with so many samples."""
-    return torch.div(lengths + hop - 1, hop, rounding_mode="floor")
-
-
 def power_spectrum(
     samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"], *, window: int, hop: int, fft_size: int
 ) -> Float[Tensor, "B T F"]:
@@ -74,13 +69,18 @@ def mel_filters(
     """
     edges_mel = np.linspace(_to_mel(low, scale), _to_mel(high or sample_rate / 2, scale), num_mels + 2)
     edges = _to_hertz(edges_mel, scale)
-    bins = np.arange(fft_size // 2 + 1) * sample_rate / fft_size
+    filters = triangles(np.arange(fft_size // 2 + 1) * sample_rate / fft_size, edges)
+    if scale == "slaney":
+        filters *= 2.0 / (edges[2:] - edges[:-2])
+    return filters
+
+
+def triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Filters of height one, [bins, edges - 2]: each rises from an edge to the next and falls to the one after."""
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - left) / (centre - left)
     falling = (right - bins[:, None]) / (right - centre)
     filters: np.ndarray = np.maximum(0.0, np.minimum(rising, falling))
-    if scale == "slaney":
-        filters *= 2.0 / (right - left)
     return filters
 
 
@@ -92,58 +92,28 @@ def cosine_transform(num_mels: int, num_coefficients: int) -> np.ndarray:
     return basis
 
 
-class Stft(nn.Module):
+class LogSpectrogram(nn.Module):
     """Waveforms -> natural logarithm of the power of the short-time Fourier transform.
 
     Args:
         sample_rate: in Hz.
-        window_seconds: of a frame.
-        hop_seconds: from one frame to the next.
-
-    Attributes:
-        window, hop: samples. The transform is the next power of two of the window.
-        num_bands: F, from 0 Hz to half the sample rate.
-    """
-
-    def __init__(self, sample_rate: int, *, window_seconds: float = 0.025, hop_seconds: float = 0.010) -> None:
-        super().__init__()
-        self.window = max(round(window_seconds * sample_rate), 1)
-        self.hop = max(round(hop_seconds * sample_rate), 1)
-        self.fft_size = 1 << (self.window - 1).bit_length()
-        self.num_bands = self.fft_size // 2 + 1
-
-    def frame_lengths(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Number of frames of rows with so many samples."""
-        return frame_lengths(lengths, hop=self.hop)
-
-    def forward(self, samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T F"]:
-        """Frames after a row's own last one are zeros."""
-        power = power_spectrum(samples, lengths, window=self.window, hop=self.hop, fft_size=self.fft_size)
-        logarithm = power.clamp(min=POWER_FLOOR).log()
-        return zero_masked(logarithm, lengths_to_mask(self.frame_lengths(lengths), logarithm.shape[1]))
-
-
-class LogMel(nn.Module):
-    """Waveforms -> natural logarithm of the power in mel bands.
-
-    Args:
-        sample_rate: in Hz.
-        num_mels: bands, from 0 Hz to half the sample rate.
+        num_mels: mel bands, from 0 Hz to half the sample rate; None: every frequency by itself.
         window_seconds: of a frame.
         hop_seconds: from one frame to the next.
         scale: mel scale, see `mel_filters`.
 
     Attributes:
         window, hop: samples. The transform is the next power of two of the window.
+        num_bands: F of the result.
     """
 
-    filters: Tensor
+    filters: Tensor | None
 
     def __init__(
         self,
         sample_rate: int,
         *,
-        num_mels: int = 64,
+        num_mels: int | None = None,
         window_seconds: float = 0.025,
         hop_seconds: float = 0.010,
         scale: MelScale = "htk",
@@ -152,19 +122,23 @@ class LogMel(nn.Module):
         self.window = max(round(window_seconds * sample_rate), 1)
         self.hop = max(round(hop_seconds * sample_rate), 1)
         self.fft_size = 1 << (self.window - 1).bit_length()
-        filters = mel_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate, scale=scale)
-        # Not persistent: it follows from the settings.
-        self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
+        self.num_bands = num_mels or self.fft_size // 2 + 1
+        filters = None
+        if num_mels is not None:
+            mels = mel_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate, scale=scale)
+            filters = torch.from_numpy(mels).float()
+        self.register_buffer("filters", filters, persistent=False)  # it follows from the settings
 
     def frame_lengths(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """Number of frames of rows with so many samples."""
-        return frame_lengths(lengths, hop=self.hop)
+        return torch.div(lengths + self.hop - 1, self.hop, rounding_mode="floor")
 
-    def forward(self, samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T M"]:
+    def forward(self, samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T F"]:
         """Frames after a row's own last one are zeros."""
         power = power_spectrum(samples, lengths, window=self.window, hop=self.hop, fft_size=self.fft_size)
-        bands = (power @ self.filters).clamp(min=POWER_FLOOR).log()
-        return zero_masked(bands, lengths_to_mask(self.frame_lengths(lengths), bands.shape[1]))
+        bands = power if self.filters is None else power @ self.filters
+        logarithm = bands.clamp(min=POWER_FLOOR).log()
+        return zero_masked(logarithm, lengths_to_mask(self.frame_lengths(lengths), logarithm.shape[1]))
 
 
 class Mfcc(nn.Module):
@@ -175,9 +149,13 @@ class Mfcc(nn.Module):
     Args:
         sample_rate: in Hz.
         num_coefficients: the first ones, of the loudness and the coarse shape of a spectrum; at most `num_mels`.
-        num_mels: see `LogMel`.
+        num_mels: see `LogSpectrogram`.
         window_seconds: of a frame.
         hop_seconds: from one frame to the next.
+
+    Attributes:
+        hop: samples.
+        num_bands: F of the result: the coefficients.
     """
 
     basis: Tensor
@@ -192,8 +170,11 @@ class Mfcc(nn.Module):
         hop_seconds: float = 0.010,
     ) -> None:
         super().__init__()
-        self.log_mel = LogMel(sample_rate, num_mels=num_mels, window_seconds=window_seconds, hop_seconds=hop_seconds)
+        self.log_mel = LogSpectrogram(
+            sample_rate, num_mels=num_mels, window_seconds=window_seconds, hop_seconds=hop_seconds
+        )
         self.hop = self.log_mel.hop
+        self.num_bands = num_coefficients
         basis = cosine_transform(num_mels, num_coefficients)
         self.register_buffer("basis", torch.from_numpy(basis).float(), persistent=False)
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError
 from polymodal.layers.pooling import masked_mean, zero_masked
+from polymodal.layers.projection import input_names
 from polymodal.types import Tokens
 
 _DEVIATION = 0.02  # of learned vectors at first, as in ViT (Dosovitskiy et al. 2021)
@@ -35,9 +35,7 @@ class TokenInputs(nn.Module):
 
     def __init__(self, widths: Mapping[str, int], *, width: int) -> None:
         super().__init__()
-        self.names = sorted(widths)
-        if not self.names:
-            raise ConfigError("A fusion needs at least one input; the table has no column that enters the model.")
+        self.names = input_names(widths)
         # Lists: names of columns may hold dots or be `keys`, which nn.ModuleDict refuses.
         self.norms = nn.ModuleList(nn.LayerNorm(widths[name]) for name in self.names)
         # No bias: the embedding of the input is one.
@@ -72,12 +70,11 @@ def in_one_row(inputs: Sequence[Tokens]) -> Tokens:
     )
 
 
-def with_first(vector: Float[Tensor, " D"], tokens: Tokens) -> Tokens:
-    """One more token, the same for all, before the others of each row that has any."""
+def with_first(vector: Float[Tensor, " D"], tokens: Tokens, *, always: bool = False) -> Tokens:
+    """One more token, the same for all, before the others of each row that has any; `always`: of every row."""
     first = vector.expand(tokens.values.shape[0], 1, -1)
-    return Tokens(
-        torch.cat([first, tokens.values], dim=1), torch.cat([tokens.present.unsqueeze(1), tokens.mask], dim=1)
-    )
+    real = (torch.ones_like(tokens.present) if always else tokens.present).unsqueeze(1)
+    return Tokens(torch.cat([first, tokens.values], dim=1), torch.cat([real, tokens.mask], dim=1))
 
 
 def left_aligned(tokens: Tokens) -> Tokens:

@@ -1,4 +1,7 @@
-"""Transformer encoder over padded rows: a row's result does not depend on how far its batch is padded."""
+"""Transformers over padded rows: a row's result does not depend on how far its batch is padded.
+
+Tokens of an input attend to each other (`TransformerStack`), or gather what another one holds (`CrossTransformer`).
+"""
 
 from __future__ import annotations
 
@@ -99,10 +102,7 @@ class TransformerStack(nn.Module):
     Args:
         width: D of the tokens; a multiple of `num_heads`.
         num_layers: blocks.
-        num_heads: see `TransformerBlock`.
-        hidden: see `TransformerBlock`.
-        activation_name: see `TransformerBlock`.
-        dropout: see `TransformerBlock`.
+        num_heads, hidden, activation_name, dropout: of each, see `TransformerBlock`.
         drop_path: of the last block; it rises to that in equal steps.
 
     Raises:
@@ -153,3 +153,65 @@ class TransformerStack(nn.Module):
         for block in self.blocks:
             values = block(values, mask)
         return zero_masked(self.norm(values), mask)
+
+
+class CrossBlock(nn.Module):
+    """Attention to a memory, then a feed-forward network on each token, both with a residual connection around them.
+
+    Z' = Z + Attention(LayerNorm(Z), LayerNorm(memory)), then Z'' = Z' + FeedForward(LayerNorm(Z')): the crossmodal
+    block of Tsai et al. (2019, arXiv 1906.00295, equation 4).
+
+    The arguments are those of `TransformerBlock`, with GELU for the activation; D is the memory's width, too.
+
+    Raises:
+        ValueError: the width is no multiple of the number of heads.
+    """
+
+    def __init__(
+        self, width: int, *, num_heads: int, hidden: int, dropout: float = 0.0, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.memory_norm = nn.LayerNorm(width)
+        self.attention = MultiHeadAttention(width, num_heads=num_heads, dropout=dropout)
+        self.feed_forward = feed_forward(width, hidden=hidden, activation_name="gelu", dropout=dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def forward(
+        self, values: Float[Tensor, "B Q D"], memory: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B Q D"]:
+        """Masked steps of the memory may hold anything that is finite."""
+        gathered = self.attention(self.attention_norm(values), self.memory_norm(memory), mask)
+        values = values + self.drop_path(self.dropout(gathered))
+        result: Tensor = values + self.drop_path(self.feed_forward(values))
+        return result
+
+
+class CrossTransformer(nn.Module):
+    """A stack of `CrossBlock`, all of which attend to the same memory, with LayerNorm at its end.
+
+    The arguments are those of `TransformerStack`, with GELU for the activation; D is the memory's width, too.
+
+    Raises:
+        ValueError: the width is no multiple of the number of heads.
+    """
+
+    def __init__(
+        self, width: int, *, num_layers: int, num_heads: int, hidden: int, dropout: float = 0.0, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            CrossBlock(width, num_heads=num_heads, hidden=hidden, dropout=dropout, drop_path=probability)
+            for probability in rising(drop_path, num_layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self, values: Float[Tensor, "B Q D"], memory: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B Q D"]:
+        """What becomes of the tokens; masked steps of the memory may hold anything that is finite."""
+        for block in self.blocks:
+            values = block(values, memory, mask)
+        result: Tensor = self.norm(values)
+        return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
@@ -100,12 +100,12 @@ def blocks(network: nn.Module) -> list[list[str]]:
     What is registered behind this list, such as the last norm, belongs to the last layer.
     """
     names = [name for name, _ in network.named_parameters()]
-    sizes = {name: sum(p.numel() for p in module.parameters()) for name, module in _outer_lists(network)}
-    if not sizes:
+    lists = dict(_outer_lists(network))
+    if not lists:
         return [names]
-    largest = max(sizes, key=lambda name: sizes[name])
-    count = len(cast(nn.ModuleList, network.get_submodule(largest)))
-    found = [[name for name in names if name.startswith(f"{largest}.{place}.")] for place in range(count)]
+    largest = max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
+    places = range(len(lists[largest]))
+    found = [[name for name in names if name.startswith(f"{largest}.{place}.")] for place in places]
     found = [layer for layer in found if layer]
     end = names.index(found[-1][-1])
     found[-1] += names[end + 1 :]
@@ -144,7 +144,7 @@ def without_adapters(train: Train) -> Train:
     return FROZEN if train.name == "lora" else train
 
 
-def _outer_lists(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _outer_lists(network: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
     """Lists of modules that lie in no other list."""
     inside: tuple[str, ...] = ()
     for name, module in network.named_modules():

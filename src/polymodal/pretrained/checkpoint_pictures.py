@@ -8,39 +8,41 @@ from pydantic import JsonValue
 
 from polymodal.errors import ConfigError
 from polymodal.layers.normalisation import PixelNorm
-from polymodal.pretrained.checkpoints import Family, Settings
+from polymodal.pretrained.checkpoints import Checkpoint
 
 
-def picture_side(architecture: Settings, preprocessing: Settings, family: Family) -> int:
+def picture_side(checkpoint: Checkpoint) -> int:
     """The side in pixels of the pictures that the checkpoint was trained on.
 
     Raises:
         ConfigError: they were not square, or nothing says how large.
     """
+    preprocessing, who = checkpoint.preprocessing, checkpoint.family.who
     cropped = preprocessing.get("do_center_crop") and preprocessing.get("crop_size")
-    for given in (cropped, preprocessing.get("size"), architecture.get("image_size")):
+    for given in (cropped, preprocessing.get("size"), checkpoint.architecture.get("image_size")):
         sides = _sides(given)
         if len(sides) == 1:
             return sides.pop()
         if sides:
-            raise ConfigError(f"{family.who}: the checkpoint reads pictures of {given}; only squares are made here.")
-    raise ConfigError(f"{family.who}: neither preprocessing nor config.json says how large the pictures are.")
+            raise ConfigError(f"{who}: the checkpoint reads pictures of {given}; only squares are made here.")
+    raise ConfigError(f"{who}: neither preprocessing nor config.json says how large the pictures are.")
 
 
-def pixel_norm(preprocessing: Settings, family: Family) -> PixelNorm:
+def pixel_norm(checkpoint: Checkpoint) -> PixelNorm:
     """Bytes -> the colours that the checkpoint was trained on.
 
     Raises:
         ConfigError: another scale than that of bytes / 255, or no mean and deviation.
     """
+    preprocessing, who = checkpoint.preprocessing, checkpoint.family.who
     factor = preprocessing.get("rescale_factor", 1 / 255)
     if not preprocessing.get("do_rescale", True) or not isinstance(factor, float) or abs(factor * 255 - 1) > 1e-3:
-        raise ConfigError(f"{family.who}: the checkpoint wants pixels times {factor}; only 1 / 255 is done here.")
+        raise ConfigError(f"{who}: the checkpoint wants pixels times {factor}; only 1 / 255 is done here.")
     if not preprocessing.get("do_normalize", True):
         return PixelNorm((0.0,) * 3, (1.0,) * 3)
     mean, deviation = (_three(preprocessing.get(key)) for key in ("image_mean", "image_std"))
     if mean is None or deviation is None:
-        raise ConfigError(f"{family.who}: preprocessing does not give image_mean and image_std, three numbers each.")
+        raise ConfigError(f"{who}: preprocessing does not give image_mean and image_std, three numbers each.")
     return PixelNorm(mean, deviation)
 
 

@@ -7,7 +7,8 @@ are real. A row never depends on how far a batch is padded: statistics of a reco
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,7 +19,7 @@ from polymodal.errors import ConfigError
 from polymodal.layers.fbank import Fbank
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.spectral import mel_filters
-from polymodal.pretrained.checkpoints import Family, Reshape, Settings
+from polymodal.pretrained.checkpoints import Checkpoint, Settings
 
 States = tuple[Float[Tensor, "N P D"], Float[Tensor, "N T D"], Bool[Tensor, "N T"]]
 """States of class tokens, states in the order of time, and which of these are real."""
@@ -27,41 +28,35 @@ _VARIANCE_FLOOR = 1e-7  # as transformers' Wav2Vec2FeatureExtractor
 _POWER_FLOOR, _RANGE = 1e-10, 8.0  # as Whisper's `log_mel_spectrogram`: at most 80 dB below the loudest
 
 
-def reader_for(config: Any, preprocessing: Settings, family: Family) -> Waves | WhisperMel | AstBanks:
-    """The reader that suits a network's settings.
-
-    Args:
-        config: of the network, complete.
-        preprocessing: of the checkpoint.
-        family: for messages.
+def reader_for(checkpoint: Checkpoint) -> Waves | WhisperMel | AstBanks:
+    """The reader that suits a checkpoint's network.
 
     Raises:
         ConfigError: the preprocessing lacks a number.
     """
-    if config.model_type == "whisper":
-        return WhisperMel(config, preprocessing, family)
-    if config.model_type == "audio-spectrogram-transformer":
-        return AstBanks(config, preprocessing, family)
-    return Waves(config, preprocessing, family)
+    if checkpoint.model_type == "whisper":
+        return WhisperMel(checkpoint)
+    if checkpoint.model_type == "audio-spectrogram-transformer":
+        return AstBanks(checkpoint)
+    return Waves(checkpoint)
 
 
 class Waves(nn.Module):
     """wav2vec 2.0, HuBERT and their like: convolutions read the waveform itself.
 
     Args:
-        config: of the network.
-        preprocessing: `do_normalize` says whether a recording is brought to mean 0 and deviation 1.
-        family: for messages.
+        checkpoint: its `do_normalize` says whether a recording is brought to mean 0 and deviation 1.
     """
 
     num_first = 0
     window_seconds: float | None = None
     part: str | None = None
 
-    def __init__(self, config: Any, preprocessing: Settings, family: Family) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        self.sample_rate = rate_of(preprocessing, family)
-        self.normalises = bool(preprocessing.get("do_normalize", True))
+        config = checkpoint.config()
+        self.sample_rate = _count(checkpoint, "sampling_rate", None)
+        self.normalises = bool(checkpoint.preprocessing.get("do_normalize", True))
         self.kernels = list(zip(config.conv_kernel, config.conv_stride, strict=True))
         self.grouped = config.feat_extract_norm == "group"
         self.token_seconds = math.prod(config.conv_stride) / self.sample_rate
@@ -85,7 +80,7 @@ class Waves(nn.Module):
         heard = lengths.clamp(min=self.shortest)  # a shorter recording ends in silence
         if self.grouped:
             kernel, stride = self.kernels[0]
-            norm = cast(RowNorm, network.feature_extractor.conv_layers[0].layer_norm)
+            norm: RowNorm = network.feature_extractor.conv_layers[0].layer_norm
             norm.lengths = torch.div(heard - kernel, stride, rounding_mode="floor") + 1
         attended = lengths_to_mask(heard, waves.shape[1])
         found: Tensor = network(waves, attention_mask=attended.long()).last_hidden_state
@@ -116,20 +111,19 @@ class WhisperMel(nn.Module):
     recording itself count.
 
     Args:
-        config: of the network; two frames make a position.
-        preprocessing: `sampling_rate`, `n_fft` and `hop_length`.
-        family: for messages.
+        checkpoint: says `sampling_rate`, `n_fft` and `hop_length`; two frames make a position.
     """
 
     num_first = 0
     part: str | None = "encoder"
     filters: Tensor
 
-    def __init__(self, config: Any, preprocessing: Settings, family: Family) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        self.sample_rate = rate_of(preprocessing, family)
-        self.fft_size = _count(preprocessing, "n_fft", 400.0, family)
-        self.hop = _count(preprocessing, "hop_length", 160.0, family)
+        config = checkpoint.config()
+        self.sample_rate = _count(checkpoint, "sampling_rate", None)
+        self.fft_size = _count(checkpoint, "n_fft", 400.0)
+        self.hop = _count(checkpoint, "hop_length", 160.0)
         self.num_frames = 2 * int(config.max_source_positions)
         self.token_seconds = 2 * self.hop / self.sample_rate
         self.window_seconds: float | None = self.num_frames * self.hop / self.sample_rate
@@ -164,24 +158,23 @@ class AstBanks(nn.Module):
     Gong et al. 2021 (arXiv 2104.01778), section 2.1. A token is the mean of the patches of one time.
 
     Args:
-        config: of the network.
-        preprocessing: `sampling_rate`, and `mean` and `std` of all filter banks of AudioSet.
-        family: for messages.
+        checkpoint: says `sampling_rate`, and `mean` and `std` of all filter banks of AudioSet.
     """
 
     num_first = 2
     part: str | None = None
 
-    def __init__(self, config: Any, preprocessing: Settings, family: Family) -> None:
+    def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__()
-        self.sample_rate = rate_of(preprocessing, family)
+        config = checkpoint.config()
+        self.sample_rate = _count(checkpoint, "sampling_rate", None)
         self.banks = Fbank(self.sample_rate, num_mels=int(config.num_mel_bins), hann_power=1.0)
         self.num_frames, self.stride = int(config.max_length), int(config.time_stride)
         self.num_bands = (int(config.num_mel_bins) - config.patch_size) // config.frequency_stride + 1
         self.mean, self.deviation = 0.0, 0.5
-        if preprocessing.get("do_normalize", True):
-            self.mean = _number(preprocessing, "mean", -4.2677393, family)
-            self.deviation = _number(preprocessing, "std", 4.5689974, family)
+        if checkpoint.preprocessing.get("do_normalize", True):
+            self.mean = _number(checkpoint, "mean", -4.2677393)
+            self.deviation = _number(checkpoint, "std", 4.5689974)
         self.hop = self.banks.hop
         hop_seconds = self.hop / self.sample_rate
         self.token_seconds = self.stride * hop_seconds
@@ -204,38 +197,30 @@ class AstBanks(nn.Module):
         return (found - self.mean) / (2 * self.deviation)
 
 
-def shortened(architecture: Settings, config: Any, preprocessing: Settings, seconds: float, family: Family) -> Settings:
-    """The architecture of a network of fixed window that hears only the first seconds of it.
+def shortened(checkpoint: Checkpoint, seconds: float) -> Checkpoint:
+    """The checkpoint of a network of fixed window, made to hear only the first seconds of it.
 
     Raises:
         ConfigError: a network without a window, a longer one than it has, or one too short for a token.
     """
-    reader = reader_for(config, preprocessing, family)
+    reader, who = reader_for(checkpoint), checkpoint.family.who
     window = reader.window_seconds
     if isinstance(reader, Waves) or window is None:
-        raise ConfigError(
-            f"{family.who}: this checkpoint reads recordings of any length; set the column's max_seconds."
-        )
+        raise ConfigError(f"{who}: this checkpoint reads recordings of any length; set the column's max_seconds.")
     if seconds > window + 1e-6:
-        raise ConfigError(f"{family.who}: seconds is {seconds:g}; this checkpoint reads up to {window:g} seconds.")
+        raise ConfigError(f"{who}: seconds is {seconds:g}; this checkpoint reads up to {window:g} seconds.")
     hops = seconds * reader.sample_rate / reader.hop - 1e-6
-    if isinstance(reader, WhisperMel):
-        return {**architecture, "max_source_positions": math.ceil(hops / 2)}
-    return {**architecture, "max_length": max(math.ceil(hops), int(config.patch_size))}
+    length: Settings = (
+        {"max_source_positions": math.ceil(hops / 2)}
+        if isinstance(reader, WhisperMel)
+        else {"max_length": max(math.ceil(hops), int(checkpoint.config().patch_size))}
+    )
+    return replace(checkpoint, architecture={**checkpoint.architecture, **length})
 
 
-def cut_positions(config: Any) -> Reshape:
-    """What makes the position embeddings of a whole window those of the shorter one that the settings describe."""
-
-    def cut(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: _cut(name, tensor, config) for name, tensor in tensors.items()}
-
-    return cut
-
-
-def rate_of(preprocessing: Settings, family: Family) -> int:
-    """The sample rate that a checkpoint was trained on."""
-    return _count(preprocessing, "sampling_rate", None, family)
+def cut_positions(tensors: dict[str, Tensor], *, config: Any) -> dict[str, Tensor]:
+    """The same weights, but the position embeddings of a whole window cut to that of the network's settings."""
+    return {name: _cut(name, tensor, config) for name, tensor in tensors.items()}
 
 
 def _cut(name: str, tensor: Tensor, config: Any) -> Tensor:
@@ -256,15 +241,15 @@ def _standardised(samples: Float[Tensor, "N S"], mask: Bool[Tensor, "N S"]) -> F
     return centred * torch.rsqrt(centred.square().sum(dim=1, keepdim=True) / count + _VARIANCE_FLOOR)
 
 
-def _number(preprocessing: Settings, key: str, otherwise: float | None, family: Family) -> float:
-    value = preprocessing.get(key, otherwise)
+def _number(checkpoint: Checkpoint, key: str, otherwise: float | None) -> float:
+    value = checkpoint.preprocessing.get(key, otherwise)
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"{family.who}: preprocessor_config.json gives no number for {key!r}.")
+        raise ConfigError(f"{checkpoint.family.who}: preprocessor_config.json gives no number for {key!r}.")
     return float(value)
 
 
-def _count(preprocessing: Settings, key: str, otherwise: float | None, family: Family) -> int:
-    value = _number(preprocessing, key, otherwise, family)
+def _count(checkpoint: Checkpoint, key: str, otherwise: float | None) -> int:
+    value = _number(checkpoint, key, otherwise)
     if value < 1 or value != int(value):
-        raise ConfigError(f"{family.who}: preprocessor_config.json: {key!r} is {value:g}.")
+        raise ConfigError(f"{checkpoint.family.who}: preprocessor_config.json: {key!r} is {value:g}.")
     return int(value)

@@ -8,6 +8,7 @@ that the user named with the prefix `hf:`.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,18 +43,21 @@ class Family:
     """The checkpoints that an encoder takes.
 
     Attributes:
-        who: the encoder, for messages: "Text encoder 'hf'".
-        what: what they are, in a message: "text encoder".
+        what: the encoder, for messages: "text encoder".
         model_types: as `config.json` calls them.
         files: beside the weights, so many must be there.
         example: what such a folder may be.
     """
 
-    who: str
     what: str
     model_types: tuple[str, ...]
-    files: tuple[str, ...]
-    example: str
+    files: tuple[str, ...] = ("config.json", _PREPROCESSING)
+    example: str = "as `save_pretrained` of the library transformers writes it"
+
+    @property
+    def who(self) -> str:
+        """The encoder at the beginning of a message: "Text encoder 'hf'"."""
+        return f"{self.what.capitalize()} 'hf'"
 
     @property
     def expected(self) -> str:
@@ -76,18 +80,106 @@ class Described(Protocol):
     def architecture(self) -> Settings | None: ...
 
 
-def described(settings: Described, family: Family) -> tuple[Path | None, Settings, Settings]:
-    """The folder, if there is one, and what it or the settings say of network and preprocessing.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of a family: what it says of its network and of preprocessing, and where its weights are.
+
+    Attributes:
+        family: whose checkpoint it is.
+        architecture: what its `config.json` says, checked.
+        preprocessing: numbers and switches of its `preprocessor_config.json`; empty where the family needs none.
+        folder: with its weights; None in a saved encoder, whose weights lie in its bundle.
+    """
+
+    family: Family
+    architecture: Settings
+    preprocessing: Settings
+    folder: Path | None
+
+    @property
+    def model_type(self) -> str:
+        """The kind of network, one of the family's."""
+        return str(self.architecture["model_type"])
+
+    def config(self) -> Any:
+        """The settings of transformers, complete, so that no part of the network is skipped at random in training.
+
+        Raises:
+            ConfigError: transformers does not take them.
+            MissingExtraError: transformers is not installed.
+        """
+        try:
+            from transformers import AutoConfig
+        except ImportError as error:
+            raise MissingExtraError("transformers", "hf", f"The {self.family.what} 'hf'") from error
+        settings: dict[str, Any] = dict(self.architecture)
+        with _building(self.family):
+            config: Any = AutoConfig.for_model(**settings)
+            # SpecAugment and layer drop are pretraining's: a skipped layer gets no gradient, for which DDP would wait.
+            # SigLIP's head is a pooler of its own.
+            for key, off in _OFF.items():
+                if hasattr(config, key):
+                    setattr(config, key, off)
+        return config
+
+    def network(self, *, part: str | None = None, reshape: Reshape | None = None) -> Any:
+        """The network with its weights, every one of which must be there; without a folder with random ones.
+
+        It comes without the pooler that some have behind it. transformers renames the tensors of older checkpoints; it
+        gets the tensors, and opens no file.
+
+        Args:
+            part: of an encoder-decoder the half that is wanted: `encoder`.
+            reshape: changes tensors before they are loaded.
+
+        Raises:
+            ConfigError: transformers cannot build it; no safetensors, damaged ones, or others than the architecture
+                has.
+            MissingExtraError: transformers is not installed.
+        """
+        config = self.config()
+        with _building(self.family):
+            cls = _class_of(config, part)
+            if self.folder is None:
+                return _without_pooler(cls(config))
+        tensors = _read_tensors(self.folder, self.family)
+        if part is not None:
+            tensors = {key.partition(f"{part}.")[2]: value for key, value in tensors.items() if f"{part}." in key}
+        if reshape is not None:
+            tensors = reshape(tensors)
+        with _building(self.family), _quiet():
+            network, report = cls.from_pretrained(
+                None,
+                config=config,
+                state_dict=tensors,
+                output_loading_info=True,
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # of which the report tells
+            )
+        network = _without_pooler(network)
+        who, folder = self.family.who, self.folder
+        misfits = sorted(str(entry[0]) for entry in report["mismatched_keys"])
+        if misfits:
+            raise ConfigError(f"{who}: the weights in {folder} do not fit its config.json: {misfits[0]!r}.")
+        missing = sorted(key for key in report["missing_keys"] if key in network.state_dict())
+        missing = [key for key in missing if not key.endswith(UNUSED)]
+        if missing:
+            raise ConfigError(f"{who}: {folder} lacks {len(missing)} tensors, such as {missing[0]!r}.")
+        return network
+
+
+def described(settings: Described, family: Family) -> Checkpoint:
+    """The checkpoint that the settings name, or what a saved encoder's settings say of it.
 
     Raises:
         ConfigError: no such folder, or a file in it is missing.
     """
     if settings.checkpoint is None and settings.architecture is not None:
         architecture = checked(settings.architecture, family, source="architecture")
-        return None, architecture, dict(getattr(settings, "preprocessing", None) or {})
+        return Checkpoint(family, architecture, dict(getattr(settings, "preprocessing", None) or {}), folder=None)
     folder = locate(settings.checkpoint, family)
     preprocessing = read_preprocessing(folder, family) if _PREPROCESSING in family.files else {}
-    return folder, read_architecture(folder, family), preprocessing
+    return Checkpoint(family, read_architecture(folder, family), preprocessing, folder)
 
 
 def locate(checkpoint: str | None, family: Family) -> Path:
@@ -146,113 +238,21 @@ def checked(values: Mapping[str, JsonValue], family: Family, *, source: str) -> 
     return {key: value for key, value in values.items() if key in _WORDS or _is_plain(value)}
 
 
-def build(architecture: Settings, family: Family, *, part: str | None = None) -> Any:
-    """The network with random weights, without the pooler that some have behind it.
-
-    Args:
-        architecture: checked.
-        family: for messages.
-        part: of an encoder-decoder the half that is wanted: `encoder`.
-
-    Raises:
-        ConfigError: transformers cannot build it.
-        MissingExtraError: transformers is not installed.
-    """
-    cls, config = _class_of(architecture, family, part)
-    with _building(family):
-        return _without_pooler(cls(config))
-
-
-def load(
-    folder: Path | None,
-    architecture: Settings,
-    family: Family,
-    *,
-    part: str | None = None,
-    reshape: Reshape | None = None,
-) -> Any:
-    """The network with the folder's weights, every one of which must be there; without a folder as `build` gives it.
-
-    transformers renames the tensors of older checkpoints; it gets the tensors, and opens no file.
-
-    Args:
-        folder: with `model.safetensors`, or several files of that kind.
-        architecture: as it says, checked.
-        family: for messages.
-        part: as in `build`.
-        reshape: changes tensors before they are loaded.
-
-    Raises:
-        ConfigError: no safetensors, damaged ones, or others than the architecture has.
-        MissingExtraError: transformers is not installed.
-    """
-    if folder is None:
-        return build(architecture, family, part=part)
-    cls, config = _class_of(architecture, family, part)
-    tensors = _read_tensors(folder, family)
-    if part is not None:
-        tensors = {key.partition(f"{part}.")[2]: value for key, value in tensors.items() if f"{part}." in key}
-    if reshape is not None:
-        tensors = reshape(tensors)
-    with _building(family), _quiet():
-        network, report = cls.from_pretrained(
-            None,
-            config=config,
-            state_dict=tensors,
-            output_loading_info=True,
-            dtype=torch.float32,
-            ignore_mismatched_sizes=True,  # of which the report tells
-        )
-    network = _without_pooler(network)
-    misfits = sorted(str(entry[0]) for entry in report["mismatched_keys"])
-    if misfits:
-        raise ConfigError(f"{family.who}: the weights in {folder} do not fit its config.json: {misfits[0]!r}.")
-    missing = sorted(key for key in report["missing_keys"] if key in network.state_dict())
-    missing = [key for key in missing if not key.endswith(UNUSED)]
-    if missing:
-        raise ConfigError(f"{family.who}: {folder} lacks {len(missing)} tensors, such as {missing[0]!r}.")
-    return network
-
-
 def width_of(network: Any) -> int:
     """The width of a network's states."""
     config = network.config
     return int(config.hidden_sizes[-1] if getattr(config, "hidden_sizes", None) else config.hidden_size)
 
 
-def config_of(architecture: Settings, family: Family) -> Any:
-    """The settings of transformers, complete, so that no part of the network is skipped at random in training.
-
-    Raises:
-        ConfigError: transformers does not take them.
-        MissingExtraError: transformers is not installed.
-    """
-    try:
-        from transformers import AutoConfig
-    except ImportError as error:
-        raise MissingExtraError("transformers", "hf", f"The {family.what} 'hf'") from error
-    settings: dict[str, Any] = dict(architecture)
-    with _building(family):
-        config: Any = AutoConfig.for_model(**settings)
-        # SpecAugment and layer drop are pretraining's: a skipped layer gets no gradient, for which DDP would wait.
-        # SigLIP's head is a pooler of its own.
-        for key, off in _OFF.items():
-            if hasattr(config, key):
-                setattr(config, key, off)
-    return config
-
-
-def _class_of(architecture: Settings, family: Family, part: str | None) -> tuple[Any, Any]:
-    """The class in transformers of the network, or of its part, and its settings."""
-    config = config_of(architecture, family)
+def _class_of(config: Any, part: str | None) -> Any:
+    """The class in transformers of the network that the settings describe, or of its part."""
     from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
-    with _building(family):
-        cls: Any = MODEL_MAPPING[type(config)]
-        if part is not None:
-            with torch.device("meta"):  # where no memory is taken
-                cls = type(getattr(cls(config), part))
-    return cls, config
+    cls: Any = MODEL_MAPPING[type(config)]
+    if part is None:
+        return cls
+    with torch.device("meta"):  # where no memory is taken
+        return type(getattr(cls(config), part))
 
 
 def _without_pooler(network: Any) -> Any:
@@ -275,17 +275,20 @@ def _building(family: Family) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """It would draw a bar, and report the heads of other tasks that are left out."""
-    from transformers.utils import logging
+    from transformers.utils import logging as messages
 
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers gives it no types
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
+    verbosity, bar = messages.get_verbosity(), messages.is_progress_bar_enabled()
+    switch: Mapping[bool, Callable[[], None]] = {
+        True: messages.enable_progress_bar,
+        False: messages.disable_progress_bar,
+    }
+    messages.set_verbosity(logging.ERROR)
+    switch[False]()
     try:
         yield
     finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
+        messages.set_verbosity(verbosity)
+        switch[bar]()
 
 
 def _read(file: Path, family: Family) -> Settings:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -83,17 +82,13 @@ def instead(name: str) -> str:
     )
 
 
-def whole(folder: Path, files: Sequence[str] = ("config.json",)) -> bool:
-    """Whether a folder holds the files and some weights as safetensors."""
-    return all((folder / file).is_file() for file in files) and any(folder.glob("model*.safetensors"))
-
-
 def _cached(hub: Any, repository: str, revision: str | None) -> Path | None:
     try:
         folder = Path(hub.snapshot_download(repository, revision=revision, local_files_only=True))
     except (OSError, ValueError):  # nothing of it is there
         return None
-    return folder if whole(folder) else None
+    whole = (folder / "config.json").is_file() and any(folder.glob("model*.safetensors"))
+    return folder if whole else None
 
 
 def _first_line(error: Exception) -> str:

@@ -83,7 +83,7 @@ def test_needs_rate_and_window():
 def test_a_shorter_window_has_the_first_positions(kind, setting, length):
     whole, _ = encoder_and_cells(kind)
     short, cells = encoder_and_cells(kind, seconds=0.2, pool="none")
-    assert short.architecture[setting] == length
+    assert short.portable["architecture"][setting] == length
     assert short(cells).mask.shape[1] < whole.reader.num_frames / 2
     if kind == "whisper":
         assert torch.equal(short.network.embed_positions.weight, whole.network.embed_positions.weight[:10])

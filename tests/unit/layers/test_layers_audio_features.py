@@ -4,9 +4,9 @@ import torch
 from pydantic import TypeAdapter
 
 from polymodal.errors import ConfigError
-from polymodal.layers.audio_features import AudioFeatures, Features, FeaturesField
+from polymodal.layers.audio_features import AudioFeatures, Features, FeaturesField, stack_frames
 from polymodal.layers.fbank import Fbank
-from polymodal.layers.spectral import LogMel, Mfcc, Stft
+from polymodal.layers.spectral import LogSpectrogram, Mfcc
 
 RATE = 8_000
 NAMES = ["log_mel", "stft", "fbank", "mfcc"]
@@ -17,8 +17,8 @@ LENGTHS = torch.tensor([2_000, 700])
 @pytest.mark.parametrize(
     ("name", "layer"),
     [
-        ("log_mel", LogMel(RATE, num_mels=30, window_seconds=0.03, hop_seconds=0.02)),
-        ("stft", Stft(RATE, window_seconds=0.03, hop_seconds=0.02)),
+        ("log_mel", LogSpectrogram(RATE, num_mels=30, window_seconds=0.03, hop_seconds=0.02)),
+        ("stft", LogSpectrogram(RATE, window_seconds=0.03, hop_seconds=0.02)),
         ("fbank", Fbank(RATE, num_mels=30, window_seconds=0.03, hop_seconds=0.02)),
         ("mfcc", Mfcc(RATE, num_coefficients=12, num_mels=30, window_seconds=0.03, hop_seconds=0.02)),
     ],
@@ -58,3 +58,10 @@ def test_refuses_more_coefficients_than_bands():
 
 def test_a_name_alone_is_enough():
     assert TypeAdapter(FeaturesField).validate_python("fbank") == Features(name="fbank")
+
+
+def test_stacked_frames_stand_side_by_side_and_zeros_fill_the_last_step_of_a_row():
+    frames = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0], [6.0, 7.0, 0.0, 0.0, 0.0]]).unsqueeze(2)
+    steps, lengths = stack_frames(frames, torch.tensor([5, 2]), count=2)
+    assert steps.tolist() == [[[1, 2], [3, 4], [5, 0]], [[6, 7], [0, 0], [0, 0]]]
+    assert lengths.tolist() == [3, 1]

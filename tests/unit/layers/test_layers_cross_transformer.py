@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from polymodal.layers.cross_transformer import CrossBlock, CrossTransformer
 from polymodal.layers.pooling import lengths_to_mask
+from polymodal.layers.transformer import CrossBlock, CrossTransformer
 
 MASK = lengths_to_mask(torch.tensor([5, 1, 3]), 5)
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from polymodal.layers.pooling import lengths_to_mask, masked_max, masked_mean
+from polymodal.layers.pooling import lengths_to_mask, masked_max, masked_mean, masked_softmax
 
 REFERENCE = {
     masked_mean: lambda rows: rows.mean(axis=0),
@@ -46,3 +46,13 @@ def test_pooling_exports_with_any_number_of_rows_and_steps(pool):
     exported = torch.export.export(Pool(), example, dynamic_shapes=(shape, shape)).module()
     values, mask = torch.randn(5, 7, 2), lengths_to_mask(torch.tensor([7, 1, 0, 3, 2]), 7)
     assert torch.equal(exported(values, mask), pool(values, mask))
+
+
+def test_masked_softmax_is_that_of_the_real_entries_and_finite_where_there_is_none():
+    scores = torch.tensor([[1.0, 9.0, 2.0], [1.0, 2.0, 3.0]])
+    mask = torch.tensor([[True, False, True], [False, False, False]])
+    weights = masked_softmax(scores, mask)
+    torch.testing.assert_close(weights[0, [0, 2]], scores[0, [0, 2]].softmax(dim=0))
+    assert weights[0, 1] == 0
+    assert torch.isfinite(weights).all()
+    torch.testing.assert_close(masked_softmax(scores[0], mask)[:1], weights[:1])  # scores are broadcast

@@ -10,7 +10,7 @@ import torch
 import torchaudio
 from torch.nn import functional
 
-from polymodal.layers.spectral import POWER_FLOOR, LogMel, Mfcc, Stft
+from polymodal.layers.spectral import POWER_FLOOR, LogSpectrogram, Mfcc
 
 RATE, WINDOW, HOP, SIZE = 16_000, 400, 160, 512
 SAMPLES = torch.from_numpy(np.random.default_rng(0).normal(0, 0.3, (3, 4_000)).astype(np.float32))
@@ -34,13 +34,13 @@ def compare(layer: torch.nn.Module, theirs: torch.nn.Module, *, logarithm: bool)
 
 
 def test_stft_equals_torchaudio():
-    compare(Stft(RATE), torchaudio.transforms.Spectrogram(power=2.0, **SETTINGS), logarithm=True)
+    compare(LogSpectrogram(RATE), torchaudio.transforms.Spectrogram(power=2.0, **SETTINGS), logarithm=True)
 
 
 @pytest.mark.parametrize(("scale", "norm"), [("htk", None), ("slaney", "slaney")])
 def test_log_mel_equals_torchaudio(scale, norm):
     theirs = torchaudio.transforms.MelSpectrogram(RATE, n_mels=40, mel_scale=scale, norm=norm, **SETTINGS)
-    compare(LogMel(RATE, num_mels=40, scale=scale), theirs, logarithm=True)
+    compare(LogSpectrogram(RATE, num_mels=40, scale=scale), theirs, logarithm=True)
 
 
 def test_mfcc_equals_torchaudio():
@@ -51,4 +51,4 @@ def test_mfcc_equals_torchaudio():
 def test_other_windows_and_hops_move_the_frames():
     layer = Mfcc(RATE, num_mels=30, window_seconds=0.05, hop_seconds=0.02)
     assert layer.frame_lengths(torch.tensor([RATE])).tolist() == [50]
-    assert Stft(RATE, window_seconds=0.05).num_bands == 513
+    assert LogSpectrogram(RATE, window_seconds=0.05).num_bands == 513

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import MaskedGroupNorm
 from polymodal.layers.pooling import lengths_to_mask, zero_masked
 from polymodal.modalities.audio import Audio
@@ -42,7 +43,7 @@ class CnnConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Cnn(nn.Module):
+class Cnn(EncoderModule[CnnConfig]):
     """Waveforms Float "N S" -> a token for each 2 ** blocks frames.
 
     Steps after a clip's end are zero in front of every convolution, as its own padding would be: how far a batch is
@@ -51,14 +52,12 @@ class Cnn(nn.Module):
 
     Config: ClassVar[type] = CnnConfig
     keeps_time = True
-    frozen = False
 
     def __init__(self, config: CnnConfig, modality: Audio) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
         self.features = AudioFeatures(config.features, modality.sample_rate)
-        self.token_span: float | None = self.features.hop_seconds * 2**config.blocks
+        self.token_span = self.features.hop_seconds * 2**config.blocks
         channels = [config.channels * 2**depth for depth in range(config.blocks)]
         self.blocks = nn.ModuleList(
             _Block(before, after, activation_name=config.activation, strided=before == 1)
@@ -69,19 +68,10 @@ class Cnn(nn.Module):
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1] * bands_left, config.width))
 
     @classmethod
-    def needs(cls, config: CnnConfig) -> dict[str, Any]:
-        """Takes any sample rate."""
-        return {}
-
-    @classmethod
     def spanning(cls, config: CnnConfig, seconds: float) -> CnnConfig:
         """Fewer blocks, and below the length of two hops a shorter hop."""
         features, num_frames = frames_within(config.features, seconds, at_least=2)
         return replace(config, features=features, blocks=min(config.blocks, num_frames.bit_length() - 1))
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         frames, lengths = self.features(cells.values, cells.lengths)

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, JsonValue, PositiveFloat
 
 from polymodal.errors import ConfigError
-from polymodal.layers import states
-from polymodal.layers.states import Pool
 from polymodal.modalities.audio import Audio
 from polymodal.pretrained import checkpoint_sounds, checkpoints
 from polymodal.pretrained.adaptation import FROZEN, TrainField
-from polymodal.pretrained.checkpoints import Family, Settings
-from polymodal.pretrained.network import Pretrained
+from polymodal.pretrained.checkpoints import Checkpoint, Family
+from polymodal.pretrained.network import Pool, Pretrained, choose_pool, pooled
 from polymodal.types import Cells, Tokens
 
 _FAMILY = Family(
-    who="Audio encoder 'hf'",
     what="audio encoder",
     model_types=(
         "audio-spectrogram-transformer", "hubert", "unispeech", "unispeech-sat", "wav2vec2", "whisper",
     ),
-    files=("config.json", "preprocessor_config.json"),
-    example="as `save_pretrained` of the library transformers writes it",
 )  # fmt: skip
 
 
@@ -55,7 +50,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(Pretrained):
+class Hf(Pretrained[HfConfig]):
     """Waveforms Float "N S" -> one token, or one for each step of time.
 
     Raises:
@@ -65,22 +60,20 @@ class Hf(Pretrained):
     """
 
     Config: ClassVar[type] = HfConfig
-    config: HfConfig
 
     def __init__(self, config: HfConfig, modality: Audio) -> None:
         super().__init__(config)
-        folder, self.architecture, self.preprocessing = _described(config, modality.config.max_seconds)
-        whole = checkpoints.config_of(self.architecture, _FAMILY)
-        self.reader = checkpoint_sounds.reader_for(whole, self.preprocessing, _FAMILY)
-        self.pool = states.choose(config.pool, num_first=self.reader.num_first, who=_FAMILY.who)
+        self.checkpoint = _described(config, modality.config.max_seconds)
+        self.reader = checkpoint_sounds.reader_for(self.checkpoint)
+        self.pool = choose_pool(config.pool, num_first=self.reader.num_first, who=_FAMILY.who)
         _check_fit(self.reader, modality)
-        cut = checkpoint_sounds.cut_positions(whole)
-        network = checkpoints.load(folder, self.architecture, _FAMILY, part=self.reader.part, reshape=cut)
+        cut = partial(checkpoint_sounds.cut_positions, config=self.checkpoint.config())
+        network = self.checkpoint.network(part=self.reader.part, reshape=cut)
         self.reader.prepare(network)
         self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
         self.width = checkpoints.width_of(self.network)
         self.keeps_time = self.pool == "none"
-        self.token_span: float | None = self.reader.token_seconds if self.keeps_time else None
+        self.token_span = self.reader.token_seconds if self.keeps_time else None
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -89,8 +82,7 @@ class Hf(Pretrained):
         Raises:
             ConfigError: no such folder, or a file in it is missing.
         """
-        _, architecture, preprocessing = _described(config)
-        reader = checkpoint_sounds.reader_for(checkpoints.config_of(architecture, _FAMILY), preprocessing, _FAMILY)
+        reader = checkpoint_sounds.reader_for(_described(config))
         own = reader.window_seconds is None or config.seconds == "column"
         return {"sample_rate": reader.sample_rate, **({} if own else {"max_seconds": reader.window_seconds})}
 
@@ -101,27 +93,27 @@ class Hf(Pretrained):
 
     @property
     def portable(self) -> dict[str, Any]:
-        return self.settings_inside(architecture=self.architecture, preprocessing=self.preprocessing, seconds=None)
+        found = self.checkpoint
+        return self.settings_inside(architecture=found.architecture, preprocessing=found.preprocessing, seconds=None)
 
     def forward(self, cells: Cells) -> Tokens:
         with self.learning():
             first, rest, mask = self.reader(self.network, cells.values, cells.lengths)
-            return states.pooled(first, rest, mask, self.pool)
+            return pooled(first, rest, mask, self.pool)
 
 
-def _described(config: HfConfig, column: float | None = None) -> tuple[Path | None, Settings, Settings]:
-    """The folder, if there is one, and what it or the settings say of network and preprocessing.
+def _described(config: HfConfig, column: float | None = None) -> Checkpoint:
+    """The checkpoint, shortened to the seconds that the settings ask for.
 
     Args:
         config: the settings.
         column: seconds that the column keeps, once that is known.
     """
-    folder, architecture, preprocessing = checkpoints.described(config, _FAMILY)
+    checkpoint = checkpoints.described(config, _FAMILY)
     seconds = column if config.seconds == "column" else config.seconds
-    if folder is not None and seconds is not None:
-        whole = checkpoints.config_of(architecture, _FAMILY)
-        architecture = checkpoint_sounds.shortened(architecture, whole, preprocessing, seconds, _FAMILY)
-    return folder, architecture, preprocessing
+    if checkpoint.folder is None or seconds is None:
+        return checkpoint
+    return checkpoint_sounds.shortened(checkpoint, seconds)
 
 
 def _check_fit(reader: Any, modality: Audio) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
-import torch
-from jaxtyping import Float, Int
 from pydantic import ConfigDict, Field, PositiveInt
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from polymodal.errors import ConfigError
-from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within, stack_frames
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.recurrent import CellName, Recurrent
 from polymodal.modalities.audio import Audio
@@ -43,21 +41,19 @@ class RnnConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Rnn(nn.Module):
+class Rnn(EncoderModule[RnnConfig]):
     """Waveforms Float "N S" -> a token for each `stack` frames (low frame rate: Sak et al. 2015, arXiv 1507.06947)."""
 
     Config: ClassVar[type] = RnnConfig
     keeps_time = True
-    frozen = False
 
     def __init__(self, config: RnnConfig, modality: Audio) -> None:
-        super().__init__()
+        super().__init__(config)
         if config.bidirectional and config.width % 2:
             raise ConfigError(f"Audio encoder 'rnn': width must be even when bidirectional; got {config.width}.")
-        self.config = config
         self.width = config.width
         self.features = AudioFeatures(config.features, modality.sample_rate)
-        self.token_span: float | None = self.features.hop_seconds * config.stack
+        self.token_span = self.features.hop_seconds * config.stack
         self.dropout = nn.Dropout(config.dropout)
         self.recurrent = Recurrent(
             self.features.num_bands * config.stack,
@@ -69,30 +65,12 @@ class Rnn(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: RnnConfig) -> dict[str, Any]:
-        """Takes any sample rate."""
-        return {}
-
-    @classmethod
     def spanning(cls, config: RnnConfig, seconds: float) -> RnnConfig:
         """A smaller stack, and below the length of a hop a shorter hop."""
         features, num_frames = frames_within(config.features, seconds)
         return replace(config, features=features, stack=min(config.stack, num_frames))
 
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
-
     def forward(self, cells: Cells) -> Tokens:
-        steps, lengths = _stack(*self.features(cells.values, cells.lengths), count=self.config.stack)
+        steps, lengths = stack_frames(*self.features(cells.values, cells.lengths), count=self.config.stack)
         states = self.recurrent(self.dropout(steps), lengths)
         return Tokens(states, lengths_to_mask(lengths, states.shape[1]))
-
-
-def _stack(
-    frames: Float[Tensor, "N T F"], lengths: Int[Tensor, " N"], *, count: int
-) -> tuple[Float[Tensor, "N U G"], Int[Tensor, " N"]]:
-    """So many frames side by side; the last step of a row is filled with zeros, as the frames after its end are."""
-    filled = functional.pad(frames, (0, 0, 0, -frames.shape[1] % count))
-    stacked = filled.reshape(frames.shape[0], -1, count * frames.shape[2])
-    return stacked, torch.div(lengths + count - 1, count, rounding_mode="floor")

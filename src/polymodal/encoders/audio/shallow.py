@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
-import torch
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
-from torch.nn import functional as F
 
-from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
+from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within, stack_frames
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.modalities.audio import Audio
@@ -35,19 +34,17 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(nn.Module):
+class Shallow(EncoderModule[ShallowConfig]):
     """Waveforms Float "N S" -> a token for each stretch of frames; stretches do not see each other."""
 
     Config: ClassVar[type] = ShallowConfig
     keeps_time = True
-    frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Audio) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
         self.features = AudioFeatures(config.features, modality.sample_rate)
-        self.token_span: float | None = self.features.hop_seconds * config.frames
+        self.token_span = self.features.hop_seconds * config.frames
         # The norm makes tokens as large as the positions that are added to them.
         self.project = nn.Sequential(
             nn.Linear(config.frames * self.features.num_bands, config.width), nn.LayerNorm(config.width)
@@ -56,24 +53,12 @@ class Shallow(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
-        """Takes any sample rate."""
-        return {}
-
-    @classmethod
     def spanning(cls, config: ShallowConfig, seconds: float) -> ShallowConfig:
         """Fewer frames to a token, and below the length of a hop a shorter hop."""
         features, num_frames = frames_within(config.features, seconds)
         return replace(config, features=features, frames=min(config.frames, num_frames))
 
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
-
     def forward(self, cells: Cells) -> Tokens:
-        frames, lengths = self.features(cells.values, cells.lengths)  # zeros after a row's end
-        size = self.config.frames
-        whole = F.pad(frames, (0, 0, 0, -frames.shape[1] % size))
-        values = self.project(whole.reshape(len(whole), -1, size * whole.shape[2]))
-        mask = lengths_to_mask(torch.div(lengths + size - 1, size, rounding_mode="floor"), values.shape[1])
-        return Tokens(self.dropout(self.places(values)), mask)
+        stretches, lengths = stack_frames(*self.features(cells.values, cells.lengths), count=self.config.frames)
+        values = self.places(self.project(stretches))
+        return Tokens(self.dropout(values), lengths_to_mask(lengths, values.shape[1]))

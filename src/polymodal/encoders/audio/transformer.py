@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.layers.transformer import TransformerStack as Blocks
@@ -51,7 +52,7 @@ class TransformerConfig:
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class Transformer(nn.Module):
+class Transformer(EncoderModule[TransformerConfig]):
     """Waveforms Float "N S" -> a token for each 2 ** halvings frames.
 
     As in the Speech-Transformer (Dong, Xu & Xu 2018): strided convolutions, sinusoidal positions, an encoder. Attention
@@ -60,15 +61,13 @@ class Transformer(nn.Module):
 
     Config: ClassVar[type] = TransformerConfig
     keeps_time = True
-    frozen = False
 
     def __init__(self, config: TransformerConfig, modality: Audio) -> None:
-        super().__init__()
+        super().__init__(config)
         require_heads("Audio encoder 'transformer'", width=config.width, heads=config.heads)
-        self.config = config
         self.width = config.width
         self.features = AudioFeatures(config.features, modality.sample_rate)
-        self.token_span: float | None = self.features.hop_seconds * 2**config.halvings
+        self.token_span = self.features.hop_seconds * 2**config.halvings
         self.halvings = nn.ModuleList(
             _Halving(1 if depth == 0 else config.channels, config.channels, config.activation)
             for depth in range(config.halvings)
@@ -81,19 +80,10 @@ class Transformer(nn.Module):
         self.blocks = Blocks.of(config)
 
     @classmethod
-    def needs(cls, config: TransformerConfig) -> dict[str, Any]:
-        """Takes any sample rate."""
-        return {}
-
-    @classmethod
     def spanning(cls, config: TransformerConfig, seconds: float) -> TransformerConfig:
         """Fewer halvings, and below the length of two hops a shorter hop."""
         features, num_frames = frames_within(config.features, seconds, at_least=2)
         return replace(config, features=features, halvings=min(config.halvings, num_frames.bit_length() - 1))
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         frames, lengths = self.features(cells.values, cells.lengths)

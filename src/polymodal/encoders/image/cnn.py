@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.activation import ActivationName, activation
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
 from polymodal.layers.positions import LearnedPositions
 from polymodal.modalities.image import Image
@@ -42,18 +43,15 @@ class CnnConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
 
-class Cnn(nn.Module):
+class Cnn(EncoderModule[CnnConfig]):
     """Pictures UInt8 "N 3 H W" -> one token, or one for each cell of the grid, which knows its place."""
 
     Config: ClassVar[type] = CnnConfig
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: CnnConfig, modality: Image) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
-        self.token_span: float | None = modality.size / config.grid if config.keeps_space else None
+        self.token_span = modality.size / config.grid if config.keeps_space else None
         channels = [config.channels * 2**depth for depth in range(config.blocks)]
         self.features = nn.Sequential(
             PixelNorm(),
@@ -71,15 +69,6 @@ class Cnn(nn.Module):
             nn.Linear(channels[-1] * (1 if config.keeps_space else num_places), config.width),
         )
         self.places = LearnedPositions(config.width, max_steps=num_places) if config.keeps_space else None
-
-    @classmethod
-    def needs(cls, config: CnnConfig) -> dict[str, Any]:
-        """Takes pictures of any size."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         pixels = cells.values.contiguous(memory_format=torch.channels_last)

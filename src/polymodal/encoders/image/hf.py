@@ -11,14 +11,12 @@ from jaxtyping import Float
 from pydantic import ConfigDict, JsonValue, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.layers import states
-from polymodal.layers.states import Pool
 from polymodal.modalities.image import Image
 from polymodal.pretrained import checkpoints
 from polymodal.pretrained.adaptation import FROZEN, TrainField
 from polymodal.pretrained.checkpoint_pictures import picture_side, pixel_norm
 from polymodal.pretrained.checkpoints import Family
-from polymodal.pretrained.network import Pretrained
+from polymodal.pretrained.network import Pool, Pretrained, choose_pool, pooled
 from polymodal.types import Cells, Tokens
 
 _FIRST = {  # class tokens that stand before the patches; of those with register tokens, these too
@@ -37,11 +35,8 @@ _FIRST = {  # class tokens that stand before the patches; of those with register
 }
 _LAST_NORM = {"clip_vision_model": "post_layernorm", "convnext": "layernorm", "convnextv2": "layernorm"}
 _FAMILY = Family(
-    who="Image encoder 'hf'",
     what="image encoder",
     model_types=tuple(_FIRST),
-    files=("config.json", "preprocessor_config.json"),
-    example="as `save_pretrained` of the library transformers writes it",
 )
 
 
@@ -69,7 +64,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(Pretrained):
+class Hf(Pretrained[HfConfig]):
     """Pictures UInt8 "N 3 H W" -> one token, or one for each patch.
 
     Raises:
@@ -78,22 +73,19 @@ class Hf(Pretrained):
     """
 
     Config: ClassVar[type] = HfConfig
-    keeps_time = False
-    config: HfConfig
 
     def __init__(self, config: HfConfig, modality: Image) -> None:
         super().__init__(config)
-        folder, self.architecture, self.preprocessing = checkpoints.described(config, _FAMILY)
-        self.num_first = _FIRST[str(self.architecture["model_type"])]
-        self.pool = states.choose(config.pool, num_first=self.num_first, who=_FAMILY.who)
-        self.pixels = pixel_norm(self.preprocessing, _FAMILY)
-        network = checkpoints.load(folder, self.architecture, _FAMILY)
-        self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
+        self.checkpoint = checkpoints.described(config, _FAMILY)
+        self.num_first = _FIRST[self.checkpoint.model_type]
+        self.pool = choose_pool(config.pool, num_first=self.num_first, who=_FAMILY.who)
+        self.pixels = pixel_norm(self.checkpoint)
+        self.adopt(self.checkpoint.network(), who=_FAMILY.who, unused=checkpoints.UNUSED)
         self.width = checkpoints.width_of(self.network)
         # Position embeddings are interpolated for pictures of another size than those of the pretraining.
         sized = "interpolate_pos_encoding" in inspect.signature(self.network.forward).parameters
         self.options = {"interpolate_pos_encoding": True} if sized and self._has_other_size(modality.size) else {}
-        self.token_span: float | None = self._span(modality.size) if self.pool == "none" else None
+        self.token_span = self._span(modality.size) if self.pool == "none" else None
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -102,19 +94,19 @@ class Hf(Pretrained):
         Raises:
             ConfigError: no such folder, or a file in it is missing.
         """
-        _, architecture, preprocessing = checkpoints.described(config, _FAMILY)
-        return {"size": config.size or picture_side(architecture, preprocessing, _FAMILY)}
+        return {"size": config.size or picture_side(checkpoints.described(config, _FAMILY))}
 
     @property
     def portable(self) -> dict[str, Any]:
-        return self.settings_inside(architecture=self.architecture, preprocessing=self.preprocessing)
+        found = self.checkpoint
+        return self.settings_inside(architecture=found.architecture, preprocessing=found.preprocessing)
 
     def forward(self, cells: Cells) -> Tokens:
         with self.learning():
             found = self._states(self.pixels(cells.values))
             first, rest = found[:, : self.num_first], found[:, self.num_first + self.num_registers :]
             mask = torch.ones(rest.shape[:2], dtype=torch.bool, device=rest.device)
-            tokens = states.pooled(first, rest, mask, self.pool)
+            tokens = pooled(first, rest, mask, self.pool)
             return Tokens(self.last_norm(tokens.values), tokens.mask)
 
     def _states(self, pixels: Float[Tensor, "N C H W"]) -> Float[Tensor, "N T D"]:
@@ -126,7 +118,7 @@ class Hf(Pretrained):
     @property
     def last_norm(self) -> nn.Module:
         """What some kinds apply to their pooled states alone."""
-        name = _LAST_NORM.get(str(self.architecture["model_type"]))
+        name = _LAST_NORM.get(self.checkpoint.model_type)
         return self.network.get_submodule(name) if name else nn.Identity()
 
     @property
@@ -135,7 +127,7 @@ class Hf(Pretrained):
         return int(getattr(self.network.config, "num_register_tokens", 0))
 
     def _has_other_size(self, size: int) -> bool:
-        return size != self.architecture.get("image_size", getattr(self.network.config, "image_size", size))
+        return size != self.checkpoint.architecture.get("image_size", getattr(self.network.config, "image_size", size))
 
     def _span(self, size: int) -> float:
         """Pixels along a side that a token covers."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.errors import ConfigError
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
@@ -36,7 +37,7 @@ class InceptionConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Inception(nn.Module):
+class Inception(EncoderModule[InceptionConfig]):
     """Pictures UInt8 "N 3 H W" -> one token, or one for each 32 x 32 pixels.
 
     The network of torchvision, without its auxiliary classifier. GroupNorm (Wu & He 2018) keeps rows of a batch
@@ -47,11 +48,9 @@ class Inception(nn.Module):
     """
 
     Config: ClassVar[type] = InceptionConfig
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: InceptionConfig, modality: Image) -> None:
-        super().__init__()
+        super().__init__(config)
         from torchvision.models.inception import Inception3
 
         if modality.size < _SMALLEST:  # the user's own setting of the column goes before `needs`
@@ -59,9 +58,8 @@ class Inception(nn.Module):
                 f"Image encoder 'inception' takes pictures of at least {_SMALLEST} pixels a side; the column's size is "
                 f"{modality.size}. Leave its size unset, or raise it."
             )
-        self.config = config
         self.width = config.width
-        self.token_span: float | None = float(_STRIDE) if config.keeps_space else None
+        self.token_span = float(_STRIDE) if config.keeps_space else None
         # torchvision's own first weights take longer to draw; the norm after every convolution takes their scale away.
         network = Inception3(aux_logits=False, init_weights=False)
         layers = [layer for name, layer in network.named_children() if name not in _CLASSIFIER]
@@ -73,10 +71,6 @@ class Inception(nn.Module):
     def needs(cls, config: InceptionConfig) -> dict[str, Any]:
         """Pictures of at least 75 pixels a side: smaller ones are enlarged."""
         return {"size": config.size}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         places = self.features(cells.values).flatten(2).transpose(1, 2)  # N, H * W, C

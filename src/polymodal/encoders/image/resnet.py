@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
 from polymodal.layers.stochastic_depth import StochasticDepth, rising
 from polymodal.modalities.image import Image
@@ -37,37 +38,25 @@ class ResnetConfig:
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class Resnet(nn.Module):
+class Resnet(EncoderModule[ResnetConfig]):
     """Pictures UInt8 "N 3 H W" -> one token, or one for each 32 x 32 pixels.
 
     GroupNorm (Wu & He 2018) keeps rows of a batch independent, where BatchNorm would mix them.
     """
 
     Config: ClassVar[type] = ResnetConfig
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: ResnetConfig, modality: Image) -> None:
-        super().__init__()
+        super().__init__(config)
         from torchvision.models import resnet
 
-        self.config = config
         self.width = config.width
-        self.token_span: float | None = float(_STRIDE) if config.keeps_space else None
+        self.token_span = float(_STRIDE) if config.keeps_space else None
         network = getattr(resnet, f"resnet{config.depth}")(norm_layer=group_norm)
         if config.drop_path:
             _leave_out_blocks(network, config.drop_path)
         self.features = nn.Sequential(PixelNorm(), *list(network.children())[:-2])  # without mean and classifier
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(network.fc.in_features, config.width))
-
-    @classmethod
-    def needs(cls, config: ResnetConfig) -> dict[str, Any]:
-        """Takes pictures of any size."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         places = self.features(cells.values).flatten(2).transpose(1, 2)  # N, H * W, C

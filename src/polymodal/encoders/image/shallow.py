@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, PositiveInt
-from torch import nn
 
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.patches import Patches
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
@@ -29,28 +29,16 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(nn.Module):
+class Shallow(EncoderModule[ShallowConfig]):
     """Pictures UInt8 "N 3 H W" -> a token for each square; squares do not see each other."""
 
     Config: ClassVar[type] = ShallowConfig
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Image) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
-        self.token_span: float | None = float(config.patch)
+        self.token_span = float(config.patch)
         self.patches = Patches(config.patch, config.width, dropout=config.dropout)
-
-    @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
-        """Takes pictures of any size."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         values = self.patches(cells.values)

@@ -63,7 +63,7 @@ class TimmConfig:
     deviation: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
 
 
-class Timm(Pretrained):
+class Timm(Pretrained[TimmConfig]):
     """Pictures UInt8 "N 3 H W" -> one token: what the network hands to its classifier.
 
     Raises:
@@ -72,9 +72,6 @@ class Timm(Pretrained):
     """
 
     Config: ClassVar[type] = TimmConfig
-    config: TimmConfig
-    token_span: float | None = None
-    keeps_time = False
 
     def __init__(self, config: TimmConfig, modality: Image) -> None:
         super().__init__(config)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm
 from polymodal.layers.positions import LearnedPositions, PositionsName, SinusoidalGrid
 from polymodal.layers.transformer import TransformerStack as Blocks
@@ -57,7 +58,7 @@ class VitConfig:
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class Vit(nn.Module):
+class Vit(EncoderModule[VitConfig]):
     """Pictures UInt8 "N 3 H W" -> one token, or one for each square.
 
     As in Dosovitskiy et al. 2021 (arXiv 2010.11929, equations 1 to 4), with the mean of the squares and fixed
@@ -69,19 +70,16 @@ class Vit(nn.Module):
     """
 
     Config: ClassVar[type] = VitConfig
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: VitConfig, modality: Image) -> None:
-        super().__init__()
+        super().__init__(config)
         if config.width % config.heads or config.width % 2:
             raise ConfigError(
                 f"Image encoder 'vit': width must be a multiple of heads and of 2; got {config.width}, {config.heads}."
             )
-        self.config = config
         self.width = config.width
         self.patch = config.patch or -(-modality.size // _SIDE)
-        self.token_span: float | None = float(self.patch) if config.keeps_space else None
+        self.token_span = float(self.patch) if config.keeps_space else None
         self.pixels = PixelNorm()
         # The norm makes tokens as large as the positions that are added to them.
         self.project = nn.Sequential(nn.Linear(3 * self.patch**2, config.width), nn.LayerNorm(config.width))
@@ -95,15 +93,6 @@ class Vit(nn.Module):
         self.gather = nn.Parameter(0.02 * torch.randn(1, 1, config.width)) if gathers else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = Blocks.of(config)
-
-    @classmethod
-    def needs(cls, config: VitConfig) -> dict[str, Any]:
-        """Takes pictures of any size."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         squares, num_columns = self._cut(self.pixels(cells.values))
@@ -125,6 +114,5 @@ class Vit(nn.Module):
         side = self.patch
         height, width = pixels.shape[2:]
         padded = functional.pad(pixels, (0, -width % side, 0, -height % side))  # zero is grey, see `PixelNorm`
-        rows, columns = padded.shape[2] // side, padded.shape[3] // side
-        squares = padded.view(-1, 3, rows, side, columns, side).permute(0, 2, 4, 1, 3, 5)
-        return squares.flatten(3).flatten(1, 2), columns
+        squares = functional.unfold(padded, side, stride=side).transpose(1, 2).contiguous()
+        return squares, padded.shape[3] // side

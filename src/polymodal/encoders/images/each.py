@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import torch
 from pydantic import ConfigDict
-from torch import Tensor, nn
+from torch import nn
 
 from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder, needs_of, portable_of
-from polymodal.layers.pooling import masked_mean
+from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.pooling import masked_mean, masked_softmax
 from polymodal.modalities.images import Images
 from polymodal.protocols import Encoder
 from polymodal.types import Cells, Tokens
@@ -31,7 +31,7 @@ class EachConfig:
     pool: Literal["mean", "attention"] = "mean"
 
 
-class Each(nn.Module):
+class Each(EncoderModule[EachConfig]):
     """Lists of pictures UInt8 "N P 3 H W" -> one token.
 
     With `attention` the weights are the softmax of w tanh(V h) over a cell's pictures (Ilse et al. 2018, arXiv
@@ -40,12 +40,9 @@ class Each(nn.Module):
 
     Config: ClassVar[type] = EachConfig
     submodules: ClassVar[Mapping[str, str]] = {"image": KIND}
-    token_span: float | None = None
-    keeps_time = False
 
     def __init__(self, config: EachConfig, modality: Images, *, image: Encoder) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.pictures = EachPicture(image)
         self.width = image.width
         self.frozen = image.frozen and config.pool == "mean"
@@ -62,12 +59,11 @@ class Each(nn.Module):
 
     @property
     def portable(self) -> dict[str, Any]:
-        image: Any = self.pictures.image
-        return {**asdict(self.config), "image": portable_of(self.config.image, image)}
+        return {**super().portable, "image": portable_of(self.config.image, self.pictures.image)}
 
     def forward(self, cells: Cells) -> Tokens:
         values, mask = self.pictures(cells)
         if self.scores is None:
             return Tokens.vector(masked_mean(values, mask), cells.present)
-        scores: Tensor = self.scores(values).squeeze(-1).masked_fill(~mask, torch.finfo(values.dtype).min)
-        return Tokens.vector((scores.softmax(dim=1).unsqueeze(-1) * values).sum(dim=1), cells.present)
+        weights = masked_softmax(self.scores(values).squeeze(-1), mask)
+        return Tokens.vector((weights.unsqueeze(-1) * values).sum(dim=1), cells.present)

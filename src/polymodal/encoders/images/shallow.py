@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from polymodal.layers.shallow_pictures import ShallowPictures
+from polymodal.layers.patches import ShallowPictures
 
 
 class Shallow(ShallowPictures):

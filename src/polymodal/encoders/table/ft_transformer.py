@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.categories import CategoryVectors, TableColumn
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.transformer import TransformerStack as Blocks
 from polymodal.layers.transformer import require_heads
 from polymodal.types import Cells, Tokens
@@ -48,7 +49,7 @@ class FtTransformerConfig:
     category_decay: Annotated[float, Field(ge=0)] = 60.0
 
 
-class FtTransformer(nn.Module):
+class FtTransformer(EncoderModule[FtTransformerConfig]):
     """Cells of every column, one `Cells` a column -> one token.
 
     As in Gorishniy et al. 2021 (arXiv 2106.11959, section 3.3): feature j becomes the token b_j + x_j w_j, where x_j is
@@ -60,14 +61,10 @@ class FtTransformer(nn.Module):
     """
 
     Config: ClassVar[type] = FtTransformerConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: FtTransformerConfig, *modalities: TableColumn) -> None:
-        super().__init__()
+        super().__init__(config)
         require_heads("Table encoder 'ft_transformer'", width=config.width, heads=config.heads)
-        self.config = config
         self.width = config.width
         self.columns = nn.ModuleList(
             _Numbers(modality.num_features, config.width)
@@ -77,15 +74,6 @@ class FtTransformer(nn.Module):
         )
         self.gather = nn.Parameter(_first_values(1, config.width))
         self.blocks = Blocks.of(config)
-
-    @classmethod
-    def needs(cls, config: FtTransformerConfig) -> dict[str, Any]:
-        """Works with any scaling and any number of categories."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, *cells: Cells) -> Tokens:
         gather = self.gather.expand(len(cells[0].lengths), 1, -1)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.categories import CategoryVectors, TableColumn
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.types import Cells, Tokens
 
@@ -40,7 +41,7 @@ class MlpConfig:
     category_decay: Annotated[float, Field(ge=0)] = 60.0
 
 
-class Mlp(nn.Module):
+class Mlp(EncoderModule[MlpConfig]):
     """Cells of every column, one `Cells` a column -> one token.
 
     A category is a learned vector; numbers, and what a date gives, enter as they are, beside a flag that says whether
@@ -48,13 +49,9 @@ class Mlp(nn.Module):
     """
 
     Config: ClassVar[type] = MlpConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: MlpConfig, *modalities: TableColumn) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         columns = [
             _Numbers(modality.num_features)
             if modality.cardinality is None
@@ -69,15 +66,6 @@ class Mlp(nn.Module):
             dropout=config.dropout,
         )
         self.width = self.mlp.width
-
-    @classmethod
-    def needs(cls, config: MlpConfig) -> dict[str, Any]:
-        """Works with any scaling and any number of categories."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, *cells: Cells) -> Tokens:
         vectors = [column(cell.values, cell.present) for column, cell in zip(self.columns, cells, strict=True)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.categories import CategoryVectors, TableColumn
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.token_inputs import left_aligned
 from polymodal.types import Cells, Tokens
 
@@ -35,20 +36,16 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(nn.Module):
+class Shallow(EncoderModule[ShallowConfig]):
     """Cells of every column, one `Cells` a column -> a token for each column; a missing cell has none.
 
     A column of numbers or dates is W x + b, one of categories a learned vector each and b.
     """
 
     Config: ClassVar[type] = ShallowConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: ShallowConfig, *modalities: TableColumn) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
         self.columns = nn.ModuleList(
             nn.Linear(modality.num_features, config.width, bias=False)
@@ -63,15 +60,6 @@ class Shallow(nn.Module):
         )
         self.names = nn.Parameter(nn.init.normal_(torch.empty(len(modalities), config.width), std=_DEVIATION))
         self.dropout = nn.Dropout(config.dropout)
-
-    @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
-        """Works with any scaling and any number of categories."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, *cells: Cells) -> Tokens:
         vectors = [

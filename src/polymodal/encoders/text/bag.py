@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.encoders import _word_vectors
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask, masked_mean, zero_masked
 from polymodal.modalities.text import Text
 from polymodal.types import Cells, Tokens
@@ -39,7 +40,7 @@ class BagConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Bag(nn.Module):
+class Bag(EncoderModule[BagConfig]):
     """Text "N T" of ids -> one token made of its pieces' embeddings e_t, as in fastText (Joulin et al. 2016).
 
     `tfidf`: sum of w_t e_t / sqrt(sum of w_t squared), w_t the inverse document frequency of piece t among the training
@@ -49,15 +50,11 @@ class Bag(nn.Module):
     """
 
     Config: ClassVar[type] = BagConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     weight: Tensor | None
 
     def __init__(self, config: BagConfig, modality: Text) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
         self.remarks: tuple[str, ...] = ()
         self.vectors_width: int | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from jaxtyping import Bool, Float, Int
 from pydantic import ConfigDict, JsonValue, PositiveInt
 from torch import Tensor
 
@@ -19,7 +18,6 @@ from polymodal.pretrained.network import Pretrained
 from polymodal.types import Cells, Tokens
 
 _FAMILY = Family(
-    who="Text encoder 'hf'",
     what="text encoder",
     model_types=(
         "albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta",
@@ -52,7 +50,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(Pretrained):
+class Hf(Pretrained[HfConfig]):
     """Text "N T" of ids -> one token, or one for each word piece.
 
     Raises:
@@ -61,15 +59,13 @@ class Hf(Pretrained):
     """
 
     Config: ClassVar[type] = HfConfig
-    config: HfConfig
-    token_span: float | None = None
-    keeps_time = False
 
     def __init__(self, config: HfConfig, modality: Text) -> None:
         super().__init__(config)
-        folder, self.architecture, _ = checkpoints.described(config, _FAMILY)
+        checkpoint = checkpoints.described(config, _FAMILY)
+        self.architecture = checkpoint.architecture
         _check_fit(self.architecture, modality)
-        self.adopt(checkpoints.load(folder, self.architecture, _FAMILY), who=_FAMILY.who)
+        self.adopt(checkpoint.network(), who=_FAMILY.who)
         self.width = checkpoints.width_of(self.network)
 
     @classmethod
@@ -93,15 +89,11 @@ class Hf(Pretrained):
     def forward(self, cells: Cells) -> Tokens:
         mask = lengths_to_mask(cells.lengths, cells.values.shape[1])
         with self.learning():
-            states = self._states(cells.values, mask)
+            states: Tensor = self.network(input_ids=cells.values, attention_mask=mask.long()).last_hidden_state
         if self.config.pool == "none":
             return Tokens(states, mask)
         pooled = masked_mean(states, mask) if self.config.pool == "mean" else states[:, 0]
         return Tokens.vector(pooled, cells.present)
-
-    def _states(self, ids: Int[Tensor, "N T"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
-        states: Tensor = self.network(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        return states
 
 
 def _check_fit(architecture: dict[str, JsonValue], modality: Text) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 
 from polymodal.encoders import _word_vectors
 from polymodal.errors import ConfigError
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.recurrent import CellName, Recurrent
 from polymodal.modalities.text import Text
@@ -44,19 +45,15 @@ class RnnConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Rnn(nn.Module):
+class Rnn(EncoderModule[RnnConfig]):
     """Text "N T" of ids -> a token for each word, or piece of one."""
 
     Config: ClassVar[type] = RnnConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: RnnConfig, modality: Text) -> None:
-        super().__init__()
+        super().__init__(config)
         if config.bidirectional and config.width % 2:
             raise ConfigError(f"Text encoder 'rnn': width must be even when bidirectional; got {config.width}.")
-        self.config = config
         self.width = config.width
         self.remarks: tuple[str, ...] = ()
         self.vectors_width: int | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.modalities.text import Text
@@ -30,31 +31,18 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(nn.Module):
+class Shallow(EncoderModule[ShallowConfig]):
     """Text "N T" of ids -> a token for each piece; pieces do not see each other."""
 
     Config: ClassVar[type] = ShallowConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Text) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
         self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
         nn.init.normal_(self.embedding.weight, std=_DEVIATION)
         self.places = SinusoidalPositions(config.width, deviation=_DEVIATION)
         self.dropout = nn.Dropout(config.dropout)
-
-    @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
-        """Works with any tokenizer."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         mask = lengths_to_mask(cells.lengths, cells.values.shape[1])

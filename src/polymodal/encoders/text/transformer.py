@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.activation import ActivationName
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import PositionsName, positions
 from polymodal.layers.transformer import TransformerStack as Blocks
@@ -47,33 +48,20 @@ class TransformerConfig:
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class Transformer(nn.Module):
+class Transformer(EncoderModule[TransformerConfig]):
     """Text "N T" of ids -> a token for each word piece (encoder of Vaswani et al. 2017, with the norm first)."""
 
     Config: ClassVar[type] = TransformerConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: TransformerConfig, modality: Text) -> None:
-        super().__init__()
+        super().__init__(config)
         require_heads("Text encoder 'transformer'", width=config.width, heads=config.heads)
-        self.config = config
         self.width = config.width
         self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
         nn.init.normal_(self.embedding.weight, std=_DEVIATION)
         self.positions = positions(config.positions, config.width, max_steps=modality.max_tokens, deviation=_DEVIATION)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = Blocks.of(config)
-
-    @classmethod
-    def needs(cls, config: TransformerConfig) -> dict[str, Any]:
-        """Works with any tokenizer."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         mask = lengths_to_mask(cells.lengths, cells.values.shape[1])

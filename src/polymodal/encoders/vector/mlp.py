@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.activation import ActivationName
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.modalities.vector import Vector
 from polymodal.types import Cells, Tokens
@@ -35,31 +36,18 @@ class MlpConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Mlp(nn.Module):
+class Mlp(EncoderModule[MlpConfig]):
     """Vectors Float "N D", standardised by their modality -> one token."""
 
     Config: ClassVar[type] = MlpConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: MlpConfig, modality: Vector) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.hide = nn.Dropout(config.input_dropout)
         self.mlp = MultiLayerPerceptron(
             modality.length, [config.width] * config.layers, activation_name=config.activation, dropout=config.dropout
         )
         self.width = self.mlp.width
-
-    @classmethod
-    def needs(cls, config: MlpConfig) -> dict[str, Any]:
-        """Takes any length."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         return Tokens.vector(self.mlp(self.hide(cells.values)), cells.present)

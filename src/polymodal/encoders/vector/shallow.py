@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
+from polymodal.layers.encoder import EncoderModule
 from polymodal.modalities.vector import Vector
 from polymodal.types import Cells, Tokens
 
@@ -26,30 +27,17 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(nn.Module):
+class Shallow(EncoderModule[ShallowConfig]):
     """Vectors Float "N D", standardised by their modality -> one token."""
 
     Config: ClassVar[type] = ShallowConfig
-    token_span: float | None = None
-    keeps_time = False
-    frozen = False
 
     def __init__(self, config: ShallowConfig, modality: Vector) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width
         self.project = nn.Sequential(
             nn.Linear(modality.length, config.width), nn.LayerNorm(config.width), nn.Dropout(config.dropout)
         )
-
-    @classmethod
-    def needs(cls, config: ShallowConfig) -> dict[str, Any]:
-        """Takes any length."""
-        return {}
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         return Tokens.vector(self.project(cells.values), cells.present)

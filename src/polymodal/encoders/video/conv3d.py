@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polymodal.layers.activation import ActivationName, activation
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
 from polymodal.layers.pooling import lengths_to_mask, masked_max, masked_mean, zero_masked
 from polymodal.modalities.video import Video
@@ -43,7 +44,7 @@ class Conv3dConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
 
-class Conv3d(nn.Module):
+class Conv3d(EncoderModule[Conv3dConfig]):
     """Clips UInt8 "N T 3 H W" -> a token of the width for each frame, or one of twice the width.
 
     After a clip's end there are zeros in front of every convolution, as its own padding would be, and each frame is
@@ -51,14 +52,12 @@ class Conv3d(nn.Module):
     """
 
     Config: ClassVar[type] = Conv3dConfig
-    frozen = False
 
     def __init__(self, config: Conv3dConfig, modality: Video) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.width = config.width if config.keeps_time else 2 * config.width
         self.keeps_time = config.keeps_time
-        self.token_span: float | None = modality.frame_seconds if config.keeps_time else None
+        self.token_span = modality.frame_seconds if config.keeps_time else None
         self.pixels = PixelNorm()
         channels = [config.channels * 2**depth for depth in range(config.blocks)]
         self.blocks = nn.ModuleList(
@@ -73,18 +72,9 @@ class Conv3d(nn.Module):
         )
 
     @classmethod
-    def needs(cls, config: Conv3dConfig) -> dict[str, Any]:
-        """Takes frames of any size."""
-        return {}
-
-    @classmethod
     def spanning(cls, config: Conv3dConfig, seconds: float) -> Conv3dConfig:
         """A token for each frame; how long these last, the column decides."""
         return replace(config, keeps_time=True)
-
-    @property
-    def portable(self) -> dict[str, Any]:
-        return asdict(self.config)
 
     def forward(self, cells: Cells) -> Tokens:
         mask = lengths_to_mask(cells.lengths, cells.values.shape[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
 from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder, needs_of, portable_of
+from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import masked_max, masked_mean, zero_masked
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.layers.recurrent import Recurrent
@@ -48,7 +49,7 @@ class FramesConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Frames(nn.Module):
+class Frames(EncoderModule[FramesConfig]):
     """Clips UInt8 "N T 3 H W" -> a token of the width for each frame, or one of twice the width.
 
     Raises:
@@ -59,22 +60,24 @@ class Frames(nn.Module):
     submodules: ClassVar[Mapping[str, str]] = {"image": KIND}
 
     def __init__(self, config: FramesConfig, modality: Video, *, image: Encoder) -> None:
-        super().__init__()
+        super().__init__(config)
         parts = {"mean": 1, "rnn": 2, "attention": _HEADS}[config.pool]
         if config.width % parts:
             raise ConfigError(
                 f"Video encoder 'frames': width must be a multiple of {parts} for pool {config.pool};"
                 f" got {config.width}."
             )
-        self.config = config
         self.frames = EachPicture(image)
         passes = config.pool == "mean" and not config.motion  # frames' vectors stay as they are
-        self.mix = nn.Identity() if passes else _mix(image.width * (3 if config.motion else 1), config.width)
+        seen = image.width * (3 if config.motion else 1)
+        self.mix = (
+            nn.Identity() if passes else nn.Sequential(nn.LayerNorm(seen), nn.Linear(seen, config.width), nn.GELU())
+        )
         self.frozen = image.frozen and passes
         width = image.width if passes else config.width
         self.width = width if config.keeps_time else 2 * width
         self.keeps_time = config.keeps_time
-        self.token_span: float | None = modality.frame_seconds if config.keeps_time else None
+        self.token_span = modality.frame_seconds if config.keeps_time else None
         self.over_time = _over_time(config)
 
     @classmethod
@@ -89,8 +92,7 @@ class Frames(nn.Module):
 
     @property
     def portable(self) -> dict[str, Any]:
-        image: Any = self.frames.image
-        return {**asdict(self.config), "image": portable_of(self.config.image, image)}
+        return {**super().portable, "image": portable_of(self.config.image, self.frames.image)}
 
     def forward(self, cells: Cells) -> Tokens:
         values, mask = self.frames(cells)
@@ -98,28 +100,20 @@ class Frames(nn.Module):
             steps = torch.arange(values.shape[1], device=values.device)
             before = values.index_select(1, (steps - 1).clamp(min=0))
             values = torch.cat([values, values - before, values - values[:, :1]], dim=2)
-        values = zero_masked(self.over_time(self.mix(values), mask), mask)
+        values = self.mix(values)
+        if self.over_time is not None:
+            values = self.over_time(values, mask)
+        values = zero_masked(values, mask)
         if self.config.keeps_time:
             return Tokens(values, mask)
         pooled = torch.cat([masked_mean(values, mask), masked_max(values, mask)], dim=1)
         return Tokens.vector(pooled, cells.present)
 
 
-def _mix(width_in: int, width: int) -> nn.Module:
-    return nn.Sequential(nn.LayerNorm(width_in), nn.Linear(width_in, width), nn.GELU())
-
-
-def _over_time(config: FramesConfig) -> nn.Module:
+def _over_time(config: FramesConfig) -> nn.Module | None:
     if config.pool == "rnn":
         return _Reading(config.width)
-    return _Attending(config.width, config.dropout) if config.pool == "attention" else _Apart()
-
-
-class _Apart(nn.Module):
-    """Frames stay as they are."""
-
-    def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
-        return values
+    return _Attending(config.width, config.dropout) if config.pool == "attention" else None
 
 
 class _Reading(nn.Module):

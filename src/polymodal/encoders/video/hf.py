@@ -11,23 +11,18 @@ from pydantic import ConfigDict, JsonValue
 from torch import Tensor
 
 from polymodal.errors import ConfigError
-from polymodal.layers import states
-from polymodal.layers.states import Pool
 from polymodal.modalities.video import Video
 from polymodal.pretrained import checkpoints
 from polymodal.pretrained.adaptation import FROZEN, TrainField
 from polymodal.pretrained.checkpoint_pictures import picture_side, pixel_norm
 from polymodal.pretrained.checkpoints import Family
-from polymodal.pretrained.network import Pretrained
+from polymodal.pretrained.network import Pool, Pretrained, choose_pool, pooled
 from polymodal.types import Cells, Tokens
 
 _FIRST = {"timesformer": 1, "videomae": 0, "vivit": 1}  # class tokens that stand before the patches
 _FAMILY = Family(
-    who="Video encoder 'hf'",
     what="video encoder",
     model_types=tuple(_FIRST),
-    files=("config.json", "preprocessor_config.json"),
-    example="as `save_pretrained` of the library transformers writes it",
 )
 
 
@@ -53,7 +48,7 @@ class HfConfig:
     train: TrainField = FROZEN
 
 
-class Hf(Pretrained):
+class Hf(Pretrained[HfConfig]):
     """Clips UInt8 "N T 3 H W" -> one token, or one for each step of time.
 
     These networks see a fixed number of frames. Of a longer clip so many are read, spread evenly over it; of a shorter
@@ -66,16 +61,14 @@ class Hf(Pretrained):
     """
 
     Config: ClassVar[type] = HfConfig
-    config: HfConfig
 
     def __init__(self, config: HfConfig, modality: Video) -> None:
         super().__init__(config)
-        folder, self.architecture, self.preprocessing = checkpoints.described(config, _FAMILY)
-        self.num_first = _FIRST[str(self.architecture["model_type"])]
-        self.pool = states.choose(config.pool, num_first=self.num_first, who=_FAMILY.who)
-        self.pixels = pixel_norm(self.preprocessing, _FAMILY)
-        network = checkpoints.load(folder, self.architecture, _FAMILY)
-        self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
+        self.checkpoint = checkpoints.described(config, _FAMILY)
+        self.num_first = _FIRST[self.checkpoint.model_type]
+        self.pool = choose_pool(config.pool, num_first=self.num_first, who=_FAMILY.who)
+        self.pixels = pixel_norm(self.checkpoint)
+        self.adopt(self.checkpoint.network(), who=_FAMILY.who, unused=checkpoints.UNUSED)
         whole = self.network.config
         self.width = checkpoints.width_of(self.network)
         self.num_frames = int(whole.num_frames)
@@ -87,7 +80,7 @@ class Hf(Pretrained):
             )
         seconds = modality.config.clip_seconds
         self.keeps_time = self.pool == "none"
-        self.token_span: float | None = seconds / self.num_steps if seconds and self.keeps_time else None
+        self.token_span = seconds / self.num_steps if seconds and self.keeps_time else None
 
     @classmethod
     def needs(cls, config: HfConfig) -> dict[str, Any]:
@@ -96,9 +89,8 @@ class Hf(Pretrained):
         Raises:
             ConfigError: no such folder, or a file in it is missing.
         """
-        _, architecture, preprocessing = checkpoints.described(config, _FAMILY)
-        frames = int(checkpoints.config_of(architecture, _FAMILY).num_frames)
-        return {"size": picture_side(architecture, preprocessing, _FAMILY), "max_frames": frames}
+        checkpoint = checkpoints.described(config, _FAMILY)
+        return {"size": picture_side(checkpoint), "max_frames": int(checkpoint.config().num_frames)}
 
     @classmethod
     def spanning(cls, config: HfConfig, seconds: float) -> HfConfig:
@@ -107,7 +99,8 @@ class Hf(Pretrained):
 
     @property
     def portable(self) -> dict[str, Any]:
-        return self.settings_inside(architecture=self.architecture, preprocessing=self.preprocessing)
+        found = self.checkpoint
+        return self.settings_inside(architecture=found.architecture, preprocessing=found.preprocessing)
 
     def forward(self, cells: Cells) -> Tokens:
         clips = _filling(cells.values, cells.lengths, self.num_frames)
@@ -117,11 +110,11 @@ class Hf(Pretrained):
             first, patches = found[:, : self.num_first], found[:, self.num_first :]
             steps = self._steps(patches)
             mask = torch.ones(steps.shape[:2], dtype=torch.bool, device=steps.device)
-            return states.pooled(first, steps, mask, self.pool)
+            return pooled(first, steps, mask, self.pool)
 
     def _steps(self, patches: Float[Tensor, "N P D"]) -> Float[Tensor, "N T D"]:
         """The mean of the patches of each step of time, N, T, D; TimeSformer alone puts time innermost."""
-        if self.architecture["model_type"] == "timesformer":
+        if self.checkpoint.model_type == "timesformer":
             return patches.view(patches.shape[0], -1, self.num_steps, self.width).mean(dim=1)
         return patches.view(patches.shape[0], self.num_steps, -1, self.width).mean(dim=2)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from polymodal.codecs import containers
+from polymodal.codecs.limits import check_pixels, check_seconds
 from polymodal.errors import UnreadableCellError
 
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
@@ -17,19 +18,6 @@ _Kept = TypeVar("_Kept")
 
 _WHOLE = 512  # frames; of a longer video the frames that stand by themselves do, where there are enough of them
 _MOST_WORK = 5_000_000_000  # pixels, of all frames that must be decoded for those that are kept
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a video may cost.
-
-    Attributes:
-        pixels: of one frame.
-        seconds: of the whole video.
-    """
-
-    pixels: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,9 @@ def measure(content: bytes) -> VideoHeader | None:
         return None
 
 
-def read_frames(content: bytes, *, max_frames: int, limits: Limits, shrink: Callable[[Pixels], Pixels]) -> list[Pixels]:
+def read_frames(
+    content: bytes, *, max_frames: int, max_pixels: int, limit_seconds: float, shrink: Callable[[Pixels], Pixels]
+) -> list[Pixels]:
     """Up to `max_frames` frames, spread evenly over the video: all of them where there are so few.
 
     How many there are is counted, not believed. Of a video of more than 512 frames only key frames are decoded, if it
@@ -66,17 +56,20 @@ def read_frames(content: bytes, *, max_frames: int, limits: Limits, shrink: Call
     Args:
         content: of a file whose format is one of `containers.DEMUXERS`.
         max_frames: to keep.
-        limits: checked before anything is decoded.
+        max_pixels: of a frame; larger ones are refused before anything is decoded.
+        limit_seconds: of the whole video; a longer one is, too.
         shrink: makes a frame small, before the next one is decoded.
 
     Raises:
         UnreadableCellError: damaged, truncated, without a frame, or beyond a limit.
         MissingExtraError: PyAV is not installed.
     """
-    with containers.opened(content, "video", max_pixels=limits.pixels) as (container, stream):
-        _check_pixels(stream.width, stream.height, limits.pixels)
+    with containers.opened(content, "video", max_pixels=max_pixels) as (container, stream):
+        check_pixels(stream.width, stream.height, max_pixels)
+        if not stream.width * stream.height:
+            raise UnreadableCellError("damaged: its frames have no size")
         found = containers.packets(container, stream)
-        containers.check_seconds(found.seconds, limits.seconds)
+        check_seconds(found.seconds, limit_seconds)
     count = len(found.keys)
     keys = [place for place, key in enumerate(found.keys) if key]
     few = count > _WHOLE and len(keys) >= max_frames
@@ -87,7 +80,7 @@ def read_frames(content: bytes, *, max_frames: int, limits: Limits, shrink: Call
             f"{count:,} frames of {stream.width} x {stream.height} pixels, with few key frames, are too much to decode;"
             " encode it smaller or with more key frames"
         )
-    with containers.opened(content, "video", max_pixels=limits.pixels) as (container, stream):
+    with containers.opened(content, "video", max_pixels=max_pixels) as (container, stream):
         kept = _evenly(_frames(container, stream, chosen), max_frames, lambda frame: shrink(_pixels(frame)))
     if not kept:
         raise UnreadableCellError("empty: it holds no frames")
@@ -147,10 +140,3 @@ def _pixels(frame: Any) -> Pixels:
         pixels = frame.to_ndarray(format="rgb24")
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def _check_pixels(width: int, height: int, most: int) -> None:
-    if width * height > most:
-        raise UnreadableCellError(f"too large: {width} x {height} pixels, at most {most:,} are let in")
-    if not width * height:
-        raise UnreadableCellError("damaged: its frames have no size")

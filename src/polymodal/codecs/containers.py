@@ -6,14 +6,14 @@ session description is no input at all; and whatever a container refers to outsi
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal, NoReturn
 
 from polymodal.codecs import sniffing as formats
+from polymodal.codecs.truncation import check_end
 from polymodal.errors import MissingExtraError, UnreadableCellError
 
 DEMUXERS = {
@@ -70,7 +70,7 @@ def opened(
     format_ = formats.sniff(content)
     assert format_ is not None, "checked by the modality"
     av = load_av(f"Reading {format_.name} files")
-    _WHOLE[format_](content)
+    check_end(content, format_)
     options = {"enable_drefs": "0", "protocol_whitelist": "none"}
     if max_pixels is not None:
         options["max_pixels"] = str(max_pixels)
@@ -122,16 +122,6 @@ def packets(container: Any, stream: Any) -> Packets:
     return Packets(keys, float((last - first) * stream.time_base))
 
 
-def check_seconds(seconds: float | None, limit: float) -> None:
-    """Refuses what is too long; an unknown length passes.
-
-    Raises:
-        UnreadableCellError: longer than the limit.
-    """
-    if seconds is not None and seconds > limit:
-        raise UnreadableCellError(f"too long: {seconds:,.0f} seconds, at most {limit:,g} are let in")
-
-
 def stated_seconds(container: Any, stream: Any) -> float | None:
     """The length that the header states, which may be wrong; None where it states none."""
     if stream.duration and stream.time_base:
@@ -141,88 +131,3 @@ def stated_seconds(container: Any, stream: Any) -> float | None:
 
 def _refuse(url: str, flags: int, options: object) -> NoReturn:  # noqa: ARG001 - as PyAV calls it
     raise PermissionError(f"a media file refers to another one: {url!r}")
-
-
-def _check_boxes(content: bytes) -> None:
-    """MP4: every box of the outermost level ends inside the file (ISO/IEC 14496-12, 4.2)."""
-    start = 0
-    while start + 8 <= len(content):
-        length = int.from_bytes(content[start : start + 4], "big")
-        if length == 1:
-            length = int.from_bytes(content[start + 8 : start + 16], "big")
-        if length == 0:  # up to the end of the file
-            return
-        if length < 8:
-            raise UnreadableCellError(f"damaged MP4 file: a box of {length} bytes")
-        start += length
-    if start > len(content):
-        raise UnreadableCellError(f"truncated: {len(content)} of {start} bytes are there")
-
-
-def _check_segment(content: bytes) -> None:
-    """Matroska: every element ends inside the file; those of unknown length are entered (RFC 8794, section 6)."""
-    place = 0
-    while place < len(content) and content[place]:  # zeros are padding
-        length, size = _vint(content, place + 9 - content[place].bit_length())  # behind the name
-        place += 9 - content[place].bit_length() + size
-        if length != (1 << 7 * size) - 1:
-            place += length
-    if place > len(content):
-        raise UnreadableCellError(f"truncated: {len(content)} of {place} bytes are there")
-
-
-def _vint(content: bytes, start: int) -> tuple[int, int]:
-    """A number of EBML, and how many bytes it takes."""
-    first = content[start] if start < len(content) else 0
-    if not first:
-        raise UnreadableCellError("truncated: the file ends inside of an element's header")
-    size = 9 - first.bit_length()
-    return int.from_bytes(content[start : start + size], "big") - (1 << 7 * size), size
-
-
-def _check_riff(content: bytes) -> None:
-    """AVI: every RIFF chunk ends inside the file."""
-    start = 0
-    while start + 8 <= len(content) and content[start : start + 4] == b"RIFF":
-        length = struct.unpack_from("<I", content, start + 4)[0]
-        start += 8 + length + length % 2
-    if start > len(content):
-        raise UnreadableCellError(f"truncated: {len(content)} of {start} bytes are there")
-
-
-def _check_gif(content: bytes) -> None:
-    """GIF: its blocks follow each other up to the trailer (GIF89a, 17 to 27)."""
-    place = 13 + _colours(content, 10)
-    while place < len(content):
-        kind = content[place]
-        if kind == 0x3B:
-            return
-        if kind == 0x2C:
-            place += 11 + _colours(content, place + 9)  # descriptor, its colours, size of codes
-        elif kind == 0x21:
-            place += 2
-        else:
-            raise UnreadableCellError("damaged GIF file: something else than a block follows a block")
-        while place < len(content) and content[place]:
-            place += 1 + content[place]
-        place += 1
-    raise UnreadableCellError("truncated: the file ends before its last block")
-
-
-def _colours(content: bytes, place: int) -> int:
-    """Bytes of the colour table that a byte of flags announces."""
-    flags = content[place] if place < len(content) else 0
-    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-
-def _check_nothing(content: bytes) -> None:
-    """Of a stream without structure only its packets tell whether it is whole."""
-
-
-_WHOLE: dict[formats.Format, Callable[[bytes], None]] = {
-    formats.MP4: _check_boxes,
-    formats.MATROSKA: _check_segment,
-    formats.AVI: _check_riff,
-    formats.GIF: _check_gif,
-    formats.AAC: _check_nothing,
-}

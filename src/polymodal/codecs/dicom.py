@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image as Pillow
 
+from polymodal.codecs.limits import check_pixels
 from polymodal.errors import MissingExtraError, UnreadableCellError
 
 if TYPE_CHECKING:
@@ -76,10 +77,8 @@ def decode(content: bytes, *, max_pixels: int, window: tuple[float, float] | Non
     """
     data = _parse(content, pixels=True)
     width, height, _ = _sizes(data)
-    if width * height > max_pixels:
-        raise UnreadableCellError(f"too large: {width} x {height} pixels, at most {max_pixels:,} are let in")
-    stored = _first_frame(data)
-    return Pillow.fromarray(_shown(data, stored, window))
+    check_pixels(width, height, max_pixels)
+    return Pillow.fromarray(_shown(data, _first_frame(data), window))
 
 
 @_discreetly()
@@ -143,23 +142,10 @@ def _first_frame(data: Dataset) -> np.ndarray:
     if not decoder.is_available:
         needs = "; or ".join(missing.partition(" - requires ")[2] for missing in decoder.missing_dependencies)
         raise UnreadableCellError(f"compressed as {decoder.UID.name}, which needs {needs}")
-    _drop_surplus(data)
     try:
         return np.asarray(pixel_array(data, index=0))
     except Exception:  # as above
         raise UnreadableCellError("damaged or truncated DICOM file: its pixels cannot be decoded") from None
-
-
-def _drop_surplus(data: Dataset) -> None:
-    """Cuts what follows the last frame of an uncompressed file: pydicom would warn of it for every file."""
-    if data.file_meta.TransferSyntaxUID.is_compressed or "PixelData" not in data:
-        return
-    width, height, num_frames = _sizes(data)
-    bits = width * height * num_frames * int(data.get("SamplesPerPixel") or 1) * int(data.get("BitsAllocated") or 0)
-    length = math.ceil(bits / 8)
-    length += length % 2
-    if data.get("PhotometricInterpretation") != "YBR_FULL_422" and 0 < length < len(data.PixelData):
-        data.PixelData = data.PixelData[:length]
 
 
 def _shown(data: Dataset, stored: np.ndarray, window: tuple[float, float] | None) -> UInt8[np.ndarray, "H W ..."]:
@@ -168,10 +154,10 @@ def _shown(data: Dataset, stored: np.ndarray, window: tuple[float, float] | None
         from pydicom.pixels.processing import apply_color_lut
 
         mapped = apply_color_lut(stored, data)
-        return _bytes(mapped / np.iinfo(mapped.dtype).max)
+        return _bytes(mapped / np.iinfo(mapped.dtype).max * 255)
     if stored.ndim == 3:
         white = 2 ** int(data.BitsStored) - 1
-        return _bytes(np.clip(stored / white, 0, 1))
+        return _bytes(np.clip(stored / white, 0, 1) * 255)
     slope, intercept = _numbers(data, "RescaleSlope") or [1.0], _numbers(data, "RescaleIntercept") or [0.0]
     values = stored.astype(np.float64) * slope[0] + intercept[0]
     if not np.isfinite(values).all():
@@ -180,38 +166,38 @@ def _shown(data: Dataset, stored: np.ndarray, window: tuple[float, float] | None
     function = str(_setting(data, "VOILUTFunction") or "LINEAR") if window is None else "LINEAR"
     grey = _stretch(values, _padding(data, stored)) if chosen is None else _through_window(values, chosen, function)
     if colours == "MONOCHROME1":
-        grey = 1 - grey
+        grey = 255 - grey
     return _bytes(grey)
 
 
 def _bytes(values: np.ndarray) -> UInt8[np.ndarray, "H W ..."]:
-    """0 to 1 -> 0 to 255."""
-    rounded: np.ndarray = np.rint(values * 255)
+    rounded: np.ndarray = np.rint(values)
     return rounded.astype(np.uint8)
 
 
 def _through_window(
     values: Float[np.ndarray, "H W"], window: tuple[float, float], function: str
 ) -> Float[np.ndarray, "H W"]:
-    """0 to 1, by PS3.3 C.11.2.1.2."""
-    centre, width = window
-    if function == "SIGMOID":
-        exponent = np.clip(-4 * (values - centre) / width, -700, 700)  # what float64 can hold
-        return np.asarray(1 / (1 + np.exp(exponent)))
-    if function != "LINEAR_EXACT":
-        centre, width = centre - 0.5, width - 1
-    if width <= 0:  # a window of one value is a threshold
-        return np.asarray(values > centre, dtype=np.float64)
-    return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1))
+    """0 to 255, by PS3.3 C.11.2.1.2; a function that the standard does not know is taken as LINEAR."""
+    from pydicom.dataset import Dataset
+    from pydicom.pixels.processing import apply_windowing
+
+    shown = Dataset()
+    shown.PhotometricInterpretation, shown.BitsStored, shown.PixelRepresentation = "MONOCHROME2", 8, 0
+    shown.VOILUTFunction = function if function in {"LINEAR_EXACT", "SIGMOID"} else "LINEAR"
+    shown.WindowCenter, shown.WindowWidth = window
+    if shown.VOILUTFunction == "LINEAR":
+        shown.WindowWidth = max(window[1], 1.0)  # of one value, which is a threshold
+    return apply_windowing(values, shown)
 
 
 def _stretch(values: Float[np.ndarray, "H W"], padding: np.ndarray) -> Float[np.ndarray, "H W"]:
-    """The picture's own dark and light ends become 0 and 1; black where all is one grey."""
+    """The picture's own dark and light ends become 0 and 255; black where all is one grey."""
     counted = values[~padding] if not padding.all() else values
     low, high = np.percentile(counted, [_LOW, _HIGH])
     if low == high:
         low, high = counted.min(), counted.max()
-    return np.asarray(np.clip((values - low) / ((high - low) or 1.0), 0, 1))
+    return np.asarray(np.clip((values - low) / ((high - low) or 1.0), 0, 1) * 255)
 
 
 def _padding(data: Dataset, stored: np.ndarray) -> np.ndarray:

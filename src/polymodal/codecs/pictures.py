@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 import PIL.ImageFile
+from jaxtyping import UInt8
 from PIL import Image as Pillow
 from PIL import ImageOps
 from PIL.BmpImagePlugin import BmpImageFile
@@ -24,6 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from polymodal.codecs import dicom
 from polymodal.codecs import sniffing as formats
+from polymodal.codecs.limits import check_pixels
 from polymodal.codecs.truncation import check_end
 from polymodal.errors import ConfigError, MissingExtraError, UnreadableCellError
 
@@ -134,6 +136,16 @@ def range_of_dicom(cell: object, reading: Reading) -> bool:
     return not dicom.has_window(cell)
 
 
+def stack(pictures: Sequence[UInt8[np.ndarray, "H W 3"]]) -> UInt8[np.ndarray, "P 3 H W"]:
+    """Pictures of one size as one array, their channels first."""
+    return np.stack([picture.transpose(2, 0, 1) for picture in pictures])
+
+
+def unstack(array: UInt8[np.ndarray, "P 3 H W"]) -> list[UInt8[np.ndarray, "H W 3"]]:
+    """The pictures that `stack` put together."""
+    return list(np.ascontiguousarray(array.transpose(0, 2, 3, 1)))
+
+
 def is_picture(array: np.ndarray) -> bool:
     """Whether an array has the shape and type of a picture."""
     plane = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in {1, 3, 4})
@@ -147,10 +159,10 @@ def _decode(content: bytes, reading: Reading) -> Pillow.Image:
     if format_ is None or format_ not in _OPENERS:
         raise UnreadableCellError(f"not an image: {formats.describe(content)}")
     _refuse_filling()
-    check_end(content, format_)
+    check_end(content, format_, first_frame=True)
     try:
         file = _OPENERS[format_](BytesIO(content))
-        _check_pixels(*file.size, reading.max_pixels)
+        check_pixels(*file.size, reading.max_pixels)
         if reading.side is not None:
             file.draft(None, (2 * reading.side, 2 * reading.side))
         file.load()
@@ -175,16 +187,11 @@ def _from_array(array: np.ndarray, reading: Reading) -> Pillow.Image:
             f"not an image: an array of {array.dtype} and shape {array.shape}; expected H x W or H x W x 1, 3 or 4 of"
             " uint8, uint16 or float in [0, 1]"
         )
-    _check_pixels(array.shape[1], array.shape[0], reading.max_pixels)
+    check_pixels(array.shape[1], array.shape[0], reading.max_pixels)
     pixels = np.ascontiguousarray(_to_uint8(array, reading.bits))
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
     return _to_rgb(Pillow.fromarray(pixels), reading.bits)
-
-
-def _check_pixels(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise UnreadableCellError(f"too large: {width} x {height} pixels, at most {max_pixels:,} are let in")
 
 
 def _to_uint8(values: np.ndarray, bits: int) -> np.ndarray:

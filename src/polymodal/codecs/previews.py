@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import html
 import io
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image as Pillow
 
 LONGEST_TEXT = 300  # characters
@@ -63,6 +64,11 @@ def picture(image: Pillow.Image, *, note: str = "") -> str:
     style = ' style="image-rendering:pixelated"' if larger > 1 else ""
     source = data_uri("image/jpeg", file.getvalue())
     return f'<img width="{width}" height="{height}"{style} alt="{escaped(note)}" src="{source}">'
+
+
+def strip(pictures: Sequence[UInt8[np.ndarray, "H W 3"]], *, note: str) -> str:
+    """Pictures of one height, from left to right; `note` as for one picture."""
+    return picture(Pillow.fromarray(np.concatenate(pictures, axis=1)), note=note)
 
 
 def sound(samples: Float[np.ndarray, " S"], rate: int) -> str:

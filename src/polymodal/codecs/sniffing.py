@@ -6,6 +6,7 @@ Modalities read only formats they allow; for all others the name makes the messa
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -117,11 +118,9 @@ def _is_quicktime(head: bytes) -> bool:
 
 def _is_text(head: bytes) -> bool:
     try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.end < len(head):  # not merely a character cut by the end of the head
-            return False
-        text = head[: error.start].decode("utf-8")
+        text = getincrementaldecoder("utf-8")().decode(head)  # which lets a character be cut by the end of the head
+    except UnicodeDecodeError:
+        return False
     return re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text) is None
 
 

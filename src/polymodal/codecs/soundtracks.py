@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from polymodal.codecs import containers
+from polymodal.codecs.limits import check_rate, check_seconds
 from polymodal.errors import UnreadableCellError
 
 
@@ -38,14 +39,11 @@ def measure(content: bytes) -> SoundHeader | None:
         return None
 
 
-def read_sound(
-    content: bytes, *, rates: range, max_seconds: float, limit_seconds: float
-) -> tuple[Float32[np.ndarray, " S"], int]:
+def read_sound(content: bytes, *, max_seconds: float, limit_seconds: float) -> tuple[Float32[np.ndarray, " S"], int]:
     """The mean of the channels, in [-1, 1], and its rate: `max_seconds` of it.
 
     Args:
         content: of a file whose format is one of `containers.DEMUXERS`.
-        rates: that are let in.
         max_seconds: more is not kept.
         limit_seconds: a longer sound is refused before it is decoded.
 
@@ -55,9 +53,8 @@ def read_sound(
     """
     with containers.opened(content, "audio") as (container, stream):
         rate = stream.rate
-        if rate not in rates:
-            raise UnreadableCellError(f"a sample rate of {rate} Hz; {rates[0]} to {rates[-1]} are let in")
-        containers.check_seconds(containers.packets(container, stream).seconds, limit_seconds)
+        check_rate(rate)
+        check_seconds(containers.packets(container, stream).seconds, limit_seconds)
     av = containers.load_av("Reading sound in containers")
     keep = math.ceil(max_seconds * rate)
     blocks, num_samples = [np.zeros(0, np.float32)], 0

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
@@ -161,7 +161,9 @@ class Datetime:
         """The moment in ISO 8601, in UTC."""
         moment = self._moment(cell)
         day = None if moment.days is None else dates.date_of(moment.days).isoformat()
-        clock = None if moment.micros is None else _clock(moment.micros).isoformat()
+        clock = (
+            None if moment.micros is None else (datetime.min + timedelta(microseconds=moment.micros)).time().isoformat()
+        )
         return previews.words(" ".join(part for part in (day, clock) if part))
 
     def _moment(self, cell: object) -> DateTime:
@@ -222,8 +224,3 @@ def _looks_dated(value: object, order: Order) -> bool:
     except UnreadableCellError:
         return False
     return not isinstance(value, str) or moment.days is None or dates.date_of(moment.days).year in _YEARS
-
-
-def _clock(micros: int) -> time:
-    seconds, rest = divmod(micros, 1_000_000)
-    return time(seconds // 3_600, seconds // 60 % 60, seconds % 60, rest)

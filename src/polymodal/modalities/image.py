@@ -14,8 +14,8 @@ from PIL import Image as Pillow
 from pydantic import ConfigDict, Field
 
 from polymodal.codecs import fingerprints, pictures, previews
-from polymodal.codecs import sniffing as formats
 from polymodal.codecs.pictures import Reading
+from polymodal.codecs.recognition import recognise_media
 from polymodal.config.run_config import LimitsConfig
 from polymodal.protocols import Recognition, Sample
 from polymodal.types import Cells
@@ -92,19 +92,9 @@ class Image:
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
-        """From half of the cells on: files or bytes that start as a picture, or arrays with the shape of one."""
-        # A GIF that moves is a video where most of them do; else it is read as its first frame.
-        found = [formats.sniff(head) if head and formats.holds(head) != "video" else None for head in sample.heads]
-        names = sorted({format_.name for format_ in found if format_ in pictures.FORMATS})
-        num_files = sum(format_ in pictures.FORMATS for format_ in found)
+        """From half of the cells on; a GIF that moves counts as a video, though it could be read as its first frame."""
         num_arrays = sum(isinstance(value, np.ndarray) and pictures.is_picture(value) for value in sample.values)
-        num_cells = len(sample.values)
-        count = max(num_files, num_arrays)
-        if 2 * count < max(num_cells, 1):
-            return None
-        verb = "name files" if any(isinstance(value, str) for value in sample.values) else "hold bytes"
-        what = f"{verb} that start as {' or '.join(names)}" if num_files >= num_arrays else "are arrays of pixels"
-        return Recognition(0.5 + 0.5 * count / num_cells, f"{count} of {num_cells} sampled cells {what}")
+        return recognise_media(sample, "image", pictures.FORMATS, num_arrays=num_arrays, arrays="pixels")
 
     @classmethod
     def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from jaxtyping import Float, UInt8
 from pydantic import ConfigDict, Field
 
 from polymodal import registry
-from polymodal.codecs import previews
+from polymodal.codecs import pictures, previews
 from polymodal.codecs import sniffing as formats
+from polymodal.codecs.padding import pad
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
@@ -99,17 +100,19 @@ class Images:
     @classmethod
     def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """What suits the pictures of all cells together; all pictures of 95 of 100 cells, up to 16."""
-        lists = [pictures for cell in cells if (pictures := _members(cell)) is not None]
+        lists = [members for cell in cells if (members := _members(cell)) is not None]
         settings: dict[str, Any] = registry.load("modalities", "image").suggest(
-            [picture for pictures in lists for picture in pictures], limits
+            [picture for members in lists for picture in members], limits
         )
         if lists:
-            settings["max_pictures"] = int(np.clip(np.ceil(np.percentile([len(p) for p in lists], 95)), 1, 16))
+            settings["max_pictures"] = int(
+                np.clip(np.ceil(np.percentile([len(members) for members in lists], 95)), 1, 16)
+            )
         return settings
 
     def read(self, cell: object) -> UInt8[np.ndarray, "P 3 H W"]:
         """The pictures of one cell: a sequence of the contents of files, or an array [P, H, W, 3]."""
-        return np.stack([picture.transpose(2, 0, 1) for picture in self._pictures(cell)])
+        return pictures.stack(self._pictures(cell))
 
     def remark(self, cell: object) -> str | None:
         """That not all pictures of a cell are kept."""
@@ -123,32 +126,23 @@ class Images:
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "P 3 H W"]:
         """Every picture varied by itself."""
-        varied = [self.picture.augment(np.ascontiguousarray(picture.transpose(1, 2, 0)), rng) for picture in array]
-        return np.stack([picture.transpose(2, 0, 1) for picture in varied])
+        return pictures.stack([self.picture.augment(picture, rng) for picture in pictures.unstack(array)])
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """UInt8 "B P 3 H W", black after a cell's last picture; lengths in pictures."""
-        lengths = [0 if array is None else len(array) for array in arrays]
-        values = torch.zeros(len(arrays), max(1, *lengths, 0), 3, self.size, self.size, dtype=torch.uint8)
-        for row, array in enumerate(arrays):
-            if array is not None:
-                values[row, : len(array)] = torch.tensor(array)
-        return Cells(values, torch.tensor(lengths))
+        return pad(arrays, torch.uint8, element=(3, self.size, self.size))
 
     def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         """The mean of the pictures' own simple features; NaN where the cell is missing."""
         rows = []
         for array in arrays:
-            pictures = [None] if array is None else [np.ascontiguousarray(p.transpose(1, 2, 0)) for p in array]
-            rows.append(self.picture.simple_features(pictures).mean(axis=0))
+            members = [None] if array is None else pictures.unstack(array)
+            rows.append(self.picture.simple_features(members).mean(axis=0))
         return np.array(rows)
 
     def preview(self, cell: object) -> str:
         """Up to six of the pictures, from left to right."""
-        from PIL import Image as Pillow
-
-        strip = np.concatenate(list(self._pictures(cell))[:_PREVIEW_PICTURES], axis=1)
-        return previews.picture(Pillow.fromarray(strip), note="several pictures")
+        return previews.strip(self._pictures(cell)[:_PREVIEW_PICTURES], note="several pictures")
 
     def _pictures(self, cell: object) -> list[np.ndarray]:
         """Uint8 [size, size, 3] each."""

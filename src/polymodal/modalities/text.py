@@ -10,7 +10,7 @@ from datetime import date, time
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field
 from scipy.sparse import csr_matrix, hstack
 
 from polymodal.codecs import previews
+from polymodal.codecs.padding import pad
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Recognition, Sample
@@ -185,14 +186,9 @@ class Text:
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Token ids Int64 "B T", left-aligned, T the longest of the batch; a text that gives none is one unknown."""
-        lengths = np.zeros(len(arrays), dtype=np.int64)
-        rows = [row for row, array in enumerate(arrays) if array is not None and array.size]
-        tokens = self._vocabulary.encode([_decode(cast(np.ndarray, arrays[row])) for row in rows])
-        lengths[rows] = [len(ids) for ids in tokens]
-        values = np.full((len(arrays), max(1, *lengths, 0)), self.padding_id, dtype=np.int64)
-        for row, ids in zip(rows, tokens, strict=True):
-            values[row, : len(ids)] = ids
-        return Cells(torch.from_numpy(values), torch.from_numpy(lengths))
+        texts = {row: _decode(array) for row, array in enumerate(arrays) if array is not None and array.size}
+        tokens = dict(zip(texts, self._vocabulary.encode(list(texts.values())), strict=True))
+        return pad([tokens.get(row) for row in range(len(arrays))], torch.int64, fill=self.padding_id)
 
     def simple_features(self, arrays: Sequence[np.ndarray | None]) -> csr_matrix:
         """Sparse [rows, 16384], rows of length 1, zero where the cell is missing.

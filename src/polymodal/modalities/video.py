@@ -14,9 +14,11 @@ from jaxtyping import Float, Float32, UInt8
 from pydantic import ConfigDict, Field
 
 from polymodal import registry
-from polymodal.codecs import clips, fingerprints, previews
+from polymodal.codecs import clips, fingerprints, pictures, previews
 from polymodal.codecs import sniffing as formats
 from polymodal.codecs.containers import DEMUXERS
+from polymodal.codecs.padding import pad
+from polymodal.codecs.recognition import recognise_media
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
@@ -107,17 +109,8 @@ class Video:
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """From half of the cells on: files or bytes that start as a video, a GIF that moves, or arrays of frames."""
-        found = [formats.sniff(head) if head and formats.holds(head) == "video" else None for head in sample.heads]
-        names = sorted({format_.name for format_ in found if format_ in _FORMATS})
-        num_files = sum(format_ in _FORMATS for format_ in found)
         num_arrays = sum(isinstance(value, np.ndarray) and _is_clip(value) for value in sample.values)
-        num_cells = len(sample.values)
-        count = max(num_files, num_arrays)
-        if 2 * count < max(num_cells, 1):
-            return None
-        verb = "name files" if any(isinstance(value, str) for value in sample.values) else "hold bytes"
-        what = f"{verb} that start as {' or '.join(names)}" if num_files >= num_arrays else "are arrays of frames"
-        return Recognition(0.5 + 0.5 * count / num_cells, f"{count} of {num_cells} sampled cells {what}")
+        return recognise_media(sample, "video", _FORMATS, num_arrays=num_arrays, arrays="frames")
 
     @classmethod
     def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
@@ -133,7 +126,7 @@ class Video:
 
     def read(self, cell: object) -> UInt8[np.ndarray, "T 3 H W"]:
         """One video from the content of a file, or from an array."""
-        return np.stack([frame.transpose(2, 0, 1) for frame in self._frames(cell, self.picture)])
+        return pictures.stack(self._frames(cell))
 
     def remark(self, cell: object) -> str | None:
         """That not all frames are kept, by the number that the header says."""
@@ -148,20 +141,12 @@ class Video:
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "T 3 H W"]:
         """Every frame varied as a picture is, all of them alike."""
         seed = int(rng.integers(2**63))
-        frames = [
-            self.picture.augment(np.ascontiguousarray(frame.transpose(1, 2, 0)), np.random.default_rng(seed))
-            for frame in array
-        ]
-        return np.stack([frame.transpose(2, 0, 1) for frame in frames])
+        frames = pictures.unstack(array)
+        return pictures.stack([self.picture.augment(frame, np.random.default_rng(seed)) for frame in frames])
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """UInt8 "B T 3 H W", black after a clip's end; lengths in frames."""
-        lengths = [0 if array is None else len(array) for array in arrays]
-        values = torch.zeros(len(arrays), max(1, *lengths, 0), 3, self.size, self.size, dtype=torch.uint8)
-        for row, array in enumerate(arrays):
-            if array is not None:
-                values[row, : len(array)] = torch.tensor(array)
-        return Cells(values, torch.tensor(lengths))
+        return pad(arrays, torch.uint8, element=(3, self.size, self.size))
 
     def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         """The first, last and mean frame and the mean change between frames, each of 12 x 12 grey levels in [0, 1]."""
@@ -181,20 +166,17 @@ class Video:
         """Those of the first, the middle and the last frame, side by side."""
         rows = []
         for array in arrays:
-            frames = [array[0], array[len(array) // 2], array[-1]]
-            rows.append(np.concatenate([fingerprints.picture(frame.transpose(1, 2, 0)) for frame in frames]))
+            frames = pictures.unstack(array[[0, len(array) // 2, -1]])
+            rows.append(np.concatenate([fingerprints.picture(frame) for frame in frames]))
         return np.stack(rows) / np.float32(math.sqrt(3))
 
     def preview(self, cell: object) -> str:
         """Up to six of its frames, from left to right."""
-        from PIL import Image as Pillow
-
-        frames = list(self._frames(cell, self.picture))
+        frames = list(self._frames(cell))
         shown = [frames[place] for place in clips.spread(len(frames), _PREVIEW_FRAMES)]
-        strip = Pillow.fromarray(np.concatenate(shown, axis=1))
-        return previews.picture(strip, note=f"{len(shown)} frames")
+        return previews.strip(shown, note=f"{len(shown)} frames")
 
-    def _frames(self, cell: object, picture: Modality) -> Sequence[np.ndarray]:
+    def _frames(self, cell: object) -> Sequence[np.ndarray]:
         """Uint8 [size, size, 3] each."""
         config = self.config
         if isinstance(cell, np.ndarray):
@@ -202,13 +184,18 @@ class Video:
                 raise UnreadableCellError(
                     f"not a video: an array of {cell.dtype} and shape {cell.shape}; expected [T, H, W, 3] of uint8"
                 )
-            return [picture.read(cell[place]) for place in clips.spread(len(cell), config.max_frames)]
+            return [self.picture.read(cell[place]) for place in clips.spread(len(cell), config.max_frames)]
         if not isinstance(cell, bytes):
             raise UnreadableCellError(f"not a video: a cell of type {type(cell).__name__}")
         if formats.sniff(cell) not in _FORMATS:
             raise UnreadableCellError(f"not a video: {formats.describe(cell)}")
-        limits = clips.Limits(config.max_pixels, config.limit_seconds)
-        return clips.read_frames(cell, max_frames=config.max_frames, limits=limits, shrink=picture.read)
+        return clips.read_frames(
+            cell,
+            max_frames=config.max_frames,
+            max_pixels=config.max_pixels,
+            limit_seconds=config.limit_seconds,
+            shrink=self.picture.read,
+        )
 
 
 def _measure(cell: object) -> clips.VideoHeader | None:

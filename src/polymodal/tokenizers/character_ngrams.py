@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+from polymodal.tokenizers.vocabulary import split
+
 _SIZES = (2, 3, 4)
 
 
@@ -31,20 +31,17 @@ class CharacterNgrams:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text; at least one."""
-        return [self._encode(text.lower() if self._lowercase else text) for text in texts]
-
-    def _encode(self, text: str) -> list[int]:
-        groups = islice(_groups(text), self._max_tokens)
-        return [1 + zlib.crc32(group.encode()) % self._num_buckets for group in groups]
+        found = (islice(_groups(text, lowercase=self._lowercase), self._max_tokens) for text in texts)
+        return [[1 + zlib.crc32(group.encode()) % self._num_buckets for group in groups] for groups in found]
 
 
-def _groups(text: str) -> Iterator[str]:
+def _groups(text: str, *, lowercase: bool) -> Iterator[str]:
     """Each word between blanks, then its groups; a word that is itself a group counts twice.
 
-    >>> list(_groups("Ab"))
+    >>> list(_groups("Ab", lowercase=False))
     [' Ab ', ' A', 'Ab', 'b ', ' Ab', 'Ab ', ' Ab ']
     """
-    for word in _WORD.findall(text):
+    for word in split(text, lowercase=lowercase):
         edged = f" {word} "
         yield edged
         for size in _SIZES:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,11 +112,9 @@ def _is_text(data: mmap.mmap, start: int, width: int) -> bool:
     blank = data.find(b" ", start, start + LONGEST_WORD + 1)
     window = data[blank + 1 : blank + 1 + 4 * width]
     try:
-        text = window.decode()
-    except UnicodeDecodeError as error:
-        if error.end < len(window):  # not merely a character cut by the end of the window
-            return False
-        text = window[: error.start].decode()
+        text = getincrementaldecoder("utf-8")().decode(window)  # which lets a character be cut by the window's end
+    except UnicodeDecodeError:
+        return False
     return _CONTROL.search(text) is None
 
 

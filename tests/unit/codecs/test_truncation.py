@@ -29,20 +29,22 @@ FILES = [
 
 @pytest.mark.parametrize(("format_", "content"), FILES)
 def test_cut_anywhere(format_, content):
-    check_end(content, format_)
+    check_end(content, format_, first_frame=True)
     for length in (*range(14, len(content), 37), *range(len(content) - 24, len(content))):
         with pytest.raises(UnreadableCellError, match=f"the {format_.name} file ends too soon"):
-            check_end(content[:length], format_)
+            check_end(content[:length], format_, first_frame=True)
 
 
 def test_behind_the_first_frame_a_gif_may_be_damaged():
     moving = encode("GIF", **FRAMES)
-    check_end(moving[:-10], formats.GIF)
-    with pytest.raises(UnreadableCellError):
-        check_end(moving[:400], formats.GIF)
+    check_end(moving[:-10], formats.GIF, first_frame=True)
+    with pytest.raises(UnreadableCellError, match="ends too soon"):
+        check_end(moving[:400], formats.GIF, first_frame=True)
+    with pytest.raises(UnreadableCellError, match="ends too soon"):
+        check_end(moving[:-10], formats.GIF)
 
 
 def test_bytes_behind_the_end_and_other_formats():
     for format_, content in FILES:
-        check_end(content + b"more", format_)
+        check_end(content + b"more", format_, first_frame=True)
     check_end(b"\xff\xd8\xff", formats.JPEG)

@@ -24,11 +24,11 @@ import torch
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.config.run_config import make
-from polymodal.data.dataset import Dataset
-from polymodal.data.loader import Loader
-from polymodal.data.prepare import modality_of, prepare
-from polymodal.data.table import Table, read_table
-from polymodal.data.target import target_cells
+from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.loader import Loader
+from polymodal.data.cells.prepare import modality_of, prepare
+from polymodal.data.tables.table import Table, read_table
+from polymodal.data.target.cells import target_cells
 from polymodal.models.build import build
 from polymodal.pipeline.problem import encode_targets
 from polymodal.pipeline.run import train

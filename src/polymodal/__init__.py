@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from polymodal.comparison.compare import compare
     from polymodal.comparison.cross_validation import cross_validate
     from polymodal.config.run_config import RunConfig
-    from polymodal.data.infer import inspect
-    from polymodal.data.table import Table, read_table
+    from polymodal.data.audit.inspection import inspect
+    from polymodal.data.tables.table import Table, read_table
     from polymodal.errors import PolymodalError
     from polymodal.estimators.estimators import Classifier, Estimator, Regressor, load
     from polymodal.protocols import Prediction
@@ -32,13 +32,13 @@ _HOMES = {
     "Prediction": "protocols",
     "Regressor": "estimators.estimators",
     "RunConfig": "config.run_config",
-    "Table": "data.table",
+    "Table": "data.tables.table",
     "Tokens": "types",
     "compare": "comparison.compare",
     "cross_validate": "comparison.cross_validation",
-    "inspect": "data.infer",
+    "inspect": "data.audit.inspection",
     "load": "estimators.estimators",
-    "read_table": "data.table",
+    "read_table": "data.tables.table",
 }
 
 __all__ = [

@@ -189,8 +189,8 @@ def main(path: Path) -> None:
     """Prepares the table's columns, each of the modality that its name stands for."""
     from polymodal import registry
     from polymodal.config.run_config import LimitsConfig
-    from polymodal.data.prepare import prepare
-    from polymodal.data.table import read_table
+    from polymodal.data.cells.prepare import prepare
+    from polymodal.data.tables.table import read_table
     from polymodal.schema import Column
 
     kinds = {"photo": "image", "sound": "audio", "clip": "video"}

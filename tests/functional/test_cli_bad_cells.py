@@ -222,7 +222,7 @@ def test_odd_characters_come_back_as_they_went_in(cli, tmp_path):
     assert {line["prediction"] for line in lines_of(tmp_path / "out.jsonl")} <= set(classes)
 
 
-@pytest.mark.filterwarnings("default::polymodal.data.split.DataWarning")
+@pytest.mark.filterwarnings("default::polymodal.data.split.split.DataWarning")
 def test_a_class_with_one_row_is_warned_of(cli, tmp_path):
     rows = make_rows(tmp_path / "data", 24)
     rows[5]["label"] = "bird"

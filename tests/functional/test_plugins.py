@@ -19,7 +19,7 @@ from polymodal import registry
 from polymodal.bundles import bundle
 from polymodal.config import run_config as config
 from polymodal.pipeline import run
-from polymodal.data.table import read_table
+from polymodal.data.tables.table import read_table
 from polymodal.inference.predictor import predict
 
 rows = {

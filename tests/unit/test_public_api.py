@@ -13,13 +13,13 @@ HOMES = {
     "Prediction": "polymodal.protocols",
     "Regressor": "polymodal.estimators.estimators",
     "RunConfig": "polymodal.config.run_config",
-    "Table": "polymodal.data.table",
+    "Table": "polymodal.data.tables.table",
     "Tokens": "polymodal.types",
     "compare": "polymodal.comparison.compare",
     "cross_validate": "polymodal.comparison.cross_validation",
-    "inspect": "polymodal.data.infer",
+    "inspect": "polymodal.data.audit.inspection",
     "load": "polymodal.estimators.estimators",
-    "read_table": "polymodal.data.table",
+    "read_table": "polymodal.data.tables.table",
 }
 
 

@@ -94,7 +94,7 @@ def _print_rows(path: Path, run: Run) -> None:
     """A few test rows, evenly spread, with what is predicted and what is true."""
     import numpy as np
 
-    from polymodal.data.table import read_table
+    from polymodal.data.tables.table import read_table
     from polymodal.inference.predictor import predict
 
     rows = run.split.test[np.linspace(0, len(run.split.test) - 1, _SHOWN_ROWS, dtype=int)]

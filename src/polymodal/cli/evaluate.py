@@ -76,8 +76,8 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> tuple[Report, dict
         ColumnError: the table lacks the target or a column that the model uses.
         DataError: no row has a target that the model knows.
     """
-    from polymodal.data.table import read_table
-    from polymodal.data.target import target_cells
+    from polymodal.data.tables.table import read_table
+    from polymodal.data.target.cells import target_cells
     from polymodal.evaluation.robustness import evaluate_subsets
     from polymodal.evaluation.truth import truth_of
     from polymodal.inference.predictor import Predictor

@@ -26,7 +26,7 @@ def inspect(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Show what every column of a table is, and why; and what is wrong with the table."""
     from polymodal.config.run_config import RunConfig, SplitConfig, override
-    from polymodal.data.infer import inspect as inspect_table
+    from polymodal.data.audit.inspection import inspect as inspect_table
 
     rows = SplitConfig(column=split, by=group, method="group" if group else "auto")
     config = override(RunConfig(target=target, split=rows, drop=tuple(drop or ())), assignments or [])

@@ -18,7 +18,7 @@ Report = Callable[[int, int], None]
 
 def clean(text: str) -> str:
     """The text with every control character but the line break escaped: names and cells come from anywhere."""
-    from polymodal.data.inspection import printable
+    from polymodal.data.columns.examples import printable
 
     return "\n".join(map(printable, text.split("\n")))
 

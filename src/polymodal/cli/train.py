@@ -97,8 +97,8 @@ def _write(run: Run, folder: Path) -> int:
     """Leaves the run in its folder, the bundle first: if that fails, an older run stays as it was. Returns its size."""
     from polymodal.bundles import bundle
     from polymodal.config import run_config as configuration
-    from polymodal.data.clean import write_actions
-    from polymodal.data.prepare import write_rejects
+    from polymodal.data.cells.clean import write_actions
+    from polymodal.data.cells.prepare import write_rejects
 
     size = bundle.save(run.bundle, folder / BUNDLE)
     write_rejects(run.rejects, folder / REJECTS)

@@ -19,7 +19,7 @@ from polymodal.comparison.settings import ComparedTable, quick, subject
 from polymodal.comparison.trial import Fold, run_baselines, run_trial, unread
 from polymodal.comparison.verdict import needless, verdict
 from polymodal.config.run_config import RunConfig
-from polymodal.data.folds import groups_of
+from polymodal.data.split.folds import groups_of
 from polymodal.errors import PolymodalError
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.significance import Resampled

@@ -16,7 +16,7 @@ from polymodal.comparison.result import between, figure
 from polymodal.comparison.settings import subject
 from polymodal.comparison.trial import Trial, run_trial, unread
 from polymodal.config.run_config import RunConfig
-from polymodal.data.folds import groups_of
+from polymodal.data.split.folds import groups_of
 from polymodal.errors import DataError
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.significance import Resampled, resampled

@@ -8,9 +8,9 @@ import numpy as np
 
 from polymodal.comparison.trial import Fold
 from polymodal.config.run_config import RunConfig, SplitConfig
-from polymodal.data.folds import fold_of_rows
-from polymodal.data.split import SIDES
-from polymodal.data.table import Table
+from polymodal.data.split.folds import fold_of_rows
+from polymodal.data.split.split import SIDES
+from polymodal.data.tables.table import Table
 from polymodal.errors import ConfigError, DataError
 
 _FOLD = "fold"

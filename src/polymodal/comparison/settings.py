@@ -12,8 +12,8 @@ from polymodal.comparison.rows import divide
 from polymodal.comparison.trial import Fold
 from polymodal.config import run_config as configuration
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
-from polymodal.data.table import read_table
-from polymodal.data.xy import attach_target, checked, is_numeric
+from polymodal.data.tables.table import read_table
+from polymodal.data.target.xy import attach_target, checked, is_numeric
 from polymodal.errors import ConfigError
 from polymodal.models.stage import stage_of
 from polymodal.pipeline.choices import Choices, choose, complete

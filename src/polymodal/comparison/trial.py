@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from polymodal.config.run_config import RunConfig, SplitConfig
-from polymodal.data.table import Table
+from polymodal.data.tables.table import Table
 from polymodal.evaluation.baselines import predict_baselines
 from polymodal.inference.predictor import Predictor
 from polymodal.metrics.rows import RowStatistics

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -75,12 +76,12 @@ def _members(archive: Path) -> Iterator[_Member]:
             for entry in opened.infolist():
                 mode = entry.external_attr >> 28
                 kind = "folder" if entry.is_dir() else "file" if mode in (0, 0o10) else "a link or device"
-                yield entry.filename, kind, lambda entry=entry: opened.open(entry)  # type: ignore[misc]  # a default argument keeps the entry of this turn
+                yield entry.filename, kind, partial(opened.open, entry)
         return
     with _tar(archive) as tar:
         for item in tar:
             kind = "file" if item.isfile() else "folder" if item.isdir() else "a link or device"
-            yield item.name, kind, lambda item=item: tar.extractfile(item)  # type: ignore[misc]  # a default argument keeps the entry of this turn
+            yield item.name, kind, partial(tar.extractfile, item)
 
 
 @contextmanager

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from polymodal import registry
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the rows done and the rows to do."""
 
 
 @runtime_checkable
@@ -40,11 +43,22 @@ class Recipe(Protocol):
     @property
     def synthetic(self) -> str: ...
 
-    def build(self, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Writes the table and its media into the folder; returns the path of table.csv."""
+    def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+        """Writes table.csv, LICENCE.txt and, where cells name files, media/ into the folder.
+
+        What is downloaded lies beside the folder meanwhile.
+
+        Args:
+            folder: made if it does not exist.
+            seed: of every random choice, the split above all; the same seed gives the same table.
+            progress: where it is told how far the work is.
+
+        Returns:
+            The path of table.csv.
+        """
 
 
-def cached(name: str, root: Path | None = None, *, progress: Callable[[int, int], None] | None = None) -> Path:
+def cached(name: str, root: Path | None = None, *, progress: Progress | None = None) -> Path:
     """The path of the table.csv of a recipe: built when it is not there, or not whole, else as it is.
 
     It lies in `ROOT/NAME-VERSION/`. Processes that ask at the same time build it once: the others wait.
@@ -58,7 +72,7 @@ def cached(name: str, root: Path | None = None, *, progress: Callable[[int, int]
         ConfigError: no recipe has that name.
         MissingExtraError: the recipe needs a package that is not installed.
     """
-    recipe = cast(Recipe, registry.load("datasets", name)())
+    recipe: Recipe = registry.load("datasets", name)()
     root = default_root() if root is None else root
     folder = root / f"{name}-{recipe.version}"
     if _is_whole(folder, recipe):
@@ -79,7 +93,7 @@ def default_root() -> Path:
     return Path.home() / ".cache/polymodal/datasets"
 
 
-def _build(recipe: Recipe, folder: Path, progress: Callable[[int, int], None] | None) -> None:
+def _build(recipe: Recipe, folder: Path, progress: Progress | None) -> None:
     """Builds beside the folder and renames, so that the folder is whole or absent. Needs the lock."""
     partial = folder.with_name(f".{folder.name}.partial")
     for leftover in (partial, folder):  # of a process that was killed; damaged

@@ -58,17 +58,20 @@ _SYSTEMS = {
 
 
 @contextmanager
-def archives(packages: Sequence[Package], store: Path) -> Iterator[list[Path]]:
-    """The files of packages, in their order; those not in the store are downloaded to it.
+def archives(packages: Sequence[Package], store: Path) -> Iterator[tuple[list[Path], Path]]:
+    """The files of packages, in their order, and an empty folder to unpack them in, which is removed afterwards.
 
-    When the body ends without an error the store is removed; after an error it stays, so that what is there already
-    need not come again. A download that was cut short does not count: it lies under another name.
+    Files that are not in the store are downloaded to it. When the body ends without an error the store is removed;
+    after an error it stays, so that what is there already need not come again. A download that was cut short does not
+    count: it lies under another name.
 
     Raises:
         UsageError: a client is missing, or it failed.
     """
     store.mkdir(parents=True, exist_ok=True)
-    yield [fetch(package, store) for package in packages]
+    files = [fetch(package, store) for package in packages]
+    with tempfile.TemporaryDirectory(prefix="polymodal-") as folder:
+        yield files, Path(folder)
     shutil.rmtree(store)
 
 

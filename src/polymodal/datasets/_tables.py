@@ -6,19 +6,20 @@ import csv
 import hashlib
 import io
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from polymodal.data.split import DataWarning
+from polymodal.data.split.split import DataWarning
+from polymodal.datasets._cache import Progress
 from polymodal.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Progress = Callable[[int, int], None]
+_Item = TypeVar("_Item")
 _BLOCK = 2**15  # samples
 
 
@@ -32,16 +33,21 @@ def sides(labels: Sequence[str], groups: Sequence[str], *, folds: int, seed: int
     return ["test" if row in held_out else "train" for row in range(len(labels))]
 
 
-def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    """Writes a CSV file; returns its number of rows."""
+def tracked(items: Collection[_Item], progress: Progress | None) -> Iterator[_Item]:
+    """The items one by one; after each, `progress` is called with how many are done and how many there are."""
+    for done, item in enumerate(items, start=1):
+        yield item
+        if progress is not None:
+            progress(done, len(items))
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    """Writes a CSV file; returns its path."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        count = 0
-        for row in rows:
-            writer.writerow(["" if cell is None else cell for cell in row])
-            count += 1
-    return count
+        writer.writerows(rows)
+    return path
 
 
 def write_licence(folder: Path, text: str, archives: Sequence[Path], notices: Iterable[Path] = ()) -> None:

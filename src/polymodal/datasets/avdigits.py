@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from polymodal.datasets._cache import Progress
 from polymodal.datasets._speech import Utterance, speak
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -63,16 +63,8 @@ class Avdigits:
     licence: ClassVar[str] = "handwriting CC BY 4.0 (UCI); speech generated here; see LICENCE.txt"
     synthetic: ClassVar[str] = "part synthetic: real handwriting with added noise, computer speech, generated hints"
 
-    def build(self, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Writes table.csv, media/ and LICENCE.txt into the folder.
-
-        Args:
-            folder: made if it does not exist.
-            seed: decides the split, the voices, the hints and all noise; the same seed gives the same table.
-            progress: called with the rows done and the rows to do.
-
-        Returns:
-            The path of table.csv.
+    def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+        """Writes the table as `Recipe.build` says; the seed decides the split, the voices, the hints and all noise.
 
         Raises:
             MissingExtraError: `espeakng-loader` is not installed.

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from polymodal.datasets._archives import unpack
+from polymodal.datasets._cache import Progress
 from polymodal.datasets._packages import Package, archives
-from polymodal.datasets._tables import check_count, on_white, render, sides, write_licence, write_table
+from polymodal.datasets._tables import check_count, on_white, render, sides, tracked, write_licence, write_table
 
 DRAWINGS = Package("npm", "openmoji", "17.0.0")
 NAMES = Package("npm", "emojibase-data", "17.0.0")
@@ -26,56 +24,41 @@ tags and groups from emojibase-data by Miles Johnson, MIT, after Unicode's CLDR.
 """
 
 
-@dataclass(frozen=True)
 class Emoji:
     """Columns: id, image, name, tags (joined by `|`), name_fr, name_de, name_es, label, subgroup and split.
 
     `subgroup` gives the label away and is no feature, and neither is `id`.
     """
 
-    rows: ClassVar[int] = 1906
-    version: ClassVar[int] = 1
-    title: ClassVar[str] = "Small drawings with names in four languages and English tags"
-    source: ClassVar[str] = "npm packages openmoji 17.0.0 and emojibase-data 17.0.0 (11 MB), through npm"
-    licence: ClassVar[str] = "drawings CC BY-SA 4.0 (OpenMoji); names and tags MIT (emojibase); see LICENCE.txt"
-    synthetic: ClassVar[str] = "real: drawn and named by people"
+    rows = 1906
+    version = 1
+    title = "Small drawings with names in four languages and English tags"
+    source = "npm packages openmoji 17.0.0 and emojibase-data 17.0.0 (11 MB), through npm"
+    licence = "drawings CC BY-SA 4.0 (OpenMoji); names and tags MIT (emojibase); see LICENCE.txt"
+    synthetic = "real: drawn and named by people"
 
-    def build(self, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Writes table.csv, media/ and LICENCE.txt into the folder; what is downloaded lies beside it meanwhile.
-
-        Args:
-            folder: made if it does not exist.
-            seed: decides the split: a quarter of the rows is test, stratified.
-            progress: called with the rows done and the rows to do.
-
-        Returns:
-            The path of table.csv.
+    def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+        """Writes the table as `Recipe.build` says; a quarter of the rows is test, stratified by label.
 
         Raises:
             UsageError: npm is missing or failed.
             MissingExtraError: `resvg-py` is not installed.
             DataError: a package is damaged.
         """
-        with (
-            archives([DRAWINGS, NAMES], folder.parent / ".packages-emoji") as files,
-            tempfile.TemporaryDirectory(prefix="polymodal-") as temporary,
-        ):
-            drawn, named = Path(temporary, "drawn"), Path(temporary, "named")
+        with archives([DRAWINGS, NAMES], folder.parent / ".packages-emoji") as (files, unpacked):
+            drawn, named = unpacked / "drawn", unpacked / "named"
             unpack(files[0], drawn, "package/color/svg/*.svg", "package/LICENSE*")
             wanted = (f"package/{language}/data.json" for language in ("en", *LANGUAGES))
             unpack(files[1], named, *wanted, "package/meta/groups.json", "package/LICENSE*")
             (folder / "media").mkdir(parents=True, exist_ok=True)
-            write_licence(folder, LICENCE, files, Path(temporary).glob("*/package/LICENSE*"))
+            write_licence(folder, LICENCE, files, unpacked.glob("*/package/LICENSE*"))
             drawings = {_key(path.stem): path for path in (drawn / "package/color/svg").iterdir()}
             rows = [row for row in _described(named / "package") if row[0] in drawings]
             check_count("emoji", len(rows), self.rows)
-            for done, (name, image, *_) in enumerate(rows, start=1):
+            for name, image, *_ in tracked(rows, progress):
                 on_white(render(drawings[name], SIZE), SIZE).save(folder / image)
-                if progress is not None:
-                    progress(done, len(rows))
         split = sides([row[7] for row in rows], [row[0] for row in rows], folds=4, seed=seed)
-        write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
-        return folder / "table.csv"
+        return write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
 
 
 def _described(root: Path) -> list[tuple[str, ...]]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import re
 import sqlite3
-import tempfile
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from polymodal.datasets._archives import unpack
+from polymodal.datasets._cache import Progress
 from polymodal.datasets._packages import Package, archives
 from polymodal.datasets._tables import check_count, write_licence, write_table
 
@@ -34,7 +31,6 @@ bokeh-sampledata. Changed: joined by title and year. The split is Polymodal's.
 """
 
 
-@dataclass(frozen=True)
 class Movies:
     """Three tables: table.csv holds every rating with its person and film; users.csv and items.csv hold these once.
 
@@ -44,39 +40,21 @@ class Movies:
     `rank_from_last` are no features.
     """
 
-    rows: ClassVar[int] = 100_000
-    version: ClassVar[int] = 1
-    title: ClassVar[str] = "MovieLens-100k ratings with facts about people and films"
-    source: ClassVar[str] = "PyPI packages recbole 1.2.1 and bokeh-sampledata 2026.1 (15 MB), through pip"
-    licence: ClassVar[str] = "research use only, never redistribute (GroupLens); see LICENCE.txt"
-    synthetic: ClassVar[str] = "real: people's ratings of 1997 and 1998"
+    rows = 100_000
+    version = 1
+    title = "MovieLens-100k ratings with facts about people and films"
+    source = "PyPI packages recbole 1.2.1 and bokeh-sampledata 2026.1 (15 MB), through pip"
+    licence = "research use only, never redistribute (GroupLens); see LICENCE.txt"
+    synthetic = "real: people's ratings of 1997 and 1998"
 
-    def build(
-        self,
-        folder: Path,
-        *,
-        seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Path:
-        """Writes table.csv, users.csv, items.csv and LICENCE.txt into the folder; downloads lie beside it meanwhile.
-
-        Args:
-            folder: made if it does not exist.
-            seed: decides nothing here: time makes the split.
-            progress: called with the rows done and the rows to do.
-
-        Returns:
-            The path of table.csv.
+    def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+        """Writes the tables as `Recipe.build` says; the seed decides nothing: time makes the split.
 
         Raises:
             UsageError: pip is missing or failed.
             DataError: a package is damaged.
         """
-        with (
-            archives([RATINGS, FACTS], folder.parent / ".packages-movies") as files,
-            tempfile.TemporaryDirectory(prefix="polymodal-") as temporary,
-        ):
-            unpacked = Path(temporary)
+        with archives([RATINGS, FACTS], folder.parent / ".packages-movies") as (files, unpacked):
             unpack(files[0], unpacked, f"{ROOT}/*")
             unpack(files[1], unpacked, "bokeh_sampledata/_data/movies.db")
             folder.mkdir(parents=True, exist_ok=True)
@@ -92,10 +70,9 @@ class Movies:
         write_table(folder / "users.csv", ("user_id", *PERSON), [(key, *cells) for key, cells in people.items()])
         write_table(folder / "items.csv", ("item_id", *FILM, *KNOWN), [(key, *cells) for key, cells in films.items()])
         rows = ((*rating, *people[rating[0]], *films[rating[1]]) for rating in ratings)
-        write_table(folder / "table.csv", (*KEYS, *PERSON, *FILM, *KNOWN), rows)
         if progress is not None:
             progress(len(ratings), len(ratings))
-        return folder / "table.csv"
+        return write_table(folder / "table.csv", (*KEYS, *PERSON, *FILM, *KNOWN), rows)
 
 
 def _read(path: Path) -> list[list[str]]:

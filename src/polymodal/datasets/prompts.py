@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from polymodal.datasets._archives import unpack
+from polymodal.datasets._cache import Progress
 from polymodal.datasets._packages import Package, archives
-from polymodal.datasets._tables import check_count, sides, write_licence, write_ogg, write_table
+from polymodal.datasets._tables import check_count, sides, tracked, write_licence, write_ogg, write_table
 
 LANGUAGES = ("en", "es", "fr", "it", "ru")
 SAMPLE_RATE = 8_000
@@ -24,31 +21,23 @@ CC BY-SA 3.0 (Russian: CC BY 3.0). Changed: Ogg Vorbis, mono, 8 kHz. The split i
 """
 
 
-@dataclass(frozen=True)
 class Prompts:
     """The table has the columns id, audio, text, language, duration (seconds) and split.
 
-    A prompt has the same name in every language and stays on one side of the split. Recordings without a text, and
-    those of noises (their text stands in brackets), are left out. `duration` is no feature, and neither is `id`.
+    A prompt has the same name in every language and stays on one side of the split, which is stratified by language.
+    Recordings without a text, and those of noises (their text stands in brackets), are left out. `duration` is no
+    feature, and neither is `id`.
     """
 
-    rows: ClassVar[int] = 2708
-    version: ClassVar[int] = 1
-    title: ClassVar[str] = "Spoken telephone prompts with their text, five languages (563 English)"
-    source: ClassVar[str] = "Debian packages asterisk-core-sounds-{en,es,fr,it,ru}[-wav] (98 MB), through apt-get"
-    licence: ClassVar[str] = "CC BY-SA 3.0, Asterisk core sounds; see LICENCE.txt"
-    synthetic: ClassVar[str] = "real: professional voices"
+    rows = 2708
+    version = 1
+    title = "Spoken telephone prompts with their text, five languages (563 English)"
+    source = "Debian packages asterisk-core-sounds-{en,es,fr,it,ru}[-wav] (98 MB), through apt-get"
+    licence = "CC BY-SA 3.0, Asterisk core sounds; see LICENCE.txt"
+    synthetic = "real: professional voices"
 
-    def build(self, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Writes table.csv, media/ and LICENCE.txt into the folder; what is downloaded lies beside it meanwhile.
-
-        Args:
-            folder: made if it does not exist.
-            seed: decides the split: a quarter of the rows is test, stratified by language, with prompts whole.
-            progress: called with the rows done and the rows to do.
-
-        Returns:
-            The path of table.csv.
+    def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+        """Writes the table as `Recipe.build` says; a quarter of the rows is test, prompts stay whole.
 
         Raises:
             UsageError: apt-get is missing or failed.
@@ -56,28 +45,21 @@ class Prompts:
         """
         names = [f"asterisk-core-sounds-{language}" for language in LANGUAGES]
         packages = [Package("apt-get", name + ending) for name in names for ending in ("", "-wav")]
-        with (
-            archives(packages, folder.parent / ".packages-prompts") as files,
-            tempfile.TemporaryDirectory(prefix="polymodal-") as temporary,
-        ):
+        with archives(packages, folder.parent / ".packages-prompts") as (files, unpacked):
             for file in files:
-                unpack(file, Path(temporary), "usr/share/asterisk/sounds/*", "usr/share/doc/*")
-            documents = Path(temporary, "usr/share/doc")
+                unpack(file, unpacked, "usr/share/asterisk/sounds/*", "usr/share/doc/*")
             (folder / "media").mkdir(parents=True, exist_ok=True)
-            write_licence(folder, LICENCE, files, documents.glob("*-en/copyright"))
-            found = [prompt for language in LANGUAGES for prompt in _prompts(language, Path(temporary))]
+            write_licence(folder, LICENCE, files, unpacked.glob("usr/share/doc/*-en/copyright"))
+            found = [prompt for language in LANGUAGES for prompt in _prompts(language, unpacked)]
             check_count("prompts", len(found), self.rows)
             rows: list[tuple[object, ...]] = []
-            for language, name, text, recording in found:
+            for language, name, text, recording in tracked(found, progress):
                 identity = f"{language}__{name}"
                 audio = f"media/{identity.replace('/', '__')}.ogg"
                 seconds = write_ogg(recording, folder / audio, sample_rate=SAMPLE_RATE)
                 rows.append((identity, audio, text, language, round(seconds, 2)))
-                if progress is not None:
-                    progress(len(rows), len(found))
         split = sides([prompt[0] for prompt in found], [prompt[1] for prompt in found], folds=4, seed=seed)
-        write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
-        return folder / "table.csv"
+        return write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
 
 
 def _prompts(language: str, root: Path) -> list[tuple[str, str, str, Path]]:

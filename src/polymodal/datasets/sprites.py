@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
 from polymodal.datasets._archives import unpack
+from polymodal.datasets._cache import Progress
 from polymodal.datasets._packages import Package, archives
-from polymodal.datasets._tables import check_count, on_white, sides, write_licence, write_table
+from polymodal.datasets._tables import check_count, on_white, sides, tracked, write_licence, write_table
 from polymodal.errors import MissingExtraError
 
 PACKAGE = Package("apt-get", "wesnoth-1.16-data")
@@ -41,58 +39,42 @@ split is made by Polymodal.
 """
 
 
-@dataclass(frozen=True)
 class Sprites:
     """The table has the columns id, video (mp4 of 3 to 16 frames), frames, faction, unit, label and split.
 
     A unit stays on one side of the split. `frames`, `faction`, `unit` and `id` are no features.
     """
 
-    rows: ClassVar[int] = 575
-    version: ClassVar[int] = 1
-    title: ClassVar[str] = "Short clips of game figures: attack, move, die or idle"
-    source: ClassVar[str] = "Debian package wesnoth-1.16-data (146 MB), through apt-get"
-    licence: ClassVar[str] = "GPL-2.0-or-later, The Battle for Wesnoth; see LICENCE.txt"
-    synthetic: ClassVar[str] = "real: animations drawn by artists"
+    rows = 575
+    version = 1
+    title = "Short clips of game figures: attack, move, die or idle"
+    source = "Debian package wesnoth-1.16-data (146 MB), through apt-get"
+    licence = "GPL-2.0-or-later, The Battle for Wesnoth; see LICENCE.txt"
+    synthetic = "real: animations drawn by artists"
 
-    def build(self, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Writes table.csv, media/ and LICENCE.txt into the folder; what is downloaded lies beside it meanwhile.
-
-        Args:
-            folder: made if it does not exist.
-            seed: decides the split: a third of the rows is test, stratified by action, with units whole.
-            progress: called with the rows done and the rows to do.
-
-        Returns:
-            The path of table.csv.
+    def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+        """Writes the table as `Recipe.build` says; a third of the rows is test, stratified by action, with units whole.
 
         Raises:
             UsageError: apt-get is missing or failed.
             MissingExtraError: `av` is not installed.
             DataError: the package is damaged.
         """
-        with (
-            archives([PACKAGE], folder.parent / ".packages-sprites") as files,
-            tempfile.TemporaryDirectory(prefix="polymodal-") as temporary,
-        ):
-            unpacked = Path(temporary)
+        with archives([PACKAGE], folder.parent / ".packages-sprites") as (files, unpacked):
             unpack(files[0], unpacked, f"{UNITS}/*.png", "usr/share/doc/*/copyright")
             (folder / "media").mkdir(parents=True, exist_ok=True)
             write_licence(folder, LICENCE, files, unpacked.glob("usr/share/doc/*/copyright"))
             found = _clips(unpacked / UNITS)
             check_count("sprites", len(found), self.rows)
             rows: list[tuple[str, ...]] = []
-            for clip, frames in found.items():
+            for clip, frames in tracked(found.items(), progress):
                 faction, _, name = clip.rpartition("/")
                 identity = clip.replace("/", "__")
                 video = f"media/{identity}.mp4"
                 _write_clip(frames, folder / video)
                 rows.append((identity, video, str(len(frames)), faction, _unit(name), _action(name) or ""))
-                if progress is not None:
-                    progress(len(rows), len(found))
         split = sides([row[5] for row in rows], [row[4] for row in rows], folds=3, seed=seed)
-        write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
-        return folder / "table.csv"
+        return write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
 
 
 def _clips(root: Path) -> dict[str, list[Path]]:

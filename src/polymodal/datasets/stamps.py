@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from polymodal.datasets._archives import unpack
+from polymodal.datasets._cache import Progress
 from polymodal.datasets._packages import Package, archives
-from polymodal.datasets._tables import check_count, on_white, render, sides, write_licence, write_ogg, write_table
+from polymodal.datasets._tables import (
+    check_count,
+    on_white,
+    render,
+    sides,
+    tracked,
+    write_licence,
+    write_ogg,
+    write_table,
+)
 
 PACKAGE = Package("apt-get", "tuxpaint-stamps-default")
 ROOT = "usr/share/tuxpaint/stamps"
@@ -26,7 +32,6 @@ or later. Changed: pictures are drawn on white, 128 x 128; recordings are mono, 
 """
 
 
-@dataclass(frozen=True)
 class Stamps:
     """The table has the columns id, image, name_en, name_fr, spoken_fr, spoken_en, sound, group, label and split.
 
@@ -34,47 +39,30 @@ class Stamps:
     begins with the label's folder and is no feature, and neither is `id`.
     """
 
-    rows: ClassVar[int] = 950
-    version: ClassVar[int] = 1
-    title: ClassVar[str] = "Pictures with English and French names, most spoken in French, some with a sound"
-    source: ClassVar[str] = "Debian package tuxpaint-stamps-default (161 MB), through apt-get"
-    licence: ClassVar[str] = "GPL-2.0-or-later, Tux Paint; see LICENCE.txt"
-    synthetic: ClassVar[str] = "real: drawings, photographs and voices of volunteers"
+    rows = 950
+    version = 1
+    title = "Pictures with English and French names, most spoken in French, some with a sound"
+    source = "Debian package tuxpaint-stamps-default (161 MB), through apt-get"
+    licence = "GPL-2.0-or-later, Tux Paint; see LICENCE.txt"
+    synthetic = "real: drawings, photographs and voices of volunteers"
 
-    def build(self, folder: Path, *, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Writes table.csv, media/ and LICENCE.txt into the folder; what is downloaded lies beside it meanwhile.
-
-        Args:
-            folder: made if it does not exist.
-            seed: decides the split: a quarter of the rows is test, stratified, with groups whole.
-            progress: called with the rows done and the rows to do.
-
-        Returns:
-            The path of table.csv.
+    def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
+        """Writes the table as `Recipe.build` says; a quarter of the rows is test, stratified, with groups whole.
 
         Raises:
             UsageError: apt-get is missing or failed.
             MissingExtraError: `resvg-py` is not installed.
             DataError: the package is damaged.
         """
-        with (
-            archives([PACKAGE], folder.parent / ".packages-stamps") as files,
-            tempfile.TemporaryDirectory(prefix="polymodal-") as temporary,
-        ):
-            unpacked = Path(temporary)
+        with archives([PACKAGE], folder.parent / ".packages-stamps") as (files, unpacked):
             unpack(files[0], unpacked, f"{ROOT}/*", "usr/share/doc/*/copyright")
             (folder / "media").mkdir(parents=True, exist_ok=True)
             write_licence(folder, LICENCE, files, unpacked.glob("usr/share/doc/*/copyright"))
             found = _stamps(unpacked / ROOT)
             check_count("stamps", len(found), self.rows)
-            rows = []
-            for stamp, picture in found.items():
-                rows.append(_row(stamp, picture, unpacked / ROOT, folder))
-                if progress is not None:
-                    progress(len(rows), len(found))
+            rows = [_row(*stamp, unpacked / ROOT, folder) for stamp in tracked(found.items(), progress)]
         split = sides([row[8] for row in rows], [row[7] for row in rows], folds=4, seed=seed)
-        write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
-        return folder / "table.csv"
+        return write_table(folder / "table.csv", COLUMNS, [(*row, side) for row, side in zip(rows, split, strict=True)])
 
 
 def _stamps(root: Path) -> dict[str, Path]:

@@ -13,18 +13,18 @@ from sklearn.exceptions import NotFittedError
 
 from polymodal import registry
 from polymodal.config.run_config import ColumnConfig, Part
-from polymodal.data.class_names import name_of
-from polymodal.data.table import Table, read_table
-from polymodal.data.target import target_cells
-from polymodal.data.weights import row_weights
-from polymodal.data.xy import attach, attach_target, checked, is_numeric, targets_of
+from polymodal.data.tables.table import Table, read_table
+from polymodal.data.target.cells import target_cells
+from polymodal.data.target.class_names import name_of
+from polymodal.data.target.weights import row_weights
+from polymodal.data.target.xy import attach, attach_target, checked, is_numeric, targets_of
 from polymodal.estimators.parameters import Parameters
 from polymodal.schema import Target
 from polymodal.updating.replay import Labelled, Reservoir
 
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
     from polymodal.bundles.bundle import Bundle
-    from polymodal.data.prepare import Reject
+    from polymodal.data.cells.prepare import Reject
     from polymodal.evaluation.truth import Truth
     from polymodal.inference.predictions import Predictions
     from polymodal.inference.predictor import Predictor

@@ -16,8 +16,8 @@ from scipy import sparse
 
 from polymodal.abilities import Baselined, Features, InputFeatures
 from polymodal.baselines.features import side_by_side
-from polymodal.data.dataset import Dataset
-from polymodal.data.store import Store
+from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.store import Store
 from polymodal.evaluation.evaluate import report
 from polymodal.metrics.results import Baselines
 from polymodal.metrics.rows import RowStatistics

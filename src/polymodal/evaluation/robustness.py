@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from polymodal.bundles.bundle import Bundle
-from polymodal.data.table import Table
+from polymodal.data.tables.table import Table
 from polymodal.evaluation.evaluate import measure, report
 from polymodal.inference.forward import joined
 from polymodal.inference.predictor import Predictor

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
-from polymodal.data.table import Table
+from polymodal.data.tables.table import Table
 from polymodal.errors import DataError
 from polymodal.evaluation.evaluate import report
 from polymodal.metrics.results import Report

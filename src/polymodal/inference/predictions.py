@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polymodal.data.prepare import Reject
+from polymodal.data.cells.prepare import Reject
 from polymodal.errors import UsageError, did_you_mean
 from polymodal.protocols import Prediction
 

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from polymodal.bundles.bundle import Bundle
-from polymodal.data.clean import repaired
-from polymodal.data.dataset import Dataset
-from polymodal.data.prepare import Reject, modality_of, prepare
-from polymodal.data.remarks import Remarks, sentences, unseen
-from polymodal.data.table import Table, read_table
+from polymodal.data.cells.clean import clean_cells, counted
+from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.prepare import Reject, modality_of, prepare
+from polymodal.data.cells.remarks import Remarks, sentences, unseen
+from polymodal.data.tables.table import Table, read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError
 from polymodal.inference.forward import forward_batches, joined
@@ -79,7 +79,7 @@ class Predictor:
                 )
             if tell is not None:
                 read = (prepared, self.modalities, loader.rows)
-                remarks += [prepared.remarks, unseen(*read), repaired(*read)]
+                remarks += [prepared.remarks, unseen(*read), counted(clean_cells(*read))]
             parts += [prediction for _, prediction in forward_batches(self.network, loader, self.device)]
         if tell is not None:
             for sentence in sentences(*remarks):

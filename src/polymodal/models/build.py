@@ -8,7 +8,7 @@ from typing import Any
 from polymodal import registry
 from polymodal.config.run_config import Part, RunConfig, part_settings
 from polymodal.config.sharing import check as check_shared
-from polymodal.data.prepare import modality_of
+from polymodal.data.cells.prepare import modality_of
 from polymodal.errors import ConfigError
 from polymodal.models.network import Network
 from polymodal.models.stage import Parts, stage_of

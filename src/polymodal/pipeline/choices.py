@@ -13,12 +13,12 @@ from polymodal.abilities import Advised
 from polymodal.config import run_config as configuration
 from polymodal.config.run_config import Part, RunConfig
 from polymodal.config.sharing import Groups, groups_of
-from polymodal.data.clean import with_policies
-from polymodal.data.column_profile import ColumnProfiles
-from polymodal.data.infer import infer_columns
-from polymodal.data.split import Split, split_rows
-from polymodal.data.suggest import suggest_settings
-from polymodal.data.table import Table
+from polymodal.data.cells.clean import with_policies
+from polymodal.data.columns.infer import infer_columns
+from polymodal.data.columns.profile import ColumnProfiles
+from polymodal.data.columns.suggest import suggest_settings
+from polymodal.data.split.split import Split, split_rows
+from polymodal.data.tables.table import Table
 from polymodal.device import pick_device
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import INTERMEDIATE, Stage, stage_of

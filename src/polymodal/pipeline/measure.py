@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from polymodal.data.loader import Loader
+from polymodal.data.cells.loader import Loader
 from polymodal.device import pick_device
 from polymodal.evaluation.baselines import fit_baselines
 from polymodal.evaluation.evaluate import EvaluatedRows, report

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.bundles.card import model_card
-from polymodal.data.clean import Action
-from polymodal.data.prepare import Reject
-from polymodal.data.split import Split
-from polymodal.data.table import Table
+from polymodal.data.cells.clean import Action
+from polymodal.data.cells.prepare import Reject
+from polymodal.data.split.split import Split
+from polymodal.data.tables.table import Table
 from polymodal.evaluation.evaluate import EvaluatedRows
 from polymodal.metrics.history import History, merged
 from polymodal.metrics.results import Results

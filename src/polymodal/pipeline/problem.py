@@ -10,14 +10,14 @@ import numpy as np
 
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.data.audit.audit import leaks
-from polymodal.data.clean import Action, clean_cells, clean_rows, counted
-from polymodal.data.dataset import Dataset
-from polymodal.data.prepare import Reject, fit_statistics, modality_of, prepare
-from polymodal.data.remarks import sentences, truncated, unseen
-from polymodal.data.split import Split
-from polymodal.data.store import Store
-from polymodal.data.table import Table, read_table
-from polymodal.data.weights import row_weights
+from polymodal.data.cells.clean import Action, clean_cells, clean_rows, counted
+from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.prepare import Reject, fit_statistics, modality_of, prepare
+from polymodal.data.cells.remarks import sentences, truncated, unseen
+from polymodal.data.cells.store import Store
+from polymodal.data.split.split import Split
+from polymodal.data.tables.table import Table, read_table
+from polymodal.data.target.weights import row_weights
 from polymodal.errors import DataError
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
@@ -98,7 +98,8 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     config = _written_out(config, schema, modalities)
     task = task_of(target)
     dataset = Dataset(prepared, modalities, task, targets, weight=_weights(table, config, split.train))
-    cleaned += clean_cells(prepared, modalities, split)
+    used = np.sort(np.concatenate([split.train, split.validation, split.test]))
+    cleaned += clean_cells(prepared, modalities, used)
     return Problem(
         table, schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
         (*_of_cells(choices, schema, dataset, split, cleaned), *map(str, leaks(table, columns, config, split))),

@@ -7,8 +7,8 @@ from typing import Any
 
 from polymodal import registry
 from polymodal.config.run_config import Part, RunConfig, part_settings
-from polymodal.data.table import Table
-from polymodal.data.target import target_cells
+from polymodal.data.tables.table import Table
+from polymodal.data.target.cells import target_cells
 from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.protocols import Recognition, Task
 from polymodal.schema import Target

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool
 
 from polymodal.config.train import TrainConfig
-from polymodal.data.dataset import Dataset
+from polymodal.data.cells.dataset import Dataset
 from polymodal.device import pick_device
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.history import History, merged

@@ -9,9 +9,9 @@ import numpy as np
 
 from polymodal.codecs.previews import escaped
 from polymodal.config.run_config import LimitsConfig
-from polymodal.data.media import file_of, lists_media, open_cell
-from polymodal.data.prepare import modality_of
-from polymodal.data.table import Table
+from polymodal.data.cells.media import file_of, lists_media, open_cell
+from polymodal.data.cells.prepare import modality_of
+from polymodal.data.tables.table import Table
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality
 from polymodal.report.markup import pairs

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from polymodal.abilities import Classes, InputFeatures
 from polymodal.baselines.linear import class_baselines
-from polymodal.data.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
+from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.errors import DataError
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead

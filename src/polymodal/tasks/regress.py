@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Numbers
 from polymodal.baselines.linear import number_baselines
-from polymodal.data.class_names import is_missing
+from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Labels
 from polymodal.baselines.linear import label_baselines
-from polymodal.data.class_names import is_missing, name_of
+from polymodal.data.target.class_names import is_missing, name_of
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead

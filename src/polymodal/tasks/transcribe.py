@@ -17,7 +17,7 @@ from torch.export import register_dataclass
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
-from polymodal.data.class_names import is_missing
+from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.pooling import zero_masked
 from polymodal.protocols import Advice, Needs, Recognition

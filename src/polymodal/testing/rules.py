@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from polymodal import registry
 from polymodal.abilities import Merging
-from polymodal.data.features import Featured
+from polymodal.data.cells.features import Featured
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition
 from polymodal.types import Tokens

@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from polymodal.data.loader import Loader
+from polymodal.data.cells.loader import Loader
 from polymodal.metrics.history import EpochRecord, History
 from polymodal.training.callbacks import Callback
 from polymodal.training.objective import Objective

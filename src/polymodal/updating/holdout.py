@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from polymodal.config.run_config import RunConfig, SplitConfig
-from polymodal.data.split import split_rows
+from polymodal.data.split.split import split_rows
 from polymodal.updating.replay import Labelled
 
 _FEWEST = 10  # new rows of which some are held out

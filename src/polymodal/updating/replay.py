@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from polymodal.data.table import Table, read_table
+from polymodal.data.tables.table import Table, read_table
 
 
 @dataclass(frozen=True)

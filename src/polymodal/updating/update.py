@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polymodal.bundles.bundle import Bundle
-from polymodal.data.prepare import Reject
+from polymodal.data.cells.prepare import Reject
 from polymodal.errors import DataError
 from polymodal.metrics.history import History
 from polymodal.metrics.results import BeforeAfter, UpdateResults, UpdateRows

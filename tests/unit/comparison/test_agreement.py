@@ -8,7 +8,7 @@ import pytest
 import polymodal.comparison.trial as trials
 from polymodal.comparison.settings import subject
 from polymodal.config.run_config import make
-from polymodal.data.reading import modality_of
+from polymodal.data.cells.reading import modality_of
 from polymodal.metrics.rows import RowStatistics
 from polymodal.pipeline.run import train
 

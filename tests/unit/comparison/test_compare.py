@@ -16,7 +16,7 @@ import polymodal.comparison.compare as comparing
 import polymodal.comparison.trial as trials
 from polymodal.comparison.compare import compare
 from polymodal.config.run_config import make
-from polymodal.data.table import read_table
+from polymodal.data.tables.table import read_table
 from polymodal.errors import ConfigError, DataError, NonFiniteLossError
 from polymodal.metrics import classification
 from polymodal.metrics.significance import Scored

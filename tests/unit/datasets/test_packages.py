@@ -98,7 +98,7 @@ def test_what_came_whole_is_not_fetched_again_after_an_error(clients, store, tmp
     (store / ".partial-x").mkdir()
     (store / ".partial-x" / FILES["npm"][0]).write_bytes(b"half")  # of a process that was killed
     clients.add("npm", {FILES["npm"][0]: b"two"})
-    with archives([PIP, NPM], store) as files:
+    with archives([PIP, NPM], store) as (files, _):
         assert [file.read_bytes() for file in files] == [b"one", b"two"]
     assert [call.split()[0] for call in clients.calls] == ["pip", "npm", "npm"]
     assert not store.exists()

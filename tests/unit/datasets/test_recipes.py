@@ -16,7 +16,7 @@ from packed import Clients, deb, tar, wheel
 from PIL import Image
 
 from polymodal import registry
-from polymodal.data.split import DataWarning
+from polymodal.data.split.split import DataWarning
 from polymodal.datasets import _tables
 from polymodal.datasets._cache import Recipe, cached
 from polymodal.datasets.emoji import Emoji

@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from polymodal.data.dataset import Dataset
-from polymodal.data.prepare import Prepared
-from polymodal.data.store import Store
+from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.prepare import Prepared
+from polymodal.data.cells.store import Store
 from polymodal.evaluation.baselines import fit_baselines
 from polymodal.metrics.results import Baselines
 from polymodal.protocols import Modality, Task

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from polymodal.config.run_config import make
-from polymodal.data.table import read_table
+from polymodal.data.tables.table import read_table
 from polymodal.evaluation.evaluate import report
 from polymodal.evaluation.robustness import (
     InputMasking,

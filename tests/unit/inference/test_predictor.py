@@ -10,10 +10,10 @@ import torch
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.config.run_config import make
-from polymodal.data import reading
-from polymodal.data.dataset import Dataset
-from polymodal.data.prepare import modality_of, prepare
-from polymodal.data.table import read_table
+from polymodal.data.cells import reading
+from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.prepare import modality_of, prepare
+from polymodal.data.tables.table import read_table
 from polymodal.errors import ColumnError, DataError, UsageError
 from polymodal.inference import predictor as module
 from polymodal.inference.forward import finite_rows, predict_loader

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from polymodal.config.run_config import LimitsConfig
-from polymodal.data.infer import inspect
+from polymodal.data.audit.inspection import inspect
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.datetime import UNKNOWN, Datetime, DatetimeConfig
 from polymodal.protocols import Sample

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image as Pillow
 
 from polymodal.config.run_config import LimitsConfig, RunConfig
-from polymodal.data.infer import infer_columns
-from polymodal.data.prepare import prepare
-from polymodal.data.suggest import suggest_settings
-from polymodal.data.table import read_table
+from polymodal.data.cells.prepare import prepare
+from polymodal.data.columns.infer import infer_columns
+from polymodal.data.columns.suggest import suggest_settings
+from polymodal.data.tables.table import read_table
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.image import Image
 from polymodal.modalities.images import Images, ImagesConfig

@@ -12,9 +12,9 @@ from sklearn.preprocessing import StandardScaler
 
 from polymodal.codecs.waveforms import count_sounds
 from polymodal.config.run_config import LimitsConfig, RunConfig
-from polymodal.data.infer import inspect
-from polymodal.data.prepare import prepare
-from polymodal.data.table import read_table
+from polymodal.data.audit.inspection import inspect
+from polymodal.data.cells.prepare import prepare
+from polymodal.data.tables.table import read_table
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.audio import Audio
 from polymodal.modalities.image import Image

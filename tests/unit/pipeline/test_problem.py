@@ -7,10 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-import polymodal.data.column_profile as surveying
+import polymodal.data.columns.profile as surveying
 from polymodal.config.run_config import make
-from polymodal.data import reading
-from polymodal.data.table import read_table
+from polymodal.data.cells import reading
+from polymodal.data.tables.table import read_table
 from polymodal.inference.forward import predict_loader
 from polymodal.inference.predictor import predict
 from polymodal.pipeline.choices import choose

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from polymodal.data.table import read_table
+from polymodal.data.tables.table import read_table
 from polymodal.updating.replay import Labelled, Reservoir, sample
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 
 from polymodal.bundles import bundle as bundles
 from polymodal.config.run_config import make
-from polymodal.data.table import read_table
+from polymodal.data.tables.table import read_table
 from polymodal.errors import BundleError, ColumnError, DataError
 from polymodal.inference.predictor import predict
 from polymodal.metrics.results import BeforeAfter, UpdateRows

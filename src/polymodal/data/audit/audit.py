@@ -21,9 +21,9 @@ from polymodal.data.audit import (
 from polymodal.data.audit.finding import ORDER, Finding
 from polymodal.data.audit.profile import AuditProfile, read_profile
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.split import Split
-from polymodal.data.suggest import suggest_settings
-from polymodal.data.table import Table
+from polymodal.data.columns.suggest import suggest_settings
+from polymodal.data.split.split import Split
+from polymodal.data.tables.table import Table
 from polymodal.schema import Column
 
 CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (

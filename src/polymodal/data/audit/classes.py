@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from polymodal.data.audit.finding import SHOWN, Finding, Severity, number
+from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 
 _OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
@@ -21,14 +21,14 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         if missing:
             what = f"{number(len(missing), 'row')} without a target."
             advice = "They are left out of training and measuring."
-            yield _finding(subject, target, "note", what=what, advice=advice, rows=missing)
+            yield subject.finding("classes", "note", what, advice, columns=(target,), rows=missing)
         classes = subject.classes(target)
         if classes is None:
             continue
         counts = Counter(name for name in classes if name)
         if len(counts) < 2:
             advice = "There is nothing to tell apart."
-            yield _finding(subject, target, "error", what="all rows have one class.", advice=advice)
+            yield subject.finding("classes", "error", "all rows have one class.", advice, columns=(target,))
             continue
         yield from _rare(subject, target, classes, counts)
         yield from _one_sided(subject, target, classes)
@@ -39,23 +39,13 @@ def _rare(subject: AuditedTable, target: str, classes: Sequence[str], counts: Co
     if single:
         rows = [row for row, name in enumerate(classes) if name in set(single)]
         what = f"{len(single)} of the classes have a single row: {_names(single)}."
-        yield _finding(
-            subject,
-            target,
-            "warning",
-            what=what,
-            advice="They cannot be learned and measured; join or drop them.",
-            rows=rows,
-        )
+        advice = "They cannot be learned and measured; join or drop them."
+        yield subject.finding("classes", "warning", what, advice, columns=(target,), rows=rows)
     (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
     if many >= _OUT_OF_BALANCE * few and few > 1:
-        yield _finding(
-            subject,
-            target,
-            "note",
-            what=f"classes are out of balance: {many:,} rows of {most!r}, {few:,} of {least!r}.",
-            advice="Look at the balanced accuracy and at the single classes, not at the accuracy alone.",
-        )
+        what = f"classes are out of balance: {many:,} rows of {most!r}, {few:,} of {least!r}."
+        advice = "Look at the balanced accuracy and at the single classes, not at the accuracy alone."
+        yield subject.finding("classes", "note", what, advice, columns=(target,))
 
 
 def _one_sided(subject: AuditedTable, target: str, classes: Sequence[str]) -> Iterator[Finding]:
@@ -67,29 +57,10 @@ def _one_sided(subject: AuditedTable, target: str, classes: Sequence[str]) -> It
     strange = sorted(set().union(*(of.get(name, set()) for name in ("validation", "test"))) - learned)
     if strange:
         rows = [row for row, name in enumerate(classes) if name in set(strange)]
-        yield _finding(
-            subject,
-            target,
-            "warning",
-            what=f"{len(strange)} of the classes in validation and test have no training row: {_names(strange)}.",
-            advice="Such rows cannot be measured; divide the rows anew.",
-            rows=rows,
-        )
+        what = f"{len(strange)} of the classes in validation and test have no training row: {_names(strange)}."
+        advice = "Such rows cannot be measured; divide the rows anew."
+        yield subject.finding("classes", "warning", what, advice, columns=(target,), rows=rows)
 
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")
-
-
-def _finding(
-    subject: AuditedTable, target: str, severity: Severity, *, what: str, advice: str, rows: Sequence[int] = ()
-) -> Finding:
-    return Finding(
-        check="classes",
-        severity=severity,
-        what=what,
-        advice=advice,
-        columns=(target,),
-        count=len(rows) or None,
-        rows=subject.numbers(rows, SHOWN),
-    )

@@ -7,10 +7,10 @@ from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
-from polymodal.data.audit.finding import SHOWN, Finding, number
-from polymodal.data.audit.split_leakage import SplitLeakage
+from polymodal.data.audit.finding import Finding, number
+from polymodal.data.audit.split_leakage import LOOK, LOOK_ACROSS, SplitLeakage
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.column_profile import key_of
+from polymodal.data.columns.profile import key_of
 from polymodal.schema import Column
 
 _COMMON = 0.2  # a larger share of repeated rows is the nature of the table, as where all columns are categories
@@ -54,31 +54,16 @@ def _rows(subject: AuditedTable, columns: Sequence[Sequence[Hashable]]) -> Itera
     natural = len(repeated) > _COMMON * len(whole)
     leakage = SplitLeakage(subject)
     if rows := sorted({row for same in sets for row in leakage.of(same)}):
-        yield Finding(
-            check="duplicates",
-            severity="warning" if natural else "error",
-            what=f"{number(len(rows), f'{leakage.noun} row')} equal to {leakage.other} in every feature: a leak.",
-            advice="Give equal rows one side, or drop them from train (clean.duplicates=drop).",
-            count=len(rows),
-            rows=subject.numbers(rows, SHOWN),
-        )
+        what = f"{number(len(rows), f'{leakage.noun} row')} equal to {leakage.other} in every feature: a leak."
+        advice = "Give equal rows one side, or drop them from train (clean.duplicates=drop)."
+        yield subject.finding("duplicates", "warning" if natural else "error", what, advice, rows=rows)
     if rows := _contradicting(subject, sets):
-        yield Finding(
-            check="duplicates",
-            severity="warning",
-            what=f"{number(len(rows), 'row')} equal to others in every feature, but not in the target.",
-            advice="One of the answers is wrong, or the features do not tell them apart.",
-            count=len(rows),
-            rows=subject.numbers(rows, SHOWN),
-        )
-    yield Finding(
-        check="duplicates",
-        severity="note" if natural else "warning",
-        what=f"{number(len(repeated), 'row')} equal to an earlier one in every feature.",
-        advice="clean.duplicates=drop learns from equal rows once, if their target is equal, too.",
-        count=len(repeated),
-        rows=subject.numbers(sorted(repeated), SHOWN),
-    )
+        what = f"{number(len(rows), 'row')} equal to others in every feature, but not in the target."
+        advice = "One of the answers is wrong, or the features do not tell them apart."
+        yield subject.finding("duplicates", "warning", what, advice, rows=rows)
+    what = f"{number(len(repeated), 'row')} equal to an earlier one in every feature."
+    advice = "clean.duplicates=drop learns from equal rows once, if their target is equal, too."
+    yield subject.finding("duplicates", "note" if natural else "warning", what, advice, rows=sorted(repeated))
 
 
 def _contradicting(subject: AuditedTable, sets: Sequence[Sequence[int]]) -> list[int]:
@@ -99,24 +84,9 @@ def _cells(subject: AuditedTable, name: str, keys: Sequence[Hashable]) -> Iterat
     if not isinstance(subject.cells(name)[repeated[0]], str | bytes | np.ndarray):
         return  # equal numbers are no duplicates
     leakage = SplitLeakage(subject)
-    rows = sorted({row for same in sets for row in leakage.of(same)})
-    if rows:
-        yield Finding(
-            check="duplicates",
-            severity="warning",
-            what=f"the cell of {number(len(rows), f'{leakage.noun} row')} is equal to that of {leakage.other}.",
-            advice="Look at them: if the rows are of one thing, they belong on one side (split.method=group).",
-            columns=(name,),
-            count=len(rows),
-            rows=subject.numbers(rows, SHOWN),
-        )
+    if rows := sorted({row for same in sets for row in leakage.of(same)}):
+        what = f"the cell of {number(len(rows), f'{leakage.noun} row')} is equal to that of {leakage.other}."
+        yield subject.finding("duplicates", "warning", what, LOOK_ACROSS, columns=(name,), rows=rows)
     else:
-        yield Finding(
-            check="duplicates",
-            severity="note",
-            what=f"{number(len(repeated), 'cell')} equal to that of an earlier row.",
-            advice="Look at them: they may be copies.",
-            columns=(name,),
-            count=len(repeated),
-            rows=subject.numbers(sorted(repeated), SHOWN),
-        )
+        what = f"{number(len(repeated), 'cell')} equal to that of an earlier row."
+        yield subject.finding("duplicates", "note", what, LOOK, columns=(name,), rows=sorted(repeated))

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator
 
 from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.column_profile import key_of
+from polymodal.data.columns.profile import key_of
 
 _NEARLY_EMPTY = 0.95
 _LEFT_OUT = {"constant": "the same in every row", "identifier": "identifies the rows", "unknown": "of no known kind"}

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import sparse
 
-from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.profile import AuditProfile
-from polymodal.data.audit.split_leakage import SplitLeakage
+from polymodal.data.audit.split_leakage import LOOK, LOOK_ACROSS, SplitLeakage
 from polymodal.data.audit.subject import AuditedTable
 
 _BLOCK = 512  # cells that are compared with all others at a time
@@ -26,19 +26,12 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         cells = sorted({row for pair in pairs for row in pair})
         example = " and ".join(map(str, subject.numbers(_shown(pairs, across), 2)))
         if across:
-            what = f"the cell of {number(len(across), f'{leakage.noun} row')} nearly equals that of {leakage.other}"
-            advice = "Look at them: if the rows are of one thing, they belong on one side (split.method=group)."
+            noun = number(len(across), f"{leakage.noun} row")
+            what = f"the cell of {noun} nearly equals that of {leakage.other} (such as rows {example})."
+            yield subject.finding("near_duplicates", "warning", what, LOOK_ACROSS, columns=(name,), rows=across)
         else:
-            what, advice = f"{number(len(cells), 'cell')} nearly equal another", "Look at them: they may be copies."
-        yield Finding(
-            check="near_duplicates",
-            severity="warning" if across else "note",
-            what=f"{what} (such as rows {example}).",
-            advice=advice,
-            columns=(name,),
-            count=len(across or cells),
-            rows=subject.numbers(across or cells, SHOWN),
-        )
+            what = f"{number(len(cells), 'cell')} nearly equal another (such as rows {example})."
+            yield subject.finding("near_duplicates", "note", what, LOOK, columns=(name,), rows=cells)
 
 
 def _shown(pairs: Sequence[tuple[int, int]], across: Sequence[int]) -> tuple[int, int]:

@@ -25,16 +25,12 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
                 continue
             far = far[np.argsort(-np.abs(values[far] - np.median(values)), kind="stable")]
             shown = ", ".join(f"{value:.6g}" for value in values[far[:SHOWN]])
-            yield Finding(
-                check="outliers",
-                severity="note",
-                what=f"{figure}: {number(len(far), 'cell')} far from all others (median {np.median(values):.4g}): "
-                f"{shown}{', ...' if len(far) > SHOWN else '.'}",
-                advice="Look at them. clean.outliers clips or drops outlying numbers.",
-                columns=(name,),
-                count=len(far),
-                rows=subject.numbers(profiles.rows[far], SHOWN),
+            what = (
+                f"{figure}: {number(len(far), 'cell')} far from all others (median {np.median(values):.4g}): "
+                f"{shown}{', ...' if len(far) > SHOWN else '.'}"
             )
+            advice = "Look at them. clean.outliers clips or drops outlying numbers."
+            yield subject.finding("outliers", "note", what, advice, columns=(name,), rows=profiles.rows[far])
 
 
 def _outside(values: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from scipy import sparse
 
 from polymodal.abilities import Comparable, Measuring
 from polymodal.config.run_config import LimitsConfig
-from polymodal.data.reading import ColumnReader, Reject, modality_of
-from polymodal.data.table import Table
+from polymodal.data.cells.reading import ColumnReader, Reject, modality_of
+from polymodal.data.tables.table import Table
 from polymodal.schema import Column
 
 _PIECE = 256  # rows whose cells are in memory at a time
@@ -61,7 +61,7 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
     prints: list[np.ndarray | sparse.csr_matrix] = []
     compared: list[int] = []
     drawn = set(np.random.default_rng(0).permutation(rows)[:compare].tolist())
-    for piece, arrays, bad in _pieces(table, column, rows, limits):
+    for piece, arrays, bad in _pieces(ColumnReader(table, column, modality, limits), rows):
         present = [place for place, array in enumerate(arrays) if array is not None and array.size]
         here = [array for place in present if (array := arrays[place]) is not None]
         kept += [int(piece[place]) for place in present]
@@ -89,13 +89,12 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
 
 
 def _pieces(
-    table: Table, column: Column, rows: np.ndarray, limits: LimitsConfig
+    reader: ColumnReader, rows: np.ndarray
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray | None], list[Reject]]]:
     """Row numbers, arrays and rejects of some rows at a time."""
-    alone = table.without([name for name in table.names if name != column.name])
-    modality = modality_of(column.model_copy(update={"statistics": {}}))
+    alone = reader.table.without([name for name in reader.table.names if name != reader.column.name])
     for start in range(0, len(rows), _PIECE):
         piece = rows[start : start + _PIECE]
-        read = ColumnReader(alone.take(piece), column, modality, limits).read(None)
+        read = replace(reader, table=alone.take(piece)).read(None)
         bad = [replace(reject, row=int(piece[reject.row])) for reject in read.rejects]
         yield piece, read.store.arrays(np.arange(len(piece))), bad

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from polymodal.data.audit.subject import AuditedTable
 
+LOOK = "Look at them: they may be copies."
+LOOK_ACROSS = "Look at them: if the rows are of one thing, they belong on one side (split.method=group)."
+
 
 class SplitLeakage:
     """Asks whether like rows cross the border that measuring relies on.

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import cached_property
+from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
 from polymodal.config.run_config import RunConfig
+from polymodal.data.audit.finding import SHOWN, Finding, Severity
 from polymodal.data.audit.profile import AuditProfile
-from polymodal.data.columns import as_text
-from polymodal.data.split import SIDES
-from polymodal.data.table import Table
+from polymodal.data.split.split import SIDES
+from polymodal.data.tables.column_data import as_text
+from polymodal.data.tables.table import Table
 from polymodal.schema import Column
 
 MOST_CLASSES = 200
@@ -61,6 +63,20 @@ class AuditedTable:
     def has_words(self, name: str) -> bool:
         """Whether the cells are words, numbers, dates and the like, not bytes, arrays or lists."""
         return all(cell is None or isinstance(cell, _SCALARS) for cell in self.cells(name))
+
+    def finding(
+        self,
+        check: str,
+        severity: Severity,
+        what: str,
+        advice: str,
+        *,
+        columns: tuple[str, ...] = (),
+        rows: np.ndarray | Sequence[int] = (),
+    ) -> Finding:
+        """A finding about some rows, of which it names the first; about the table where there are none."""
+        count = len(rows) or None
+        return Finding(check, severity, what, advice, columns, count=count, rows=self.numbers(rows, SHOWN))
 
     def numbers(self, rows: np.ndarray | Sequence[int], most: int) -> tuple[int, ...]:
         """The first of some rows, by their numbers in the whole table."""
@@ -111,8 +127,10 @@ def as_numbers(cells: Sequence[object]) -> np.ndarray | None:
     for row, cell in enumerate(cells):
         if cell is None:
             continue
+        if not isinstance(cell, str | bytes | SupportsFloat | SupportsIndex):
+            return None
         try:
-            values[row] = float(cell)  # type: ignore[arg-type]  # whatever a float can be made of
+            values[row] = float(cell)
         except (TypeError, ValueError, OverflowError):
             return None
         if not np.isfinite(values[row]):

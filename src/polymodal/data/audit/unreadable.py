@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.reading import Reject
+from polymodal.data.cells.reading import Reject
 
 _FILES = 2  # that a finding names
 
@@ -20,14 +20,8 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             by_reason[reject.reason].append(reject)
         for reason, rejects in by_reason.items():
             files = ", ".join(reject.file for reject in rejects[:_FILES] if reject.file != subject.table.source)
+            named = f" ({files})." if files else "."
+            what = f"{number(len(rejects), 'cell')} of {profiles.tried:,} cannot be read: {reason}{named}"
+            advice = "Repair them; else they count as missing (see bad_cells)."
             rows = [reject.row for reject in rejects]
-            yield Finding(
-                check="unreadable",
-                severity="warning",
-                what=f"{number(len(rejects), 'cell')} of {profiles.tried:,} cannot be read: {reason}"
-                + (f" ({files})." if files else "."),
-                advice="Repair them; else they count as missing (see bad_cells).",
-                columns=(name,),
-                count=len(rejects),
-                rows=subject.numbers(rows, SHOWN),
-            )
+            yield subject.finding("unreadable", "warning", what, advice, columns=(name,), rows=rows)

@@ -7,7 +7,7 @@ import pytest
 
 from polymodal.config.run_config import make
 from polymodal.data.audit import audit as module
-from polymodal.data.infer import inspect
+from polymodal.data.audit.inspection import inspect
 
 RNG = np.random.default_rng(0)
 

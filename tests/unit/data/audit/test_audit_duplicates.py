@@ -10,7 +10,7 @@ import soundfile
 from PIL import Image
 
 from polymodal.config.run_config import make
-from polymodal.data.infer import inspect
+from polymodal.data.audit.inspection import inspect
 
 RATE = 16_000
 SIDES = ["train"] * 40 + ["test"] * 20

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from polymodal.config.run_config import make
-from polymodal.data.infer import inspect
+from polymodal.data.audit.inspection import inspect
 
 RNG = np.random.default_rng(0)
 ROWS = 200

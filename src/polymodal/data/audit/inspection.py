@@ -1,0 +1,124 @@
+"""Looks at a table before training: every column, what it is and why, and what may be wrong (`polymodal inspect`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import fill
+
+from polymodal.config.run_config import RunConfig
+from polymodal.data.audit.audit import audit
+from polymodal.data.audit.finding import ORDER, Finding
+from polymodal.data.columns.examples import examples, printable
+from polymodal.data.columns.infer import recognise_columns
+from polymodal.data.columns.profile import ColumnProfiles
+from polymodal.data.tables.table import read_table
+from polymodal.schema import Column
+
+_WIDEST_LINE = 120
+_HEADER = ("column", "kind", "read as", "missing", "distinct", "examples", "why")
+
+
+@dataclass(frozen=True)
+class InspectedColumn:
+    """One column as it was found.
+
+    Attributes:
+        missing: share of the rows.
+        distinct: number of different values.
+        examples: some cells in print: short, control characters escaped.
+    """
+
+    column: Column
+    missing: float
+    distinct: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A table as it was found; prints as a plain-text table.
+
+    Attributes:
+        source: where the table came from.
+        rows: how many it has.
+        findings: what may be wrong with it, the gravest first.
+    """
+
+    source: str
+    rows: int
+    columns: tuple[InspectedColumn, ...]
+    findings: tuple[Finding, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [_HEADER, *(_cells(column) for column in self.columns)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths[-1] = 0  # nothing stands to the right of the last
+        title = f"{printable(self.source)}: {self.rows} rows, {len(self.columns)} columns"
+        table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        return "\n".join([title, "", *table, "", *report(self.findings)])
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values that JSON can hold."""
+        return {
+            "source": self.source,
+            "rows": self.rows,
+            "columns": [
+                {
+                    **found.column.model_dump(include={"name", "kind", "modality", "reason"}),
+                    "missing": found.missing,
+                    "distinct": found.distinct,
+                    "examples": list(found.examples),
+                }
+                for found in self.columns
+            ],
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = True) -> Inspection:  # noqa: B008 - frozen
+    """Every column of a table: what it is and why, the missing share, different values, examples; and what is wrong.
+
+    Args:
+        source: whatever `read_table` takes.
+        config: what is known already, such as the target and the split.
+        media: decode pictures, recordings and the like, to find those that are unreadable, odd or nearly the same.
+
+    >>> print(inspect({"size": [1.5, 2.5], "tag": ["a", "a"]}).columns[1].column.kind)
+    constant
+    """
+    table = read_table(source, text=config.table)
+    profiles = ColumnProfiles(table, config.limits)
+    columns = recognise_columns(table, config, profiles)
+    found = tuple(
+        InspectedColumn(column, seen.missing / table.num_rows, seen.distinct, examples(seen.sample.values))
+        for column, seen in zip(columns, profiles.values(), strict=True)
+    )
+    findings = audit(table, columns, config, media=media)
+    return Inspection(table.source, table.num_rows, found, findings)
+
+
+def report(findings: Sequence[Finding]) -> list[str]:
+    """The findings in lines: how many of each kind, then each with what to do."""
+    counts = Counter(finding.severity for finding in findings)
+    words = [f"{counts[kind]} {kind}" + ("" if counts[kind] == 1 else "s") for kind in ORDER if counts[kind]]
+    lines = [f"Findings: {', '.join(words) or 'none'}"]
+    for finding in findings:
+        lines += fill(
+            printable(str(finding)), _WIDEST_LINE, initial_indent=f"  {finding.severity:<9}", subsequent_indent=" " * 11
+        ).split("\n")
+    return lines
+
+
+def _cells(found: InspectedColumn) -> tuple[str, ...]:
+    column = found.column
+    return (
+        printable(column.name),
+        column.kind,
+        column.modality or "-",
+        f"{found.missing:.1%}",
+        str(found.distinct),
+        ", ".join(found.examples),
+        printable(column.reason),
+    )

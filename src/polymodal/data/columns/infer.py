@@ -1,0 +1,192 @@
+"""Finds out what every column of a table is, by its content, and says why in words that a user can check."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from polymodal import registry
+from polymodal.config.run_config import ColumnConfig, RunConfig
+from polymodal.data.columns.examples import example
+from polymodal.data.columns.profile import ColumnProfile, ColumnProfiles
+from polymodal.data.tables.table import Table
+from polymodal.errors import ColumnError
+from polymodal.protocols import Recognition
+from polymodal.schema import Column
+
+_FEWEST_IDENTIFIERS = 20  # rows; fewer values may well differ by chance
+_NEARLY_ALL = 0.98
+_SURE = 0.97  # a modality as sure as this knows its cells by their form: that they all differ makes them no key
+_KEY = re.compile(r"[!-+\--{}~]{1,128}")  # ASCII without blanks, `,` and `|`, which separate words of a list
+_MARKED = re.compile(r"[0-9]|\w[^\w\s]\w|_")  # what tells `img_7`, `a-b` or `x@y.org` from a word
+_NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_CODE = re.compile(r"0[0-9]+")
+
+_Left = tuple[str, str]  # kind of a column that is left out, and why
+_Found = tuple[str, str | None, str]  # kind, modality and reason
+
+
+def infer_columns(
+    table: Table, config: RunConfig, profiles: Mapping[str, ColumnProfile] | None = None
+) -> tuple[Column, ...]:
+    """What every column is, in the order of the table; columns that do not enter the model have no modality.
+
+    Every registered modality sees a sample of the column and says how sure it is; the surest reads it. What the
+    configuration says about a column goes first. `settings` are those of the configuration, not yet complete.
+
+    Args:
+        table: the rows.
+        config: roles of columns, and what is said of them.
+        profiles: by column, for a caller that needs them again; None: taken here.
+
+    Raises:
+        ColumnError: the configuration names a column that is absent or gives one two roles; no column remains.
+    """
+    columns = recognise_columns(table, config, ColumnProfiles(table, config.limits) if profiles is None else profiles)
+    if not any(column.modality for column in columns):
+        reasons = "; ".join(f"{column.name}: {column.reason}" for column in columns)
+        raise ColumnError(
+            f"{table.source}: no column is left to learn from ({reasons}). "
+            "Set columns.NAME.modality to use one of them all the same."
+        )
+    return columns
+
+
+def recognise_columns(table: Table, config: RunConfig, profiles: Mapping[str, ColumnProfile]) -> tuple[Column, ...]:
+    """The same, where it is no error that none of the columns enters the model."""
+    roles = _roles(table, config)
+    return tuple(_column(table, name, config, roles, profiles) for name in table.names)
+
+
+def _roles(table: Table, config: RunConfig) -> Mapping[str, _Left]:
+    """Columns that the configuration keeps out of the model, and why; checks every name that it holds."""
+    split = config.split
+    single = [("weight", config.weight), ("split.column", split.column), ("split.by", split.by)]
+    taken: dict[str, str] = {}
+    for role, name in [*(("target", name) for name in config.targets), *single]:
+        if name is None:
+            continue
+        table.require(name, role=role)
+        if name in taken:
+            raise ColumnError(f"Column {name!r} is given as {taken[name]} and as {role}; it can be one of them.")
+        if name in config.columns:
+            among = " The target is among the features." if role == "target" else ""
+            raise ColumnError(f"Column {name!r} is given as {role} and under columns.{among} Remove one of them.")
+        taken[name] = role
+    table.require(*config.drop, role="drop")
+    table.require(*config.columns, role="columns")
+    if both := set(config.targets).intersection(config.drop):
+        raise ColumnError(f"Column {min(both)!r} is the target and in drop; remove it from drop.")
+    by = "time" if split.method == "time" else "group"
+    kinds = {"target": "target", "weight": "weight", "split.column": "split", "split.by": by}
+    reasons = {
+        "target": "what is predicted",
+        "weight": "weighs the rows",
+        "split.column": "says which side of the split a row is on",
+        "split.by": f"the {by} by which rows are split",
+    }
+    dropped = dict.fromkeys(config.drop, ("dropped", "left out by the configuration"))
+    return dropped | {name: (kinds[role], reasons[role]) for name, role in taken.items()}
+
+
+def _column(
+    table: Table, name: str, config: RunConfig, roles: Mapping[str, _Left], profiles: Mapping[str, ColumnProfile]
+) -> Column:
+    if name in roles:
+        kind, reason = roles[name]
+        return Column(name=name, kind=kind, modality=None, reason=reason)
+    said = config.columns.get(name, ColumnConfig()).modality
+    if said.name is not None:
+        found: _Found = (said.name, said.name, "said by the configuration")
+    else:
+        found = _infer(table, name, profiles[name])
+    kind, modality, reason = found
+    if modality is None:
+        return Column(name=name, kind=kind, modality=None, reason=reason)
+    settings = {**config.modalities.get(modality, {}), **said.settings}
+    return Column(name=name, kind=kind, modality=modality, reason=reason, settings=settings)
+
+
+def _infer(table: Table, name: str, seen: ColumnProfile) -> _Found:
+    """What a column is that the configuration says nothing about."""
+    values = seen.sample.values
+    if not values:
+        return "number", "number", "no cell holds a value; kept as an always-missing number"
+    if (left := _says_nothing(table, seen)) is not None:
+        kind, reason = left
+        return kind, None, reason
+    if all(isinstance(value, bool) for value in values):
+        return "boolean", "category", f"all {len(values)} sampled cells are true or false"
+    modality, recognition = _surest(seen)
+    if recognition is None or modality is None:
+        return "unknown", None, f"left out: no modality reads cells such as {example(values[0])}"
+    known = recognition.confidence >= _SURE or registry.load("modalities", modality).media
+    if not known and (why := _identifies(table, name, seen)):
+        return "identifier", None, f"left out: {why}"
+    return modality, modality, recognition.reason
+
+
+def _says_nothing(table: Table, seen: ColumnProfile) -> _Left | None:
+    first = example(seen.sample.values[0])
+    if seen.distinct == 1 and not seen.missing and seen.rows > 1:
+        return "constant", f"left out: every row holds {first}"
+    if _name_absent_media(seen):
+        return "unknown", f"left out: cells such as {first} name no file in {table.folder}"
+    return None
+
+
+def _surest(seen: ColumnProfile) -> tuple[str | None, Recognition | None]:
+    """The modality that recognises the column with the highest confidence; of equals, the first by name."""
+    best: tuple[str | None, Recognition | None] = (None, None)
+    for name in registry.names("modalities"):
+        recognition: Recognition | None = registry.load("modalities", name).recognise(seen.sample)
+        if recognition is not None and (best[1] is None or recognition.confidence > best[1].confidence):
+            best = (name, recognition)
+    return best
+
+
+def _name_absent_media(seen: ColumnProfile) -> bool:
+    """Whether the cells are names of media of which none is there: else a wrong folder would make them a text."""
+    names = [value for value in seen.sample.values if isinstance(value, str | Path)]
+    types = [(mimetypes.guess_type(str(name))[0] or "").partition("/")[0] for name in names]
+    media = sum(kind in ("image", "audio", "video") for kind in types)
+    found = any(seen.sample.heads) or any(map(any, seen.sample.several))
+    return not found and media >= _NEARLY_ALL * len(seen.sample.values)
+
+
+def _identifies(table: Table, name: str, seen: ColumnProfile) -> str | None:
+    """Why the column looks like a key of its rows; None where it does not."""
+    present, values = seen.sample.present, seen.sample.values
+    if present < _FEWEST_IDENTIFIERS or seen.distinct < _NEARLY_ALL * present:
+        return None
+    differ = f"{seen.distinct} different values in {present} cells"
+    strings = [value for value in values if isinstance(value, str)]
+    if len(strings) == len(values) and not _are_numerals(strings):
+        keys = [value for value in strings if _KEY.fullmatch(value)]
+        marked = sum(bool(_MARKED.search(value)) for value in keys)
+        found = len(keys) >= _NEARLY_ALL * len(values) and 2 * marked >= len(values)
+        return f"{differ}, without blanks: they look like keys" if found else None
+    numbers = _whole_numbers(table.values(name))
+    if numbers is None or max(numbers) - min(numbers) >= 2 * seen.distinct:
+        return None
+    return f"{differ}, whole numbers that run from {min(numbers)} to {max(numbers)}: they count the rows"
+
+
+def _are_numerals(strings: Sequence[str]) -> bool:
+    numerals = all(_NUMERAL.fullmatch(value.strip()) for value in strings)
+    return numerals and not any(_CODE.fullmatch(value.strip()) for value in strings)
+
+
+def _whole_numbers(values: Sequence[object]) -> list[int] | None:
+    """The cells as integers; None where one is anything else, a float above all."""
+    numbers = []
+    for value in values:
+        whole = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip())
+        number = int(str(value)) if whole else value
+        if number is not None:
+            if not isinstance(number, int) or isinstance(number, bool):
+                return None
+            numbers.append(number)
+    return numbers

@@ -1,0 +1,175 @@
+"""How a table holds a column: as Arrow where Arrow can hold the cells, else as Python objects."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from polymodal.errors import TableError
+
+ColumnData: TypeAlias = pa.ChunkedArray | np.ndarray  # an array is one-dimensional, of objects
+
+
+def from_sequence(values: object, where: str) -> ColumnData:
+    """A column from a sequence of cells: list, array or tensor of any shape, Arrow array, pandas or polars Series.
+
+    Raises:
+        TableError: not a sequence, or of a type that Arrow does not know; says `where`.
+    """
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    if isinstance(values, pa.ChunkedArray | pa.Array):
+        return from_arrow(values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values]))
+    if pandas is not None and isinstance(values, pandas.Series):
+        return from_objects(values) if values.dtype == object else _arrow_or_objects(values)
+    if polars is not None and isinstance(values, polars.Series):  # in Arrow, its objects would be memory addresses
+        return from_objects(values.to_list()) if values.dtype == polars.Object else _from_polars(values, where)
+    if not isinstance(values, np.ndarray) and hasattr(values, "__array__"):  # the elements of a tensor are tensors
+        values = np.asarray(values)
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype != object:
+        return _arrow_or_objects(values)
+    no_cells = isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) == 0
+    if no_cells or not hasattr(values, "__len__") or not isinstance(values, Iterable):
+        raise TableError(f"{where}: expected a sequence of cells, got {type(values).__name__}.")
+    return from_objects(values)
+
+
+def _from_polars(series: object, where: str) -> pa.ChunkedArray:
+    try:
+        return from_arrow(pa.chunked_array(series))
+    except pa.ArrowException as error:  # a type of polars alone, such as Int128
+        raise TableError(f"{where}: cells that Arrow cannot hold: {error}. Cast them to another type.") from error
+
+
+def from_arrow(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in types of which Arrow can take rows: it cannot of views, which polars gives.
+
+    Of an extension type, such as the arrays of `datasets`, what it is stored as.
+    """
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    plain = _plain_type(column.type)
+    return column if plain == column.type else column.cast(plain)
+
+
+def from_objects(values: Iterable[object]) -> np.ndarray:
+    """A column of Python objects."""
+    return np.fromiter(values, dtype=object)  # np.array would stack arrays of equal shape
+
+
+def cells(column: ColumnData) -> Iterator[object]:
+    """The cells as Python objects; None where null, NaN, NaT or the empty string.
+
+    Lists of numbers become arrays; media as `datasets` stores them, `{bytes, path}`, become bytes, or else a path.
+    """
+    return map(_plain, column if isinstance(column, np.ndarray) else _python_objects(column))
+
+
+def as_text(cell: object) -> str:
+    """What `str` gives; hexadecimal for integers of more than the 4,300 digits that Python prints."""
+    return hex(cell) if isinstance(cell, int) and cell.bit_length() > 10_000 else str(cell)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    if pa.types.is_binary_view(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        plain = _plain_type(kind.value_type)
+        return kind if plain == kind.value_type else pa.large_list(plain)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain_type(kind.value_type), kind.list_size)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_plain_type(field.type)) for field in kind])
+    return kind
+
+
+def _arrow_or_objects(values: Iterable[object]) -> ColumnData:
+    try:
+        column = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, UnicodeError):  # mixed categories, lone surrogates
+        return from_objects(values)
+    return column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+
+
+def _python_objects(column: pa.ChunkedArray) -> list[object]:
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        column = column.cast(pa.timestamp("us", kind.tz), safe=False)  # Python's datetime ends at microseconds
+    elif pa.types.is_duration(kind) and kind.unit == "ns":
+        column = column.cast(pa.duration("us"), safe=False)
+    if _is_list(kind) and _is_number(kind.value_type):
+        return [_vector(cell) for cell in column]
+    try:
+        objects: list[object] = column.to_pylist()
+    except OverflowError:  # a date that Python does not have; as text it becomes a reject
+        objects = [_object(scalar) for scalar in column]
+    leaf = kind
+    while _is_list(leaf):
+        leaf = leaf.value_type
+    if leaf is not kind and _is_number(leaf):
+        return [_array(cell, leaf.to_pandas_dtype()) for cell in objects]
+    return objects
+
+
+def _object(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except OverflowError:
+        return str(scalar.cast(pa.string()))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _vector(cell: pa.Scalar) -> object:
+    """A list of numbers -> array over Arrow's own memory: cells of 20,000 numbers never become Python's floats."""
+    values = cell.values
+    if values is None:
+        return None
+    if values.null_count and pa.types.is_integer(values.type):
+        return values.to_pylist()
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _array(cell: object, dtype: type) -> object:
+    """Nested numbers -> array; as they are where they are ragged or have gaps."""
+    try:
+        return None if cell is None else np.array(cell, dtype=dtype)
+    except (ValueError, TypeError):
+        return cell
+
+
+def _plain(cell: object) -> object:
+    """A cell without NumPy's scalar types; None where it is missing."""
+    if isinstance(cell, np.datetime64):
+        cell = cell.astype("M8[us]").item()
+    elif isinstance(cell, np.timedelta64):
+        cell = cell.astype("m8[us]").item()
+    elif isinstance(cell, np.generic):
+        cell = cell.item()
+    if isinstance(cell, float):
+        return None if cell != cell else cell  # noqa: PLR0124 - NaN alone differs from itself
+    if isinstance(cell, str):
+        return cell or None
+    if isinstance(cell, dict):
+        return _medium(cell)
+    if isinstance(cell, list) and cell and isinstance(cell[0], dict):
+        return [_medium(item) if isinstance(item, dict) else item for item in cell]
+    return None if type(cell).__name__ in ("NaTType", "NAType") else cell  # pandas', without importing it
+
+
+def _medium(cell: dict[str, object]) -> object:
+    """The content or the path of a medium; any other dict as it is."""
+    if cell.keys() != {"bytes", "path"} or not isinstance(cell["bytes"], bytes | None):
+        return cell
+    return cell["path"] or None if cell["bytes"] is None else cell["bytes"]

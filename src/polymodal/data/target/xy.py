@@ -1,0 +1,171 @@
+"""What scikit-learn calls X, y and sample_weight, as columns of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+
+from polymodal.data.tables.table import Table
+from polymodal.data.target.cells import target_cells
+from polymodal.errors import ColumnError
+
+
+def checked(source: object) -> object:
+    """An array-like (array, tensor, list) as an array [rows, columns] of any cells; tables as they are.
+
+    Raises:
+        ValueError: not two axes, no rows, no columns, or complex numbers.
+        TypeError: a sparse matrix.
+    """
+    array_like = isinstance(source, list | tuple) or hasattr(source, "__array__") or sparse.issparse(source)
+    if array_like and not hasattr(source, "columns") and not hasattr(source, "__arrow_c_stream__"):
+        return check_array(source, dtype=None, ensure_all_finite=False)  # a cell may be missing; inf is a reject
+    return source
+
+
+def is_numeric(source: object) -> bool:
+    """Whether every column is a number whatever its cells look like: an array has no words that say otherwise."""
+    return isinstance(source, np.ndarray) and source.dtype.kind in "iuf"
+
+
+def attach(table: Table, values: object, *, name: str | None, role: str) -> tuple[Table, str | None]:
+    """The table with the values of a role as one of its columns, and the name of that column.
+
+    Args:
+        table: X.
+        values: one a row; or the name of a column; None: the column called `name`.
+        name: what the column is called if the values do not say; None: nobody knows.
+        role: `y` or `sample_weight`.
+
+    Raises:
+        ColumnError: no such column, or the values bear the name of a column that X has.
+        ValueError: not one value a row.
+    """
+    if values is None:
+        return table, name
+    if isinstance(values, str):
+        table.require(values, role=role)
+        return table, values
+    said = getattr(values, "name", None)  # of a pandas or polars Series
+    name = said if isinstance(said, str) and said else name
+    if name in table.names:
+        raise ColumnError(
+            f"{role} is called {name!r}, and so is a column of X, which would give the answer away: "
+            f"leave that out of X, or pass {role}={name!r}."
+        )
+    free = (role, *(f"{role}_{number}" for number in range(2, len(table.names) + 3)))
+    column = name or next(word for word in free if word not in table.names)
+    return table.with_column(column, one_axis(values, table)), column
+
+
+def attach_target(
+    table: Table, values: object, *, name: str | tuple[str, ...] | None, several: bool
+) -> tuple[Table, str | tuple[str, ...] | None]:
+    """The table with the values of `y` among its columns, and the name of that column, or of those.
+
+    Args:
+        table: X.
+        values: what `attach` takes; names of several columns; where `several`, also [rows, K], whose columns are called
+            as those of a data frame, else as `name` says, else y_1, y_2, ...
+        name: as the configuration has it.
+        several: whether more than one column can be predicted.
+
+    Raises:
+        ColumnError: no such column, or the values bear the name of a column that X has.
+        ValueError: not one value a row, or not one name a column.
+    """
+    if values is None:
+        return table, name
+    if (names := _column_names(values, table)) is not None:
+        return table, names
+    columns = _columns(values, None if isinstance(name, str) else name) if several else None
+    if columns is None:
+        return attach(table, values, name=name if isinstance(name, str) else None, role="y")
+    for column, cells in columns.items():
+        table, _ = attach(table, cells, name=column, role="y")
+    return table, tuple(columns)
+
+
+def targets_of(table: Table, values: object, *, name: str | tuple[str, ...]) -> list[object]:
+    """The cells of `y` as `target_cells` has them, by the names of training.
+
+    Args:
+        table: X.
+        values: as for `attach_target`; None: the columns of X called as in training.
+        name: of the target, or names of several.
+
+    Raises:
+        ColumnError: no such column.
+        ValueError: not one value a row for each target.
+    """
+    if isinstance(name, str):
+        return values_of(table, values, name=name)
+    columns = None if values is None else _columns(values, name)
+    if columns is not None:
+        given = table.without([column for column in name if column in table.names])
+        for column, cells in zip(name, columns.values(), strict=True):
+            given = given.with_column(column, one_axis(cells, table))
+        return target_cells(given, name)
+    names = name if values is None else _column_names(values, table)
+    if names is None or len(names) != len(name):
+        raise ValueError(
+            f"y must hold the {len(name)} targets {', '.join(name)}: [rows, {len(name)}], or their columns."
+        )
+    return target_cells(table, names, called=name)
+
+
+def _column_names(values: object, table: Table) -> tuple[str, ...] | None:
+    """Names of several columns of X; None where the values are something else, such as one word a row."""
+    if not isinstance(values, list | tuple) or len(values) in (0, 1, table.num_rows):
+        return None
+    if not all(isinstance(value, str) for value in values):
+        return None
+    table.require(*values, role="y")
+    return tuple(values)
+
+
+def _columns(values: object, names: tuple[str, ...] | None) -> dict[str, object] | None:
+    """The columns of [rows, K], K at least 2, by name; None where the values have one axis.
+
+    Raises:
+        ValueError: not one name a column, or rows of different length.
+    """
+    array = np.asarray(values)
+    if array.ndim != 2 or array.shape[1] < 2:
+        return None
+    said, count = getattr(values, "columns", None), array.shape[1]
+    known = tuple(map(str, said)) if said is not None else names or tuple(f"y_{k}" for k in range(1, count + 1))
+    if len(set(known)) != count:
+        raise ValueError(f"y has {count} columns, but {len(set(known))} names: {', '.join(known)}.")
+    return {name: array[:, k] for k, name in enumerate(known)}
+
+
+def values_of(table: Table, values: object, *, name: str) -> list[object]:
+    """The cells of `y`: one a row of X as given, or of the column of X that it names, or of the one called `name`.
+
+    Raises:
+        ColumnError: no such column.
+        ValueError: not one value a row.
+    """
+    if values is None or isinstance(values, str):
+        column = name if values is None else values
+        table.require(column, role="y")
+        return table.values(column)
+    return table.without([name]).with_column(name, one_axis(values, table)).values(name)
+
+
+def one_axis(values: object, table: Table) -> object:
+    """One value for each row of a table: also from [rows, 1], which scikit-learn takes with a warning.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if not isinstance(values, Sized):  # an array-like may have `__array__` alone
+        values = np.asarray(values)
+    if getattr(values, "ndim", 1) != 1:
+        values = column_or_1d(values, warn=True)
+    check_consistent_length(range(table.num_rows), values)
+    return values

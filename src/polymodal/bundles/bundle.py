@@ -27,6 +27,7 @@ from polymodal import registry
 from polymodal.abilities import Merging
 from polymodal.bundles import files as bundle_files
 from polymodal.bundles import members
+from polymodal.bundles.card import checkpoint_of
 from polymodal.bundles.files import CARD, CONFIG, FORMAT, LIMITS, MANIFEST, METRICS, SCHEMA, WEIGHTS, Sealed, refusing
 from polymodal.bundles.members import BundleMember
 from polymodal.bundles.migrations import Documents, migrate
@@ -49,7 +50,6 @@ from polymodal.models.network import Network
 from polymodal.protocols import Task
 from polymodal.schema import Schema
 
-_OUTSIDE = ("checkpoint", "vectors")  # settings of encoders that name a file
 _FLAWS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolymodalError)
 
 
@@ -130,7 +130,8 @@ def _files(bundle: Bundle) -> dict[str, Content]:
                 "Use logistic, ridge, svm or svm_rbf by name instead."
             )
     try:
-        config = strict_json.dump(_alone(bundle.config).model_dump(mode="json"))
+        alone = bundle.config.model_copy(update={"start": StartConfig()})  # what it started from is in the weights
+        config = strict_json.dump(alone.model_dump(mode="json"))
         schema = strict_json.dump(_portable(bundle).model_dump(mode="json"))
         files: dict[str, Content] = {
             CONFIG: config,
@@ -145,11 +146,6 @@ def _files(bundle: Bundle) -> dict[str, Content]:
     except (ConfigError, TypeError, ValueError) as error:
         raise BundleError(f"A bundle cannot hold this model: {error}") from error
     return files
-
-
-def _alone(config: RunConfig) -> RunConfig:
-    """The configuration without the bundle that the run started from: it is in the weights."""
-    return config.model_copy(update={"start": StartConfig()})
 
 
 def _portable(bundle: Bundle) -> Schema:
@@ -178,7 +174,7 @@ def _restore(sealed: Sealed) -> Bundle:
         with refusing(f"{sealed.source}: {name}"):
             documents[name] = strict_json.parse(sealed.files[name])
     with refusing(f"{sealed.source}: {WEIGHTS}"):
-        weights = tensorfile.decode(sealed.files[WEIGHTS])
+        weights = tensorfile.decode(sealed.files.pop(WEIGHTS))  # then only one copy of them is left
     with refusing(sealed.source):
         documents, weights = migrate(documents, weights, start=sealed.format, end=FORMAT)
     with refusing(f"{sealed.source}: {CONFIG}"):
@@ -195,7 +191,7 @@ def _restore(sealed: Sealed) -> Bundle:
 
 def _members(sealed: Sealed) -> dict[str, BundleMember]:
     """What the files beside the fixed ones hold; their paths were checked before they were opened."""
-    files: dict[str, dict[str, bytearray]] = {}
+    files: dict[str, dict[str, bytes]] = {}
     for path, content in sealed.files.items():
         if path not in LIMITS:
             files.setdefault(members.owner(path), {})[path] = content
@@ -239,7 +235,7 @@ def _read_schema(value: object) -> Schema:
     for entry in schema.inputs:
         if unknown := set(entry.columns).difference(features):
             raise ValueError(f"input {entry.name!r} needs columns that do not enter the model: {sorted(unknown)}")
-        if _names_checkpoint(entry.settings):
+        if checkpoint_of(entry.settings) is not None:
             raise ValueError(f"input {entry.name!r} depends on a checkpoint outside the bundle")
         parts += [("encoders", entry.modality), (f"encoders/{entry.modality}", entry.encoder)]
     if schema.target is not None:
@@ -250,16 +246,6 @@ def _read_schema(value: object) -> Schema:
             part, words = registry.describe(kind), ", ".join(known) or "none"
             raise ConfigError(f"no {part} is called {name!r}.{did_you_mean(str(name), known)} Known: {words}.")
     return schema
-
-
-def _names_checkpoint(settings: object) -> bool:
-    """Whether an encoder, or one inside of it, would read weights from somewhere else."""
-    if isinstance(settings, list):
-        return any(map(_names_checkpoint, settings))
-    if not isinstance(settings, dict):
-        return False
-    outside = any(settings.get(key) is not None for key in _OUTSIDE)
-    return outside or any(map(_names_checkpoint, settings.values()))
 
 
 def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Tensor]) -> Network:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
+from polymodal import __version__
 from polymodal.config.run_config import RunConfig
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import Results, UpdateResults
@@ -79,49 +80,39 @@ def _front_matter(schema: Schema, task: str) -> str:
 
 
 def _details(schema: Schema, config: RunConfig, metrics: Results) -> str:
-    pretrained = {
-        entry.name: checkpoint for entry in schema.inputs if (checkpoint := _checkpoint(entry.settings)) is not None
-    }
-    made_with = f"Polymodal {_version('polymodal')}, PyTorch {_version('torch')}, Python {platform.python_version()}"
+    made_with = f"Polymodal {__version__}, PyTorch {version('torch')}, Python {platform.python_version()}"
     begun = config.start.bundle
-    lines = [
-        f"Made with {made_with}; seed {config.seed}."
-        + (
-            " `config.json` repeats the training."
-            if begun is None
-            else " `config.json` does not say what it began with."
-        ),
-        *([] if begun is None else [f"Weights began as those of the model {_cell(begun)}, whose own licence holds."]),
-        "Responsible for it, and its licence: unknown, unless said elsewhere.",
-        *_of_scores(metrics),
-        *(
-            f"The input {_cell(name)} starts from {_cell(str(checkpoint))}, whose own licence holds."
-            for name, checkpoint in pretrained.items()
-        ),
-    ]
+    repeats = "repeats the training" if begun is None else "does not say what it began with"
+    lines = [f"Made with {made_with}; seed {config.seed}. `config.json` {repeats}."]
+    if begun is not None:
+        lines.append(f"Weights began as those of the model {_cell(begun)}, whose own licence holds.")
+    lines.append("Responsible for it, and its licence: unknown, unless said elsewhere.")
+    if vote := metrics.auxiliary_vote:
+        lines.append(
+            f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."
+        )
+    if metrics.temperature != 1:
+        lines.append(
+            f"Scores are divided by the temperature {metrics.temperature:.2f}, with which probabilities fit validation "
+            "rows best."
+        )
+    for entry in schema.inputs:
+        if (checkpoint := checkpoint_of(entry.settings)) is not None:
+            lines.append(
+                f"The input {_cell(entry.name)} starts from {_cell(str(checkpoint))}, whose own licence holds."
+            )
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _of_scores(metrics: Results) -> list[str]:
-    """What becomes of the scores of the fusion before they are predictions."""
-    vote, temperature = metrics.auxiliary_vote, metrics.temperature
-    votes = f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."
-    scaled = (
-        f"Scores are divided by the temperature {temperature:.2f}, with which probabilities fit validation rows best."
-    )
-    return [*([votes] if vote else []), *([scaled] if temperature != 1 else [])]
-
-
-def _checkpoint(settings: object) -> object:
-    """What an encoder, or one inside of it, starts from; None for random weights."""
-    if not isinstance(settings, dict):
-        return None
-    inside = (_checkpoint(value) for value in settings.values())
-    return (
-        settings.get("checkpoint")
-        or settings.get("vectors")
-        or next((found for found in inside if found is not None), None)
-    )
+def checkpoint_of(settings: object) -> object:
+    """The file outside that an encoder, or one inside of it, starts from; None for random weights."""
+    if isinstance(settings, dict):
+        candidates = [settings.get("checkpoint"), settings.get("vectors"), *map(checkpoint_of, settings.values())]
+    elif isinstance(settings, list | tuple):
+        candidates = list(map(checkpoint_of, settings))
+    else:
+        candidates = []
+    return next((found for found in candidates if found is not None), None)
 
 
 def _inputs(schema: Schema) -> str:
@@ -167,13 +158,6 @@ def _side(metrics: Results) -> str:
     if metrics.test:
         return f"{before}On the test rows, which neither training nor the choice of the model has seen."
     return f"{before}On the validation rows, by which the best epoch was chosen: expect a little less on new rows."
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from a folder that was not installed
-        return "of an unknown version"
 
 
 def _results(metrics: Results) -> str:

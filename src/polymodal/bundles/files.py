@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BufferedIOBase
 from itertools import islice
 from pathlib import Path
 
@@ -58,7 +57,7 @@ class Sealed:
 
     source: str
     format: int
-    files: dict[str, bytearray]
+    files: dict[str, bytes]
 
 
 class _File(Record):
@@ -127,7 +126,7 @@ def read(folder: Path) -> Sealed:
         NewerBundleError: written in a newer format.
     """
     source = f"Bundle {folder}"
-    files: dict[str, bytearray] = {}
+    files: dict[str, bytes] = {}
     try:
         present = _listing(folder)
         if MANIFEST not in present:
@@ -135,13 +134,13 @@ def read(folder: Path) -> Sealed:
             raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}.{inside}")
         if odd := [path for path, regular in sorted(present.items()) if not regular]:
             raise DamagedBundleError(f"{source}: {odd[0]!r} is not a regular file.")
-        manifest = _read_manifest(source, _read_file(source, folder, MANIFEST, None)[0])
+        manifest = _read_manifest(source, _read_file(source, folder, MANIFEST, None))
         if odd := sorted(present.keys() ^ {MANIFEST, *manifest.files}):
             flaws = (f"{path!r} {'does not belong there' if path in present else 'is missing'}" for path in odd)
             raise DamagedBundleError(f"{source}: {', '.join(flaws)}.")
         for path, saved in manifest.files.items():
-            files[path], found = _read_file(source, folder, path, saved)
-            _compare(source, path, found, saved)
+            files[path] = _read_file(source, folder, path, saved)
+            _compare(source, path, files[path], saved)
     except OSError as error:
         raise BundleError(f"Cannot read the bundle {folder}: {error.strerror or error}.") from error
     return Sealed(source, manifest.format, files)
@@ -174,13 +173,13 @@ def unpack(data: bytes) -> Sealed:
     magic, length = stream.read(len(_MAGIC)), int.from_bytes(stream.read(8), "little")
     if magic != _MAGIC or length > MANIFEST_LIMIT:
         raise DamagedBundleError(f"{source}: it does not start as one.")
-    manifest = _read_manifest(source, bytearray(stream.read(length)))
+    manifest = _read_manifest(source, stream.read(length))
     if len(data) - stream.tell() != sum(file.size for file in manifest.files.values()):
         raise DamagedBundleError(f"{source}: it is cut short, or more follows it.")
-    files: dict[str, bytearray] = {}
+    files: dict[str, bytes] = {}
     for path, saved in manifest.files.items():
-        files[path], found = _take(source, path, stream, saved.size)
-        _compare(source, path, found, saved)
+        files[path] = stream.read(saved.size)
+        _compare(source, path, files[path], saved)
     return Sealed(source, manifest.format, files)
 
 
@@ -226,7 +225,8 @@ def _manifest(digests: Mapping[str, Digest], *, created: str | None) -> bytes:
     return data
 
 
-def _read_manifest(source: str, data: bytearray) -> _Manifest:
+def _read_manifest(source: str, data: bytes) -> _Manifest:
+    _refuse_pickle(source, MANIFEST, data)
     with refusing(f"{source}: {MANIFEST}"):
         values = strict_json.parse(data)
         if isinstance(values, dict):
@@ -268,40 +268,27 @@ def _is_regular(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _read_file(source: str, folder: Path, path: str, saved: _File | None) -> tuple[bytearray, Digest]:
+def _read_file(source: str, folder: Path, path: str, saved: _File | None) -> bytes:
     with (folder / path).open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         limit = LIMITS.get(path, size) if saved else MANIFEST_LIMIT
         if size > limit:
             raise DamagedBundleError(f"{source}: {path!r} has {size} bytes; the limit is {limit}.")
-        if saved:
-            _compare_size(source, path, size, saved)
-        return _take(source, path, file, size)
+        if saved and size != saved.size:
+            raise DamagedBundleError(f"{source}: {path!r} has {size} bytes; {saved.size} were saved.")
+        return file.read(size)
 
 
-def _take(source: str, path: str, file: BufferedIOBase, size: int) -> tuple[bytearray, Digest]:
-    """The next bytes of a file or a stream, unless they look like a pickle."""
-    position = file.tell()
-    _refuse_pickle(source, path, file.read(16))
-    file.seek(position)
-    return streams.read(file, size)
-
-
-def _refuse_pickle(source: str, name: str, head: bytes | bytearray) -> None:
+def _refuse_pickle(source: str, name: str, head: bytes) -> None:
     """Says by name what a reader of pickles would run. Safetensors may start alike, but a brace follows at byte 8."""
     if head.startswith(_PICKLES) and head[8:9] != b"{":
         raise DamagedBundleError(f"{source}: {name!r} is a pickle or a zip; it is not opened.")
 
 
-def _compare(source: str, path: str, found: Digest, saved: _File) -> None:
-    _compare_size(source, path, found.size, saved)
-    if found.sha256 != saved.sha256:
+def _compare(source: str, path: str, content: bytes, saved: _File) -> None:
+    _refuse_pickle(source, path, content)
+    if streams.digest_of(content).sha256 != saved.sha256:
         raise DamagedBundleError(f"{source}: {path!r} was changed after it was saved: its sha256 differs.")
-
-
-def _compare_size(source: str, path: str, size: int, saved: _File) -> None:
-    if size != saved.size:
-        raise DamagedBundleError(f"{source}: {path!r} has {size} bytes; {saved.size} were saved.")
 
 
 def _refuse_to_overwrite(folder: Path) -> None:

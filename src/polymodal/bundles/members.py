@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from polymodal import registry
 from polymodal.errors import ConfigError, did_you_mean
@@ -37,7 +37,7 @@ class BundleMember(Protocol):
     limit: ClassVar[int]
 
     @classmethod
-    def read(cls, files: Mapping[str, bytearray]) -> BundleMember:
+    def read(cls, files: Mapping[str, bytes]) -> BundleMember:
         """The member that some files hold, by path: allowed paths, within the limit, but perhaps not all of them.
 
         They may come from a stranger: everything in them is checked, nothing that they name is opened or imported.
@@ -113,7 +113,7 @@ def check(sizes: Mapping[str, int]) -> None:
             words = f"{did_you_mean(owner(path), known)} Known: {', '.join(known) or 'none'}."
             raise ConfigError(f"{path!r}: no {registry.describe(KIND)} is called {owner(path)!r}.{words}")
     for name in sorted(set(map(owner, sizes))):
-        part = _part(name)
+        part = registry.load(KIND, name)
         mine = {path: size for path, size in sizes.items() if owner(path) == name}
         for path in mine:
             if not any(_matches(path, pattern) for pattern in part.files):
@@ -132,7 +132,7 @@ def write(members: Mapping[str, BundleMember], *, reserved: Iterable[str] = ()) 
     """
     files: dict[str, Content] = {}
     for name, member in sorted(members.items()):
-        if not isinstance(member, part := _part(name)):
+        if not isinstance(member, part := registry.load(KIND, name)):
             raise TypeError(f"the member {name!r} is a {type(member).__name__}, not a {part.__name__}")
         written = member.write()
         if foreign := [path for path in written if owner(path) != name or path in reserved]:
@@ -144,14 +144,10 @@ def write(members: Mapping[str, BundleMember], *, reserved: Iterable[str] = ()) 
     return files
 
 
-def read(name: str, files: Mapping[str, bytearray]) -> BundleMember:
+def read(name: str, files: Mapping[str, bytes]) -> BundleMember:
     """The member that checked files hold; raises what its part raises."""
-    member: BundleMember = _part(name).read(files)
+    member: BundleMember = registry.load(KIND, name).read(files)
     return member
-
-
-def _part(name: str) -> Any:
-    return registry.load(KIND, name)
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -50,6 +50,7 @@ DropOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set overrule it.")
 ]
+RepeatsOption = Annotated[int, typer.Option("--repeats", help="Repeat the folds with other seeds.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Decides everything that is random.")]
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", metavar="DIR", help="A folder that keeps decoded media for later runs.")

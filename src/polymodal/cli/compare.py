@@ -8,18 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polymodal.cli.arguments import (
-    BudgetOption,
-    CacheOption,
-    ConfigOption,
-    DropOption,
-    FoldsSplitOption,
-    GroupOption,
-    SeedOption,
-    SetOption,
-    TableArgument,
-    TargetsOption,
-)
+from polymodal.cli import arguments
 from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import complain, say, tabulate, watch
 from polymodal.errors import ConfigError
@@ -29,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def compare(  # noqa: PLR0913 - the options of a command
-    table: TableArgument,
+    table: arguments.TableArgument,
     *,
-    target: TargetsOption = None,
-    split: FoldsSplitOption = None,
-    group: GroupOption = None,
-    drop: DropOption = None,
+    target: arguments.TargetsOption = None,
+    split: arguments.FoldsSplitOption = None,
+    group: arguments.GroupOption = None,
+    drop: arguments.DropOption = None,
     fusion: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A fusion, or: all. May be repeated; the first is what others are held to."),
@@ -47,15 +36,15 @@ def compare(  # noqa: PLR0913 - the options of a command
     singles: Annotated[bool, typer.Option("--singles/--no-singles", help="Each input by itself.")] = True,
     ablations: Annotated[bool, typer.Option("--ablations/--no-ablations", help="All inputs but one.")] = True,
     folds: Annotated[int, typer.Option(help="1: the split of the configuration, whose test rows are measured.")] = 3,
-    repeats: Annotated[int, typer.Option(help="Repeat the folds with other seeds.")] = 1,
+    repeats: arguments.RepeatsOption = 1,
     full: Annotated[
         bool, typer.Option("--full", help="Train as `train` does; else for half of the epochs, the best of them kept.")
     ] = False,
-    budget: BudgetOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-    seed: SeedOption = None,
-    cache: CacheOption = None,
+    budget: arguments.BudgetOption = None,
+    config: arguments.ConfigOption = None,
+    assignments: arguments.SetOption = None,
+    seed: arguments.SeedOption = None,
+    cache: arguments.CacheOption = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="A folder for comparison.json and comparison.svg."),

@@ -6,45 +6,32 @@ from typing import Annotated
 
 import typer
 
-from polymodal.cli.arguments import (
-    BudgetOption,
-    CacheOption,
-    ConfigOption,
-    DropOption,
-    FoldsSplitOption,
-    GroupOption,
-    JsonOption,
-    SeedOption,
-    SetOption,
-    TableArgument,
-    TargetsOption,
-    check_output,
-)
+from polymodal.cli import arguments
 from polymodal.cli.figures import write_figures
 from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import complain, say, tabulate, watch
 
 
 def cross_validate(  # noqa: PLR0913 - the options of a command
-    table: TableArgument,
+    table: arguments.TableArgument,
     *,
-    target: TargetsOption = None,
-    split: FoldsSplitOption = None,
-    group: GroupOption = None,
-    drop: DropOption = None,
+    target: arguments.TargetsOption = None,
+    split: arguments.FoldsSplitOption = None,
+    group: arguments.GroupOption = None,
+    drop: arguments.DropOption = None,
     folds: Annotated[int, typer.Option(help="Every row is for test once.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Repeat the folds with other seeds.")] = 1,
-    budget: BudgetOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-    seed: SeedOption = None,
-    cache: CacheOption = None,
-    json_file: JsonOption = None,
+    repeats: arguments.RepeatsOption = 1,
+    budget: arguments.BudgetOption = None,
+    config: arguments.ConfigOption = None,
+    assignments: arguments.SetOption = None,
+    seed: arguments.SeedOption = None,
+    cache: arguments.CacheOption = None,
+    json_file: arguments.JsonOption = None,
 ) -> None:
     """Measure one setting on every row: trained anew for each fold, as `train` does."""
     settings = run_config(config, Overrides(target, split, group, drop, seed, assignments))
     if json_file is not None:
-        check_output(json_file, table, what="the figures")
+        arguments.check_output(json_file, table, what="the figures")
     from polymodal.comparison.cross_validation import cross_validate as run
 
     found = run(

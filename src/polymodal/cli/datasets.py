@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -82,7 +82,7 @@ def _size(folder: Path) -> str:
 def _describe(name: str) -> Recipe:
     from polymodal import registry
 
-    recipe = cast("Recipe", registry.load("datasets", name)())
+    recipe: Recipe = registry.load("datasets", name)()
     say(f"{name}: {recipe.title}")
     say(f"  rows       {recipe.rows}")
     say(f"  source     {recipe.source}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from polymodal.cli.arguments import SetOption
 from polymodal.cli.datasets import FolderOption, obtain
 from polymodal.cli.figures import print_metrics
-from polymodal.cli.terminal import say, tabulate
+from polymodal.cli.terminal import say, tabulate, watch
 
 if TYPE_CHECKING:
     from polymodal.config.run_config import RunConfig
@@ -60,7 +60,6 @@ def _settings(assignments: list[str]) -> RunConfig:
 
 def _train(path: Path, config: RunConfig) -> dict[str, Run]:
     from polymodal.pipeline.run import train
-    from polymodal.training.callbacks import Progress
 
     runs = {}
     with tempfile.TemporaryDirectory(prefix="polymodal-") as cache:  # media are decoded once for all three
@@ -69,7 +68,7 @@ def _train(path: Path, config: RunConfig) -> dict[str, Run]:
             runs[name] = train(
                 path,
                 config.model_copy(update={"drop": (*config.drop, *dropped)}),
-                watch=lambda _, epochs, metric: [Progress(epochs, metric=metric)],
+                watch=watch,
                 cache=Path(cache),
             )
             say(f"{name}: trained in {time.monotonic() - started:.0f} seconds")

@@ -1,4 +1,4 @@
-"""Prints metrics with their intervals, side by side, and writes figures to a file."""
+"""Prints metrics with their intervals, side by side, and numbers of rows; writes figures to a file."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def print_metrics(reports: Mapping[str, Report]) -> None:
         ("metric", *reports),
         [(name, *(in_brackets(report.get(name)) for report in reports.values())) for name in first],
     )
+
+
+def count_rows(parts: Mapping[str, int]) -> str:
+    """Where all rows went: `5 = 3 train + 2 test`; nothing of what there is none of."""
+    shown = " + ".join(f"{count} {name}" for name, count in parts.items() if count)
+    return f"{sum(parts.values())} = {shown}"
 
 
 def write_figures(figures: Mapping[str, Any], path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from polymodal.cli.arguments import DropOption, GroupOption, SetOption, SplitOption, TableArgument
+from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import say
 
 
@@ -25,10 +26,8 @@ def inspect(  # noqa: PLR0913 - the options of a command
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
     """Show what every column of a table is, and why; and what is wrong with the table."""
-    from polymodal.config.run_config import RunConfig, SplitConfig, override
+    config = run_config(None, Overrides(None if target is None else [target], split, group, drop, None, assignments))
     from polymodal.data.audit.inspection import inspect as inspect_table
 
-    rows = SplitConfig(column=split, by=group, method="group" if group else "auto")
-    config = override(RunConfig(target=target, split=rows, drop=tuple(drop or ())), assignments or [])
     found = inspect_table(table, config=config, media=media)
     say(json.dumps(found.to_dict(), indent=2) if as_json else str(found))

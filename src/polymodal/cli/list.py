@@ -65,9 +65,10 @@ def _facts(module: ast.Module) -> dict[str, str]:
     nodes = [node for of_module in module.body if isinstance(of_module, ast.ClassDef) for node in of_module.body]
     for node in nodes:
         match node:
-            case ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value)):
-                facts[name] = value if isinstance(value, str) else "yes" if value else "no"
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
+            case (
+                ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=value))
+                | ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value))
+            ):
                 facts[name] = value if isinstance(value, str) else "yes" if value else "no"
             case ast.FunctionDef(name="keeps_time"):  # a property: it depends on the settings
                 facts["keeps_time"] = "if set"

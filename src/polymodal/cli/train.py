@@ -10,17 +10,8 @@ from urllib.parse import quote
 
 import typer
 
-from polymodal.cli.arguments import (
-    CacheOption,
-    ConfigOption,
-    DropOption,
-    SeedOption,
-    SetOption,
-    SplitOption,
-    TableArgument,
-    TargetsOption,
-)
-from polymodal.cli.figures import print_metrics
+from polymodal.cli import arguments
+from polymodal.cli.figures import count_rows, print_metrics
 from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
 from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import complain, say, tabulate
@@ -35,27 +26,27 @@ _SHOWN_REJECTS = 5
 
 
 def train(  # noqa: PLR0913 - the options of a command
-    table: TableArgument,
+    table: arguments.TableArgument,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", metavar="RUN", help="The folder to make: run.yaml, logs and the bundle."),
     ],
     *,
-    target: TargetsOption = None,
-    split: SplitOption = None,
-    drop: DropOption = None,
-    config: ConfigOption = None,
+    target: arguments.TargetsOption = None,
+    split: arguments.SplitOption = None,
+    drop: arguments.DropOption = None,
+    config: arguments.ConfigOption = None,
     start: Annotated[
         Path | None,
         typer.Option("--from", metavar="BUNDLE", help="A trained model, of which the new one takes what fits."),
     ] = None,
-    assignments: SetOption = None,
+    assignments: arguments.SetOption = None,
     preset: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="scratch, or pretrained: start from small public checkpoints."),
     ] = None,
-    seed: SeedOption = None,
-    cache: CacheOption = None,
+    seed: arguments.SeedOption = None,
+    cache: arguments.CacheOption = None,
     plotly: Annotated[bool, typer.Option("--plotly", help="Figures of the report that move; adds 5 MB to it.")] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Also log for TensorBoard, to RUN/tensorboard.")
@@ -155,10 +146,9 @@ def _rows(counts: RowCounts) -> str:
         "dropped for unreadable cells": counts.dropped,
         "dropped by clean": counts.cleaned,
     }
-    shown = " + ".join(f"{count} {name}" for name, count in parts.items() if count)
     unknown = counts.unknown_class
     note = f" ({unknown} of them not measured: their class is not in train)" if unknown else ""
-    return f"Rows: {sum(parts.values())} = {shown}{note}"
+    return f"Rows: {count_rows(parts)}{note}"
 
 
 def _print_columns(run: Run) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polymodal.cli.arguments import BundleArgument
-from polymodal.cli.figures import print_metrics
-from polymodal.cli.terminal import complain, say
+from polymodal.cli.figures import count_rows, print_metrics
+from polymodal.cli.terminal import complain, say, watch
 from polymodal.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from polymodal.bundles.bundle import Bundle
-    from polymodal.training.callbacks import Callback
     from polymodal.updating.update import Update
 
 
@@ -44,14 +42,10 @@ def update(
     """Let a trained model learn from new rows, without forgetting the old ones."""
     _check_output(output, overwrite=overwrite)
     from polymodal.bundles.bundle import load, save
-    from polymodal.training.callbacks import Progress
     from polymodal.updating.update import update as update_model
 
-    def watch(epochs: int) -> Sequence[Callback]:
-        return [Progress(epochs, metric="")]
-
     trained = _with_settings(load(bundle), assignments or [])
-    found = update_model(trained, table, replay=replay, watch=watch)
+    found = update_model(trained, table, replay=replay, watch=lambda epochs: watch("", epochs, ""))
     save(found.bundle, output)
     _print(found, replay=replay)
     say()
@@ -97,8 +91,7 @@ def _print(found: Update, *, replay: Path | None) -> None:
         "without a target": rows.unlabelled,
         "dropped for unreadable cells": rows.dropped,
     }
-    parts = " + ".join(f"{count} {name}" for name, count in counted.items() if count)
-    say(f"New rows: {sum(counted.values())} = {parts}")
+    say(f"New rows: {count_rows(counted)}")
     if replay is not None:
         say(f"Old rows: {rows.replayed} learned from again, {rows.old_held_out} held out and measured")
     if found.rejects:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BufferedIOBase
 from typing import Protocol, runtime_checkable
 
 BLOCK = 2**22  # bytes
@@ -65,15 +64,3 @@ def copy(content: Content, write: Callable[[bytes | memoryview], object]) -> Dig
 def digest_of(content: Content) -> Digest:
     """The digest of content that goes nowhere."""
     return copy(content, lambda _: None)
-
-
-def read(file: BufferedIOBase, size: int) -> tuple[bytearray, Digest]:
-    """The next bytes of a file, at most `size`, hashed as they come."""
-    data, digest = bytearray(size), hashlib.sha256()
-    position = 0
-    with memoryview(data) as whole:
-        while count := file.readinto(whole[position : position + BLOCK]):
-            digest.update(whole[position : position + count])
-            position += count
-    del data[position:]
-    return data, Digest(position, digest.hexdigest())

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import NoReturn
 
 MAX_DEPTH = 64
 
 
-def parse(data: bytes | bytearray) -> object:
+def parse(data: bytes) -> object:
     """The value that UTF-8 encoded JSON stands for.
 
     Raises:
@@ -54,8 +55,7 @@ def dump(value: object) -> bytes:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add gives None, which is false
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise ValueError(f"key {twice[:80]!r} appears twice")
     return values
 

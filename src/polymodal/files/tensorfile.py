@@ -1,31 +1,29 @@
-"""Tensors to and from the bytes of a safetensors file, every field of its header checked.
+"""Tensors to and from the bytes of a safetensors file.
 
 The format (github.com/huggingface/safetensors): 8 bytes, little-endian: length of the header; the header, JSON:
-`{name: {"dtype", "shape", "data_offsets": [begin, end]}}`; the data. Its library lets a name appear twice, opens a file
-by its path a second time after it was hashed, or copies every tensor of bytes; so reading is done here, and what was
-hashed and checked is what is used. The tests hold both directions against the library.
+`{name: {"dtype", "shape", "data_offsets": [begin, end]}}`; the data. Its library reads, and refuses overlaps, holes
+and sizes that do not fit; what it would let pass, such as a name that appears twice, is refused here before. Writing is
+done here, since the library would hold all bytes in memory. The tests compare what is written with the library's bytes.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeGuard
 
+import safetensors.torch
 import torch
 from torch import Tensor
 
 from polymodal.files import streams, strict_json
 
-DTYPES = {
+DTYPES = {  # in the order in which safetensors writes them, so that each tensor is aligned
+    "I64": torch.int64,
     "F64": torch.float64,
     "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
     "I32": torch.int32,
+    "BF16": torch.bfloat16,
+    "F16": torch.float16,
     "I16": torch.int16,
     "I8": torch.int8,
     "U8": torch.uint8,
@@ -33,35 +31,8 @@ DTYPES = {
 }
 MAX_HEADER = 100_000_000
 MAX_DIMENSIONS = 64
-_ORDER = [  # in which types are written: as safetensors does, so that each tensor is aligned
-    torch.int64,
-    torch.float64,
-    torch.float32,
-    torch.int32,
-    torch.bfloat16,
-    torch.float16,
-    torch.int16,
-    torch.int8,
-    torch.uint8,
-    torch.bool,
-]
 _PREFIX = 8
 _ALIGNMENT = 8
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """Where one tensor lies in the data, in bytes."""
-
-    name: str
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    begin: int
-    end: int
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
 
 
 class TensorFile:
@@ -78,9 +49,10 @@ class TensorFile:
             ValueError: something that is not a dense tensor of one of `DTYPES`; says which.
         """
         checked = {name: _storable(name, value) for name, value in tensors.items()}
-        self._tensors = dict(sorted(checked.items(), key=lambda item: (_ORDER.index(item[1].dtype), item[0])))
+        order = list(DTYPES.values())
+        self._tensors = dict(sorted(checked.items(), key=lambda item: (order.index(item[1].dtype), item[0])))
         self._head = _header(self._tensors)
-        self.size = len(self._head) + sum(tensor.numel() * tensor.dtype.itemsize for tensor in self._tensors.values())
+        self.size = len(self._head) + sum(tensor.nbytes for tensor in self._tensors.values())
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """The header, then the tensors."""
@@ -88,7 +60,7 @@ class TensorFile:
         buffer = torch.empty(streams.BLOCK, dtype=torch.uint8)  # one for all: blocks of their own fragment the heap
         for tensor in self._tensors.values():
             for piece in _pieces(tensor.detach()):
-                block = buffer[: piece.numel() * piece.dtype.itemsize]
+                block = buffer[: piece.nbytes]
                 block.view(piece.dtype).view(piece.shape).copy_(piece)
                 yield block.numpy().data
 
@@ -108,10 +80,9 @@ def _storable(name: str, value: object) -> Tensor:
 
 def _pieces(tensor: Tensor) -> Iterator[Tensor]:
     """Views of all of a tensor in order, each at most `streams.BLOCK` bytes."""
-    size = tensor.numel() * tensor.dtype.itemsize
-    if size <= streams.BLOCK:
+    if tensor.nbytes <= streams.BLOCK:
         yield tensor
-    elif rows := streams.BLOCK // (size // len(tensor)):
+    elif rows := streams.BLOCK // (tensor.nbytes // len(tensor)):
         yield from torch.split(tensor, rows)
     else:
         for row in tensor:
@@ -124,7 +95,7 @@ def _header(tensors: Mapping[str, Tensor]) -> bytes:
     entries: dict[str, object] = {}
     position = 0
     for name, tensor in tensors.items():
-        end = position + tensor.numel() * tensor.dtype.itemsize
+        end = position + tensor.nbytes
         entries[name] = {"dtype": words[tensor.dtype], "shape": [*tensor.shape], "data_offsets": [position, end]}
         position = end
     text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
@@ -132,62 +103,42 @@ def _header(tensors: Mapping[str, Tensor]) -> bytes:
     return len(text).to_bytes(_PREFIX, "little") + text
 
 
-def decode(data: bytearray) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, by name; they share its memory.
+def decode(data: bytes) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, by name; copies of what is in the file.
 
     Raises:
         ValueError: anything that a correct writer would not write: a header too long or not strict JSON, an unknown
             dtype, a shape that does not fit its bytes, overlap, holes, trailing bytes.
     """
-    start, header = _split(data)
-    entries = sorted((_entry(name, value) for name, value in header.items()), key=lambda e: (e.begin, e.end))
-    position = 0
-    for entry in entries:
-        if entry.begin != position:
-            flaw = "overlaps the tensor before it" if entry.begin < position else "leaves a hole before it"
-            raise ValueError(f"tensor {entry.name[:80]!r} {flaw}")
-        if entry.end - entry.begin != entry.size:
-            raise ValueError(f"tensor {entry.name[:80]!r} has {entry.end - entry.begin} bytes; needs {entry.size}")
-        position = entry.end
-    if start + position != len(data):
-        raise ValueError(f"its header describes {position} bytes of data, it holds {len(data) - start}")
-    return {entry.name: _tensor(data, start, entry) for entry in entries}
+    _check_header(data)
+    try:
+        tensors = safetensors.torch.load(data)
+    except (safetensors.SafetensorError, RuntimeError) as error:  # torch raises the latter: a size beyond 64 bits
+        raise ValueError(str(error)) from error
+    for name, tensor in tensors.items():
+        if tensor.dtype == torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
+            raise ValueError(f"tensor {name[:80]!r} holds a byte that is neither true nor false")
+    return tensors
 
 
-def _split(data: bytearray) -> tuple[int, dict[str, object]]:
-    """Where the data start, and the header."""
+def _check_header(data: bytes) -> None:
+    """Refuses what the library would read.
+
+    Raises:
+        ValueError: the header is too long or not strict JSON, or describes something besides aligned plain numbers.
+    """
     length = int.from_bytes(data[:_PREFIX], "little")
     if len(data) < _PREFIX or length > min(MAX_HEADER, len(data) - _PREFIX):
         raise ValueError(f"a header of {length} bytes does not fit in a file of {len(data)}")
-    start = _PREFIX + length
-    header = strict_json.parse(data[_PREFIX:start])
+    header = strict_json.parse(data[_PREFIX : _PREFIX + length])
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")
-    return start, header
-
-
-def _entry(name: str, value: object) -> _Entry:
-    match value:
-        case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end], **rest} if not rest:
-            numbers = [*shape, begin, end]
-            if dtype in DTYPES and len(shape) <= MAX_DIMENSIONS and _are_counts(numbers):
-                return _Entry(name, DTYPES[dtype], tuple(numbers[:-2]), numbers[-2], numbers[-1])
-    raise ValueError(f"tensor {name[:80]!r} is described wrongly: {str(value)[:200]}")
-
-
-def _are_counts(values: list[object]) -> TypeGuard[list[int]]:
-    return all(type(value) is int and value >= 0 for value in values)  # isinstance would let True through
-
-
-def _tensor(data: bytearray, start: int, entry: _Entry) -> Tensor:
-    offset, count = start + entry.begin, math.prod(entry.shape)
-    if not count:  # torch.frombuffer takes no empty range
-        if math.prod(size or 1 for size in entry.shape) >= 2**63:  # and torch.empty multiplies all sizes
-            raise ValueError(f"tensor {entry.name[:80]!r} has an impossible shape")
-        return torch.empty(entry.shape, dtype=entry.dtype)
-    if offset % entry.dtype.itemsize:
-        raise ValueError(f"tensor {entry.name[:80]!r} is not aligned")
-    flat = torch.frombuffer(data, dtype=entry.dtype, count=count, offset=offset)
-    if entry.dtype == torch.bool and bool((flat.view(torch.uint8) > 1).any()):
-        raise ValueError(f"tensor {entry.name[:80]!r} holds a byte that is neither true nor false")
-    return flat.reshape(entry.shape)
+    for name, value in header.items():
+        match value:
+            case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(begin), _], **rest} if (
+                dtype in DTYPES and len(shape) <= MAX_DIMENSIONS and not rest
+            ):
+                if begin % DTYPES[dtype].itemsize:
+                    raise ValueError(f"tensor {name[:80]!r} is not aligned")
+            case _:
+                raise ValueError(f"tensor {name[:80]!r} is described wrongly: {str(value)[:200]}")

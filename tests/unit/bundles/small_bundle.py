@@ -39,8 +39,9 @@ def forge(folder, path, data):
     """Replaces or adds a file; the manifest agrees with it."""
     (folder / path).parent.mkdir(exist_ok=True)
     (folder / path).write_bytes(data)
-    listed = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    forge_manifest(folder, lambda manifest: manifest["files"].update({path: listed}))
+    if path != "manifest.json":
+        listed = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        forge_manifest(folder, lambda manifest: manifest["files"].update({path: listed}))
 
 
 def forge_json(folder, path, change):
@@ -55,12 +56,12 @@ def forge_manifest(folder, change):
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def forge_header(folder, change):
-    """Changes the header of the weights."""
+def forge_header(folder, change, *, data=lambda data: data):
+    """Changes the header of the weights, and what follows it."""
     whole = (folder / "weights.safetensors").read_bytes()
     start = 8 + int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8:start])
     change(header)
     text = json.dumps(header).encode()
     text = text.ljust(-(-len(text) // 8) * 8)
-    forge(folder, "weights.safetensors", struct.pack("<Q", len(text)) + text + whole[start:])
+    forge(folder, "weights.safetensors", struct.pack("<Q", len(text)) + text + data(whole[start:]))

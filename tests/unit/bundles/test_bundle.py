@@ -1,14 +1,13 @@
-import hashlib
 import json
 import pickle
 import struct
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_bundle import content, forge, forge_header, forge_json
 from torch import nn
 
 from polymodal import registry
@@ -96,25 +95,6 @@ def bundle(fakes):
 def folder(bundle, tmp_path):
     save(bundle, tmp_path / "bundle")
     return tmp_path / "bundle"
-
-
-def content(folder):
-    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-
-
-def forge(folder, name, data):
-    """Replaces a file as someone would who means harm: the manifest agrees with it."""
-    (folder / name).write_bytes(data)
-    if name != "manifest.json":
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        manifest["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-def forge_json(folder, name, change):
-    document = json.loads((folder / name).read_bytes())
-    change(document)
-    forge(folder, name, json.dumps(document).encode())
 
 
 def assert_same(left, right):
@@ -297,16 +277,6 @@ def test_a_key_twice_in_otherwise_right_json_is_refused(folder):
         load(folder)
 
 
-def change_header(folder, change, *, data=lambda data: data):
-    whole = (folder / "weights.safetensors").read_bytes()
-    start = 8 + int.from_bytes(whole[:8], "little")
-    header = json.loads(whole[8:start])
-    change(header)
-    text = json.dumps(header).encode()
-    text = text.ljust(-(-len(text) // 8) * 8)
-    forge(folder, "weights.safetensors", struct.pack("<Q", len(text)) + text + data(whole[start:]))
-
-
 @pytest.mark.parametrize(
     ("change", "data"),
     [
@@ -323,9 +293,9 @@ def change_header(folder, change, *, data=lambda data: data):
     ids=["trailing", "short", "overlap", "hole", "negative", "dtype", "shape", "renamed", "one more"],
 )
 def test_weights_that_do_not_fit_are_refused(folder, change, data):
-    change_header(folder, lambda header: None)
+    forge_header(folder, lambda header: None)
     load(folder)
-    change_header(folder, change, data=data)
+    forge_header(folder, change, data=data)
     with pytest.raises(DamagedBundleError):
         load(folder)
 
@@ -346,7 +316,7 @@ def test_a_missing_extra_is_said_as_such(folder, monkeypatch):
 
 
 def test_bytes_with_a_pickle_inside_are_refused(bundle):
-    files = {**bundles._files(bundle), "schema.json": pickle.dumps(Bomb(), protocol=4)}
+    files = {**bundle_files.unpack(to_bytes(bundle)).files, "schema.json": pickle.dumps(Bomb(), protocol=4)}
     with pytest.raises(DamagedBundleError, match=r"schema\.json.*a pickle"):
         from_bytes(bundle_files.pack(files))
     with pytest.raises(DamagedBundleError, match="does not start"):

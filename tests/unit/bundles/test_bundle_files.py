@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 import torch
+from small_bundle import content, forge, forge_manifest
 
 from polymodal import __version__
 from polymodal.bundles import files as bundle_files
@@ -26,24 +27,6 @@ ALL = [*FILES, "manifest.json"]
 def folder(tmp_path):
     write(tmp_path / "bundle", FILES)
     return tmp_path / "bundle"
-
-
-def content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def forge(folder, name, data):
-    """Replaces a file as someone would who means harm: the manifest agrees with it."""
-    (folder / name).write_bytes(data)
-    if name != "manifest.json":
-        listed = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-        forge_manifest(folder, lambda manifest: manifest["files"].update({name: listed}))
-
-
-def forge_manifest(folder, change):
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    change(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 # Round trip

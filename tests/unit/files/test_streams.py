@@ -22,14 +22,3 @@ def test_content_is_copied_and_hashed(content):
     assert written.getvalue() == DATA
     assert digest == streams.Digest(len(DATA), hashlib.sha256(DATA).hexdigest()) == streams.digest_of(content)
     assert streams.size_of(content) == len(DATA)
-
-
-@pytest.mark.parametrize("block", [1, 7, 1280, 2**22])
-@pytest.mark.parametrize("size", [0, 1000, len(DATA), len(DATA) + 9])
-def test_reading_hashes_what_is_there_and_no_more_than_was_asked_for(monkeypatch, block, size):
-    monkeypatch.setattr(streams, "BLOCK", block)
-    file = io.BytesIO(DATA)
-    data, digest = streams.read(file, size)
-    assert data == DATA[:size]
-    assert digest == streams.digest_of(DATA[:size])
-    assert file.tell() == len(data)

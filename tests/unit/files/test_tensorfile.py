@@ -38,7 +38,7 @@ def same(left, right):
 
 def file(header, data=b""):
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
-    return bytearray(struct.pack("<Q", len(text)) + text + data)
+    return struct.pack("<Q", len(text)) + text + data
 
 
 def entry(begin=0, end=8, shape=(2,), dtype="F32", **more):
@@ -46,12 +46,12 @@ def entry(begin=0, end=8, shape=(2,), dtype="F32", **more):
 
 
 def test_round_trip_is_equal_bit_for_bit():
-    assert same(everything(), tensorfile.decode(bytearray(tensorfile.encode(everything()))))
+    assert same(everything(), tensorfile.decode(tensorfile.encode(everything())))
 
 
 def test_the_reference_library_reads_what_is_written_and_writes_what_is_read():
     assert same(everything(), safetensors.torch.load(tensorfile.encode(everything())))
-    assert same(everything(), tensorfile.decode(bytearray(safetensors.torch.save(everything()))))
+    assert same(everything(), tensorfile.decode(safetensors.torch.save(everything())))
 
 
 def test_the_bytes_are_those_of_the_reference_library():
@@ -84,7 +84,7 @@ def test_blocks_are_small_whatever_the_tensors_are(monkeypatch):
 
 
 def test_no_tensor_at_all():
-    assert tensorfile.decode(bytearray(tensorfile.encode({}))) == {}
+    assert tensorfile.decode(tensorfile.encode({})) == {}
 
 
 def test_shared_expanded_and_transposed_tensors_are_written_whole():
@@ -96,7 +96,7 @@ def test_shared_expanded_and_transposed_tensors_are_written_whole():
         "transposed": weight.T,
         "wide": weight[:, :1].expand(2, 9),
     }
-    assert same(tensors, tensorfile.decode(bytearray(tensorfile.encode(tensors))))
+    assert same(tensors, tensorfile.decode(tensorfile.encode(tensors)))
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ KEY_TWICE = b'{"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}}'
         (file({"a": entry(dtype=["F32"])}, bytes(8)), "described wrongly"),
         (file({"a": None}), "described wrongly"),
         (file([entry()], bytes(8)), "not a JSON object"),
-        (file({"a": entry(shape=[True, 2])}, bytes(8)), "described wrongly"),
-        (file({"a": entry(shape=[2.0])}, bytes(8)), "described wrongly"),
+        (file({"a": entry(shape=[True, 2])}, bytes(8)), "true"),
+        (file({"a": entry(shape=[2.0])}, bytes(8)), r"2\.0"),
         (file({"a": {**entry(), "data_offsets": [0, 8, 8]}}, bytes(8)), "described wrongly"),
         (file({"a": entry(shape=[1] * 65, dtype="U8", end=1)}, bytes(1)), "described wrongly"),
         (file(b'{"a":{"dtype":"U8","shape":[NaN],"data_offsets":[0,1]}}', b"a"), "NaN"),
@@ -151,25 +151,25 @@ def test_a_header_that_is_not_as_it_should_be(data, reason):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (bytearray(struct.pack("<Q", 2**62) + b"{}"), "does not fit"),
-        (bytearray(struct.pack("<Q", 3) + b"{}"), "does not fit"),
-        (bytearray(b"\x02\x00\x00"), "does not fit"),
-        (bytearray(), "does not fit"),
-        (file({"a": entry(), "b": entry(4, 12)}, bytes(12)), "'b' overlaps"),
-        (file({"a": entry(), "b": entry()}, bytes(8)), "'b' overlaps"),
-        (file({"a": entry(), "b": entry(12, 20)}, bytes(20)), "'b' leaves a hole"),
-        (file({"a": entry(4, 12)}, bytes(12)), "'a' leaves a hole"),
-        (file({"a": entry()}, bytes(9)), "describes 8 bytes.* holds 9"),
-        (file({"a": entry()}, bytes(7)), "describes 8 bytes.* holds 7"),
-        (file({}, b"x"), "describes 0 bytes"),
-        (file({"a": entry(-8, 0)}, bytes(8)), "described wrongly"),
-        (file({"a": entry(shape=[-2])}, bytes(8)), "described wrongly"),
-        (file({"a": entry(shape=[-1, -2])}, bytes(8)), "described wrongly"),
-        (file({"a": entry(8, 0)}, bytes(8)), "hole"),
-        (file({"a": entry(0, 8, [3])}, bytes(8)), "8 bytes; needs 12"),
-        (file({"a": entry(0, 8, [2**62, 2**62])}, bytes(8)), "needs"),
+        (struct.pack("<Q", 2**62) + b"{}", "does not fit"),
+        (struct.pack("<Q", 3) + b"{}", "does not fit"),
+        (b"\x02\x00\x00", "does not fit"),
+        (b"", "does not fit"),
+        (file({"a": entry(), "b": entry(4, 12)}, bytes(12)), "offset for tensor `b`"),
+        (file({"a": entry(), "b": entry()}, bytes(8)), "offset for tensor `[ab]`"),
+        (file({"a": entry(), "b": entry(12, 20)}, bytes(20)), "offset for tensor `b`"),
+        (file({"a": entry(4, 12)}, bytes(12)), "offset for tensor `a`"),
+        (file({"a": entry()}, bytes(9)), "not fully covered"),
+        (file({"a": entry()}, bytes(7)), "not fully covered"),
+        (file({}, b"x"), "not fully covered"),
+        (file({"a": entry(-8, 0)}, bytes(8)), "-8"),
+        (file({"a": entry(shape=[-2])}, bytes(8)), "-2"),
+        (file({"a": entry(shape=[-1, -2])}, bytes(8)), "-1"),
+        (file({"a": entry(8, 0)}, bytes(8)), "offset for tensor `a`"),
+        (file({"a": entry(0, 8, [3])}, bytes(8)), "shape"),
+        (file({"a": entry(0, 8, [2**62, 2**62])}, bytes(8)), "overflow"),
         (file({"a": entry(0, 8, [2**64])}, bytes(8)), "64 bits"),
-        (file({"a": entry(0, 0, [0, 2**62, 2**62])}), "impossible shape"),
+        (file({"a": entry(0, 0, [0, 2**62, 2**62])}), "overflow"),
         (file({"a": entry(0, 1, [1], "U8"), "b": entry(1, 9)}, bytes(9)), "not aligned"),
         (file({"a": entry(0, 1, [1], "BOOL")}, b"\x02"), "neither true nor false"),
     ],
@@ -197,7 +197,7 @@ def test_a_header_with_random_damage_is_read_or_refused_and_never_crashes(seed):
         for _ in range(rng.randint(1, 3)):
             data[rng.randrange(end)] = rng.choice([rng.randrange(256), *b'"{}[],:0129-'])
         try:
-            tensors = tensorfile.decode(data)
+            tensors = tensorfile.decode(bytes(data))
         except ValueError:
             refused += 1
         else:

@@ -93,7 +93,7 @@ def test_training_measures_subsets_too(run):
     sizes = [len(line["inputs"]) for line in found["subsets"]]
     assert sizes == [4, 3, 3, 3, 3, 1, 1, 1, 1]
     assert found["subsets"][0]["metrics"]["accuracy"] == metrics_of(run / "bundle")["test"]["accuracy"]
-    assert "Without some inputs" in (run / "report.html").read_text()
+    assert "Missing inputs" in (run / "report.html").read_text()
 
 
 @pytest.mark.parametrize(("words", "reason"), [

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "numpy", "pyarrow", "sklearn", "scipy", "pandas", "PIL", "tokenizers")
+HEAVY = ("torch", "numpy", "pyarrow", "sklearn", "scipy", "pandas", "PIL", "tokenizers", "jinja2")
 SHOW = "import json, sys; print(json.dumps(sorted(name.partition('.')[0] for name in sys.modules)))"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -11,20 +10,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+from jaxtyping import Int
+from markupsafe import Markup
+
 from polymodal.codecs.previews import escaped
 from polymodal.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Interactive: TypeAlias = Mapping[str, Any]
-"""A figure as plotly reads it: `data` and `layout`."""
+Paint: TypeAlias = "Callable[[Axes], None]"
+"""Draws a figure on its axes."""
 
 # Stand-ins that no data draws; the page's own colours take their places, so that they can change with its theme.
 INK, MUTED, LINE, ACCENT, WARM = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05"
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", WARM: "warm"}
 LIGHT = {INK: "#1b2430", MUTED: "#5c6875", LINE: "#c9d0d8", ACCENT: "#2160c4", WARM: "#b4530f"}
 """The colours by day, for pictures outside of the page."""
+
+_MOST_IN_LEGEND = 8  # of a figure by plotly; of more curves the names show under the pointer
 
 STYLE: Mapping[str, Any] = {
     "font.size": 10,
@@ -53,6 +58,23 @@ STYLE: Mapping[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of the page.
+
+    Attributes:
+        name: its id.
+        caption: what it shows.
+        svg: None where plotly draws it.
+        wide: it takes the whole width of a desktop.
+    """
+
+    name: str
+    caption: str
+    svg: Markup | None
+    wide: bool
+
+
 @dataclass
 class Pen:
     """Draws the figures of one page.
@@ -63,51 +85,46 @@ class Pen:
     """
 
     interactive: bool = False
-    figures: dict[str, Interactive] = field(default_factory=dict)
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     count: int = 0
 
     def draw(
         self,
         caption: str,
-        paint: Callable[[Axes], None],
+        paint: Paint,
+        traces: Sequence[Mapping[str, Any]],
         *,
+        x: str,
+        y: str,
         size: tuple[float, float] = (4.7, 3.2),
-        interactive: Interactive | None = None,
-    ) -> str:
+        categories: str = "",
+    ) -> Drawing:
         """A figure with its caption.
 
         Args:
             caption: what it shows; above it.
             paint: draws on its axes, with the colours of this module.
+            traces: the same for plotly.
+            x: name of the axis.
+            y: name of the axis.
             size: in inches; 4.7 wide fills a phone, and half of a desktop.
-            interactive: the same for plotly.
+            categories: which of the axes, `y` or `xy`, are of categories (y from above) and not of numbers.
         """
         self.count += 1
-        name = f"figure-{self.count}"
-        if self.interactive and interactive is not None:
-            self.figures[name] = interactive
-            body = f'<div class="plot" id="{name}"></div>'
-        else:
-            body = self._svg(name, caption, paint, size)
-        wide = ' class="wide"' if size[0] > 6 else ""
-        return f"<figure{wide}><figcaption>{escaped(caption)}</figcaption>{body}</figure>"
+        name, wide = f"figure-{self.count}", size[0] > 6
+        if self.interactive:
+            self.figures[name] = _plotted(traces, x, y, categories)
+            return Drawing(name, caption, None, wide)
 
-    def _svg(self, name: str, caption: str, paint: Callable[[Axes], None], size: tuple[float, float]) -> str:
-        matplotlib = require_matplotlib()
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
+        def labelled(axes: Axes) -> None:
+            paint(axes)
+            axes.set(xlabel=x, ylabel=y)
 
-        file = io.StringIO()
-        with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's own letters are used
-            figure = Figure(figsize=size, layout="constrained")
-            FigureCanvasSVG(figure)
-            paint(figure.add_subplot())
-            figure.savefig(file, format="svg", metadata={"Date": None})
-        return _embedded(file.getvalue(), name, caption)
+        svg = _embedded(_svg({"": labelled}, size, salt=name), name, caption)
+        return Drawing(name, caption, Markup(svg), wide)  # noqa: S704 - matplotlib escapes text, `_embedded` the caption
 
 
-def save_picture(path: Path, figures: Mapping[str, Callable[[Axes], None]], *, height: float) -> None:
+def save_picture(path: Path, figures: Mapping[str, Paint], *, height: float) -> None:
     """Writes figures side by side as one SVG file that stands by itself, in the colours by day.
 
     Args:
@@ -119,21 +136,7 @@ def save_picture(path: Path, figures: Mapping[str, Callable[[Axes], None]], *, h
         MissingExtraError: matplotlib is not installed.
         UsageError: the file cannot be written.
     """
-    matplotlib = require_matplotlib()
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    file = io.StringIO()
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": "polymodal"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure = Figure(figsize=(5.2 * len(figures), height), layout="constrained", facecolor="white")
-        FigureCanvasSVG(figure)
-        places = figure.subplots(1, len(figures), squeeze=False)[0]
-        for axes, (title, paint) in zip(places, figures.items(), strict=True):
-            paint(axes)
-            axes.set_title(title)
-        figure.savefig(file, format="svg", metadata={"Date": None}, facecolor="white")
-    svg = file.getvalue()
+    svg = _svg(figures, (5.2 * len(figures), height), salt="polymodal", paper="white")
     for stand_in, colour in LIGHT.items():
         svg = svg.replace(stand_in, colour)
     try:
@@ -155,31 +158,55 @@ def require_matplotlib() -> Any:
     return matplotlib
 
 
-def plotted(data: Sequence[Interactive], *, x: str, y: str, categories: str = "") -> Interactive:
-    """A figure for plotly: traces on two named axes.
+def short(label: str, length: int = 18) -> str:
+    """A label that fits beside an axis: both of its ends, since labels may differ in either.
 
-    Args:
-        data: the traces.
-        x: name of the axis.
-        y: name of the axis.
-        categories: which of the axes, `y` or `xy`, are of categories (y from above) and not of numbers.
+    >>> short("a class with a number: 12", 12)
+    'a class …: 12'
     """
+    line = " ".join(label.split())
+    end = length // 3
+    return line if len(line) <= length else f"{line[: length - end - 1]}…{line[-end:]}"
+
+
+def evenly(count: int, most: int) -> Int[np.ndarray, " P"]:
+    """At most so many of the places 0 to `count` - 1, spread evenly, the first and the last among them.
+
+    >>> evenly(9, 3).tolist(), evenly(2, 3).tolist()
+    ([0, 4, 8], [0, 1])
+    """
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def _plotted(traces: Sequence[Mapping[str, Any]], x: str, y: str, categories: str) -> dict[str, Any]:
+    """A figure as plotly reads it; its texts may hold markup, and must not."""
     kind = {name: {"type": "category"} if name in categories else {} for name in "xy"}
     upside = {"autorange": "reversed"} if "y" in categories else {}
-    axes = {"xaxis": {"title": {"text": x}, **kind["x"]}, "yaxis": {"title": {"text": y}, **kind["y"], **upside}}
-    return {"data": data, "layout": {**axes, "showlegend": any("name" in trace for trace in data)}}
+    axes = {
+        "xaxis": {"title": {"text": escaped(x)}, **kind["x"]},
+        "yaxis": {"title": {"text": escaped(y)}, **kind["y"], **upside},
+    }
+    named = sum("name" in trace for trace in traces)
+    return {"data": traces, "layout": {**axes, "showlegend": 0 < named <= _MOST_IN_LEGEND}}
 
 
-def short(label: str, length: int = 18) -> str:
-    """A label that fits beside an axis."""
-    line = " ".join(label.split())
-    return line if len(line) <= length else f"{line[: length - 1]}…"
+def _svg(figures: Mapping[str, Paint], size: tuple[float, float], *, salt: str, paper: str = "none") -> str:
+    """An SVG document of figures side by side, each below its title, in the stand-ins of the colours."""
+    matplotlib = require_matplotlib()
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
 
-
-def as_json(value: object) -> str:
-    """JSON that may stand inside of a script element: nothing in it can end that."""
-    text = json.dumps(value, allow_nan=False)
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    file = io.StringIO()
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's own letters are used
+        figure = Figure(figsize=size, layout="constrained", facecolor=paper)
+        FigureCanvasSVG(figure)
+        places = figure.subplots(1, len(figures), squeeze=False)[0]
+        for axes, (title, paint) in zip(places, figures.items(), strict=True):
+            paint(axes)
+            axes.set_title(title)
+        figure.savefig(file, format="svg", metadata={"Date": None}, facecolor=paper)
+    return file.getvalue()
 
 
 def _embedded(svg: str, name: str, caption: str) -> str:

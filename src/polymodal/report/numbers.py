@@ -5,79 +5,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
 
 from polymodal.abilities import Numbers
-from polymodal.codecs.previews import escaped
-from polymodal.report import markup
-from polymodal.report.drawing import ACCENT, MUTED, WARM, plotted
-from polymodal.report.subject import ReportedRun
+from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen, evenly
+from polymodal.report.formatting import amount
+from polymodal.report.subject import ReportedRun, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_POINTS = 1_500  # of a scatter plot: more only blacken it
 _MOST_TARGETS = 6  # of which figures are drawn
+_SIZE = (4.7, 4.0)  # inches
 
 
-def numbers(subject: ReportedRun) -> str:
+def numbers(subject: ReportedRun) -> Section | None:
     """Two figures and a line of a table for each target of numbers; nothing for other targets."""
     found = [outcome for outcome in subject.outcomes if isinstance(outcome, Numbers)]
     if not found:
-        return ""
-    parts = []
-    for outcome in found[:_MOST_TARGETS]:
-        title = f"<h3>{escaped(outcome.name)}</h3>" if len(found) > 1 else ""
-        parts.append(title + markup.columns([_against(subject, outcome), _residuals(subject, outcome)]))
-    header = ("target", "mean error", "median |error|", "90 % of |errors| below", "largest |error|", "rows")
-    return "".join(parts) + markup.table(header, map(_line, found), numbers=5)
+        return None
+    figures = [
+        (outcome.name, [_against(subject.pen, outcome), _residuals(subject.pen, outcome)])
+        for outcome in found[:_MOST_TARGETS]
+    ]
+    return Section("numbers", "Predicted and true", {"targets": figures, "rows": list(map(_line, found))})
 
 
-def _line(outcome: Numbers) -> list[str]:
+def _line(outcome: Numbers) -> tuple[str, list[str]]:
     error = outcome.predicted - outcome.target
     size = np.abs(error)
     figures = [error.mean(), np.median(size), np.quantile(size, 0.9), size.max()]
-    return [escaped(outcome.name), *(markup.amount(float(value)) for value in figures), f"{len(error):,}"]
+    return outcome.name, [amount(float(value)) for value in (*figures, len(error))]
 
 
-def _against(subject: ReportedRun, outcome: Numbers) -> str:
-    true, said = _drawn(outcome.target, outcome.predicted)
-    ends = [float(min(true.min(), said.min())), float(max(true.max(), said.max()))]
+def _against(pen: Pen, outcome: Numbers) -> Drawing:
+    places = evenly(len(outcome.target), _MOST_POINTS)
+    true, predicted = outcome.target[places], outcome.predicted[places]
+    ends = [float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))]
 
     def paint(axes: Axes) -> None:
         axes.plot(ends, ends, color=WARM, linewidth=1, linestyle=(0, (3, 3)))
-        axes.scatter(true, said, 9, color=ACCENT, alpha=0.55, linewidth=0)
-        axes.set_xlabel("true")
-        axes.set_ylabel("predicted")
+        axes.scatter(true, predicted, 9, color=ACCENT, alpha=0.55, linewidth=0)
         axes.grid()
 
-    points = {"type": "scatter", "mode": "markers", "x": true.tolist(), "y": said.tolist()}
+    points = {"type": "scatter", "mode": "markers", "x": true.tolist(), "y": predicted.tolist()}
     line = {"type": "scatter", "mode": "lines", "x": ends, "y": ends, "line": {"dash": "dot"}}
-    figure = plotted([line, points], x="true", y="predicted")
-    return subject.pen.draw("Predicted against true", paint, size=(4.7, 4.0), interactive=figure)
+    return pen.draw("Predicted against true", paint, [line, points], x="true", y="predicted", size=_SIZE)
 
 
-def _residuals(subject: ReportedRun, outcome: Numbers) -> str:
+def _residuals(pen: Pen, outcome: Numbers) -> Drawing:
     error = outcome.predicted - outcome.target
     bins = int(np.clip(np.sqrt(len(error)) * 1.5, 8, 40))
 
     def paint(axes: Axes) -> None:
         axes.hist(error, bins=bins, color=ACCENT, alpha=0.75, rwidth=0.92, linewidth=0)
         axes.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-        axes.axvline(error.mean(), color=WARM, linewidth=1.2, label=f"mean {markup.amount(float(error.mean()))}")
-        axes.set_xlabel("predicted minus true")
-        axes.set_ylabel("rows")
+        axes.axvline(error.mean(), color=WARM, linewidth=1.2)
         axes.grid(axis="y")
-        axes.legend()
 
     bars = {"type": "histogram", "x": error.tolist(), "nbinsx": bins}
-    figure = plotted([bars], x="predicted minus true", y="rows")
-    return subject.pen.draw("Errors", paint, size=(4.7, 4.0), interactive=figure)
-
-
-def _drawn(
-    true: Float[np.ndarray, " N"], said: Float[np.ndarray, " N"]
-) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, " P"]]:
-    """At most 1,500 of the points, evenly spread over the rows."""
-    places = np.unique(np.linspace(0, len(true) - 1, _MOST_POINTS).round().astype(int))
-    return true[places], said[places]
+    caption = f"Residuals; their mean is {amount(float(error.mean()))}"
+    return pen.draw(caption, paint, [bars], x="predicted minus true", y="rows", size=_SIZE)

@@ -13,7 +13,8 @@
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
         colorway: [colour("accent"), colour("warm"), "#3a9d74", "#9a5cc6", "#c2477f", "#7a8a2e"],
-        legend: { orientation: "h", y: -0.25 },
+        legend: { orientation: "h", y: 1.02, yanchor: "bottom" },
+        modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("line"), activecolor: colour("accent") },
         margin: { l: 50, r: 10, t: 34, b: 45 },
       };
       const shades = [[0, colour("paper")], [1, colour("accent")]];

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from polymodal.abilities import Outcome, Reported
-from polymodal.codecs.previews import escaped
+from polymodal.codecs.previews import escaped, words
 from polymodal.errors import MissingExtraError, UsageError
-from polymodal.report import markup
 from polymodal.report.classes import classes
-from polymodal.report.data import data, examples, rejects
-from polymodal.report.drawing import Pen, as_json, require_matplotlib
+from polymodal.report.data import data, examples, unread
+from polymodal.report.drawing import Pen, require_matplotlib
+from polymodal.report.formatting import amount, duration, figure, share
 from polymodal.report.labels import labels
-from polymodal.report.learning import learning
 from polymodal.report.mistakes import mistakes
 from polymodal.report.numbers import numbers
 from polymodal.report.previewer import Previewer
 from polymodal.report.results import results
-from polymodal.report.subject import ReportedRun
+from polymodal.report.subject import ReportedRun, Section
 from polymodal.report.subsets import subsets
 from polymodal.report.summary import summary
+from polymodal.report.training import training
 from polymodal.report.usage import construction, usage
 
 if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
+
+_SECTIONS: tuple[Callable[[ReportedRun], Section | None], ...] = (
+    results, classes, labels, numbers, subsets, mistakes, unread, training, data, examples, construction, usage,
+)  # fmt: skip
 
 
 def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: bool = False) -> int:
@@ -47,12 +55,10 @@ def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: b
         UsageError: the file cannot be written.
     """
     require_matplotlib()
-    script = _plotly() if interactive else ""
-    schema, config = run.bundle.schema, run.bundle.config
-    found = outcomes(run)
-    previewer = Previewer(run.table, schema.features(), config.limits)
-    subject = ReportedRun(run, found, Pen(interactive=interactive), previewer, str(bundle))
-    page = _page(subject, script).encode("utf-8", "backslashreplace")
+    library = _plotly() if interactive else ""
+    previewer = Previewer(run.table, run.bundle.schema.features(), run.bundle.config.limits)
+    subject = ReportedRun(run, outcomes(run), Pen(interactive=interactive), previewer, str(bundle))
+    page = _page(subject, library).encode("utf-8", "backslashreplace")
     try:
         path.write_bytes(page)
     except OSError as error:
@@ -72,46 +78,57 @@ def outcomes(run: Run) -> list[Outcome]:
     return list(task.outcomes(measured.prediction.rows(known), measured.target.rows(known), rows, name=target.name))
 
 
-def _page(subject: ReportedRun, script: str) -> str:
-    parts = {
-        "results": ("Results", results(subject)),
-        "learning": ("Learning", learning(subject)),
-        "details": ("Where it is right", classes(subject) + labels(subject) + numbers(subject)),
-        "subsets": ("Without some inputs", subsets(subject)),
-        "mistakes": ("The worst mistakes", mistakes(subject)),
-        "data": ("Data", data(subject)),
-        "examples": ("Rows to look at", examples(subject)),
-        "rejects": ("What could not be read", rejects(subject)),
-        "model": ("The model", construction(subject)),
-        "use": ("How to use it", usage(subject)),
-    }
-    links = "".join(f'<a href="#{name}">{title}</a>' for name, (title, html) in parts.items() if html)
-    sections = "".join(markup.section(name, title, html) for name, (title, html) in parts.items())
-    style = resources.files("polymodal.report").joinpath("page.css").read_text(encoding="utf-8")
+def _page(subject: ReportedRun, library: str) -> str:
+    templates = _templates()
+
+    def rendered(section: Section) -> Markup:
+        html = templates.get_template(f"{section.name}.html").render(section.context)
+        return Markup(html)  # noqa: S704 - the template has escaped what it shows
+
     top = summary(subject)
-    scripts, sources = _scripts(subject.pen, script)
-    policy = f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src {sources}"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
-        f"<title>{escaped(subject.target)} · Polymodal report</title><style>{style}</style></head>"
-        f'<body><nav aria-label="Sections"><a href="#top">Summary</a>{links}</nav>'
-        f"<main>{top}{sections}<footer>This page shows rows of the data: pass it on only where they may go."
-        f"</footer></main>{scripts}</body></html>\n"
+    sections = [section for make in _SECTIONS if (section := make(subject)) is not None]
+    scripts = [library, _file("page.js")] if subject.pen.figures else []
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    return templates.get_template("page.html").render(
+        title=top.title,
+        style=Markup(_file("page.css")),  # noqa: S704 - of this package
+        summary=rendered(top),
+        sections=[(section, rendered(section)) for section in sections],
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - plotly's, and of this package
+        digests=digests,
+        figures=subject.pen.figures,
     )
 
 
-def _scripts(pen: Pen, library: str) -> tuple[str, str]:
-    """What plotly needs, and what the page's policy lets run: these scripts, by their hashes."""
-    if not pen.figures:
-        return "", "'none'"
-    draw = resources.files("polymodal.report").joinpath("page.js").read_text(encoding="utf-8")
-    data = f'<script type="application/json" id="plots">{as_json(pen.figures)}</script>'
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (library, draw)]
-    sources = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return f"{data}<script>{library}</script><script>{draw}</script>", sources
+def _templates() -> Environment:
+    """Of this package; text becomes part of a page only escaped, and an unknown name is an error."""
+    found = Environment(
+        loader=PackageLoader("polymodal.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"amount": amount, "duration": duration, "excerpt": _excerpt, "figure": figure, "share": share}
+    found.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    return found
+
+
+def _visible(value: object) -> object:
+    """Text as `escaped` writes it, which also shows control characters; all else as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return Markup(escaped(value))  # noqa: S704
+    return value
+
+
+def _excerpt(text: str) -> Markup:
+    return Markup(words(text))  # noqa: S704 - escaped there
+
+
+def _file(name: str) -> str:
+    """The text of a file beside this one."""
+    return resources.files("polymodal.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:

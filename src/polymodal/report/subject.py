@@ -1,17 +1,33 @@
-"""What a report is about, in one hand for its sections."""
+"""What every section of a report is made from, and what it gives the page."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from polymodal.abilities import Outcome
-from polymodal.metrics.results import Report, Results
+from polymodal.metrics.results import Results
 from polymodal.report.drawing import Pen
 from polymodal.report.previewer import Previewer
 
 if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes:
+        name: of its template, and of the link that leads to it.
+        title: of its heading.
+        context: what the template may use; text in it is escaped, only `Markup` is not.
+    """
+
+    name: str
+    title: str
+    context: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -35,23 +51,12 @@ class ReportedRun:
         return self.run.bundle.metrics
 
     @property
-    def side(self) -> str:
-        """Where the figures were measured."""
-        return self.results.side
-
-    @property
-    def report(self) -> Report:
-        """The figures of the model."""
-        return self.results.measured
-
-    @property
     def main_metric(self) -> str | None:
         """The one to look at first; None where nothing could be measured."""
-        metric = self.run.bundle.task.metric
-        return metric if metric in self.report else next(iter(self.report), None)
+        metric, measured = self.run.bundle.task.metric, self.results.measured
+        return metric if metric in measured else next(iter(measured), None)
 
-    @property
-    def target(self) -> str:
-        """What is predicted, in words."""
-        target = self.run.bundle.schema.target
-        return "" if target is None else target.name
+    def where(self, row: int) -> str:
+        """A row as its source counts: `row 3 (line 5)`."""
+        table = self.run.table
+        return table.where(row).removeprefix(f"{table.source}, ")

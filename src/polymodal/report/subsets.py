@@ -1,43 +1,38 @@
-"""What the model does when inputs are missing."""
+"""How well the model does when inputs are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from polymodal.codecs.previews import escaped
-from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import HiddenResult, SubsetResult, SubsetResults
-from polymodal.report import markup
-from polymodal.report.drawing import ACCENT, INK, MUTED, Interactive, plotted, short
-from polymodal.report.subject import ReportedRun
+from polymodal.report.drawing import ACCENT, Paint
+from polymodal.report.intervals import draw_intervals, intervals_height, paint_intervals
+from polymodal.report.subject import ReportedRun, Section
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_ROWS = 40  # of the plot
+    from polymodal.metrics.bootstrap import Interval
+
+_MOST_ROWS = 40  # of the figure
 
 
-def subsets(subject: ReportedRun) -> str:
-    """How much each input is missed: a plot and a table; nothing where there is one input only."""
+def subsets(subject: ReportedRun) -> Section | None:
+    """How much each input is missed: a figure and a table; nothing where there is one input only."""
     found = subject.results.subsets
     lines = [] if found is None else defined_subsets(found)
     if found is None or len(lines) < 2:
-        return ""
+        return None
     metric = found.metric
-    sentence = missed(found, greater_is_better=subject.run.bundle.task.greater_is_better[metric])
-    caption = f"{metric} on {subject.side} rows by the inputs that are there, with 95 % intervals"
-    plot = subject.pen.draw(
-        caption, paint_subsets(found), size=(6.0, _height(len(lines))), interactive=_interactive(metric, lines)
-    )
-    rows = [
-        (escaped(named(line.inputs)), _in_brackets(line.metrics[metric]), _in_brackets(line.change)) for line in lines
-    ]
-    return (
-        markup.paragraph(f"The same model and rows; the inputs that are not named are hidden. {sentence}")
-        + plot
-        + markup.table(("inputs", metric, "change from all"), rows, numbers=2)
-    )
+    caption = f"{metric} on {subject.results.side} rows by the inputs that are present, with 95 % intervals"
+    context = {
+        "metric": metric,
+        "missed": missed(found, greater_is_better=subject.run.bundle.task.greater_is_better[metric]),
+        "drawing": draw_intervals(subject.pen, caption, metric, _drawn(found)),
+        "rows": [(named(line.inputs), line.metrics[metric], line.change) for line in lines],
+    }
+    return Section("subsets", "Missing inputs", context)
 
 
 def missed(found: SubsetResults, *, greater_is_better: bool) -> str:
@@ -79,29 +74,12 @@ def named(inputs: Sequence[str]) -> str:
     return " + ".join(inputs)
 
 
-def paint_subsets(found: SubsetResults) -> Callable[[Axes], None]:
+def paint_subsets(found: SubsetResults) -> Paint:
     """Draws one interval for each subset."""
-    metric, lines = found.metric, defined_subsets(found)[:_MOST_ROWS]
-
-    def paint(axes: Axes) -> None:
-        for place, line in enumerate(lines):
-            interval, colour = line.metrics[metric], ACCENT if place == 0 else MUTED
-            axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.2)
-            axes.plot(interval.value, place, "o", color=colour, markersize=6)
-            words, end = markup.amount(interval.value), (interval.high, place)
-            axes.annotate(words, end, (7, 0), textcoords="offset points", va="center", color=INK)
-        axes.set_yticks(range(len(lines)), [short(named(line.inputs), 34) for line in lines])
-        axes.set_ylim(len(lines) - 0.4, -0.6)
-        axes.margins(x=0.15)
-        axes.set_xlabel(metric)
-        axes.grid(axis="x")
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-
-    return paint
+    return paint_intervals(found.metric, _drawn(found))
 
 
-def paint_rates(found: SubsetResults) -> Callable[[Axes], None]:
+def paint_rates(found: SubsetResults) -> Paint:
     """Draws the curve under growing rates."""
     metric, lines = found.metric, defined_rates(found)
 
@@ -119,34 +97,10 @@ def paint_rates(found: SubsetResults) -> Callable[[Axes], None]:
 
 
 def picture_height(found: SubsetResults) -> float:
-    """Inches that the plot of the subsets wants."""
-    return max(3.4, _height(len(defined_subsets(found)[:_MOST_ROWS])))
+    """Inches that the figure of the subsets wants."""
+    return max(3.4, intervals_height(len(_drawn(found))))
 
 
-def _height(lines: int) -> float:
-    return 0.8 + 0.34 * min(lines, _MOST_ROWS)
-
-
-def _in_brackets(interval: Interval | None) -> str:
-    if interval is None:
-        return "–"
-    low, high = markup.amount(interval.low), markup.amount(interval.high)
-    return f"<b>{markup.amount(interval.value)}</b> <small>{low} to {high}</small>"
-
-
-def _interactive(metric: str, lines: Sequence[SubsetResult]) -> Interactive:
-    intervals = [line.metrics[metric] for line in lines]
-    values = [interval.value for interval in intervals]
-    points = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": values,
-        "y": [escaped(named(line.inputs)) for line in lines],
-        "error_x": {
-            "type": "data",
-            "symmetric": False,
-            "array": [interval.high - interval.value for interval in intervals],
-            "arrayminus": [interval.value - interval.low for interval in intervals],
-        },
-    }
-    return plotted([points], x=metric, y="", categories="y")
+def _drawn(found: SubsetResults) -> dict[str, Interval]:
+    """The interval of each subset that is drawn, by its inputs."""
+    return {named(line.inputs): line.metrics[found.metric] for line in defined_subsets(found)[:_MOST_ROWS]}

@@ -8,47 +8,29 @@ import shlex
 import torch
 import yaml
 
-from polymodal.codecs.previews import escaped
+from polymodal import __version__
 from polymodal.models.stage import INTERMEDIATE
-from polymodal.report import markup
-from polymodal.report.subject import ReportedRun
+from polymodal.report.subject import ReportedRun, Section
 
 _MOST_INPUTS = 50
+_MOST_COLUMNS = 8  # of an input
 
 
-def usage(subject: ReportedRun) -> str:
+def usage(subject: ReportedRun) -> Section:
     """Commands and Python that predict with the bundle."""
-    place = shlex.quote(subject.place)
-    commands = f"""
-polymodal predict {place} NEW.csv -o predictions.csv
-polymodal evaluate {place} LABELLED.csv
-"""
-    python = f"""
-from polymodal.bundles.bundle import load
-from polymodal.predict import predict
-
-found = predict(load({subject.place!r}), "NEW.csv")  # or a DataFrame, a dict of columns, ...
-print(found.columns["prediction"], found.status)
-"""
-    return (
-        markup.paragraph(
-            "A table needs the columns that the model reads; cells may be missing. Each row gets one prediction."
-        )
-        + markup.code(commands)
-        + markup.code(python)
-    )
+    return Section("usage", "How to use it", {"place": shlex.quote(subject.place), "quoted": repr(subject.place)})
 
 
-def construction(subject: ReportedRun) -> str:
+def construction(subject: ReportedRun) -> Section:
     """Inputs, encoders and their sizes; settings in full; with what it was made."""
     bundle = subject.run.bundle
     model, config = bundle.model, bundle.config
-    rows = []
+    inputs = []
     for entry in bundle.schema.inputs[:_MOST_INPUTS]:
         size = sum(parameter.numel() for parameter in model.encoders[entry.name].parameters())
-        names = ", ".join(entry.columns[:8]) + (", ..." if len(entry.columns) > 8 else "")
-        held = f"{size:,}" if entry.shares is None else f"those of {escaped(entry.shares)}"
-        rows.append((escaped(entry.name), escaped(entry.modality), escaped(entry.encoder), escaped(names), held))
+        columns = ", ".join(entry.columns[:_MOST_COLUMNS]) + (", ..." if len(entry.columns) > _MOST_COLUMNS else "")
+        parameters = f"{size:,}" if entry.shares is None else f"those of {entry.shares}"
+        inputs.append(((entry.name, entry.modality, entry.encoder, columns), parameters))
     optimizer = config.train.optimizer
     made = {
         "task": bundle.schema.target.task if bundle.schema.target else "",
@@ -57,22 +39,9 @@ def construction(subject: ReportedRun) -> str:
         "optimizer": f"{optimizer.name}, learning rate {optimizer.lr:g}" if optimizer.lr else str(optimizer.name),
         "batch size": str(config.train.batch_size),
         "seed": str(config.seed),
-        "Polymodal": _version(),
+        "Polymodal": __version__,
         "PyTorch": torch.__version__,
         "Python": platform.python_version(),
     }
     settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    return (
-        markup.table(("input", "modality", "encoder", "columns", "parameters"), rows, numbers=1)
-        + markup.pairs({name: escaped(value) for name, value in made.items()})
-        + markup.folded("All settings (run.yaml)", markup.code(settings))
-    )
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("polymodal")
-    except PackageNotFoundError:  # run from a folder that was not installed
-        return "unknown"
+    return Section("model", "Model", {"inputs": inputs, "made": made, "settings": settings})

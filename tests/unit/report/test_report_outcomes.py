@@ -1,4 +1,4 @@
-"""What the report makes of scores: numbers that agree with other libraries, for every kind of target."""
+"""What the report makes of scores: numbers that agree with their definitions, for every kind of target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import auc, confusion_matrix, precision_recall_curve, roc_curve
 
 from polymodal.abilities import Classes, Labels, Numbers, Outcome
 from polymodal.config.run_config import make
@@ -16,10 +15,14 @@ from polymodal.evaluation.evaluate import EvaluatedRows
 from polymodal.metrics.classification import ece
 from polymodal.pipeline.run import Run, train
 from polymodal.protocols import Task
-from polymodal.report.classes import confusion, reliability
+from polymodal.report.classes import classes, reliability
+from polymodal.report.drawing import Pen
+from polymodal.report.labels import labels
 from polymodal.report.mistakes import worst
 from polymodal.report.page import outcomes
-from polymodal.report.ranking import precision_recall, roc
+from polymodal.report.previewer import Previewer
+from polymodal.report.ranking import ranking
+from polymodal.report.subject import ReportedRun
 from polymodal.schema import Target
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.tasks.regress import Regress, RegressConfig
@@ -35,11 +38,6 @@ def classes_outcome(num_rows: int = 60) -> Classes:
     return Classes(["a", "b", "c"], probabilities, RNG.integers(0, 3, num_rows), np.arange(num_rows) + 100)
 
 
-def test_confusion_counts_as_scikit_learn_does():
-    outcome = classes_outcome()
-    assert np.array_equal(confusion(outcome), confusion_matrix(outcome.target, outcome.predicted))
-
-
 def test_the_reliability_diagram_adds_up_to_the_metric():
     outcome = classes_outcome()
     confidence, accuracy, rows = reliability(outcome)
@@ -50,15 +48,22 @@ def test_the_reliability_diagram_adds_up_to_the_metric():
 
 
 @pytest.mark.parametrize("digits", [1, 8])  # one digit: many rows share a score
-def test_curves_are_those_of_scikit_learn(digits):
+def test_curves_are_what_each_threshold_gives(digits):
     scores, truth = RNG.random(80).round(digits), RNG.random(80) < 0.4
-    x, y = roc(scores, truth)
-    expected = roc_curve(truth, scores)
-    assert np.trapezoid(y, x) == pytest.approx(auc(expected[0], expected[1]))
-    recall, precision = precision_recall(scores, truth)
-    expected_precision, expected_recall, _ = precision_recall_curve(truth, scores)
-    assert np.allclose(recall, expected_recall[:-1][::-1])
-    assert np.allclose(precision, expected_precision[:-1][::-1])
+    pen = Pen(interactive=True)
+    ranking(pen, ["no", "yes"], np.stack([1 - scores, scores], axis=1), np.stack([~truth, truth], axis=1))
+    (roc,), (precision_recall,) = (figure["data"] for figure in pen.figures.values())
+    above = scores[:, None] > scores[None, truth]  # of each row that is not: is it ranked above one that is?
+    ties = scores[:, None] == scores[None, truth]
+    auc = 1 - (above + ties / 2)[~truth].mean()
+    assert (roc["x"][0], roc["y"][0], roc["x"][-1], roc["y"][-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(roc["y"], roc["x"]) == pytest.approx(auc)
+    assert roc["name"] == f"yes ({auc:.3f})"
+    taken = [scores >= threshold for threshold in np.unique(scores)]
+    recall, precision = np.array([(truth[rows].sum() / truth.sum(), truth[rows].mean()) for rows in taken]).T
+    assert precision_recall["x"] == pytest.approx(recall) and precision_recall["y"] == pytest.approx(precision)
+    average_precision = -(np.diff(recall, append=0) * precision).sum()
+    assert precision_recall["name"] == f"yes ({average_precision:.3f})"
 
 
 Find = Callable[..., list[Outcome]]
@@ -68,6 +73,35 @@ Find = Callable[..., list[Outcome]]
 def run() -> Run:
     table = {"x": [float(row % 7) for row in range(20)], "t": ["x", "y"] * 10}
     return train(table, make({"target": "t", "columns": {"x": {"modality": "number"}}, "train": {"epochs": 1}}))
+
+
+def reported(run: Run, outcome: Outcome) -> ReportedRun:
+    previewer = Previewer(run.table, run.bundle.schema.features(), run.bundle.config.limits)
+    return ReportedRun(run, [outcome], Pen(interactive=True), previewer, "bundle")
+
+
+def test_classes_are_counted_and_one_that_never_occurs_has_no_figures(run):
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.3, 0.6, 0.1]])
+    subject = reported(run, Classes(["a", "b", "c"], probabilities, np.array([0, 0, 1]), np.arange(3)))
+    (shown,) = classes(subject).context["outcomes"]
+    a, b, c = shown["rows"]
+    assert a == pytest.approx(("a", 1, 1 / 2, 2 / 3, 2, 1)) and b == pytest.approx(("b", 1 / 2, 1, 2 / 3, 1, 2))
+    assert np.isnan(c[1:4]).all() and c[4:] == (0, 0)
+    (matrix,) = subject.pen.figures["figure-1"]["data"]
+    assert matrix["z"] == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]  # true classes from above, predicted ones from the left
+
+
+def test_labels_are_counted_the_most_frequent_first(run):
+    probabilities = np.array([[0.9, 0.6], [0.8, 0.4], [0.7, 0.3]])
+    target = np.array([[True, True], [False, True], [False, True]])
+    subject = reported(run, Labels(["rare", "every"], probabilities, probabilities > 0.5, target, np.arange(3)))
+    (shown,) = labels(subject).context["outcomes"]
+    every, rare = shown["rows"]
+    assert np.isnan(every.pop("average_precision"))  # no row is without it
+    assert every == pytest.approx({"label": "every", "share": 1, "precision": 1, "recall": 1 / 3, "rows": 3})
+    assert rare == pytest.approx(
+        {"label": "rare", "average_precision": 1, "share": 1 / 3, "precision": 1 / 3, "recall": 1, "rows": 1}
+    )
 
 
 @pytest.fixture
@@ -92,8 +126,8 @@ def test_classes_of_known_target_only(found_in):
     assert isinstance(found, Classes)
     assert (found.labels, found.target.tolist(), found.rows.tolist()) == (["x", "y"], [1, 0], [5, 7])
     assert found.probabilities.sum(axis=1) == pytest.approx([1, 1])
-    ((row, said),) = worst(found)
-    assert row == 5 and "<b>" in said and "p 0.88" in said
+    (mistake,) = worst(found)
+    assert (mistake.row, mistake.predicted, mistake.true) == (5, [("x", "p 0.88")], [("y", "p 0.12")])
 
 
 def price(values: Sequence[object] = (10.0, 20.0, 30.0)) -> Target:
@@ -105,7 +139,7 @@ def test_numbers_are_in_the_unit_of_the_target(found_in):
     assert isinstance(found, Numbers) and found.name == "price"
     assert found.target == pytest.approx([10, 40], abs=1e-4)
     assert found.predicted == pytest.approx([20, 20], abs=1e-4)
-    assert [row for row, _ in worst(found)] == [7, 5]
+    assert [(mistake.row, mistake.predicted[0][0]) for mistake in worst(found)] == [(7, "20"), (5, "20")]
 
 
 def test_several_targets_are_told_apart(found_in):
@@ -128,7 +162,8 @@ def test_labels_keep_the_threshold_of_the_task(found_in):
     assert found.labels == ["<b>", "big", "red"]
     assert isinstance(found, Labels)
     assert found.predicted.tolist() == [[True, True, False], [False, False, True]]
-    assert [row for row, _ in worst(found)] == [6]
+    (mistake,) = worst(found)
+    assert mistake.row == 6 and [label for label, _ in mistake.predicted] == ["red"] and mistake.true == []
 
 
 class Silent(Task):

@@ -1,0 +1,94 @@
+"""How the model learned: loss and watched metric, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
+
+from polymodal.metrics.history import History
+from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen
+from polymodal.report.subject import ReportedRun, Section
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MOST_BRANCHES = 8
+
+Points: TypeAlias = dict[int, float]
+"""Epoch -> value."""
+
+
+def training(subject: ReportedRun) -> Section | None:
+    """Curves of loss and metric, or one of each input that learned by itself; nothing without a completed epoch."""
+    run = subject.run
+    history, epochs = run.history, run.history.epochs
+    if not epochs:
+        return None
+    watched = run.bundle.config.train.early_stopping.metric or ""
+    caption = f"{watched} on training rows and validation rows"
+    if run.branches:
+        figures = [
+            _metric_curves(subject.pen, f"{name}: {caption}", watched, branch)
+            for name, branch in islice(run.branches.items(), _MOST_BRANCHES)
+        ]
+    else:
+        losses = {"train": {record.epoch: record.loss for record in epochs}}
+        if run.refit is not None:
+            losses["refit on all rows but test"] = {record.epoch: record.loss for record in run.refit.epochs}
+        loss_caption = "Loss while learning, with dropout and augmentation"
+        figures = [
+            _curves(subject.pen, loss_caption, "loss", losses),
+            _metric_curves(subject.pen, caption, watched, history),
+        ]
+    context = {
+        "figures": [figure for figure in figures if figure is not None],
+        "branches": [(name, branch.best_epoch) for name, branch in run.branches.items()],
+        "best_epoch": history.best_epoch,
+        "watched": watched if any(watched in record.validation for record in epochs) else None,
+        "refit_epochs": None if run.refit is None else len(run.refit.epochs),
+        "confidence": sorted(epochs[-1].share.items(), key=lambda one: -one[1]),
+        "rows_per_second": sum(record.rows_per_second for record in epochs) / len(epochs),
+    }
+    return Section("training", "Training", context)
+
+
+def _metric_curves(pen: Pen, caption: str, watched: str, history: History) -> Drawing | None:
+    lines = {
+        "train": {record.epoch: record.metric for record in history.epochs if record.metric is not None},
+        "validation": {
+            record.epoch: record.validation[watched] for record in history.epochs if watched in record.validation
+        },
+    }
+    return _curves(pen, caption, watched, lines, best=history.best_epoch)
+
+
+def _curves(
+    pen: Pen, caption: str, name: str, lines: Mapping[str, Points], *, best: int | None = None
+) -> Drawing | None:
+    shown = {
+        label: {epoch: value for epoch, value in points.items() if math.isfinite(value)}
+        for label, points in lines.items()
+    }
+    shown = {label: points for label, points in shown.items() if points}
+    if not shown:
+        return None
+
+    def paint(axes: Axes) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        for (label, points), colour in zip(shown.items(), (MUTED, ACCENT), strict=False):
+            mark = "o" if len(points) == 1 else ""
+            axes.plot(list(points), list(points.values()), color=colour, label=label, marker=mark)
+        if best is not None and best in shown.get("validation", {}):
+            axes.axvline(best, color=WARM, linewidth=1, linestyle=(0, (3, 3)), label=f"epoch {best}, kept")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(axis="y")
+        axes.legend()
+
+    traces = [
+        {"type": "scatter", "mode": "lines+markers", "name": label, "x": list(points), "y": list(points.values())}
+        for label, points in shown.items()
+    ]
+    return pen.draw(caption, paint, traces, x="epoch", y=name)

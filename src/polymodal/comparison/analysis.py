@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Int
 
 from polymodal.comparison.entries import Entry
 from polymodal.comparison.result import Line, Pair, Status
+from polymodal.comparison.settings import ComparedTable
 from polymodal.comparison.trial import Trial
 from polymodal.errors import DataError
 from polymodal.metrics.significance import Resampled, difference, holm, resampled
@@ -27,36 +27,15 @@ class EntryProgress:
     trials: list[Trial] = field(default_factory=list)
     status: Status = "not run"
     reason: str = ""
+    resampled: Mapping[str, Resampled] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class AnalysisSettings:
-    """On which terms entries are compared.
-
-    Attributes:
-        metric: that is compared.
-        greater_is_better: of it.
-        units: by row, what it is drawn with.
-        seed: of the drawings.
-        trainings: a difference must also stand out from how it varies between trainings.
-    """
-
-    metric: str
-    greater_is_better: bool
-    units: Int[np.ndarray, " R"]
-    seed: int
-    trainings: bool
-
-
-def analyse(
-    outcomes: Sequence[EntryProgress], terms: AnalysisSettings, known: dict[str, Mapping[str, Resampled]]
-) -> tuple[list[Line], list[Pair]]:
+def analyse(outcomes: Sequence[EntryProgress], about: ComparedTable) -> tuple[list[Line], list[Pair]]:
     """Lines of all entries, pairs of those that are done.
 
     Args:
-        outcomes: of every entry.
-        terms: of the comparison.
-        known: metrics of the entries that were resampled before; new ones are added.
+        outcomes: of every entry; those that are done keep their resampled metrics, for the next call.
+        about: what is compared on.
 
     Raises:
         DataError: entries measured different rows; or the metric is defined for none.
@@ -64,18 +43,17 @@ def analyse(
     done = [outcome for outcome in outcomes if outcome.status == "done"]
     _check_rows(done)
     for outcome in done:
-        if outcome.entry.name not in known:
+        if not outcome.resampled:
             scored = [trial.scored for trial in outcome.trials]
             size = sum(one.size for one in scored)  # the same for every entry
             samples = int(np.clip(_WORK // max(size, 1), _FEWEST_SAMPLES, _MOST_SAMPLES))
-            known[outcome.entry.name] = resampled(scored, terms.units, samples=samples, seed=terms.seed)
-            if terms.metric not in known[outcome.entry.name]:
-                raise DataError(f"The rows that were measured give no {terms.metric}; use fewer folds or more rows.")
-    lines = [_line(outcome, known.get(outcome.entry.name, {}), terms.metric) for outcome in outcomes]
-    return lines, _pairs(done, terms, known)
+            outcome.resampled = resampled(scored, about.units, samples=samples, seed=about.config.seed)
+            if about.metric not in outcome.resampled:
+                raise DataError(f"The rows that were measured give no {about.metric}; use fewer folds or more rows.")
+    return [_line(outcome, about.metric) for outcome in outcomes], _pairs(done, about)
 
 
-def _line(outcome: EntryProgress, measured: Mapping[str, Resampled], metric: str) -> Line:
+def _line(outcome: EntryProgress, metric: str) -> Line:
     trials, done = outcome.trials, outcome.status == "done"
     latencies = [trial.latency for trial in trials if trial.latency is not None]
     sizes = [trial.parameters for trial in trials if trial.parameters is not None]
@@ -84,18 +62,19 @@ def _line(outcome: EntryProgress, measured: Mapping[str, Resampled], metric: str
         status=outcome.status,
         reason=outcome.reason,
         trainings=len(trials),
-        metrics={name: of_name.interval() for name, of_name in measured.items()},
-        folds=tuple(measured[metric].folds.tolist()) if done else (),
+        metrics={name: of_name.interval() for name, of_name in outcome.resampled.items()},
+        folds=tuple(outcome.resampled[metric].folds.tolist()) if done else (),
         parameters=round(float(np.mean(sizes))) if done and sizes else None,
         seconds=float(np.mean([trial.seconds for trial in trials])) if done else None,
         latency=float(np.mean(latencies)) if done and latencies else None,
     )
 
 
-def _pairs(
-    done: Sequence[EntryProgress], terms: AnalysisSettings, known: Mapping[str, Mapping[str, Resampled]]
-) -> list[Pair]:
-    """The reference with all others, and the ways of fusing with one another; none without the reference."""
+def _pairs(done: Sequence[EntryProgress], about: ComparedTable) -> list[Pair]:
+    """The reference with all others, and the ways of fusing with one another; none without the reference.
+
+    With repeats, a difference must also stand out from how it varies between trainings.
+    """
     reference = next((outcome for outcome in done if outcome.entry.kind == "reference"), None)
     if reference is None:
         return []
@@ -103,11 +82,11 @@ def _pairs(
     compared = [(reference, other) for other in done if other is not reference] + list(combinations(ways, 2))
     found = [
         difference(
-            known[first.entry.name][terms.metric],
-            known[second.entry.name][terms.metric],
-            greater_is_better=terms.greater_is_better,
+            first.resampled[about.metric],
+            second.resampled[about.metric],
+            greater_is_better=about.greater_is_better,
             test_share=_test_share(first.trials),
-            trainings=terms.trainings,
+            trainings=about.repeats > 1,
         )
         for first, second in compared
     ]

@@ -7,6 +7,7 @@ import time
 
 from polymodal.errors import ConfigError
 from polymodal.metrics.history import EpochRecord, History
+from polymodal.pipeline.trainer import Watch
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|)\s*")
@@ -52,6 +53,10 @@ class Clock:
         """Raises OutOfTimeError where the time is spent."""
         if self.budget is not None and self.seconds >= self.budget:
             raise OutOfTimeError
+
+    def beside(self, watch: Watch | None) -> Watch:
+        """Makes the callbacks of a training that others want, and this clock after them."""
+        return lambda phase, epochs, metric: [*(watch(phase, epochs, metric) if watch else ()), self]
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.check()

@@ -4,49 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
 
-from polymodal.comparison import entries as planning
-from polymodal.comparison.analysis import AnalysisSettings, EntryProgress, analyse
+from polymodal.comparison.analysis import EntryProgress, analyse
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
-from polymodal.comparison.entries import Chosen, Entry, Own, plan
+from polymodal.comparison.entries import EVERY, Entry, Own, plan, rest
 from polymodal.comparison.result import Comparison
 from polymodal.comparison.settings import ComparedTable, quick, subject
-from polymodal.comparison.trial import Fold, run_baselines, run_trial, unread
+from polymodal.comparison.trial import num_measured, run_baselines, run_trial, unread
 from polymodal.comparison.verdict import needless, verdict
 from polymodal.config.run_config import RunConfig
-from polymodal.data.split.folds import groups_of
 from polymodal.errors import PolymodalError
-from polymodal.metrics.direction import greater_is_better
-from polymodal.metrics.significance import Resampled
 from polymodal.pipeline.trainer import Watch
 
 Tell: TypeAlias = Callable[[str], None]
 """Hears a sentence after every training."""
-
-
-@dataclass(frozen=True)
-class ComparisonContext:
-    """What all trainings of a comparison share.
-
-    Attributes:
-        cache: keeps decoded media and the tokens of frozen encoders.
-        clock: ends a training when the budget is spent.
-        watch: makes further callbacks.
-        tell: hears of every training.
-    """
-
-    cache: Path
-    clock: Clock
-    watch: Watch
-    tell: Tell
-
-    def callbacks(self, phase: str, epochs: int, metric: str) -> Sequence[Any]:
-        return [*self.watch(phase, epochs, metric), self.clock]
 
 
 def compare(  # noqa: PLR0913 - one argument for each choice that a comparison leaves
@@ -99,50 +75,48 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
     """
     clock = Clock(None if budget is None else seconds_of(budget))
     about = subject(table, y, config, folds=folds, repeats=repeats, purpose="compare")
-    chosen = Chosen(tuple(fusions), tuple(stages), entries, singles, ablations)
     base = about.config if full else quick(about)
-    planned, refused = about.possible(
-        plan(base, about.columns, chosen), forgiving=planning.EVERY in (*fusions, *stages)
+    planned = plan(
+        base, about.columns, fusions=fusions, stages=stages, own=entries, singles=singles, ablations=ablations
     )
+    possible, refused = about.possible(planned, forgiving=EVERY in (*fusions, *stages))
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary, torch.random.fork_rng(devices=[]):
-        context = ComparisonContext(cache or Path(temporary), clock, watch or (lambda *_: ()), tell or (lambda _: None))
-        work = _Work(about, context, [EntryProgress(entry) for entry in planned])
+        work = _Work(
+            about,
+            [EntryProgress(entry) for entry in possible],
+            cache=cache or Path(temporary),
+            clock=clock,
+            watch=clock.beside(watch),
+            tell=tell or (lambda _: None),
+        )
         work.run(ablations=ablations)
-    return work.result(folds, repeats, (*about.remarks, *refused, *_terms(base, full)))
-
-
-def _terms(config: RunConfig, full: bool) -> tuple[str, ...]:
-    if full:
-        return ()
-    return (f"Every model learns for at most {config.train.epochs} epochs and keeps the best; `full` trains as usual.",)
+    terms = f"Every model learns for at most {base.train.epochs} epochs and keeps the best; `full` trains as usual."
+    return work.result((*about.remarks, *refused, *(() if full else (terms,))))
 
 
 @dataclass
 class _Work:
-    """Goes through the entries, one after the other through all folds."""
+    """Goes through the entries, the reference first, one after the other through all folds.
+
+    Baselines, and what is planned on the way, join the `outcomes`.
+    """
 
     about: ComparedTable
-    context: ComparisonContext
     outcomes: list[EntryProgress]
+    cache: Path
+    clock: Clock
+    watch: Watch
+    tell: Tell
     ended: Literal["complete", "budget", "interrupted"] = "complete"
-    measured: dict[str, Mapping[str, Resampled]] = field(default_factory=dict)
 
-    @property
-    def terms(self) -> AnalysisSettings:
-        about = self.about
-        return AnalysisSettings(
-            metric=about.metric,
-            greater_is_better=greater_is_better(about.choices.task.greater_is_better, about.metric),
-            units=groups_of(about.folds[0].table, about.config.split),
-            seed=about.config.seed,
-            trainings=about.repeats > 1,
-        )
+    def __post_init__(self) -> None:
+        self.reference = self.outcomes[0].entry
 
     def run(self, *, ablations: bool) -> None:
         """All entries, until they are done, the time is spent, or Ctrl-C."""
         trained = list(self.outcomes)
         try:
-            self._baselines(trained[0].entry)
+            self._baselines()
             for outcome in trained:
                 if outcome.entry.kind in ("fusion", "own") and ablations:
                     self._rest()
@@ -156,67 +130,61 @@ class _Work:
             if not any(outcome.status == "done" for outcome in self.outcomes):
                 raise
 
-    def result(self, folds: int, repeats: int, remarks: tuple[str, ...]) -> Comparison:
+    def result(self, remarks: tuple[str, ...]) -> Comparison:
         """Everything that was measured, and what it says."""
-        lines, pairs = analyse(self.outcomes, self.terms, self.measured)
         about = self.about
-        metric, larger = about.metric, greater_is_better(about.choices.task.greater_is_better, about.metric)
-        first = next((outcome for outcome in self.outcomes if outcome.status == "done"), None)
-        measured = {int(row) for trial in (first.trials if first else ()) for row in trial.scored.rows}
-        unknown = sum(trial.unknown for trial in (first.trials if first else ()))
-        if unknown:
+        metric, greater_is_better = about.metric, about.greater_is_better
+        lines, pairs = analyse(self.outcomes, about)
+        first = next((outcome.trials for outcome in self.outcomes if outcome.status == "done"), [])
+        if unknown := sum(trial.unknown for trial in first):
             remarks = (*remarks, f"{unknown} times a row was not measured: its class is not among the training rows.")
         remarks = (*remarks, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
         return Comparison(
             metric=metric,
-            greater_is_better=larger,
-            reference=next(o.entry.name for o in self.outcomes if o.entry.kind == "reference"),
+            greater_is_better=greater_is_better,
+            reference=self.reference.name,
             lines=tuple(lines),
             pairs=tuple(pairs),
-            findings=tuple(verdict(lines, pairs, metric=metric, greater_is_better=larger)),
-            rows=len(measured),
-            folds=folds,
-            repeats=repeats,
+            findings=tuple(verdict(lines, pairs, metric=metric, greater_is_better=greater_is_better)),
+            rows=num_measured(first),
+            folds=about.num_folds,
+            repeats=about.repeats,
             ended=self.ended,
             remarks=remarks,
-            seconds=self.context.clock.seconds,
+            seconds=self.clock.seconds,
         )
 
-    def _baselines(self, reference: Entry) -> None:
+    def _baselines(self) -> None:
         """The baselines on all folds: they come first, because they cost next to nothing."""
         found: dict[str, EntryProgress] = {}
-        assert reference.config is not None
+        reference = self.reference
         for fold in self.about.folds:
-            self.context.clock.check()
-            trials = run_baselines(reference.config, fold, cache=self.context.cache)
-            for name, trial in trials.items():
-                entry = Entry(name, "baseline", None, reference.inputs if name == "linear" else ())
+            self.clock.check()
+            for name, trial in run_baselines(reference.config, fold, cache=self.cache).items():
+                entry = Entry(name, "baseline", reference.config, reference.inputs if name == "linear" else ())
                 found.setdefault(name, EntryProgress(entry)).trials.append(trial)
         for outcome in found.values():
             outcome.status = "done"
         self.outcomes[:0] = found.values()
-        self.context.tell(f"Baselines: {', '.join(found) or 'none for this task'}.")
+        self.tell(f"Baselines: {', '.join(found) or 'none for this task'}.")
 
     def _entry(self, outcome: EntryProgress) -> None:
         """One entry through all folds; one that fails is left out and said, unless it is the reference."""
-        config = outcome.entry.config
-        assert config is not None
-        every = len(self.about.folds)
+        entry, every = outcome.entry, len(self.about.folds)
         outcome.status, outcome.reason = "stopped", f"after 0 of {every} trainings"
         try:
             for fold in self.about.folds:
-                self.context.clock.check()
-                trial = run_trial(
-                    config, fold, cache=self.context.cache, watch=self.context.callbacks, timed=not outcome.trials
-                )
+                self.clock.check()
+                trial = run_trial(entry.config, fold, cache=self.cache, watch=self.watch, timed=not outcome.trials)
                 outcome.trials.append(trial)
                 outcome.reason = f"after {len(outcome.trials)} of {every} trainings"
-                self._tell(outcome.entry, fold, trial.seconds)
+                place = fold.repeat * self.about.num_folds + fold.number + 1
+                self.tell(f"{entry.name}: {place} of {every} trainings, {trial.seconds:.0f} s")
         except PolymodalError as error:
-            if outcome.entry.kind == "reference":
+            if entry.kind == "reference":
                 raise
             outcome.status, outcome.reason = "failed", str(error)
-            self.context.tell(f"{outcome.entry.name} failed: {error}")
+            self.tell(f"{entry.name} failed: {error}")
             return
         outcome.status, outcome.reason = "done", ""
 
@@ -224,16 +192,11 @@ class _Work:
         """Once the ablations are done: what seems needless, each by itself, is left out all at once."""
         if any(outcome.entry.kind == "rest" for outcome in self.outcomes):
             return
-        reference = next(outcome.entry for outcome in self.outcomes if outcome.entry.kind == "reference")
-        lines, pairs = analyse(self.outcomes, self.terms, self.measured)
-        entry = planning.rest(reference.config or RunConfig(), self.about.columns, needless(lines, pairs))
+        lines, pairs = analyse(self.outcomes, self.about)
+        entry = rest(self.reference.config, self.about.columns, needless(lines, pairs))
         if entry is None or any(outcome.entry.inputs == entry.inputs for outcome in self.outcomes):
             return
         outcome = EntryProgress(entry)
         last = max(place for place, one in enumerate(self.outcomes) if one.entry.kind not in ("fusion", "own"))
         self.outcomes.insert(last + 1, outcome)
         self._entry(outcome)
-
-    def _tell(self, entry: Entry, fold: Fold, seconds: float) -> None:
-        place = fold.repeat * self.about.num_folds + fold.number + 1
-        self.context.tell(f"{entry.name}: {place} of {len(self.about.folds)} trainings, {seconds:.0f} s")

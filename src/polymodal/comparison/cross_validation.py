@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,13 @@ import numpy as np
 import torch
 
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
-from polymodal.comparison.result import between, figure
+from polymodal.comparison.result import aligned, between, figure, finite
 from polymodal.comparison.settings import subject
-from polymodal.comparison.trial import Trial, run_trial, unread
+from polymodal.comparison.trial import Trial, num_measured, run_trial, unread
 from polymodal.config.run_config import RunConfig
-from polymodal.data.split.folds import groups_of
 from polymodal.errors import DataError
 from polymodal.metrics.bootstrap import Interval
-from polymodal.metrics.significance import Resampled, resampled
+from polymodal.metrics.significance import resampled
 from polymodal.pipeline.trainer import Watch
 
 _SAMPLES = 1000
@@ -50,29 +49,26 @@ class CrossValidation:
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Head and lines for people."""
         rows: list[tuple[str, ...]] = [
-            (name, between(interval), figure(float(np.nanstd(self.folds[name]))), _listed(self.folds[name]))
+            (
+                name,
+                between(interval),
+                figure(float(np.nanstd(self.folds[name]))),
+                " ".join(map(figure, self.folds[name])),
+            )
             for name, interval in self.metrics.items()
         ]
         return ("metric", "mean", "spread", "each training"), rows
 
     def __str__(self) -> str:
-        head, rows = self.table()
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
-        return "\n".join([*lines, *self.remarks])
+        return "\n".join([*aligned(*self.table()), *self.remarks])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
         return {
             "metric": self.metric,
             "metrics": {
-                name: {
-                    "value": of.value,
-                    "low": of.low,
-                    "high": of.high,
-                    "folds": [value if np.isfinite(value) else None for value in self.folds[name]],
-                }
-                for name, of in self.metrics.items()
+                name: {**asdict(interval), "folds": [finite(value) for value in self.folds[name]]}
+                for name, interval in self.metrics.items()
             },
             "rows": self.rows,
             "ended": self.ended,
@@ -123,7 +119,7 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
                     about.config,
                     fold,
                     cache=cache or Path(temporary),
-                    watch=lambda *of: [*(watch(*of) if watch else ()), clock],
+                    watch=clock.beside(watch),
                     timed=False,
                 )
             except OutOfTimeError:
@@ -134,31 +130,16 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
                 tell(f"{len(trials)} of {len(about.folds)} trainings, {trial.seconds:.0f} s")
     if not trials:
         raise DataError(f"No training ended within the budget of {budget}. Give more time, or set train.epochs.")
-    found = resampled([trial.scored for trial in trials], groups_of(about.folds[0].table, about.config.split),
-                      samples=_SAMPLES, seed=about.config.seed)  # fmt: skip
     remarks = (*about.remarks, *unread(trials))
     if ended == "budget":
         remarks = (*remarks, f"The budget ended it after {len(trials)} of {len(about.folds)} trainings.")
-    return _result(found, trials, about.metric, remarks, (ended, clock.seconds))
-
-
-def _result(
-    found: Mapping[str, Resampled],
-    trials: list[Trial],
-    metric: str,
-    remarks: tuple[str, ...],
-    end: tuple[str, float],
-) -> CrossValidation:
+    found = resampled([trial.scored for trial in trials], about.units, samples=_SAMPLES, seed=about.config.seed)
     return CrossValidation(
-        metric=metric,
+        metric=about.metric,
         metrics={name: of_name.interval() for name, of_name in found.items()},
         folds={name: tuple(of_name.folds.tolist()) for name, of_name in found.items()},
-        rows=len({int(row) for trial in trials for row in trial.scored.rows}),
-        ended=end[0],
+        rows=num_measured(trials),
+        ended=ended,
         remarks=remarks,
-        seconds=end[1],
+        seconds=clock.seconds,
     )
-
-
-def _listed(values: tuple[float, ...]) -> str:
-    return " ".join(figure(value) for value in values)

@@ -31,64 +31,55 @@ class Entry:
 
     Attributes:
         kind: `reference` is what the others are compared with; `rest` holds the inputs that seemed to be needed.
-        config: how it is trained; None: a baseline.
+        config: how it is trained; of a baseline, how the reference is.
         inputs: that it learns from.
     """
 
     name: str
     kind: Kind
-    config: RunConfig | None
+    config: RunConfig
     inputs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """What a comparison is asked to hold.
-
-    Attributes:
-        fusions: names, or `all`; the first is the reference's.
-        stages: names, or `all`.
-        own: further configurations, by name.
-        singles: every input by itself.
-        ablations: all inputs but one, and all that seem to be needed.
-    """
-
-    fusions: Sequence[str] = ()
-    stages: Sequence[str] = ()
-    own: Own | None = None
-    singles: bool = True
-    ablations: bool = True
-
-
-def plan(config: RunConfig, columns: Mapping[str, Collection[str]], chosen: Chosen) -> list[Entry]:
+def plan(
+    config: RunConfig,
+    columns: Mapping[str, Collection[str]],
+    *,
+    fusions: Sequence[str] = (),
+    stages: Sequence[str] = (),
+    own: Own | None = None,
+    singles: bool = True,
+    ablations: bool = True,
+) -> list[Entry]:
     """The entries that are trained, in the order of their use.
 
     Args:
         config: of the reference.
         columns: by input, the columns that form it.
-        chosen: what is asked for.
+        fusions: names, or `all`; the first is the reference's.
+        stages: names, or `all`.
+        own: further configurations, by name.
+        singles: every input by itself.
+        ablations: all inputs but one.
 
     Raises:
         ConfigError: an unknown fusion or stage, a name that is given twice, or settings that do not fit.
     """
-    fusions, stages = (_names(kind, asked) for kind, asked in (("fusions", chosen.fusions), ("stages", chosen.stages)))
-    own_fusion = config.fusion.name or FUSION
-    if fusions and EVERY not in chosen.fusions and own_fusion not in fusions:
-        config = config.model_copy(update={"fusion": Part(name=fusions[0])})
+    named, named_stages = _names("fusions", fusions), _names("stages", stages)
+    if named and EVERY not in fusions and (config.fusion.name or FUSION) not in named:
+        config = config.model_copy(update={"fusion": Part(name=named[0])})
     every = tuple(sorted(columns))
     reference = Entry(_name(config), "reference", config, every)
     entries = [reference]
-    if chosen.singles and len(every) > 1:
+    if singles and len(every) > 1:
         entries += [_of_inputs(config, columns, (name,), f"{name} only", "single") for name in every]
-    if chosen.ablations and (len(every) > 2 or (len(every) == 2 and not chosen.singles)):
-        entries += [
-            _of_inputs(config, columns, [n for n in every if n != name], f"without {name}", "ablation")
-            for name in every
-        ]
-    others = [config.model_copy(update={"fusion": Part(name=name)}) for name in fusions if name != config.fusion.name]
-    others += [config.model_copy(update={"stage": Part(name=name)}) for name in stages if name != _stage(config)]
-    entries += [Entry(_name(other), "fusion", other, every) for other in others if _name(other) != reference.name]
-    entries += [_own(name, values, config, columns) for name, values in (chosen.own or {}).items()]
+    if ablations and (len(every) > 2 or (len(every) == 2 and not singles)):
+        others = {name: [other for other in every if other != name] for name in every}
+        entries += [_of_inputs(config, columns, kept, f"without {name}", "ablation") for name, kept in others.items()]
+    ways = [config.model_copy(update={"fusion": Part(name=name)}) for name in named if name != config.fusion.name]
+    ways += [config.model_copy(update={"stage": Part(name=name)}) for name in named_stages if name != _stage(config)]
+    entries += [Entry(_name(way), "fusion", way, every) for way in ways if _name(way) != reference.name]
+    entries += [_own(name, values, config, columns) for name, values in (own or {}).items()]
     names = [entry.name for entry in entries]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ConfigError(f"compare: two entries are called {twice!r}; give each its own name.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from polymodal.comparison.entries import Entry
@@ -61,12 +61,21 @@ class Pair:
     def differs(self) -> bool:
         return self.p < LEVEL
 
+    @property
+    def better(self) -> bool:
+        """The first is shown to be better."""
+        return self.differs and self.difference.interval.value > 0
+
+    @property
+    def gain(self) -> str:
+        """The difference for people: `+0.021 [+0.004, +0.037]`."""
+        return between(self.difference.interval, signed=True)
+
     def turned(self) -> Pair:
         """The same, seen from the second."""
         interval = self.difference.interval
-        other = Interval(-interval.value, low=-interval.high, high=-interval.low)
-        found = Difference(other, self.difference.p, self.difference.p_rows, self.difference.p_trainings)
-        return Pair(self.second, self.first, found, self.p)
+        turned = Interval(-interval.value, low=-interval.high, high=-interval.low)
+        return Pair(self.second, self.first, replace(self.difference, interval=turned), self.p)
 
 
 @dataclass(frozen=True)
@@ -132,10 +141,7 @@ class Comparison:
         return head, [self._row(line) for line in self.lines]
 
     def __str__(self) -> str:
-        head, rows = self.table()
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
-        return "\n".join([*lines, "", *self.remarks, "", self.verdict]).strip()
+        return "\n".join([*aligned(*self.table()), "", *self.remarks, "", self.verdict]).strip()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; docs/how-to/compare.md says what they mean."""
@@ -163,7 +169,7 @@ class Comparison:
         return (
             line.entry.name,
             between(line.metrics[self.metric]),
-            "" if pair is None else between(pair.difference.interval, signed=True),
+            "" if pair is None else pair.gain,
             "" if pair is None else of_p(pair.p),
             "" if line.parameters is None else f"{line.parameters:,}",
             "" if line.seconds is None else f"{line.seconds:.1f}",
@@ -179,6 +185,12 @@ def find(pairs: Sequence[Pair], first: str, second: str) -> Pair | None:
         if (pair.second, pair.first) == (first, second):
             return pair.turned()
     return None
+
+
+def aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The head and lines of a table as texts, columns below one another."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
 
 
 def figure(value: float, *, signed: bool = False) -> str:
@@ -209,11 +221,11 @@ def _line(line: Line) -> dict[str, Any]:
         "reason": line.reason,
         "trainings": line.trainings,
         "metrics": {name: asdict(interval) for name, interval in line.metrics.items()},
-        "folds": [_finite(value) for value in line.folds],
+        "folds": [finite(value) for value in line.folds],
         "parameters": line.parameters,
         "training_seconds": _rounded(line.seconds, 3),
         "one_row_seconds": _rounded(line.latency, 6),
-        "config": None if entry.config is None else entry.config.model_dump(mode="json"),
+        "config": None if entry.kind == "baseline" else entry.config.model_dump(mode="json"),
     }
 
 
@@ -225,12 +237,13 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "p": pair.p,
         "p_uncorrected": pair.difference.p,
         "p_rows": pair.difference.p_rows,
-        "p_trainings": _finite(pair.difference.p_trainings),
+        "p_trainings": finite(pair.difference.p_trainings),
         "differs": pair.differs,
     }
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The number as JSON has it: there is none that is not finite."""
     return value if math.isfinite(value) else None
 
 

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from polymodal.comparison.entries import Entry
 from polymodal.comparison.rows import divide
 from polymodal.comparison.trial import Fold
 from polymodal.config import run_config as configuration
-from polymodal.config.run_config import ColumnConfig, Part, RunConfig
-from polymodal.data.tables.table import read_table
-from polymodal.data.target.xy import attach_target, checked, is_numeric
+from polymodal.config.run_config import RunConfig
+from polymodal.data.split.folds import groups_of
 from polymodal.errors import ConfigError
+from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import stage_of
 from polymodal.pipeline.choices import Choices, choose, complete
-from polymodal.pipeline.task_choice import choose_task, target_values, unfitted
+from polymodal.pipeline.task_choice import choose_task, target_values, unfitted, with_target
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ class ComparedTable:
         """The task's first metric."""
         return str(self.choices.task.metric)
 
+    @property
+    def greater_is_better(self) -> bool:
+        """Of that metric."""
+        return greater_is_better(self.choices.task.greater_is_better, self.metric)
+
+    @property
+    def units(self) -> Int[np.ndarray, " R"]:
+        """By row of the folds' table, the number of what it is drawn with by a bootstrap: its group, else itself."""
+        return groups_of(self.folds[0].table, self.config.split)
+
     def possible(self, entries: Sequence[Entry], *, forgiving: bool) -> tuple[list[Entry], tuple[str, ...]]:
         """The entries whose fusion, stage, task and inputs go together, and remarks on the others.
 
@@ -58,7 +71,6 @@ class ComparedTable:
         """
         kept, refused = [], []
         for entry in entries:
-            assert entry.config is not None
             try:
                 self._check(entry.config, entry.inputs)
             except ConfigError as error:
@@ -106,12 +118,7 @@ def subject(
             f"{purpose}: bad_cells drop takes rows out by the inputs that a model has; all must be measured on the same"
             " rows. Set bad_cells to missing, or repair the cells."
         )
-    source = checked(source)
-    table = read_table(source, text=config.table)
-    numbers = table.names if is_numeric(source) else ()
-    table, target = attach_target(table, y, name=config.target, several=True)
-    said = dict.fromkeys(numbers, ColumnConfig(modality=Part(name="number"))) | config.columns
-    config = config.model_copy(update={"target": target, "columns": said})
+    table, config = with_target(source, y, config, several=True)
     values = target_values(table, config)
     config = config.model_copy(update={"task": choose_task(values, config)})
     stratify = unfitted(config.task).stratified

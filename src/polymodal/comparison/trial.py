@@ -64,9 +64,14 @@ class Trial:
     train_rows: int
     unknown: int
     seconds: float
-    parameters: int | None
-    latency: float | None
+    parameters: int | None = None
+    latency: float | None = None
     unread: tuple[str, ...] = ()
+
+
+def num_measured(trials: Iterable[Trial]) -> int:
+    """How many rows of the table were measured in any of the trainings."""
+    return len({row for trial in trials for row in trial.scored.rows.tolist()})
 
 
 def unread(trials: Iterable[Trial]) -> tuple[str, ...]:
@@ -98,12 +103,11 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, watch: Watch, timed
         raise KeyboardInterrupt
     seconds = time.monotonic() - start
     assert run.measured is not None and run.measured.side == "test", "every fold has test rows"
-    found = RowStatistics.of(run.bundle.task, run.measured.prediction, run.measured.target, run.measured.rows)
-    scored = Scored(found.rows, found.metrics, found.size, fold.repeat)
+    found = run.measured.statistics(run.bundle.task)
     return Trial(
-        scored=scored,
+        _scored(found, fold),
         train_rows=len(run.split.train) + len(run.split.validation),
-        unknown=len(run.measured.rows) - len(scored.rows),
+        unknown=len(run.measured.rows) - len(found),
         seconds=seconds,
         parameters=sum(parameter.numel() for parameter in run.bundle.model.parameters()),
         latency=_latency(run) if timed else None,
@@ -131,16 +135,18 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
     seconds = time.monotonic() - start
     return {
         name: Trial(
-            Scored(one.rows, one.metrics, one.size, fold.repeat),
+            _scored(one, fold),
             train_rows=len(rows),
-            unknown=len(split.test) - len(one.rows),
+            unknown=len(split.test) - len(one),
             seconds=seconds,
-            parameters=None,
-            latency=None,
         )
         for name, one in found.items()
         if isinstance(one, RowStatistics)
     }
+
+
+def _scored(found: RowStatistics, fold: Fold) -> Scored:
+    return Scored(found.rows, found.metrics, found.size, fold.repeat)
 
 
 def _latency(run: Run) -> float:

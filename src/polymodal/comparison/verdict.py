@@ -7,8 +7,9 @@ taken for equality: only where the interval leaves no room for more than the mar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from polymodal.comparison.result import Line, Pair, VerdictSentence, between, figure, find, of_p
+from polymodal.comparison.result import Line, Pair, VerdictSentence, figure, find, of_p
 
 SHARE = 0.02
 """The margin: so much of metrics that rise to 1; of errors, this share of the reference's."""
@@ -47,14 +48,15 @@ def needless(lines: Sequence[Line], pairs: Sequence[Pair]) -> tuple[str, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True)
 class _Case:
     """The entries that are done, seen from the reference."""
 
-    def __init__(
-        self, done: Sequence[Line], pairs: Sequence[Pair], reference: Line, metric: str, margin: float
-    ) -> None:
-        self.done, self.pairs, self.reference, self.metric, self.margin = done, pairs, reference, metric, margin
-        self.every = reference.entry.inputs
+    done: Sequence[Line]
+    pairs: Sequence[Pair]
+    reference: Line
+    metric: str
+    margin: float
 
     def against(self, line: Line) -> Pair:
         """The reference beside another entry: above zero where the reference is better."""
@@ -78,8 +80,8 @@ class _Case:
         best, pair = singles[0], self.against(singles[0])
         both = f"{self.value(self.reference)} with all inputs ({self.reference.entry.name})"
         other = f"{figure(best.metrics[self.metric].value)} with {best.entry.name}, the best single input"
-        gap = f"{between(pair.difference.interval, signed=True)}, p {of_p(pair.p)}"
-        if pair.differs and pair.difference.interval.value > 0:
+        gap = f"{pair.gain}, p {of_p(pair.p)}"
+        if pair.better:
             decision, text = "better", f"Fusing pays: {both}, {other}; gain {gap}."
         elif pair.differs:
             decision, text = "worse", f"Fusing harms here: {both}, {other}; gain {gap}."
@@ -91,17 +93,17 @@ class _Case:
 
     def inputs(self) -> list[VerdictSentence]:
         """What each input adds to all the others."""
-        found = []
-        for name in self.every:
-            others = tuple(other for other in self.every if other != name)
+        found, every = [], self.reference.entry.inputs
+        for name in every:
+            others = tuple(other for other in every if other != name)
             line = next((line for line in self._smaller() if line.entry.inputs == others), None)
-            if line is not None and len(self.every) > 1:
+            if line is not None and len(every) > 1:
                 found.append(self._input(name, self.against(line)))
         return found
 
     def _input(self, name: str, pair: Pair) -> VerdictSentence:
-        interval, gap = pair.difference.interval, between(pair.difference.interval, signed=True)
-        if pair.differs and interval.value > 0:
+        interval, gap = pair.difference.interval, pair.gain
+        if pair.better:
             decision, text = "adds", f"{name} adds {gap} to the other inputs, p {of_p(pair.p)}."
         elif pair.differs:
             decision, text = "hurts", f"{name} hurts: with it {gap}, p {of_p(pair.p)}; leave it out."
@@ -116,25 +118,19 @@ class _Case:
     def enough(self) -> list[VerdictSentence]:
         """The fewest inputs that do as well as all of them."""
         needed = {finding.subject[0] for finding in self.inputs() if finding.decision == "adds"}
-        fits = [line for line in self._smaller() if not self._loses(line)]
+        fits = [line for line in self._smaller() if not self.against(line).better]
         sure = [line for line in fits if self.against(line).difference.interval.high <= self.margin]
         fits = [line for line in fits if needed <= set(line.entry.inputs)]
         if not (sure or fits):
             return []
         fewest = min(sure or fits, key=lambda line: len(line.entry.inputs))
         names = " + ".join(fewest.entry.inputs)
-        interval = self.against(fewest).difference.interval
-        gained = f"all inputs gain {between(interval, signed=True)} on it"
+        gained = f"all inputs gain {self.against(fewest).gain} on it"
         if sure:
             text = f"{names} is enough: {gained}."
             return [VerdictSentence("enough", fewest.entry.inputs, "same", text)]
         text = f"{names} may be enough: {gained}, which may be chance; more rows or --repeats would tell."
         return [VerdictSentence("enough", fewest.entry.inputs, "unclear", text)]
-
-    def _loses(self, line: Line) -> bool:
-        """Whether an entry is shown to be worse than the reference."""
-        pair = self.against(line)
-        return pair.differs and pair.difference.interval.value > 0
 
     def _smaller(self) -> list[Line]:
         return [line for line in self.done if line.entry.kind in ("single", "ablation", "rest")]
@@ -156,8 +152,7 @@ class _Case:
             found.append(VerdictSentence("fusions", tuple(names), "same", text))
         for line, pair in beside:
             if pair is not None and pair.differs:
-                gap = between(pair.difference.interval, signed=True)
-                text = f"{best.entry.name} beats {line.entry.name}: {gap}, p {of_p(pair.p)}."
+                text = f"{best.entry.name} beats {line.entry.name}: {pair.gain}, p {of_p(pair.p)}."
                 found.append(VerdictSentence("fusions", (best.entry.name, line.entry.name), "better", text))
         return found
 
@@ -169,10 +164,9 @@ class _Case:
         found = []
         for line in self.of_kind("baseline"):
             pair = self.against(line)
-            if pair.differs and pair.difference.interval.value > 0:
+            if pair.better:
                 continue
-            gap = between(pair.difference.interval, signed=True)
-            text = f"The baseline {line.entry.name} ({self.value(line)}) is not beaten: {gap}, p {of_p(pair.p)}."
+            text = f"The baseline {line.entry.name} ({self.value(line)}) is not beaten: {pair.gain}, p {of_p(pair.p)}."
             decision = "worse" if pair.differs else "same"
             found.append(VerdictSentence("baseline", (self.reference.entry.name, line.entry.name), decision, text))
         return found

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from polymodal import registry
 from polymodal.errors import DataError
-from polymodal.estimators.learner import Learner
-from polymodal.metrics.direction import greater_is_better
+from polymodal.estimators.learner import Learner, weights_of
 
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
-    from polymodal.evaluation.truth import Truth
-    from polymodal.inference.predictions import Predictions
     from polymodal.protocols import Prediction
-
-_Rows = Bool[np.ndarray, " rows"]
 
 
 class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-learn has no types
@@ -93,14 +88,14 @@ class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-lear
 
     def predict(self, X: object) -> np.ndarray:
         """The most probable class of each row of X, which needs no target; of a tagger the list of its labels."""
-        prediction = self._predict(self._table(X)).prediction
+        prediction = self._predict(X).prediction
         if self._tags:
             return np.fromiter(self._task.chosen(prediction), dtype=object)
         return np.asarray(self.classes_[_best(prediction)])
 
     def predict_proba(self, X: object) -> Float[np.ndarray, "rows K"]:
         """The probability of each class, columns in the order of `classes_`."""
-        return np.asarray(self._task.probabilities(self._predict(self._table(X)).prediction))
+        return np.asarray(self._task.probabilities(self._predict(X).prediction))
 
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
         """Accuracy over the rows that have a target; a class new to the model counts as wrong. Of a tagger, macro AP.
@@ -110,13 +105,13 @@ class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-lear
             y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
             sample_weight: one number a row.
         """
-        predictions, truth = self._measured(X, y)
         if self._tags:
-            return _weighted(self._task, predictions, truth, sample_weight)
+            return Learner.score(self, X, y, sample_weight)
+        predictions, truth = self._measured(X, y)
         assert truth.target is not None, "a classifier has a target"
         correct = _best(predictions.prediction) == truth.target.values[:, 0].numpy()
         rows = truth.labelled
-        return float(np.average((correct & truth.known)[rows], weights=_of_rows(sample_weight, rows)))
+        return float(np.average((correct & truth.known)[rows], weights=weights_of(sample_weight, rows)))
 
     @property
     def _tags(self) -> bool:
@@ -145,25 +140,14 @@ class Regressor(RegressorMixin, Learner):  # type: ignore[misc]  # scikit-learn 
     _tasks = ("regress",)
     _several = True
 
-    def predict(self, X: object) -> Float[np.ndarray, "rows ..."]:
-        """The number of each row of X, which needs no target; of several targets [rows, K]."""
-        return _predicted(self._predict(self._table(X)))
-
     def partial_fit(self, X: object, y: object = None, sample_weight: object = None) -> Regressor:
         """Learns from more rows; the first call is `fit`. See `Classifier.partial_fit`."""
         self._learn(X, y, sample_weight)
         return self
 
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
-        """R2 over the rows that have a target; of several targets the mean.
-
-        Args:
-            X: as for `fit`.
-            y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
-            sample_weight: one number a row.
-        """
-        predictions, truth = self._measured(X, y)
-        return _weighted(self._task, predictions, truth, sample_weight)
+        """R2 over the rows that have a target; of several targets the mean. Arguments as for `Classifier.score`."""
+        return Learner.score(self, X, y, sample_weight)
 
 
 class Estimator(Learner):
@@ -178,22 +162,6 @@ class Estimator(Learner):
 
     _tasks = ()
     _several = True
-
-    def predict(self, X: object) -> np.ndarray:
-        """What the model says of each row of X, which needs no target; of several targets [rows, K]."""
-        return _predicted(self._predict(self._table(X)))
-
-    def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
-        """The task's first metric over the rows whose target is known; negative where a smaller one is better.
-
-        Args:
-            X: as for `fit`.
-            y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
-            sample_weight: one number a row.
-        """
-        predictions, truth = self._measured(X, y)
-        value = _weighted(self._task, predictions, truth, sample_weight)
-        return value if greater_is_better(self._task.greater_is_better, self._task.metric) else -value
 
 
 def load(folder: Path | str) -> Classifier | Regressor | Estimator:
@@ -215,23 +183,6 @@ def load(folder: Path | str) -> Classifier | Regressor | Estimator:
     return estimator
 
 
-def _predicted(predictions: Predictions) -> np.ndarray:
-    """The column `prediction`; of several targets their columns side by side."""
-    columns = predictions.columns
-    if "prediction" in columns:
-        return np.asarray(columns["prediction"])
-    return np.stack([column for name, column in columns.items() if name.startswith("prediction_")], axis=1)
-
-
-def _weighted(task: Any, predictions: Predictions, truth: Truth, sample_weight: object) -> float:
-    """The task's first metric over the rows whose target is known."""
-    from polymodal.metrics.rows import RowStatistics
-
-    weights = _of_rows(sample_weight, truth.known)
-    found = RowStatistics.of(task, predictions.prediction, truth.target)
-    return float(found.metrics(np.ones((1, len(found))) if weights is None else weights[None])[task.metric][0])
-
-
 def _best(prediction: Prediction) -> np.ndarray:
     """The place of the most probable class of each row."""
     from polymodal.types import Scores
@@ -239,17 +190,3 @@ def _best(prediction: Prediction) -> np.ndarray:
     assert isinstance(prediction, Scores), "a classifier gives scores"
     found: np.ndarray = prediction.values.numpy().argmax(axis=1)
     return found
-
-
-def _of_rows(weight: object, rows: _Rows) -> Float[np.ndarray, " kept"] | None:
-    """The sample weights of some rows.
-
-    Raises:
-        ValueError: not one number a row.
-    """
-    if weight is None:
-        return None
-    weights = np.asarray(weight, dtype=float)
-    if weights.shape != rows.shape:
-        raise ValueError(f"sample_weight has the shape {weights.shape}; give one number for each of {len(rows)} rows.")
-    return np.asarray(weights[rows])

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from polymodal.bundles.bundle import Bundle
-from polymodal.metrics.results import Report
 from polymodal.models.stage import INTERMEDIATE
 
 _MOST_METRICS = 12
@@ -29,14 +28,11 @@ def summary(bundle: Bundle) -> str:
     ]
     for side, report in (("test", bundle.metrics.test), ("validation", bundle.metrics.validation)):
         if report:
-            lines = list(_lines(report))[:_MOST_METRICS]
+            lines = [
+                (name, f"{found.value:.4g}", f"{found.low:.4g} to {found.high:.4g}") for name, found in report.items()
+            ][:_MOST_METRICS]
             parts.append(_table(f"Metrics on {side} rows", ("metric", "value", "95 % interval"), lines))
     return f"<div class='polymodal-summary'>{''.join(parts)}</div>"
-
-
-def _lines(report: Report) -> Iterable[tuple[str, str, str]]:
-    for name, found in report.items():
-        yield name, f"{found.value:.4g}", f"{found.low:.4g} to {found.high:.4g}"
 
 
 def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

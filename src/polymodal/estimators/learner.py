@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from jaxtyping import Bool, Float
 from sklearn.exceptions import NotFittedError
 
 from polymodal import registry
-from polymodal.config.run_config import ColumnConfig, Part
+from polymodal.config.run_config import Part
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import target_cells
 from polymodal.data.target.class_names import name_of
 from polymodal.data.target.weights import row_weights
-from polymodal.data.target.xy import attach, attach_target, checked, is_numeric, targets_of
+from polymodal.data.target.xy import attach, checked, targets_of
 from polymodal.estimators.parameters import Parameters
+from polymodal.metrics.direction import greater_is_better
 from polymodal.schema import Target
 from polymodal.updating.replay import Labelled, Reservoir
 
@@ -71,13 +73,11 @@ class Learner(Parameters):
         import torch
 
         from polymodal.pipeline.run import train
-        from polymodal.pipeline.task_choice import choose_task
+        from polymodal.pipeline.task_choice import choose_task, with_target
 
-        config, source = self._run_config(), checked(X)
-        table = read_table(source, text=config.table)
-        numbers = table.names if is_numeric(source) else ()
-        table, target = attach_target(table, y, name=config.target, several=self._several)
+        table, config = with_target(X, y, self._run_config(), several=self._several)
         table, weight = attach(table, sample_weight, name=config.weight, role="sample_weight")
+        target = config.target
         targeted = config.task.name is None or registry.load("tasks", config.task.name).targeted
         if target is None and targeted:
             raise ValueError(  # in scikit-learn's words
@@ -87,14 +87,13 @@ class Learner(Parameters):
         values = target_cells(table, target) if target is not None else [None] * table.num_rows
         if target is not None:
             self._check_target([value for value in values if value is not None], target)
-        said = dict.fromkeys(numbers, ColumnConfig(modality=Part(name="number"))) | config.columns
-        config = config.model_copy(update={"target": target, "weight": weight, "columns": said})
         task = config.task
         if task.name is None and self._tasks:
             task = Part(name=self._tasks[0], **config.task.settings)
             if self._chooses and any(value is not None for value in values):
                 task = choose_task(values, config, among=self._chooses)
-        config = config.model_copy(update={"task": task if classes is None else _with_classes(task, classes)})
+        task = task if classes is None else _with_classes(task, classes)
+        config = config.model_copy(update={"weight": weight, "task": task})
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
             run = train(table, config, watch=self._watch, estimators=self._estimators())
         if run.history.interrupted and not run.history.epochs:
@@ -141,12 +140,33 @@ class Learner(Parameters):
                 f"classes={list(classes)!r} are not those of the first call of partial_fit: {', '.join(known)}."
             )
 
-    def evaluate(self, X: object, y: object = None) -> dict[str, dict[str, float]]:
-        """Every metric of the task, with 95 % bootstrap intervals, over the rows whose target is known.
+    def predict(self, X: object) -> np.ndarray:
+        """What the model says of each row of X, which needs no target; of several targets [rows, K]."""
+        columns = self._predict(X).columns
+        if "prediction" in columns:
+            return np.asarray(columns["prediction"])
+        return np.stack([column for name, column in columns.items() if name.startswith("prediction_")], axis=1)
+
+    def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
+        """The task's first metric over the rows whose target is known; negative where a smaller one is better.
 
         Args:
             X: as for `fit`.
             y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
+            sample_weight: one number a row.
+        """
+        from polymodal.metrics.rows import RowStatistics
+
+        predictions, truth = self._measured(X, y)
+        task, weights = self._task, weights_of(sample_weight, truth.known)
+        found = RowStatistics.of(task, predictions.prediction, truth.target)
+        values = found.metrics(np.ones((1, len(found))) if weights is None else weights[None])[task.metric]
+        return float(values[0]) if greater_is_better(task.greater_is_better, task.metric) else -float(values[0])
+
+    def evaluate(self, X: object, y: object = None) -> dict[str, dict[str, float]]:
+        """Every metric of the task, with 95 % bootstrap intervals, over the rows whose target is known.
+
+        Arguments as for `score`.
 
         Returns:
             `{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`
@@ -158,9 +178,7 @@ class Learner(Parameters):
     def evaluate_subsets(self, X: object, y: object = None) -> dict[str, Any]:
         """Metrics of every subset of the inputs, and with inputs hidden at random from 0 to 100 %.
 
-        Args:
-            X: as for `fit`.
-            y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
+        Arguments as for `score`.
 
         Returns:
             JSON values. `metric`: the one to look at first. `subsets`: for each its `inputs`, its `metrics`, and
@@ -267,8 +285,8 @@ class Learner(Parameters):
             )
         return table
 
-    def _predict(self, table: Table) -> Predictions:
-        return self._predictor()(table)
+    def _predict(self, X: object) -> Predictions:
+        return self._predictor()(self._table(X))
 
     def _predictor(self) -> Predictor:
         """That of the bundle and device of now, made once."""
@@ -289,7 +307,7 @@ class Learner(Parameters):
         """
         table = self._table(X)
         truth = self._truth(table, y)
-        return self._predict(table), truth
+        return self._predictor()(table), truth
 
     def _truth(self, table: Table, y: object) -> Truth:
         from polymodal.evaluation.truth import truth_of
@@ -313,3 +331,17 @@ def _with_classes(task: Part, classes: Sequence[object]) -> Part:
     if "classes" not in known:
         raise ValueError(f"classes are for tasks that take them; {task.name!r} learns what there is from y.")
     return Part(name=task.name, **{**task.settings, "classes": [name_of(value) for value in classes]})
+
+
+def weights_of(weight: object, rows: Bool[np.ndarray, " rows"]) -> Float[np.ndarray, " kept"] | None:
+    """The sample weights of some rows.
+
+    Raises:
+        ValueError: not one number a row.
+    """
+    if weight is None:
+        return None
+    weights = np.asarray(weight, dtype=float)
+    if weights.shape != rows.shape:
+        raise ValueError(f"sample_weight has the shape {weights.shape}; give one number for each of {len(rows)} rows.")
+    return np.asarray(weights[rows])

@@ -1,8 +1,6 @@
 """What a model has to beat: the simple predictions that its task names, on handcrafted features of each input.
 
-For classes: the majority class; logistic regression for each input, log-probabilities averaged over the inputs that a
-row has. For numbers: the mean; ridge regression on the features of all inputs side by side. For labels: how frequent
-each label is; one ridge regression a label, on the same features. All fit in seconds.
+`baselines/linear.py` has those of classes, numbers and labels.
 """
 
 from __future__ import annotations
@@ -19,52 +17,15 @@ from polymodal.baselines.features import side_by_side
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.store import Store
 from polymodal.evaluation.evaluate import report
-from polymodal.metrics.results import Baselines
+from polymodal.metrics.results import Baselines, Report
 from polymodal.metrics.rows import RowStatistics
 from polymodal.protocols import Modality, Prediction, Task
-
-_Column: TypeAlias = tuple[Store, Modality]
 
 _ROWS = 256  # cells in memory at a time
 _MAX_DENSE = 2_000  # dense features of one input; those that vary most are kept
 
 Statistics: TypeAlias = dict[str, RowStatistics | dict[str, RowStatistics]]
 """`majority` (`mean` of numbers, `prevalence` of labels), `linear`, and `linear_by_input`: one for each input."""
-
-
-def fit_baselines(
-    task: Task,
-    dataset: Dataset,
-    *,
-    inputs: Mapping[str, Sequence[str]],
-    train: Int[np.ndarray, " N"],
-    test: Int[np.ndarray, " M"],
-    seed: int = 0,
-) -> Baselines:
-    """Fits the baselines on the training rows and measures them on the test rows.
-
-    An input is fitted on the rows that have it and says nothing about the others; a row with no input gets the prior.
-    Of more training rows than the task says (`baseline_rows`) as many are drawn.
-
-    Args:
-        task: fitted; one that names no baselines has none.
-        dataset: the table's cells and its target; rows where that is unknown are left out.
-        inputs: by input of the model, its columns.
-        train: row numbers.
-        test: row numbers.
-        seed: of the bootstrap and of the draw.
-
-    Returns:
-        A report of each, and in `linear_by_input` of each input. None of them without test rows of known target.
-    """
-    found = predict_baselines(task, dataset, inputs=inputs, train=train, test=test, seed=seed)
-    alone = found.get("linear_by_input", {})
-    return Baselines(
-        reports={name: report(one, seed=seed) for name, one in found.items() if isinstance(one, RowStatistics)},
-        linear_by_input={name: report(one, seed=seed) for name, one in alone.items()}
-        if isinstance(alone, dict)
-        else {},
-    )
 
 
 def predict_baselines(
@@ -76,19 +37,29 @@ def predict_baselines(
     test: Int[np.ndarray, " M"],
     seed: int = 0,
 ) -> Statistics:
-    """The same baselines, before they are measured; arguments as for `fit_baselines`."""
+    """Fits the baselines on the training rows and predicts the test rows by them.
+
+    An input is fitted on the rows that have it and says nothing about the others; a row with no input gets the prior.
+    Of more training rows than the task says (`baseline_rows`) as many are drawn.
+
+    Args:
+        task: fitted; one that names no baselines has none.
+        dataset: the table's cells and its target; rows where that is unknown are left out.
+        inputs: by input of the model, its columns.
+        train: row numbers.
+        test: row numbers.
+        seed: of the draw.
+
+    Returns:
+        None of them without test rows of known target.
+    """
     train, test = dataset.known(train), dataset.known(test)
     if not isinstance(task, Baselined) or not len(test):
         return {}
     if len(train) > task.baseline_rows:
         train = np.random.default_rng(seed).choice(train, task.baseline_rows, replace=False)
     rows = np.concatenate([train, test])
-    features = {
-        name: _input_features(
-            [(dataset.prepared.stores[column], dataset.modalities[column]) for column in columns], rows, len(train)
-        )
-        for name, columns in inputs.items()
-    }
+    features = {name: _input_features(dataset, columns, rows, len(train)) for name, columns in inputs.items()}
     truth = dataset.target(test)
 
     def measured(prediction: Prediction) -> RowStatistics:
@@ -100,9 +71,28 @@ def predict_baselines(
     }
 
 
-def _input_features(columns: Sequence[_Column], rows: Int[np.ndarray, " R"], num_train: int) -> InputFeatures:
+def measure_baselines(found: Statistics, *, seed: int) -> Baselines:
+    """Every metric of each baseline, with 95 % bootstrap intervals.
+
+    Args:
+        found: what `predict_baselines` gives.
+        seed: of the bootstrap.
+    """
+    reports: dict[str, Report] = {}
+    by_input: dict[str, Report] = {}
+    for name, one in found.items():
+        if isinstance(one, RowStatistics):
+            reports[name] = report(one, seed=seed)
+        else:
+            by_input = {of_input: report(alone, seed=seed) for of_input, alone in one.items()}
+    return Baselines(reports=reports, linear_by_input=by_input)
+
+
+def _input_features(
+    dataset: Dataset, columns: Sequence[str], rows: Int[np.ndarray, " R"], num_train: int
+) -> InputFeatures:
     """Features of an input's columns side by side, scaled by the rows that come first: the training rows."""
-    parts = [_features(store, modality, rows) for store, modality in columns]
+    parts = [_features(dataset.prepared.stores[name], dataset.modalities[name], rows) for name in columns]
     present = np.any([has for _, has in parts], axis=0)
     joined = side_by_side([_scale(values, has, num_train) for values, has in parts])
     train, test, in_train, in_test = joined[:num_train], joined[num_train:], present[:num_train], present[num_train:]

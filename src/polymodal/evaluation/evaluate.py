@@ -10,7 +10,7 @@ from jaxtyping import Int
 from polymodal.metrics.bootstrap import WeightedMetrics, intervals
 from polymodal.metrics.results import Report
 from polymodal.metrics.rows import RowStatistics
-from polymodal.protocols import Prediction
+from polymodal.protocols import Prediction, Task
 from polymodal.types import Cells
 
 _WORK = 100_000_000  # numbers looked at over all samples: about five seconds
@@ -31,6 +31,10 @@ class EvaluatedRows:
     rows: Int[np.ndarray, " N"]
     prediction: Prediction
     target: Cells | None
+
+    def statistics(self, task: Task) -> RowStatistics:
+        """Those of the rows whose target is known, from which every metric follows."""
+        return RowStatistics.of(task, self.prediction, self.target, self.rows)
 
 
 def report(statistics: RowStatistics, *, seed: int) -> Report:

@@ -81,16 +81,14 @@ def evaluate_subsets(
     target: Cells | None,
     *,
     device: str = "auto",
-    masking: InputMasking | None = None,
 ) -> SubsetResults:
-    """Measures a model on a table, with inputs hidden.
+    """Measures a model on a table with the subsets of its inputs, and with inputs hidden at the rates 0, 0.1 ... 1.
 
     Args:
         bundle: the trained model.
         table: holds the columns that it uses.
         target: of every row, as the task collates it; None of a task without a target.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
-        masking: None: the subsets of `subsets_of`, and the rates 0, 0.1 ... 1.
 
     Raises:
         ColumnError: a column that the model uses is absent.
@@ -98,7 +96,7 @@ def evaluate_subsets(
     """
     predictor = Predictor(bundle, device)
     network = predictor.network
-    masking = masking or InputMasking(subsets_of(tuple(network.columns)), RATES, seed=bundle.config.seed)
+    masking = InputMasking(subsets_of(tuple(network.columns)), RATES, seed=bundle.config.seed)
     batches = chain.from_iterable(
         dataset.loader(batch_size=_BATCH_ROWS).epoch(0) for _, dataset in predictor.in_chunks(table)
     )

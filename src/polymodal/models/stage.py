@@ -119,7 +119,15 @@ class Fitter(Protocol):
         phase: str,
         epochs: int | None = None,
     ) -> History:
-        """Trains a network in place; stops early on the validation rows where there are any."""
+        """Trains a network in place; stops early on the validation rows where there are any.
+
+        Args:
+            network: of inputs of the schema; all of them, or some.
+            rows: numbers of the training rows.
+            validation: numbers of the rows to stop early on.
+            phase: what the log calls this training.
+            epochs: at most so many; None: as the settings say.
+        """
 
     def tokens(
         self,

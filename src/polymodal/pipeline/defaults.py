@@ -147,11 +147,10 @@ def complete_inputs(
             )
         )
         for column in members:
-            if column.name in given:
-                continue
-            complete = _complete(column, suggested.get(column.name, {}), encoder.needs(settings))
-            featured: Settings = {"features": {} if getattr(encoder, "takes_features", False) else None}
-            completed[column.name] = complete.model_copy(update=featured)
+            if column.name not in given:
+                features: Settings | None = {} if getattr(encoder, "takes_features", False) else None
+                complete = _complete(column, suggested.get(column.name, {}), encoder.needs(settings))
+                completed[column.name] = column.model_copy(update={"settings": complete, "features": features})
     ordered = tuple(completed[column.name] for column in columns)
     inputs = sharing.joined(inputs, ordered, together)
     return ordered, tuple(sorted(inputs, key=lambda of_input: of_input.name))
@@ -166,7 +165,7 @@ def _groups(columns: Iterable[Column], task: Task) -> list[tuple[str, str, str, 
     grouped: dict[tuple[str, str], list[Column]] = {}
     for side, names in task.sides(list(entering)).items():
         for column in (column for name, column in entering.items() if name in names):
-            group = _group(column)
+            group = group_of(column)
             if group is None:
                 found.append((side, column.name, column.modality or "", [column]))
             else:
@@ -211,6 +210,14 @@ def with_anchor(config: RunConfig, task: Task, inputs: Sequence[Input]) -> RunCo
     return config.model_copy(update={"fusion": anchored})
 
 
+def group_of(column: Column) -> str | None:
+    """The input that a column enters with others; None where it is one by itself, or does not enter."""
+    if column.modality is None:
+        return None
+    cls: type[Modality] = registry.load("modalities", column.modality)
+    return cls.group
+
+
 def _free(name: str, taken: set[str]) -> str:
     """The name, or where a column of that name is an input by itself, the first free one after it."""
     return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
@@ -219,7 +226,7 @@ def _free(name: str, taken: set[str]) -> str:
 def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, usual: str | None) -> Part:
     """What the user said of the column, else of the modality; else stage, preset, table; else the first."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
-    together = _group(members[0]) is not None
+    together = group_of(members[0]) is not None
     for column, part in said.items():
         if together and (part.name or part.settings):
             raise ConfigError(
@@ -238,16 +245,10 @@ def _encoder(name: str, modality: str, members: Sequence[Column], config: RunCon
     return Part(name=chosen, **{**preset.settings, **inherited, **by_column.settings})
 
 
-def _complete(column: Column, suggested: Settings, needed: Settings) -> Column:
+def _complete(column: Column, suggested: Settings, needed: Settings) -> Settings:
     """All settings of a column: the user's, else the encoder's needs, else the suggestion, else as declared."""
     part = Part(name=column.modality, **{**suggested, **needed, **column.settings})
-    return column.model_copy(update={"settings": plain(part_settings("modalities", part))})
-
-
-def _group(column: Column) -> str | None:
-    """The input that a column enters with others; None where it is one by itself."""
-    cls: type[Modality] = registry.load("modalities", column.modality or "")
-    return cls.group
+    return plain(part_settings("modalities", part))
 
 
 def _or(value: float | None, otherwise: float) -> float:

@@ -6,12 +6,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from polymodal import registry
-from polymodal.config.run_config import Part, RunConfig, part_settings
-from polymodal.data.tables.table import Table
+from polymodal.config.run_config import ColumnConfig, Part, RunConfig, part_settings
+from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import target_cells
+from polymodal.data.target.xy import attach_target, checked, is_numeric
 from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.protocols import Recognition, Task
 from polymodal.schema import Target
+
+
+def with_target(source: object, y: object, config: RunConfig, *, several: bool) -> tuple[Table, RunConfig]:
+    """The table with a target that is given beside it, and the configuration that names it.
+
+    The columns of a numeric array are numbers, whatever their cells look like.
+
+    Args:
+        source: whatever `read_table` takes, or array-like [rows, columns].
+        y: the target: a column's name, or one value a row; None: the configuration names the column, if anything does.
+        config: what else is known.
+        several: whether more than one column can be predicted.
+
+    Raises:
+        ColumnError: no such column, or the values bear the name of a column of the table.
+        ValueError: not one value a row.
+    """
+    source = checked(source)
+    table = read_table(source, text=config.table)
+    numbers = table.names if is_numeric(source) else ()
+    columns = dict.fromkeys(numbers, ColumnConfig(modality=Part(name="number"))) | config.columns
+    table, target = attach_target(table, y, name=config.target, several=several)
+    return table, config.model_copy(update={"target": target, "columns": columns})
 
 
 def target_values(table: Table, config: RunConfig) -> list[object] | None:

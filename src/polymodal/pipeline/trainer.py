@@ -76,7 +76,7 @@ class Trained:
 
 
 class Trainer:
-    """Trains networks for one problem.
+    """Trains networks for one problem: the `Fitter` of its stage, which says what the methods take.
 
     Args:
         problem: what to learn, and from what.
@@ -98,6 +98,8 @@ class Trainer:
         self.watch: Watch = watch or (lambda *_: ())
         self.cache, self.estimators = cache, estimators or {}
         self.device = pick_device(self.config.device)
+        self.metric = self.config.train.early_stopping.metric or ""
+        self.greater_is_better = greater_is_better(self.task.greater_is_better, self.metric)
         self._dataset = problem.dataset
         self._started = tuple[str, ...]()
 
@@ -106,15 +108,17 @@ class Trainer:
         stage, train, split = stage_of(self.config), self.config.train, self.split
         validation = self._dataset.known(split.validation)
         first = final = stage.learn(self, split.train, validation)
-        rows, refit, histories, failed = split.train, None, first.histories, None
+        rows, refit, histories, failures = split.train, None, first.histories, list[str]()
         if train.final == "refit" and len(validation) and not first.interrupted:
             joined = np.sort(np.concatenate([split.train, validation]))
             again = stage.learn(self, joined, validation[:0], before=first)
             if again.interrupted:  # the best model of before is the better one
                 histories = {**histories, "refit": History(interrupted=True)}
-            elif not (failed := self._failure(histories, again.histories)):
+            elif failed := failure(histories, again.histories, self.metric, greater_is_better=self.greater_is_better):
+                failures.append(failed)
+            else:
                 rows, final, refit = joined, again, merged(again.histories.values())
-        warnings = (*_of_encoders(final.network), *self._started, *([failed] if failed else []))
+        warnings = (*_of_encoders(final.network), *self._started, *failures)
         return Trained(first, final, rows, histories, refit, self._dataset, warnings)
 
     def build(self) -> Network:
@@ -134,24 +138,15 @@ class Trainer:
         phase: str,
         epochs: int | None = None,
     ) -> History:
-        """Trains a network in place; stops early on the validation rows where there are any.
-
-        Args:
-            network: of inputs of the schema; all of them, or some.
-            rows: numbers of the training rows.
-            validation: numbers of the rows to stop early on.
-            phase: what the log calls this training.
-            epochs: at most so many; None: as the settings say.
-        """
+        """Trains a network in place; stops early on the validation rows where there are any."""
         self._freeze(network)
         settings = self.config.train
         epochs = epochs or settings.epochs or 1
-        metric = settings.early_stopping.metric or ""
         plan = Plan(
             task=self.task,
             train=settings,
-            metric=metric,
-            greater_is_better=greater_is_better(self.task.greater_is_better, metric),
+            metric=self.metric,
+            greater_is_better=self.greater_is_better,
             device=self.device,
             precision=pick_precision(settings.precision, self.device),
             seed=self.config.seed,
@@ -161,7 +156,7 @@ class Trainer:
         learn = batches(rows, shuffle=True, augment=settings.augment)
         check = batches(validation) if validation is not None and len(validation) else None
         objective = make_objective(network, settings, joint=stage_of(self.config).joint)
-        return fit(objective, learn, check, plan=plan, callbacks=self.watch(phase, epochs, metric))
+        return fit(objective, learn, check, plan=plan, callbacks=self.watch(phase, epochs, self.metric))
 
     def tokens(
         self,
@@ -207,11 +202,6 @@ class Trainer:
             loader = self._dataset.loader(used, batch_size=self._size, columns=network.columns)
             made = encode_frozen(network, loader, self.device, cache=self.cache, columns=self.schema.features())
             self._dataset = replace(self._dataset, encoded={**known, **made})
-
-    def _failure(self, first: Mapping[str, History], again: Mapping[str, History]) -> str | None:
-        metric = self.config.train.early_stopping.metric or ""
-        greater = greater_is_better(self.task.greater_is_better, metric)
-        return failure(first, again, metric, greater_is_better=greater)
 
 
 def failure(

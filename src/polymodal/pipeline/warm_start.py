@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from polymodal import registry
 from polymodal.bundles import bundle as bundles
 from polymodal.bundles.bundle import Bundle
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
@@ -25,6 +24,7 @@ from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
 from polymodal.models.network import Network
 from polymodal.models.stage import INTERMEDIATE, stage_of
+from polymodal.pipeline.defaults import group_of
 from polymodal.pretrained.adaptation import merged_names
 from polymodal.protocols import Encoder, Module
 from polymodal.schema import Column, Input, Schema, Target
@@ -71,9 +71,8 @@ class WarmStart:
         for name, encoder in network.encoders.items():
             there = self.inputs.get(network.columns[name])
             if there is None:
-                fresh += (
-                    [] if any(note.startswith(f"{name!r}") for note in self.notes) else [f"the encoder of {name!r}"]
-                )
+                if not any(note.startswith(f"{name!r}") for note in self.notes):
+                    fresh.append(f"the encoder of {name!r}")
                 continue
             names[name] = there.name
             _copy(old.encoders[there.name], encoder, where=f"start: input {name!r}, whose encoder is in {self.source}")
@@ -127,19 +126,14 @@ def start_from(
             raise ConfigError("start.columns and start.freeze are about a bundle, but start.bundle names none.")
         return None, columns, config
     bundle = bundles.load(Path(config.start.bundle).expanduser())
-    entering = _entering(columns, config)
+    roles = {*config.targets, *config.drop, config.weight, config.split.column, config.split.by}
+    entering = {column.name: column for column in columns if column.name not in roles}  # inference may leave out more
     origin = _origin(entering, columns, bundle.schema, config)
     inputs, notes = _inputs(origin, entering, bundle.schema)
     taken = {name: origin[name] for of_input in inputs for name in of_input}
     start = WarmStart(bundle, config.start.bundle, taken, inputs, tuple(notes))
     columns = tuple(_as_before(column, start, config) if column.name in taken else column for column in columns)
     return start, columns, _with_choices(start, columns, config)
-
-
-def _entering(columns: Sequence[Column], config: RunConfig) -> dict[str, Column]:
-    """The columns that have no other role; inference may have left some of them out."""
-    roles = {*config.targets, *config.drop, config.weight, config.split.column, config.split.by}
-    return {column.name: column for column in columns if column.name not in roles}
 
 
 def _origin(
@@ -176,14 +170,14 @@ def _inputs(
     found: dict[tuple[str, ...], Input] = {}
     grouped: dict[str, list[str]] = {}
     for name, old in sorted(origin.items()):
-        if _group(before.column(old).modality) is None:
+        if group_of(before.column(old)) is None:
             found[(name,)] = by_column[old]
         else:
             grouped.setdefault(by_column[old].name, []).append(name)
     notes = []
     for there, names in grouped.items():
         of_input = next(i for i in before.inputs if i.name == there)
-        more = [n for n, c in entering.items() if n not in origin and _group(c.modality) == of_input.modality]
+        more = [n for n, c in entering.items() if n not in origin and group_of(c) == of_input.modality]
         here = sorted([*names, *more])
         if [origin.get(name) for name in here] == list(of_input.columns):
             found[tuple(here)] = of_input
@@ -225,7 +219,7 @@ def _with_choices(start: WarmStart, columns: Sequence[Column], config: RunConfig
         by_modality = config.encoders.get(of_input.modality, Part())
         for column in (c for c in columns if c.name in names):
             said = config.columns.get(column.name, ColumnConfig()).encoder
-            together = _group(column.modality) is not None
+            together = group_of(column) is not None
             encoder = Part() if together else _encoder(column.name, of_input, [by_modality, said], start.source)
             modality = Part.model_validate({**column.settings, "name": column.modality})
             chosen[column.name] = ColumnConfig(modality=modality, encoder=encoder)
@@ -254,10 +248,6 @@ def _encoder(name: str, of_input: Input, said: Sequence[Part], source: str) -> P
         if part.name in (None, of_input.encoder):
             settings |= part.settings
     return Part(name=of_input.encoder, **settings)
-
-
-def _group(modality: str | None) -> str | None:
-    return None if modality is None else cast(str | None, registry.load("modalities", modality).group)
 
 
 def _copy(old: Encoder, new: Encoder, *, where: str) -> None:

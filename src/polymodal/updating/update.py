@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.cells.prepare import Reject
-from polymodal.errors import DataError
 from polymodal.metrics.history import History
 from polymodal.metrics.results import BeforeAfter, UpdateResults, UpdateRows
 from polymodal.updating.holdout import new_sides, sides_of_training
@@ -63,15 +61,15 @@ def update(bundle: Bundle, source: object, *, replay: object = None, watch: Watc
     old = None if replay is None else updater.given(replay)
     sides = new_sides(new, bundle.config, updater.rng, remarks)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
-        lessons = _lessons(updater, new, sides.learned, Path(temporary))
-        held = updater.read(new, sides.held, cache=Path(temporary))
+        cache = Path(temporary)
+        lessons = updater.lessons(new, sides.learned, cache=cache)
+        held = updater.read(new, sides.held, cache=cache)
         again = kept = None
         if old is not None:
-            old_sides = sides_of_training(old, bundle.config, stratify=updater.stratify, remarks=remarks)
-            wanted = round(bundle.config.update.replay * len(lessons.rows))
-            chosen = updater.sample([old.target[row] for row in old_sides.learned.tolist()], wanted)
-            again = updater.read(old, old_sides.learned[chosen], cache=Path(temporary))
-            kept = updater.read(old, old_sides.held, cache=Path(temporary))
+            old_sides = sides_of_training(old, bundle.config, stratify=updater.task.stratified, remarks=remarks)
+            chosen = updater.sample([old.target[row] for row in old_sides.learned.tolist()], lessons)
+            again = updater.read(old, old_sides.learned[chosen], cache=cache)
+            kept = updater.read(old, old_sides.held, cache=cache)
         model = deepcopy(updater.model)
         before = updater.measure(model, held or lessons), updater.measure(model, kept)
         history = updater.learn(model, lessons, [again] if again else [], watch=watch)
@@ -111,9 +109,8 @@ def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, w
     updater.check(new)
     model, start, reviewed = deepcopy(updater.model), 0, list[ReadRows]()
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
-        lessons = _lessons(updater, new, new.rows, Path(temporary))
-        wanted = round(bundle.config.update.replay * len(lessons.rows))
-        chosen = updater.sample([value for part in old for value in part.target], wanted)
+        lessons = updater.lessons(new, new.rows, cache=Path(temporary))
+        chosen = updater.sample([value for part in old for value in part.target], lessons)
         for given in old:
             here = chosen[(chosen >= start) & (chosen < start + len(given.target))] - start
             start += len(given.target)
@@ -126,13 +123,3 @@ def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, w
 
 def _count(part: ReadRows | None) -> int:
     return 0 if part is None else len(part.rows)
-
-
-def _lessons(updater: Updater, new: Labelled, rows: Any, cache: Path) -> ReadRows:
-    lessons = updater.read(new, rows, cache=cache)
-    if lessons is None:
-        raise DataError(
-            f"{new.table.source}: all of its {len(new.rows)} rows that have a target are held out, so there is nothing "
-            "to learn from. Set update.holdout=0, or mark rows with train in the split column."
-        )
-    return lessons

@@ -58,10 +58,6 @@ class ReadRows:
         weight = self.dataset.weight
         return np.ones(len(self.dataset)) if weight is None else weight
 
-    def weighted(self, weight: Float[np.ndarray, " N"]) -> Dataset:
-        """The dataset with other weights."""
-        return replace(self.dataset, weight=weight)
-
 
 class Updater:
     """One update of one model.
@@ -79,11 +75,8 @@ class Updater:
     def __init__(self, bundle: Bundle) -> None:
         self.bundle, self.config, self.model, target = bundle, bundle.config, bundle.model, bundle.schema.target
         if target is None or not target.columns or not stage_of(self.config).joint:
-            what = (
-                "predicts no column"
-                if not target or not target.columns
-                else f"has the stage {self.config.stage.name!r}"
-            )
+            trains = target and target.columns
+            what = f"has the stage {self.config.stage.name!r}" if trains else "predicts no column"
             raise BundleError(
                 f"This model {what}; only one that learns as a whole can go on learning. Train it again, with the old "
                 "and the new rows in one table."
@@ -95,11 +88,6 @@ class Updater:
         # Another order and other noise in every update of a model, and yet the same ones when it is repeated.
         self.seed = self.config.seed + sum(entry.times or 1 for entry in bundle.metrics.updates)
         self.rng = np.random.default_rng(self.seed)
-
-    @property
-    def stratify(self) -> bool:
-        """The target's values are classes."""
-        return self.task.stratified
 
     @property
     def lr(self) -> float:
@@ -138,9 +126,23 @@ class Updater:
                 "and the new rows in one table, or empty the cell, so that its row is left out."
             )
 
-    def sample(self, target: Sequence[object], count: int) -> Int[np.ndarray, " n"]:
-        """Places of rows to learn from again; of classes each gets its share."""
-        return sample(target, count, stratify=self.stratify, rng=self.rng)
+    def sample(self, target: Sequence[object], new: ReadRows) -> Int[np.ndarray, " n"]:
+        """Places of old rows to learn from again, as many as `update.replay` says; of classes each gets its share."""
+        count = round(self.config.update.replay * len(new.rows))
+        return sample(target, count, stratify=self.task.stratified, rng=self.rng)
+
+    def lessons(self, new: Labelled, rows: Int[np.ndarray, " n"], *, cache: Path) -> ReadRows:
+        """The cells of the rows to learn from, as `read` gives them.
+
+        Raises:
+            DataError: there are none, or as `read`.
+        """
+        if (found := self.read(new, rows, cache=cache)) is not None:
+            return found
+        raise DataError(
+            f"{new.table.source}: all of its {len(new.rows)} rows that have a target are held out, so there is nothing "
+            "to learn from. Set update.holdout=0, or mark rows with train in the split column."
+        )
 
     def read(self, given: Labelled, rows: Int[np.ndarray, " n"], *, cache: Path) -> ReadRows | None:
         """The cells of some rows, decoded to a folder; None of no rows.
@@ -180,7 +182,7 @@ class Updater:
         beside = max(1, -(-sum(len(part.rows) for part in old) // steps))
         heaviest = max(float(part.weight.max()) for part in (new, *old)) or 1.0
         loaders = [
-            part.weighted(part.weight / heaviest).loader(
+            replace(part.dataset, weight=part.weight / heaviest).loader(
                 part.rows, batch_size=rows, shuffle=True, augment=train.augment, seed=self.seed
             )
             for part, rows in ((new, size), *((part, beside) for part in old))
@@ -199,29 +201,17 @@ class Updater:
 
     def updated(self, model: Network, entry: UpdateResults) -> Bundle:
         """The bundle of the model that learned. Calls of `partial_fit` that follow one another share an entry."""
-        entries, before = list(self.bundle.metrics.updates), self.bundle.metrics.updates[-1:]
-        if entry.times is not None and before and before[0].times is not None:
-            last = entries.pop()
-            entry = entry.model_copy(
-                update={
-                    "rows": UpdateRows(
-                        learned=last.rows.learned + entry.rows.learned,
-                        replayed=last.rows.replayed + entry.rows.replayed,
-                    ),
-                    "times": before[0].times + entry.times,
-                }
-            )
+        entries = list(self.bundle.metrics.updates)
+        if entry.times and entries and (times := entries[-1].times):
+            before, now = entries.pop().rows, entry.rows
+            rows = UpdateRows(learned=before.learned + now.learned, replayed=before.replayed + now.replayed)
+            entry = entry.model_copy(update={"rows": rows, "times": times + entry.times})
         metrics = self.bundle.metrics.model_copy(update={"updates": (*entries, entry)})
         card = model_card(self.bundle.schema, self.config, metrics)
-        cpu = _on_cpu(model)
-        return replace(self.bundle, model=cpu, metrics=metrics, card=card, members={})  # members fit the old model
+        model.cpu()
+        return replace(self.bundle, model=model, metrics=metrics, card=card, members={})  # members fit the old model
 
     @property
     def said(self) -> dict[str, Any]:
         """The settings of the update, with the learning rate that was chosen."""
         return self.config.update.model_dump(mode="json") | {"lr": self.lr}
-
-
-def _on_cpu(model: Network) -> Network:
-    model.cpu()
-    return model

@@ -114,6 +114,7 @@ def test_results_are_json_and_a_table_for_people(found):
     assert values["schema"] == 1
     assert [entry["name"] for entry in values["entries"]] == [line.entry.name for line in found.lines]
     assert values["entries"][2]["config"]["fusion"]["name"] == "concat"
+    assert values["entries"][0]["config"] is None  # a baseline
     text = str(found)
     assert text.splitlines()[0].split() == [
         *("entry", "accuracy", "against", "concat", "p", "parameters", "training", "s", "one", "row", "ms")
@@ -327,9 +328,7 @@ def test_what_cannot_be_compared_is_said_before_anything_is_trained(monkeypatch,
 
 def test_of_all_fusions_those_that_a_stage_refuses_are_said():
     about = comparing.subject(rows(), "label", TINY | {"stage": "late"}, folds=2, repeats=1, purpose="compare")
-    planned, refused = about.possible(
-        comparing.plan(about.config, about.columns, comparing.Chosen(fusions=("all",))), forgiving=True
-    )
+    planned, refused = about.possible(comparing.plan(about.config, about.columns, fusions=("all",)), forgiving=True)
     assert not {"late: attention", "late: bottleneck"} & {entry.name for entry in planned}
     assert any(said.startswith("Left out, late: attention: stage 'late'") for said in refused)
 

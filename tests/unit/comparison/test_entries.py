@@ -3,7 +3,7 @@
 import pytest
 
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
-from polymodal.comparison.entries import Chosen, plan, rest
+from polymodal.comparison.entries import plan, rest
 from polymodal.config.run_config import make
 from polymodal.errors import ConfigError
 
@@ -16,7 +16,7 @@ def named(entries):
 
 
 def test_the_entries_in_the_order_of_their_use():
-    found = plan(BASE, COLUMNS, Chosen(fusions=("concat", "sum"), own={"small": {"encoders": {"text": "rnn"}}}))
+    found = plan(BASE, COLUMNS, fusions=("concat", "sum"), own={"small": {"encoders": {"text": "rnn"}}})
     assert [entry.name for entry in found] == [
         *("concat", "note only", "photo only", "table only"),
         *("without note", "without photo", "without table"),
@@ -32,22 +32,22 @@ def test_the_entries_in_the_order_of_their_use():
 
 def test_of_two_inputs_leaving_one_out_is_the_other_alone():
     two = {name: COLUMNS[name] for name in ("photo", "note")}
-    assert [entry.name for entry in plan(BASE, two, Chosen())] == ["concat", "note only", "photo only"]
-    assert [e.name for e in plan(BASE, two, Chosen(singles=False))] == ["concat", "without note", "without photo"]
-    assert [entry.name for entry in plan(BASE, {"note": ("note",)}, Chosen())] == ["concat"]
+    assert [entry.name for entry in plan(BASE, two)] == ["concat", "note only", "photo only"]
+    assert [e.name for e in plan(BASE, two, singles=False)] == ["concat", "without note", "without photo"]
+    assert [entry.name for entry in plan(BASE, {"note": ("note",)})] == ["concat"]
 
 
 def test_the_first_fusion_is_the_reference_unless_the_configurations_own_is_among_them():
-    assert plan(BASE, COLUMNS, Chosen(fusions=("sum", "max")))[0].name == "sum"
-    assert plan(BASE, COLUMNS, Chosen(fusions=("sum", "concat")))[0].name == "concat"
+    assert plan(BASE, COLUMNS, fusions=("sum", "max"))[0].name == "sum"
+    assert plan(BASE, COLUMNS, fusions=("sum", "concat"))[0].name == "concat"
     weighted = BASE.model_copy(update={"fusion": make({"fusion": "weighted"}).fusion})
-    assert plan(weighted, COLUMNS, Chosen(fusions=("all",)))[0].name == "weighted"
-    assert {"sum", "max", "concat"} <= set(named(plan(weighted, COLUMNS, Chosen(fusions=("all",)))))
+    assert plan(weighted, COLUMNS, fusions=("all",))[0].name == "weighted"
+    assert {"sum", "max", "concat"} <= set(named(plan(weighted, COLUMNS, fusions=("all",))))
 
 
 def test_a_single_input_is_not_fused():
     gated = make({"target": "label", "fusion": {"name": "weighted"}})
-    by_name = named(plan(gated, COLUMNS, Chosen()))
+    by_name = named(plan(gated, COLUMNS))
     assert by_name["note only"].config.fusion.name == "concat"
     assert by_name["without note"].config.fusion.name == "weighted"
 
@@ -55,28 +55,28 @@ def test_a_single_input_is_not_fused():
 def test_own_settings_lie_over_the_references_but_share_target_and_split(tmp_path):
     own = {"other": {"train": {"batch_size": 8}, "fusion": {"name": "sum"}, "seed": 7, "split": {"test": 0.5}}}
     base = make({"target": "label", "fusion": {"name": "concat", "width": 8}, "train": {"epochs": 4}})
-    config = named(plan(base, COLUMNS, Chosen(own=own)))["other"].config
+    config = named(plan(base, COLUMNS, own=own))["other"].config
     assert (config.train.epochs, config.train.batch_size) == (4, 8)
     assert (config.fusion.name, config.fusion.settings) == ("sum", {})
     assert (config.seed, config.split.test, config.target) == (0, 0.2, "label")
     file = tmp_path / "own.yaml"
     file.write_text("drop: [note]\n")
-    entry = named(plan(base, COLUMNS, Chosen(own={"file": file})))["file"]
+    entry = named(plan(base, COLUMNS, own={"file": file}))["file"]
     assert entry.inputs == ("photo", "table")
 
 
 @pytest.mark.parametrize(
-    ("chosen", "words"),
+    ("asked", "words"),
     [
-        (Chosen(fusions=("gatd",)), "No fusion is called 'gatd'. Did you mean 'gated'"),
-        (Chosen(stages=("lat",)), "No stage is called 'lat'"),
-        (Chosen(own={"note only": {}}), "two entries are called 'note only'"),
-        (Chosen(own={"mine": {"fusin": "sum"}}), "entry 'mine': unknown key 'fusin'. Did you mean 'fusion'"),
+        ({"fusions": ("gatd",)}, "No fusion is called 'gatd'. Did you mean 'gated'"),
+        ({"stages": ("lat",)}, "No stage is called 'lat'"),
+        ({"own": {"note only": {}}}, "two entries are called 'note only'"),
+        ({"own": {"mine": {"fusin": "sum"}}}, "entry 'mine': unknown key 'fusin'. Did you mean 'fusion'"),
     ],
 )
-def test_a_typo_is_told_before_anything_is_trained(chosen, words):
+def test_a_typo_is_told_before_anything_is_trained(asked, words):
     with pytest.raises(ConfigError, match=words):
-        plan(BASE, COLUMNS, chosen)
+        plan(BASE, COLUMNS, **asked)
 
 
 def test_what_seems_needless_is_left_out_together():
@@ -90,7 +90,7 @@ def test_what_seems_needless_is_left_out_together():
 
 def test_branches_of_inputs_that_are_left_out_are_left_out_too():
     late = make({"target": "label", "stage": {"name": "late", "branches": {"photo": "logistic", "note": "svm"}}})
-    config = named(plan(late, COLUMNS, Chosen()))["without photo"].config
+    config = named(plan(late, COLUMNS))["without photo"].config
     assert config.stage.settings["branches"] == {"note": "svm"}
 
 

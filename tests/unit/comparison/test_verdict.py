@@ -15,7 +15,7 @@ REFERENCE = "concat"
 
 def line(name, kind, value, inputs=EVERY, *, status="done", seconds=1.0):
     metrics = {"accuracy": Interval(value, value - 0.02, value + 0.02)} if status == "done" else {}
-    entry = Entry(name, kind, None if kind == "baseline" else RunConfig(), inputs)
+    entry = Entry(name, kind, RunConfig(), inputs)
     return Line(entry, status, "", 3, metrics, (value,), 1000, seconds, 0.01)
 
 

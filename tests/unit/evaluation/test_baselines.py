@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.prepare import Prepared
 from polymodal.data.cells.store import Store
-from polymodal.evaluation.baselines import fit_baselines
+from polymodal.evaluation.baselines import measure_baselines, predict_baselines
 from polymodal.metrics.results import Baselines
 from polymodal.protocols import Modality, Task
 from polymodal.tasks.classify import Classify, ClassifyConfig
@@ -83,7 +83,8 @@ def run(
         task,
         Store.of([task.encode(value) for value in target]),
     )
-    return fit_baselines(task, dataset, inputs=inputs or {name: [name] for name in columns}, **split)
+    inputs = inputs or {name: [name] for name in columns}
+    return measure_baselines(predict_baselines(task, dataset, inputs=inputs, **split), seed=0)
 
 
 def same_report(found: dict, target: np.ndarray, probabilities: np.ndarray) -> None:

@@ -14,30 +14,6 @@ from torch import Tensor, nn
 from polymodal.protocols import Advice, Prediction
 from polymodal.types import Cells, Meaning, Scores
 
-__all__ = [
-    "Advised",
-    "Anchored",
-    "Baselined",
-    "Classes",
-    "Comparable",
-    "Confident",
-    "Explaining",
-    "Features",
-    "InputFeatures",
-    "Labelling",
-    "Labels",
-    "Measuring",
-    "Merging",
-    "Numbers",
-    "Outcome",
-    "Probabilistic",
-    "Repairing",
-    "Reported",
-    "Scoring",
-    "Spanning",
-]
-
-
 Features: TypeAlias = np.ndarray | sparse.csr_matrix
 """[rows, features]; one kind for all rows of an input."""
 

@@ -17,20 +17,6 @@ from torch import Tensor, nn
 from polymodal.config.run_config import LimitsConfig
 from polymodal.types import Cells, Tokens
 
-__all__ = [
-    "Advice",
-    "Encoder",
-    "Fusion",
-    "Head",
-    "Modality",
-    "Module",
-    "Needs",
-    "Prediction",
-    "Recognition",
-    "Sample",
-    "Task",
-]
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -143,9 +129,6 @@ class Module(Protocol):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Takes tensors by name."""
-
-    def train(self, mode: bool = True) -> Any:
-        """Puts it into training mode, or out of it."""
 
     def eval(self) -> Any:
         """Puts it into eval mode."""
@@ -267,14 +250,17 @@ class Task(Protocol):
     """What is predicted: knows the target before there is a model, and what to do with predictions after. No network.
 
     Built as `Task(config, statistics)`; without statistics it is not fitted, and only `recognise`, `sides`, `needs` and
-    `fit` can be used. `abilities` lists what a task may have besides.
+    `fit` can be used. A class that inherits from it says only where it differs from what stands here.
+    `abilities` lists what a task may have besides.
     """
 
     Config: ClassVar[type]
     metric: ClassVar[str]  # the metric to report first
     monitor: ClassVar[str]  # the metric to stop early on
-    stratified: ClassVar[bool]  # the target's values are classes, each of which belongs on every side of a split
-    targeted: ClassVar[bool]  # there is a target column; else every row is learned from
+    stratified: ClassVar[bool] = (
+        False  # the target's values are classes, each of which belongs on every side of a split
+    )
+    targeted: ClassVar[bool] = True  # there is a target column; else every row is learned from
     greater_is_better: ClassVar[Mapping[str, bool]]  # every metric; `rmse` stands for `rmse_height` too
 
     def __init__(self, config: Any, statistics: Mapping[str, Any] | None = None) -> None: ...
@@ -284,14 +270,16 @@ class Task(Protocol):
         """How sure this task is that it suits a target with these values."""
 
     def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """The towers of the model by name, and which of the columns enter each; of a single tower the name is "".
+        """The towers of the model by name, and which of the columns enter each; unless said otherwise one tower, "".
 
         Raises:
             ConfigError: the columns do not form the sides that the settings name.
         """
+        return {"": tuple(columns)}
 
     def needs(self) -> Needs:
-        """What fusion and encoders must keep."""
+        """What fusion and encoders must keep; unless said otherwise nothing but one vector a row."""
+        return Needs()
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Statistics (JSON values: classes, prior, mean, ...) of the training rows' target.

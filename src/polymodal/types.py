@@ -21,17 +21,6 @@ from torch import Tensor
 from torch.export import register_dataclass
 from torch.nn import functional
 
-__all__ = [
-    "Batch",
-    "Cells",
-    "Embeddings",
-    "Meaning",
-    "Scores",
-    "Sequences",
-    "Tokens",
-    "full_precision",
-]
-
 
 @dataclass(frozen=True)
 class Tokens:
@@ -59,6 +48,11 @@ class Tokens:
         if present is None:
             present = torch.ones(values.shape[0], dtype=torch.bool, device=values.device)
         return cls(values.unsqueeze(1), present.unsqueeze(1))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Tokens]) -> Tokens:
+        """Those of several batches, one below the other, padded to the longest."""
+        return cls(_padded([part.values for part in parts], axis=1), _padded([part.mask for part in parts], axis=1))
 
     def where_present(self, keep: Bool[Tensor, " B"]) -> Tokens:
         """The same tokens with the rows that are not kept made absent."""
@@ -100,12 +94,7 @@ class Cells:
     @classmethod
     def joined(cls, parts: Sequence[Cells]) -> Cells:
         """Several of them, one below the other; shorter ones are padded with zeros along axis 1."""
-        longest = max(part.values.shape[1] for part in parts)
-        padding = [(0, 0) * (part.values.ndim - 2) + (0, longest - part.values.shape[1]) for part in parts]
-        values = [
-            functional.pad(part.values, by) if by[-1] else part.values for part, by in zip(parts, padding, strict=True)
-        ]
-        return cls(torch.cat(values), torch.cat([part.lengths for part in parts]))
+        return cls(_padded([part.values for part in parts], axis=1), torch.cat([part.lengths for part in parts]))
 
     def to(self, device: torch.device) -> Cells:
         """The same on a device; float64 becomes float32 on one that lacks it."""
@@ -173,16 +162,13 @@ class Scores:
         return cls(torch.where(present.unsqueeze(1), values, prior), present)
 
     def rows(self, index: Tensor) -> Scores:
-        """Some of the rows: by number, or by a mask."""
         return Scores(self.values[index], self.present[index])
 
     def cpu(self) -> Scores:
-        """The same on the CPU, in float32 at least."""
         return Scores(_wide(self.values), self.present.cpu())
 
     @classmethod
     def joined(cls, parts: Sequence[Scores]) -> Scores:
-        """Several of them, one below the other."""
         return cls(torch.cat([part.values for part in parts]), torch.cat([part.present for part in parts]))
 
 
@@ -205,28 +191,22 @@ class Sequences:
     spans: Float[Tensor, "B N L 2"] | None = None
 
     def rows(self, index: Tensor) -> Sequences:
-        """Some of the rows: by number, or by a mask."""
         spans = None if self.spans is None else self.spans[index]
         return Sequences(self.ids[index], self.lengths[index], self.log_probability[index], self.present[index], spans)
 
     def cpu(self) -> Sequences:
-        """The same on the CPU, in float32 at least."""
         spans = None if self.spans is None else _wide(self.spans)
         return Sequences(self.ids.cpu(), self.lengths.cpu(), _wide(self.log_probability), self.present.cpu(), spans)
 
     @classmethod
     def joined(cls, parts: Sequence[Sequences]) -> Sequences:
-        """Several of them, one below the other; shorter ones are padded with zeros."""
-        longest = max(part.ids.shape[2] for part in parts)
         spans = [part.spans for part in parts if part.spans is not None]
         return cls(
-            ids=torch.cat([functional.pad(part.ids, (0, longest - part.ids.shape[2])) for part in parts]),
+            ids=_padded([part.ids for part in parts], axis=2),
             lengths=torch.cat([part.lengths for part in parts]),
             log_probability=torch.cat([part.log_probability for part in parts]),
             present=torch.cat([part.present for part in parts]),
-            spans=torch.cat([functional.pad(part, (0, 0, 0, longest - part.shape[2])) for part in spans])
-            if len(spans) == len(parts)
-            else None,
+            spans=_padded(spans, axis=2) if len(spans) == len(parts) else None,
         )
 
 
@@ -248,16 +228,13 @@ class Embeddings:
         return self.mask.any(dim=1)
 
     def rows(self, index: Tensor) -> Embeddings:
-        """Some of the rows: by number, or by a mask."""
         return Embeddings(self.values[index], self.mask[index])
 
     def cpu(self) -> Embeddings:
-        """The same on the CPU, in float32 at least."""
         return Embeddings(_wide(self.values), self.mask.cpu())
 
     @classmethod
     def joined(cls, parts: Sequence[Embeddings]) -> Embeddings:
-        """Several of them, one below the other."""
         return cls(torch.cat([part.values for part in parts]), torch.cat([part.mask for part in parts]))
 
 
@@ -268,6 +245,15 @@ for _kind in (Tokens, Cells, Scores, Sequences, Embeddings):  # so that graphs a
 def full_precision(values: Tensor) -> Tensor:
     """Half precision, as mixed precision gives it, as float32; float64 stays."""
     return values if values.dtype == torch.float64 else values.float()
+
+
+def _padded(parts: Sequence[Tensor], *, axis: int) -> Tensor:
+    """Tensors one below the other; shorter ones are padded with zeros along an axis."""
+    longest = max(part.shape[axis] for part in parts)
+    missing = [longest - part.shape[axis] for part in parts]
+    before = (0, 0) * (parts[0].ndim - 1 - axis)  # `pad` counts the axes from the last
+    padded = [functional.pad(part, (*before, 0, by)) if by else part for part, by in zip(parts, missing, strict=True)]
+    return torch.cat(padded)
 
 
 def _wide(values: Tensor) -> Tensor:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
+
+from polymodal.config.node import Settings
 
 
-class CleanConfig(BaseModel):
+class CleanConfig(Settings):
     """What is changed in the data before the model learns; nothing, unless asked. Each change is written down.
 
     Rows are dropped from training only; what fills or clips a cell is learned from the training rows and is the same at
@@ -23,7 +25,6 @@ class CleanConfig(BaseModel):
             to that bound, `drop` takes their training rows out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
     duplicates: Literal["keep", "drop"] = "keep"
     missing: Literal["leave", "drop", "mean", "median", "mode", "constant"] = "leave"
     value: float | str | None = None

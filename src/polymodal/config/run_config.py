@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
@@ -26,6 +26,8 @@ from polymodal.config.train import TrainConfig
 from polymodal.config.update import UpdateConfig
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.files import strict_yaml
+
+_Settings = TypeVar("_Settings")
 
 
 class Part(BaseModel):
@@ -166,7 +168,7 @@ def make(values: dict[str, Any], *, source: str = "configuration") -> RunConfig:
         ConfigError: an unknown key (with the nearest known one), a value of the wrong type or a number that is not
             finite, named by its path.
     """
-    config = cast(RunConfig, _validate(RunConfig, values, source))
+    config = _validate(RunConfig, values, source)
     for path, number in _not_finite(config.model_dump()):  # JSON has no form for it: no bundle could
         raise ConfigError(f"{source}: {path}: {number} is not a finite number.")
     _check_names(config, source)
@@ -234,7 +236,7 @@ def part_settings(kind: str, part: Part) -> Any:
     Raises:
         ConfigError: unknown part, unknown setting or wrong value.
     """
-    name = cast(str, part.name)
+    name = part.name or ""
     cls = registry.load(kind, name)
     settings = _validate(cls.Config, part.settings, f"{registry.describe(kind)} {name!r}")
     inside = getattr(cls, "submodules", {})  # settings that are parts themselves
@@ -250,7 +252,8 @@ def completed(kind: str, part: Part) -> Part:
 
 def plain(settings: Any) -> dict[str, Any]:
     """A part's settings, a dataclass, as JSON values: tuples become lists."""
-    return cast(dict[str, Any], to_jsonable_python(dataclasses.asdict(settings)))
+    values: dict[str, Any] = to_jsonable_python(dataclasses.asdict(settings))
+    return values
 
 
 def _not_finite(value: object, path: str = "") -> Iterator[tuple[str, float]]:
@@ -285,7 +288,7 @@ def _check_names(config: RunConfig, source: str) -> None:
             )
 
 
-def _validate(model: type, values: dict[str, Any], source: str) -> Any:
+def _validate(model: type[_Settings], values: dict[str, Any], source: str) -> _Settings:
     try:
         return TypeAdapter(model).validate_python(values)
     except ValidationError as error:

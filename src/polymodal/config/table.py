@@ -5,8 +5,9 @@ from __future__ import annotations
 import encodings.aliases
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from polymodal.config.node import Settings
 from polymodal.errors import did_you_mean
 
 # Python's names of them; `aliases` also holds what is no encoding of text, or is not on every system.
@@ -33,7 +34,7 @@ def _delimiter(value: object) -> object:
     return _DELIMITERS.get(value, value) if isinstance(value, str) else value
 
 
-class TableConfig(BaseModel):
+class TableConfig(Settings):
     """How CSV, TSV and JSON lines are written, where they do not say so themselves.
 
     Attributes:
@@ -45,7 +46,6 @@ class TableConfig(BaseModel):
         decimal: `comma` takes cells such as `1,5` for numbers.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
     encoding: Annotated[str | None, AfterValidator(_encoding)] = None
     delimiter: Annotated[Annotated[str, Field(pattern=r"^[^\r\n]$")] | None, BeforeValidator(_delimiter)] = None
     quote: Literal["double", "single", "none"] = "double"

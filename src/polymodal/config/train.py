@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from polymodal.config.node import Settings
+from polymodal.config.node import Settings, by_name
 
 
 class OptimizerConfig(Settings):
@@ -86,10 +86,6 @@ class BalanceConfig(Settings):
         return self
 
 
-def _balance(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
 class MixupConfig(Settings):
     """Learning from mixtures of two rows of a batch, whose losses are mixed alike.
 
@@ -150,7 +146,7 @@ class TrainConfig(Settings):
     auxiliary_loss: float | None = Field(None, ge=0)
     auxiliary_blend: Literal["mean", "learned"] = "mean"
     auxiliary_vote: float | None = Field(None, ge=0, le=1)
-    balance: Annotated[BalanceConfig, BeforeValidator(_balance)] = BalanceConfig()
+    balance: Annotated[BalanceConfig, BeforeValidator(by_name)] = BalanceConfig()
     mixup: MixupConfig = MixupConfig()
     ema: float | None = Field(None, gt=0, lt=1)
     max_norm: float | None = Field(None, gt=0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polymodal.abilities import Scoring
 from polymodal.types import Cells, Scores, Tokens, full_precision
 
 
@@ -27,6 +28,11 @@ class ScoresHead(nn.Module):
         self.readout = readout
         self.criterion = criterion
         self.register_buffer("prior", prior.clone(), persistent=False)  # the target's statistics hold it
+
+    @classmethod
+    def of(cls, task: Scoring, width: int) -> ScoresHead:
+        """The head of a task, with fresh weights for tokens of that width."""
+        return cls(task.readout(width), task.criterion(), task.prior)
 
     def forward(self, tokens: Mapping[str, Tokens], target: Cells | None = None, progress: float = 1.0) -> Scores:
         (only,) = tokens.values()

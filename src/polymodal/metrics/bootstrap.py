@@ -25,6 +25,13 @@ class Interval:
     low: float
     high: float
 
+    @classmethod
+    def around(cls, value: float, drawn: Float[np.ndarray, " S"], level: float = 0.95) -> Interval:
+        """The percentile interval of what was drawn, of which NaN does not count, widened to hold the value."""
+        finite = drawn[np.isfinite(drawn)]
+        low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2]) if finite.size else (value, value)
+        return cls(value, low=min(value, float(low)), high=max(value, float(high)))
+
 
 def point(function: WeightedMetrics, num_rows: int) -> dict[str, float]:
     """Value of each metric, each row counting once; undefined metrics are left out."""
@@ -54,11 +61,8 @@ def intervals(
     result = {}
     for name, value in point(function, num_rows).items():
         drawn = np.concatenate([draw[name] for draw in draws if name in draw])
-        drawn = drawn[np.isfinite(drawn)]
-        if not drawn.size:
-            continue
-        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-        result[name] = Interval(value, low=min(value, float(low)), high=max(value, float(high)))
+        if np.isfinite(drawn).any():
+            result[name] = Interval.around(value, drawn, level)
     return result
 
 

@@ -1,4 +1,4 @@
-"""How well numbers are predicted, for many weightings of the same rows at once (see `metrics.classification`).
+"""How well numbers are predicted, for many weightings of the same rows at once (see `metrics.weighted`).
 
 Shapes: N rows, K targets, S weightings.
 """
@@ -10,21 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from polymodal.metrics.weighted import Values, Weights, mean, ratio
+
 Numbers = Float[np.ndarray, " N"]
-Weights = Float[np.ndarray, "S N"]
-Values = Float[np.ndarray, " S"]
 
-
-GREATER_IS_BETTER = {
-    "r2": True,
-    "rmse": False,
-    "mae": False,
-}
 WORDS = {
     "r2": "share of the variance that is explained",
     "rmse": "root of the mean squared error, in the target's unit",
     "mae": "mean absolute error, in the target's unit",
 }
+GREATER_IS_BETTER = {name: name == "r2" for name in WORDS}
 
 
 def measure(prediction: Numbers, target: Numbers, weights: Weights) -> dict[str, Values]:
@@ -76,22 +71,20 @@ def r2(prediction: Numbers, target: Numbers, weights: Weights) -> Values:
     variation = weights @ centred**2 - (weights @ centred) ** 2 / total
     # Rounding leaves about eps of the squares where a weighting holds one distinct value.
     varies = variation > 1e-12 * (weights @ centred**2)
-    return np.asarray(1 - np.divide(residual, variation, out=np.full(len(total), np.nan), where=varies))
+    return 1 - ratio(residual, np.where(varies, variation, 0))
 
 
 def rmse(prediction: Numbers, target: Numbers, weights: Weights) -> Values:
     """Root of the mean squared error, in the target's unit."""
-    return np.asarray(np.sqrt(weights @ (prediction - target) ** 2 / weights.sum(axis=1)))
+    return np.asarray(np.sqrt(mean((prediction - target) ** 2, weights)))
 
 
 def mae(prediction: Numbers, target: Numbers, weights: Weights) -> Values:
     """Mean absolute error, in the target's unit."""
-    return np.asarray(weights @ np.abs(prediction - target) / weights.sum(axis=1))
+    return mean(np.abs(prediction - target), weights)
 
 
 def _mean_of_defined(values: Float[np.ndarray, "K S"]) -> Values:
     """Mean over the targets without NaN; NaN where all are."""
     defined = ~np.isnan(values)
-    count = defined.sum(axis=0)
-    total = np.where(defined, values, 0).sum(axis=0)
-    return np.asarray(np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0))
+    return ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0))

@@ -20,9 +20,11 @@ class _Sparse(Record):
     @model_serializer(mode="wrap")
     def _written(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         found = write(self)
-        fields = {name: field.alias or name for name, field in type(self).model_fields.items()}
-        written = [name for name in fields if name in self.model_fields_set and getattr(self, name) is not None]
-        return {fields[name]: found[name] for name in written}
+        return {
+            field.alias or name: found[name]
+            for name, field in type(self).model_fields.items()
+            if name in self.model_fields_set and getattr(self, name) is not None
+        }
 
 
 class RowCounts(Record):

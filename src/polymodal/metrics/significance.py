@@ -53,7 +53,7 @@ class Resampled:
 
     def interval(self, level: float = 0.95) -> Interval:
         """The percentile interval, widened to hold the value."""
-        return _interval(self.value, self.drawn, level)
+        return Interval.around(self.value, self.drawn, level)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def difference(
     p_trainings = corrected_t(sign * (first.folds - second.folds), test_share=test_share)
     use_both = trainings and math.isfinite(p_trainings)
     return Difference(
-        interval=_interval(value, drawn, 0.95),
+        interval=Interval.around(value, drawn),
         p=max(p_rows, p_trainings) if use_both else p_rows,
         p_rows=p_rows,
         p_trainings=p_trainings,
@@ -209,11 +209,3 @@ def _measure(
 
 def _samples(values: dict[str, np.ndarray]) -> int:
     return len(next(iter(values.values()), ()))
-
-
-def _interval(value: float, drawn: Float[np.ndarray, " S"], level: float) -> Interval:
-    finite = drawn[np.isfinite(drawn)]
-    if not finite.size:
-        return Interval(value, value, value)
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, low=min(value, float(low)), high=max(value, float(high)))

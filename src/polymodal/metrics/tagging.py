@@ -1,7 +1,7 @@
-"""How well sets of labels are predicted, for many weightings of the same rows at once (see `metrics.classification`).
+"""How well sets of labels are predicted, for many weightings of the same rows at once (see `metrics.weighted`).
 
 Macro metrics are means over the labels that some, but not all, of the counted rows have; micro metrics pool the cells
-of all labels. A metric that a weighting leaves undefined is NaN there.
+of all labels.
 
 Shapes: N rows, K labels, S weightings.
 """
@@ -11,21 +11,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from polymodal.metrics.weighted import Values, Weights, mean, mean_of_ratios, ranking_areas, ratio
+
 Logits = Float[np.ndarray, "N K"]
 Labels = Float[np.ndarray, "N K"]
-Weights = Float[np.ndarray, "S N"]
-Values = Float[np.ndarray, " S"]
 
-
-GREATER_IS_BETTER = {
-    "macro_average_precision": True,
-    "micro_average_precision": True,
-    "macro_roc_auc": True,
-    "macro_f1": True,
-    "micro_f1": True,
-    "ranking_precision": True,
-    "label_log_loss": False,
-}
 WORDS = {
     "macro_average_precision": "area under the precision-recall curve of each label, averaged",
     "micro_average_precision": "area under the precision-recall curve of all labels together",
@@ -35,6 +25,7 @@ WORDS = {
     "ranking_precision": "of the labels ranked down to each true one, the share that is true",
     "label_log_loss": "how surprised the model is by the truth, in nats a label",
 }
+GREATER_IS_BETTER = {name: name != "label_log_loss" for name in WORDS}
 
 
 def measure(logits: Logits, target: Labels, weights: Weights, *, threshold: float = 0.5) -> dict[str, Values]:
@@ -47,35 +38,17 @@ def measure(logits: Logits, target: Labels, weights: Weights, *, threshold: floa
         threshold: probability from which a label is predicted.
     """
     said = (logits >= np.log(threshold / (1 - threshold))).astype(float)
-    precision, area = _ranked_by_label(logits, target, weights)
+    hits, total = weights @ (said * target), weights @ (said + target)
+    area, precision = ranking_areas(logits, target > 0, weights)
     return {
         "macro_average_precision": precision,
         "micro_average_precision": _micro_average_precision(logits, target, weights),
         "macro_roc_auc": area,
-        "macro_f1": _macro_f1(said, target, weights),
-        "micro_f1": _micro_f1(said, target, weights),
+        "macro_f1": mean_of_ratios(2 * hits, total),
+        "micro_f1": ratio(2 * hits.sum(axis=1), total.sum(axis=1)),
         "ranking_precision": _ranking_precision(logits, target, weights),
         "label_log_loss": label_log_loss(logits, target, weights),
     }
-
-
-def _ranked_by_label(logits: Logits, target: Labels, weights: Weights) -> tuple[Values, Values]:
-    """Average precision and area under the ROC curve: means over the labels, as `metrics.classification` has them."""
-    sums, counts = np.zeros((2, len(weights))), np.zeros(len(weights))
-    for score, truth in zip(logits.T, target.T, strict=True):
-        order = np.argsort(-score, kind="stable")
-        starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))  # rows of equal score share a threshold
-        ordered = weights[:, order]
-        positive = np.add.reduceat(ordered * truth[order], starts, axis=1)
-        negative = np.add.reduceat(ordered, starts, axis=1) - positive
-        hits, false = positive.cumsum(axis=1), negative.cumsum(axis=1)
-        defined = (hits[:, -1] > 0) & (false[:, -1] > 0)
-        precision = (positive * _ratio(hits, hits + false)).sum(axis=1)
-        above = (negative * (hits - positive / 2)).sum(axis=1)
-        sums[0] += np.where(defined, _ratio(precision, hits[:, -1]), 0)
-        sums[1] += np.where(defined, _ratio(above, hits[:, -1] * false[:, -1]), 0)
-        counts += defined
-    return _or_nan(sums[0], counts), _or_nan(sums[1], counts)
 
 
 def _micro_average_precision(logits: Logits, target: Labels, weights: Weights) -> Values:
@@ -89,19 +62,8 @@ def _micro_average_precision(logits: Logits, target: Labels, weights: Weights) -
         counted = weight[rows]
         hits, retrieved = (counted * true).cumsum()[ends], counted.cumsum()[ends]
         if 0 < hits[-1] < retrieved[-1]:
-            result[place] = (np.diff(hits, prepend=0) * _ratio(hits, retrieved)).sum() / hits[-1]
+            result[place] = (np.diff(hits, prepend=0) * ratio(hits, retrieved, undefined=0.0)).sum() / hits[-1]
     return result
-
-
-def _macro_f1(said: Labels, target: Labels, weights: Weights) -> Values:
-    """Mean of F1 over the labels that a counted row has or is said to have."""
-    hits, total = weights @ (said * target), weights @ (said + target)
-    return _or_nan(_ratio(2 * hits, total).sum(axis=1), (total > 0).sum(axis=1))
-
-
-def _micro_f1(said: Labels, target: Labels, weights: Weights) -> Values:
-    """F1 over the cells of all rows and labels."""
-    return _or_nan(2 * weights @ (said * target).sum(axis=1), weights @ (said + target).sum(axis=1))
 
 
 def _ranking_precision(logits: Logits, target: Labels, weights: Weights) -> Values:
@@ -117,20 +79,10 @@ def _ranking_precision(logits: Logits, target: Labels, weights: Weights) -> Valu
     places = np.where(later, np.arange(logits.shape[1]), logits.shape[1])
     ends = np.minimum.accumulate(places[:, ::-1], axis=1)[:, ::-1]
     share = np.take_along_axis(true.cumsum(axis=1), ends, axis=1) / (ends + 1)
-    of_row = _ratio((share * true).sum(axis=1), true.sum(axis=1))
-    return _or_nan(weights @ of_row, weights @ (target.sum(axis=1) > 0).astype(float))
+    of_row = ratio((share * true).sum(axis=1), true.sum(axis=1), undefined=0.0)
+    return ratio(weights @ of_row, weights @ (target.sum(axis=1) > 0).astype(float))
 
 
 def label_log_loss(logits: Logits, target: Labels, weights: Weights) -> Values:
     """Mean over rows and labels of minus the log-probability of what is true, in nats."""
-    losses = np.logaddexp(0, np.where(target > 0, -logits, logits)).mean(axis=1)
-    return np.asarray(weights @ losses / weights.sum(axis=1))
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Zero where the denominator is."""
-    return np.asarray(np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0))
-
-
-def _or_nan(total: Values, count: Float[np.ndarray, " S"] | np.ndarray) -> Values:
-    return np.asarray(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0))
+    return mean(np.logaddexp(0, np.where(target > 0, -logits, logits)).mean(axis=1), weights)

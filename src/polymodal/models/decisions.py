@@ -47,7 +47,7 @@ class Decisions(nn.Module):
         head: ScoresHead,
     ) -> None:
         super().__init__()
-        self.encoders: Mapping[str, Encoder] = ByName(encoders)  # type: ignore[assignment]  # a mapping in all but name
+        self.encoders = ByName(encoders)
         self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
         self.heads = ByName(heads)
         self.combination = combination
@@ -58,15 +58,12 @@ class Decisions(nn.Module):
         return self.combine(self.encode(batch))
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
-        """Tokens of every input."""
         return {name: self.encode_input(name, batch) for name in self.encoders}
 
     def encode_input(self, name: str, batch: Batch) -> Tokens:
-        """Tokens of one input for all rows of the batch; rows without a cell are masked."""
         return encode_input(self.encoders[name], self.columns[name], batch, name)
 
     def combine(self, tokens: Mapping[str, Tokens]) -> Scores:
-        """Prediction from the tokens of every input."""
         return self.fuse(self.unimodal(tokens))
 
     def unimodal(self, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:

@@ -48,32 +48,29 @@ class Ensemble(nn.Module):
 
     @property
     def encoders(self) -> dict[str, Encoder]:
-        """The encoder of each input."""
         return self.model.encoders
 
     @property
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """By input, the columns that its encoder receives."""
         return self.model.columns
 
     @property
     def head(self) -> ScoresHead:
         """That of the model."""
-        return self.model.head  # type: ignore[return-value]  # of a task that gives scores
+        head = self.model.head
+        assert isinstance(head, ScoresHead), "that of a task that gives scores"
+        return head
 
     def forward(self, batch: Batch) -> Scores:
         return self.combine(self.encode(batch))
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
-        """Tokens of every input, before fusion."""
         return self.model.encode(batch)
 
     def encode_input(self, name: str, batch: Batch) -> Tokens:
-        """Tokens of one input for all rows of the batch; rows without a cell are masked."""
         return self.model.encode_input(name, batch)
 
     def combine(self, tokens: Mapping[str, Tokens]) -> Scores:
-        """Prediction from the tokens of every input."""
         fused = self.head.predict(self.model.fuse(tokens))
         averaged: Scores = self.calibrator(self._averaged(fused, tokens))
         return averaged

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor, nn
 
+from polymodal.layers.by_name import ByName
 from polymodal.protocols import Encoder, Head, Module, Prediction
 from polymodal.types import Batch, Tokens
 
@@ -17,7 +17,7 @@ class Network(Module, Protocol):
     """Batch -> Prediction, in two halves: `encode`, which is costly, and `combine`. An `nn.Module`."""
 
     @property
-    def encoders(self) -> Mapping[str, Encoder]:
+    def encoders(self) -> Mapping[str, Encoder] | ByName[Encoder]:
         """The encoder of each input."""
 
     @property
@@ -44,12 +44,3 @@ def only(name: str, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
     """The tokens with every other input made absent."""
     nobody = torch.zeros_like(tokens[name].present)
     return {n: of_input if n == name else of_input.where_present(nobody) for n, of_input in tokens.items()}
-
-
-def stacked(parts: Iterable[Tokens]) -> Tokens:
-    """Tokens of several batches, one below the other, padded to the longest."""
-    every = list(parts)
-    longest = max(part.mask.shape[1] for part in every)
-    values = [nn.functional.pad(part.values, (0, 0, 0, longest - part.mask.shape[1])) for part in every]
-    masks: list[Tensor] = [nn.functional.pad(part.mask, (0, longest - part.mask.shape[1])) for part in every]
-    return Tokens(torch.cat(values), torch.cat(masks))

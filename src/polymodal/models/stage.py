@@ -15,7 +15,6 @@ from polymodal import registry
 from polymodal.abilities import Scoring
 from polymodal.config.run_config import Part, RunConfig, part_settings
 from polymodal.errors import ConfigError
-from polymodal.models.model import Model
 from polymodal.models.network import Network
 from polymodal.models.tower import Tower
 from polymodal.protocols import Encoder, Fusion, Prediction, Task
@@ -64,11 +63,6 @@ class Parts:
         return Tower(
             {name: self.encoders[name] for name in names}, {name: self.columns[name] for name in names}, fusion
         )
-
-    def model(self, fusion: Fusion) -> Model:
-        """A model of the only side, with a head of the task on that fusion."""
-        (side,) = self.sides
-        return Model({side: self.tower(side, fusion)}, self.task.head({side: fusion.width}))
 
 
 @dataclass(frozen=True)
@@ -155,21 +149,31 @@ class Fitter(Protocol):
 
 @runtime_checkable
 class Stage(Protocol):
-    """Where the inputs meet. Built as `Stage(config)`; `Config` is a frozen dataclass of settings."""
+    """Where the inputs meet. Built as `Stage(config)`; `Config` is a frozen dataclass of settings.
+
+    A class that inherits from it has every fusion and task make sense with the usual defaults, unless it says
+    otherwise.
+
+    Attributes:
+        joint: encoders, fusion and head learn together: they can go on learning, and start warm, as a whole.
+        shares_encoders: several inputs may go through one encoder.
+    """
 
     Config: ClassVar[type]
-    joint: ClassVar[
-        bool
-    ]  # encoders, fusion and head learn together: they can go on learning, and start warm, as a whole
-    shares_encoders: ClassVar[bool]  # several inputs may go through one encoder
+    joint: ClassVar[bool]
+    shares_encoders: ClassVar[bool]
+    config: Any
 
-    def __init__(self, config: Any) -> None: ...
+    def __init__(self, config: Any) -> None:
+        self.config = config
 
     def settings_of_fusion(self) -> dict[str, Any]:
         """Settings that suit a fusion at this stage, where it has them and the user says nothing."""
+        return {}
 
     def encoder(self, name: str, modality: str) -> str | None:
         """The encoder of an input where the user names none; None: that of the table of defaults."""
+        return None
 
     def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
         """Looks at the configuration, and at the names of the inputs, before any media are read.

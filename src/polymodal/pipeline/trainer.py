@@ -20,7 +20,7 @@ from polymodal.metrics.history import History, merged
 from polymodal.models.build import build
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
-from polymodal.models.network import Network, stacked
+from polymodal.models.network import Network
 from polymodal.models.stage import FitResult, stage_of
 from polymodal.pipeline.problem import Problem
 from polymodal.training.callbacks import Callback
@@ -174,7 +174,7 @@ class Trainer:
                 tokens: Mapping[str, Tokens] = network.encode(batch.to(self.device))
                 tokens = tokens if function is None else function(tokens)
             parts.append({name: Tokens(one.values.float().cpu(), one.mask.cpu()) for name, one in tokens.items()})
-        return {name: stacked(part[name] for part in parts) for name in parts[0]}
+        return {name: Tokens.joined([part[name] for part in parts]) for name in parts[0]}
 
     def target(self, rows: np.ndarray) -> Cells | None:
         """The target of some rows, as the task collates it."""

@@ -61,7 +61,8 @@ def learn_combination(
                 best, looked = loss, Look(rate, place * _CHECK, scores)
     _restore(parameters, fresh)
     _train(network, parameters, data, torch.arange(len(weight)), rate=looked.rate, num_steps=looked.num_steps)
-    _finish(parameters)
+    for parameter in parameters:
+        parameter.grad = None
     result = torch.empty_like(looked.scores)
     result[rows] = looked.scores
     return Scores(result, torch.ones(len(result), dtype=torch.bool))
@@ -121,8 +122,3 @@ def _restore(parameters: Sequence[torch.nn.Parameter], values: Sequence[Tensor])
     with torch.no_grad():
         for parameter, value in zip(parameters, values, strict=True):
             parameter.copy_(value)
-
-
-def _finish(parameters: Sequence[torch.nn.Parameter]) -> None:
-    for parameter in parameters:
-        parameter.grad = None

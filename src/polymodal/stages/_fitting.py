@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
+from jaxtyping import Float
+from scipy import sparse
 
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import masked_mean
 from polymodal.models.network import Network
 from polymodal.models.stage import Fitter
 from polymodal.protocols import Encoder, Fusion
+from polymodal.stages._given import Given
 from polymodal.stages._machines import Machine
-from polymodal.stages._predictors import PredictorConfig, TrainingArrays, fit_machine
+from polymodal.stages._predictors import PredictorConfig
+from polymodal.stages._solvers import TrainingArrays
 from polymodal.types import Cells, Meaning
 
 
@@ -52,7 +58,9 @@ def learn_machine(
     Raises:
         ConfigError: an estimator from Python that is not there.
     """
-    if predictor.name == "given" and key not in fitter.estimators:
+    from sklearn.exceptions import ConvergenceWarning
+
+    if isinstance(machine, Given) and key not in fitter.estimators:
         raise ConfigError(
             "stage: the predictor is one that Python gave, and that no file holds. Train again from Python, or name "
             "one: logistic, ridge, svm or svm_rbf."
@@ -65,22 +73,37 @@ def learn_machine(
     target = fitter.target(rows)
     assert target is not None, "a task that gives scores has a target"
     known = (target.present & fused.present).numpy()
-    simple = all(getattr(encoder, "takes_features", False) for encoder in network.encoders.values())
-    lessons = TrainingArrays(
-        features=masked_mean(fused.values, fused.mask).numpy()[known],
-        target=_truth(target, machine.meaning)[known],
-        weight=fitter.weights(rows).double().numpy()[known],
-        meaning=machine.meaning,
-        scale=fusion is None and not simple,
-        seed=fitter.config.seed,
-    )
-    return fit_machine(machine, predictor, lessons, fitter.estimators.get(key))
+    features = masked_mean(fused.values, fused.mask).numpy()[known].astype(np.float64)
+    wanted = _wanted(target, machine.meaning, len(machine.prior))[known]
+    if not len(features) or (machine.meaning != "numbers" and not np.ptp(wanted, axis=0).any()):
+        return False
+    if fusion is None and not all(getattr(encoder, "takes_features", False) for encoder in network.encoders.values()):
+        centre, spread = _scale(features)
+        machine.put(centre=centre, spread=spread)
+        features = (features - centre) / spread
+    with warnings.catch_warnings():
+        # Solvers that end before they converge are good enough here, as in the baselines.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if isinstance(machine, Given):
+            machine.fit(fitter.estimators[key], features, wanted)
+        else:
+            few = sparse.csr_matrix(features) if (features != 0).mean() < 0.1 else features
+            weight = fitter.weights(rows).double().numpy()[known]
+            predictor.fit(machine, TrainingArrays(few, wanted, weight, machine.meaning, fitter.config.seed))
+    return True
 
 
-def _truth(target: Cells, meaning: Meaning) -> np.ndarray:
-    """Classes [N], labels [N, K], or numbers [N, K] with NaN where one is unknown."""
+def _wanted(target: Cells, meaning: Meaning, num_scores: int) -> Float[np.ndarray, "N K"]:
+    """What each score is to be: 1 or -1, or a number, NaN where it is unknown."""
     values = target.values.numpy()
     if meaning == "numbers":
         numbers, known = values.swapaxes(0, 1)
         return np.where(known > 0, numbers, np.nan)
-    return np.asarray(values[:, 0] if values.dtype.kind == "i" else values)
+    return 2 * (np.eye(num_scores)[values[:, 0]] if meaning == "classes" else values) - 1
+
+
+def _scale(features: Float[np.ndarray, "N F"]) -> tuple[Float[np.ndarray, " F"], Float[np.ndarray, " F"]]:
+    """Centre and spread of each feature, so that rows have the mean square one; a constant feature becomes zero."""
+    centre, deviation = features.mean(axis=0), features.std(axis=0)
+    constant = deviation <= 1e-6 * np.maximum(1.0, np.abs(centre))
+    return centre, np.where(constant, 1.0, deviation) * np.sqrt(max(int((~constant).sum()), 1))

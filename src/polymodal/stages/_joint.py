@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from polymodal.metrics.significance import Scored, difference, resampled
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
 from polymodal.models.network import Network
-from polymodal.models.stage import FitResult, Fitter, Parts
+from polymodal.models.stage import FitResult, Fitter, Parts, Stage
 from polymodal.protocols import Fusion, Task
 from polymodal.types import Cells, Scores
 
@@ -26,50 +27,52 @@ _WEIGHT = 0.5
 _FEWEST_ROWS, _MOST_ROWS = 30, 5_000  # to tell whether they do harm
 
 
-def joint(parts: Parts, fuse: Callable[[Mapping[str, int]], Fusion]) -> Network:
-    """A tower for each side and a head; of a task that gives scores an ensemble around them.
+class JointStage(Stage, Protocol):
+    """A stage at which a tower for each side and a head learn together; an ensemble around them where they score."""
 
-    Args:
-        parts: what to assemble.
-        fuse: widths of a side's inputs -> their fusion.
-    """
-    widths = parts.widths
-    fusions = {side: fuse({name: widths[name] for name in names}) for side, names in parts.sides.items()}
-    if not isinstance(parts.task, Scoring):
-        return _model(parts, fusions)
-    heads = _unimodal_heads(parts, parts.task) if parts.config.train.auxiliary_loss else {}
-    weight = parts.config.train.auxiliary_vote
-    if weight is None:
-        weight = _WEIGHT if len(heads) > 1 else 0.0
-    return Ensemble(_model(parts, fusions), heads, meaning=parts.task.meaning, weight=weight, calibrator=Temperature())
+    joint: ClassVar[bool] = True
+    shares_encoders: ClassVar[bool] = True
 
+    def fusion(self, parts: Parts, widths: Mapping[str, int]) -> Fusion:
+        """The fusion of a side's inputs, which have these widths."""
+        return parts.fusion(widths)
 
-def _model(parts: Parts, fusions: Mapping[str, Fusion]) -> Model:
-    towers = {side: parts.tower(side, fusion) for side, fusion in fusions.items()}
-    return Model(towers, parts.task.head({side: fusion.width for side, fusion in fusions.items()}))
+    def assemble(self, parts: Parts) -> Network:
+        task, train, widths = parts.task, parts.config.train, parts.widths
+        fusions = {
+            side: self.fusion(parts, {name: widths[name] for name in names}) for side, names in parts.sides.items()
+        }
+        heads = {}
+        if isinstance(task, Scoring) and train.auxiliary_loss:
+            heads = {name: ScoresHead.of(task, width) for name, width in widths.items()}
+        towers = {side: parts.tower(side, fusion) for side, fusion in fusions.items()}
+        model = Model(towers, task.head({side: fusion.width for side, fusion in fusions.items()}))
+        if not isinstance(task, Scoring):
+            return model
+        weight = train.auxiliary_vote
+        if weight is None:
+            weight = _WEIGHT if len(heads) > 1 else 0.0
+        return Ensemble(model, heads, meaning=task.meaning, weight=weight, calibrator=Temperature())
 
-
-def _unimodal_heads(parts: Parts, task: Scoring) -> dict[str, ScoresHead]:
-    return {name: ScoresHead(task.readout(width), task.criterion(), task.prior) for name, width in parts.widths.items()}
-
-
-def learn_jointly(fitter: Fitter, rows: np.ndarray, validation: np.ndarray, before: FitResult | None) -> FitResult:
-    """Trains the whole network at once; validation rows then set the ensemble's weight and temperature."""
-    network = fitter.build()
-    if before is not None:
-        history = fitter.fit(network, rows, None, phase="refit", epochs=before.histories["train"].best_epoch)
-        if isinstance(network, Ensemble) and isinstance(before.network, Ensemble):
-            network.weight.copy_(before.network.weight)
-            network.calibrator.load_state_dict(before.network.calibrator.state_dict())
-        return FitResult(network, {"refit": history})
-    history = fitter.fit(network, rows, validation, phase="train")
-    found = None
-    if isinstance(network, Ensemble) and len(validation) >= _FEWEST_ROWS:
-        order = np.random.default_rng(fitter.config.seed).permutation(len(validation))[:_MOST_ROWS]
-        predicted = _weigh_and_calibrate(fitter, network, validation[order])
-        if len(order) == len(validation):
-            found = predicted.rows(torch.from_numpy(order.argsort()))
-    return FitResult(network, {"train": history}, found)
+    def learn(
+        self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
+    ) -> FitResult:
+        """Trains the whole network at once; validation rows then set the ensemble's weight and temperature."""
+        network = fitter.build()
+        if before is not None:
+            history = fitter.fit(network, rows, None, phase="refit", epochs=before.histories["train"].best_epoch)
+            if isinstance(network, Ensemble) and isinstance(before.network, Ensemble):
+                network.weight.copy_(before.network.weight)
+                network.calibrator.load_state_dict(before.network.calibrator.state_dict())
+            return FitResult(network, {"refit": history})
+        history = fitter.fit(network, rows, validation, phase="train")
+        found = None
+        if isinstance(network, Ensemble) and len(validation) >= _FEWEST_ROWS:
+            order = np.random.default_rng(fitter.config.seed).permutation(len(validation))[:_MOST_ROWS]
+            predicted = _weigh_and_calibrate(fitter, network, validation[order])
+            if len(order) == len(validation):
+                found = predicted.rows(torch.from_numpy(order.argsort()))
+        return FitResult(network, {"train": history}, found)
 
 
 def _weigh_and_calibrate(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> Scores:

@@ -102,24 +102,3 @@ class KernelMachine(Machine):
     def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
         distance = torch.cdist(features, self.support, compute_mode="donot_use_mm_for_euclid_dist")  # exact
         return torch.exp(-self.gamma * distance.square()) @ self.dual.T + self.bias
-
-
-class Foreign(Machine):
-    """An estimator that came from Python. It works here, but nothing can be saved that a bundle would understand.
-
-    Attributes:
-        estimators: fitted: one, or of labels one each.
-        unsaveable: what a bundle says that it cannot hold.
-    """
-
-    def __init__(self, width: int, meaning: Meaning, prior: Float[Tensor, " K"]) -> None:
-        super().__init__(width, meaning, prior)
-        self.estimators: list[Any] = []
-        self.classes: Any = None
-        self.unsaveable = "a scikit-learn estimator"
-
-    def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
-        from polymodal.stages._predictors import decisions_of
-
-        found = decisions_of(self.estimators, self.classes, features.cpu().numpy(), len(self.prior))
-        return torch.as_tensor(found, dtype=torch.float32, device=features.device)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-import numpy as np
 from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal import registry
-from polymodal.config.run_config import RunConfig
 from polymodal.layers.mlp import MultiLayerPerceptron
-from polymodal.models.network import Network
-from polymodal.models.stage import FitResult, Fitter, Parts, reads_tokens
-from polymodal.protocols import Fusion, Task
-from polymodal.stages._joint import joint, learn_jointly
+from polymodal.models.stage import Parts, reads_tokens
+from polymodal.protocols import Fusion
+from polymodal.stages._joint import JointStage
 from polymodal.types import Tokens
 
 _SHALLOW = "shallow"
@@ -38,7 +35,7 @@ class EarlyConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Early:
+class Early(JointStage):
     """Cells -> tokens of pieces, squares, stretches, columns -> joint encoder -> head: fusion of features.
 
     Every input goes through the encoder `shallow` of its modality: one linear layer, and where in the input a token
@@ -49,27 +46,14 @@ class Early:
     """
 
     Config: ClassVar[type] = EarlyConfig
-    joint: ClassVar[bool] = True
-    shares_encoders: ClassVar[bool] = True
-
-    def __init__(self, config: EarlyConfig) -> None:
-        self.config = config
-
-    def settings_of_fusion(self) -> dict[str, Any]:
-        """The fusion's own defaults."""
-        return {}
+    config: EarlyConfig
 
     def encoder(self, name: str, modality: str) -> str | None:
         """A shallow one, where the modality has it."""
         return _SHALLOW if _SHALLOW in registry.names(f"encoders/{modality}") else None
 
-    def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
-        """Every fusion, and every task, makes sense."""
-
-    def assemble(self, parts: Parts) -> Network:
-        return joint(parts, lambda widths: self._fusion(parts, widths))
-
-    def _fusion(self, parts: Parts, widths: Mapping[str, int]) -> Fusion:
+    def fusion(self, parts: Parts, widths: Mapping[str, int]) -> Fusion:
+        """The joint encoder: a fusion that reads tokens, or one of vectors with layers behind it."""
         fusion = parts.fusion(widths)
         if reads_tokens(parts.config.fusion.name):
             return fusion
@@ -77,11 +61,6 @@ class Early:
             fusion.width, [self.config.width] * self.config.layers, dropout=self.config.dropout
         )
         return WithMlp(fusion, layers)
-
-    def learn(
-        self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
-    ) -> FitResult:
-        return learn_jointly(fitter, rows, validation, before)
 
 
 class WithMlp(nn.Module):

@@ -21,11 +21,11 @@ from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
 from polymodal.layers.scores_head import FirstToken, ScoresHead
 from polymodal.models.model import Model
-from polymodal.models.stage import FitResult, Fitter, Parts, scoring
+from polymodal.models.stage import FitResult, Fitter, Parts, Stage, scoring
 from polymodal.protocols import Fusion, Task
 from polymodal.stages._fitting import learn_machine, require_frozen
 from polymodal.stages._machines import Machine
-from polymodal.stages._predictors import PredictorConfig, PredictorField, check_predictor, machine_for
+from polymodal.stages._predictors import PredictorConfig, PredictorField
 from polymodal.types import Tokens
 
 _FREE = ("average", "concat", "max", "product", "sum")  # fusions with nothing to learn
@@ -51,7 +51,7 @@ class FuseThenTrainConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class FuseThenTrain:
+class FuseThenTrain(Stage):
     """Cells -> features -> principal components -> fusion without weights -> predictor: fusion of features.
 
     Features are simple ones (mean colours, counts of words, cepstral coefficients), or what a frozen encoder gives,
@@ -61,11 +61,9 @@ class FuseThenTrain:
     """
 
     Config: ClassVar[type] = FuseThenTrainConfig
+    config: FuseThenTrainConfig
     joint: ClassVar[bool] = False
     shares_encoders: ClassVar[bool] = True
-
-    def __init__(self, config: FuseThenTrainConfig) -> None:
-        self.config = config
 
     def settings_of_fusion(self) -> dict[str, Any]:
         """There are no weights that could project."""
@@ -88,7 +86,7 @@ class FuseThenTrain:
                 "Set fusion.project to false."
             )
         if self.config.predictor is not None:
-            check_predictor("stage.predictor", self.config.predictor, numbers=meaning == "numbers")
+            self.config.predictor.check("stage.predictor", numbers=meaning == "numbers")
 
     def assemble(self, parts: Parts) -> Model:
         task = scoring("fuse_then_train", parts.task)
@@ -97,12 +95,11 @@ class FuseThenTrain:
         fused = parts.fusion(dict.fromkeys(parts.encoders, self.config.components))
         features = FusedFeatures(parts.widths, fused, components=self.config.components)
         predictor, (side,) = self._predictor(task), parts.sides
-        if predictor.name == "mlp":
+        if predictor.has_layers:
             layers = MultiLayerPerceptron(features.width, [self.config.hidden], dropout=self.config.dropout)
-            head = ScoresHead(task.readout(layers.width), task.criterion(), task.prior)
-            return Model({side: parts.tower(side, WithTop(features, layers, width=layers.width))}, head)
-        machine = machine_for(predictor, features.width, task)
-        top = WithTop(features, machine, width=len(task.prior))
+            top = WithTop(features, layers, width=layers.width)
+            return Model({side: parts.tower(side, top)}, ScoresHead.of(task, layers.width))
+        top = WithTop(features, predictor.machine(features.width, task), width=len(task.prior))
         return Model({side: parts.tower(side, top)}, ScoresHead(FirstToken(), task.criterion(), task.prior))
 
     def learn(

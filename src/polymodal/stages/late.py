@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-import torch
 from pydantic import ConfigDict, Field
 
 from polymodal import registry
@@ -17,12 +16,12 @@ from polymodal.config.run_config import RunConfig, part_settings
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.scores_head import FirstToken, ScoresHead
 from polymodal.models.decisions import RULES, RULES_OF_NUMBERS, Combination, Decisions, Stack, combined_width
-from polymodal.models.stage import FitResult, Fitter, Parts, reads_tokens, scoring
+from polymodal.models.stage import FitResult, Fitter, Parts, Stage, reads_tokens, scoring
 from polymodal.protocols import Task
 from polymodal.stages._combining import learn_combination
 from polymodal.stages._fitting import learn_machine, require_frozen
 from polymodal.stages._machines import Machine
-from polymodal.stages._predictors import PredictorField, check_predictor, machine_for
+from polymodal.stages._predictors import PredictorField
 from polymodal.types import Scores, Tokens
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class LateConfig:
     branches: dict[str, PredictorField] = field(default_factory=dict)
 
 
-class Late:
+class Late(Stage):
     """Cells -> encoder -> head for each input; their scores -> fusion: fusion of decisions, also called asynchronous.
 
     The fusions `average`, `weighted`, `max`, `product` and `sum` are rules on probabilities (`Combination`); the other
@@ -59,11 +58,9 @@ class Late:
     """
 
     Config: ClassVar[type] = LateConfig
+    config: LateConfig
     joint: ClassVar[bool] = False
     shares_encoders: ClassVar[bool] = False
-
-    def __init__(self, config: LateConfig) -> None:
-        self.config = config
 
     def settings_of_fusion(self) -> dict[str, Any]:
         """Scores are combined as they are."""
@@ -86,9 +83,9 @@ class Late:
                     f"stage.branches: no input is called {branch!r}.{did_you_mean(branch, inputs)} "
                     f"Inputs: {', '.join(inputs)}."
                 )
-            if predictor.name == "mlp":
+            if predictor.has_layers:
                 raise ConfigError(f"stage.branches.{branch}: layers are what an input gets anyway; leave it out.")
-            check_predictor(f"stage.branches.{branch}", predictor, numbers=numbers)
+            predictor.check(f"stage.branches.{branch}", numbers=numbers)
         if self.config.folds == 1:
             raise ConfigError("stage.folds: one fold leaves no rows to learn from; use 0, or 2 and more.")
         if numbers and name in RULES and name not in RULES_OF_NUMBERS:
@@ -114,9 +111,9 @@ class Late:
         """A head of the task, or what the predictor of the input will fill."""
         encoder = parts.encoders[name]
         if name not in self.config.branches:
-            return ScoresHead(task.readout(encoder.width), task.criterion(), task.prior)
+            return ScoresHead.of(task, encoder.width)
         require_frozen(f"stage.branches.{name}", name, encoder)
-        return machine_for(self.config.branches[name], encoder.width, task)
+        return self.config.branches[name].machine(encoder.width, task)
 
     def learn(
         self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
@@ -220,7 +217,7 @@ def _combination(parts: Parts, task: Scoring) -> tuple[Combination | Stack, Scor
     if name not in RULES:
         fusion = parts.fusion(dict.fromkeys(parts.encoders, num_scores))
         stack = Stack(fusion, meaning=task.meaning, prior=task.prior)
-        return stack, ScoresHead(task.readout(stack.width), task.criterion(), task.prior)
+        return stack, ScoresHead.of(task, stack.width)
     rule = RULES[name]
     widths = dict.fromkeys(parts.encoders, combined_width(num_scores, task.meaning))
     if rule.fusion == name:
@@ -239,13 +236,8 @@ def _combine(fitter: Fitter, network: Decisions, fitted: list[tuple[Decisions, n
         return None
     found = [fitter.tokens(of_rows, rows, of_rows.unimodal) for of_rows, rows in fitted]
     rows = np.concatenate([rows for _, rows in fitted])
-    predictions = {name: _below([tokens[name] for tokens in found]) for name in network.columns}
+    predictions = {name: Tokens.joined([tokens[name] for tokens in found]) for name in network.columns}
     network.cpu()
     target = fitter.target(rows)
     assert target is not None, "a task that gives scores has a target"
     return learn_combination(network, predictions, target, fitter.weights(rows), seed=fitter.config.seed)
-
-
-def _below(parts: list[Tokens]) -> Tokens:
-    """Predictions, one token each, of several lists of rows, one below the other."""
-    return Tokens(torch.cat([part.values for part in parts]), torch.cat([part.mask for part in parts]))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, SupportsFloat
 
 import numpy as np
 import torch
@@ -15,14 +15,16 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polymodal.abilities import Classes, InputFeatures
+from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
 from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import classification
-from polymodal.protocols import Needs, Recognition
+from polymodal.metrics.class_scores import ClassScores
+from polymodal.metrics.weighted import Values, Weights
+from polymodal.protocols import Recognition, Task
 from polymodal.types import Cells, Meaning, Scores
 
 _FEW = 20  # more distinct whole numbers than these are quantities rather than names
@@ -64,7 +66,7 @@ class ClassifyConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Classify:
+class Classify(ClassScores, Task):
     """One of several classes a row: a logit for each class, from the mean of a row's tokens.
 
     Classes are compared as words, so that 1, 1.0 and "1" are one class; `decode` gives them back with the type that the
@@ -75,7 +77,6 @@ class Classify:
     metric: ClassVar[str] = "accuracy"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on: steadier than accuracy over few rows
     stratified: ClassVar[bool] = True
-    targeted: ClassVar[bool] = True
     greater_is_better: ClassVar[Mapping[str, bool]] = classification.GREATER_IS_BETTER
     metric_words: ClassVar[Mapping[str, str]] = classification.WORDS
     baseline_rows: ClassVar[int] = 20_000
@@ -106,18 +107,10 @@ class Classify:
             repeats = distinct <= max(2, len(present) / 2)
             if any(isinstance(value, str) for value in present):
                 return Recognition(0.9 if repeats else 0.3, found % "words")
-            if all(float(value).is_integer() for value in present):  # type: ignore[arg-type]  # numbers, as checked above
+            if all(isinstance(value, SupportsFloat) and float(value).is_integer() for value in present):
                 few = distinct <= 2 or (distinct <= _FEW and repeats)
                 return Recognition(0.8 if few else 0.3, found % "whole numbers")
         return None
-
-    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """One tower of all columns."""
-        return {"": tuple(columns)}
-
-    def needs(self) -> Needs:
-        """One vector a row will do."""
-        return Needs()
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Classes in order, their type, their counts and shares; missing values do not count.
@@ -155,13 +148,9 @@ class Classify:
         """Position of the value's class; None where the value is missing or its class was not in the training rows."""
         return None if is_missing(value) else self.classes.encode(name_of(value))
 
-    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
-        """Int "B 1"."""
-        return Cells.stacked(arrays, shape=(1,), dtype=np.int64)
-
     def head(self, widths: Mapping[str, int]) -> ScoresHead:
         (width,) = widths.values()
-        return ScoresHead(self.readout(width), self.criterion(), self.prior)
+        return ScoresHead.of(self, width)
 
     def readout(self, width: int) -> Readout:
         """Tokens -> a logit for each class."""
@@ -172,29 +161,12 @@ class Classify:
         """Cross-entropy, or that of each class against the rest."""
         return ClassLoss(self.class_weight, smoothing=self.config.label_smoothing, one_vs_rest=self.one_vs_rest)
 
-    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
-        """Log-probabilities [N, K], and the true class [N]."""
-        return {"log_probabilities": self.log_probabilities(prediction), "target": target.values[:, 0].numpy()}
-
-    def metrics(
-        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows; NaN where undefined."""
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
         return classification.measure(rows["log_probabilities"], rows["target"], weights)
-
-    def log_loss(self, scores: Scores, target: Cells) -> float:
-        """Mean of minus the log-probability of the true class."""
-        rows = self.rows(scores, target)
-        weights = np.ones((1, len(rows["target"])))
-        return float(classification.log_loss(rows["log_probabilities"], rows["target"], weights)[0])
 
     def decode(self, prediction: Scores) -> dict[str, np.ndarray]:
         """`prediction`: the most probable class as the training rows spelt it; `p_CLASS`: its probability, float64."""
         return self.classes.decode(prediction.values.numpy().argmax(axis=1), self.probabilities(prediction))
-
-    def probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
-        """The probability of each class, in float64; those of a row add up to one."""
-        return np.asarray(np.exp(self.log_probabilities(prediction)))
 
     def log_probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
         """Logits -> log-probabilities that add up to one, in float64, without overflow.
@@ -210,11 +182,6 @@ class Classify:
         """`majority`: the classes' shares; `linear` and `linear_by_input`: logistic regression on each input."""
         assert target is not None, "a classifier has a target"
         return class_baselines(features, target, num_rows, num_classes=len(self.labels), as_scores=self._scores)
-
-    def outcomes(self, prediction: Scores, target: Cells, rows: np.ndarray, *, name: str) -> list[Classes]:
-        """One class a row, beside the true one."""
-        truth = target.values[:, 0].numpy()
-        return [Classes(list(map(str, self.labels)), self.probabilities(prediction), truth, rows)]
 
     def _scores(self, log_probabilities: Float[Tensor, "... K"]) -> Float[Tensor, "... K"]:
         """One against the rest, a logit is log odds; else a log-probability."""

@@ -19,7 +19,8 @@ from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.by_name import ByName
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
-from polymodal.protocols import Needs, Recognition
+from polymodal.metrics.weighted import Values, Weights
+from polymodal.protocols import Recognition, Task
 from polymodal.types import Cells, Embeddings, Tokens, full_precision
 
 _TOP = (1, 5, 10)
@@ -48,7 +49,7 @@ class MatchConfig:
     temperature: Annotated[float, Field(gt=0)] = 0.07
 
 
-class Match:
+class Match(Task):
     """No target: a row is right where each of its sides finds the other among those of all rows.
 
     Metrics are of both directions together, and of each: `recall_at_10_picture_to_words`. A row without one of its
@@ -58,18 +59,13 @@ class Match:
     Config: ClassVar[type] = MatchConfig
     metric: ClassVar[str] = "recall_at_10"
     monitor: ClassVar[str] = "mean_reciprocal_rank"  # finer than a recall over few rows
-    stratified: ClassVar[bool] = False
     targeted: ClassVar[bool] = False
-    greater_is_better: ClassVar[Mapping[str, bool]] = {
-        **{f"recall_at_{k}": True for k in _TOP},
-        "mean_reciprocal_rank": True,
-        "median_rank": False,
-    }
     metric_words: ClassVar[Mapping[str, str]] = {
         **{f"recall_at_{k}": f"share of rows whose partner is among the first {k} found" for k in _TOP},
         "mean_reciprocal_rank": "mean of one over the place at which the partner is found",
         "median_rank": "place at which the partner of the median row is found",
     }
+    greater_is_better: ClassVar[Mapping[str, bool]] = {name: name != "median_rank" for name in metric_words}
     baseline_rows: ClassVar[int] = 20_000
 
     def __init__(self, config: MatchConfig, statistics: Mapping[str, Any] | None = None) -> None:
@@ -111,10 +107,6 @@ class Match:
             )
         return given
 
-    def needs(self) -> Needs:
-        """One vector a row will do."""
-        return Needs()
-
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """There is no target."""
         return {}
@@ -134,9 +126,7 @@ class Match:
         """Rank [N, 2] of the other side of the same row, from each side; NaN where one of them is absent."""
         return {"rank": np.stack([_ranks(prediction, side) for side in (0, 1)], axis=1)}
 
-    def metrics(
-        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
         """Recall among the first k, mean reciprocal rank and (lower) median rank; ties count as half before."""
         measured = ~np.isnan(rows["rank"]).any(axis=1)
         rank, weights = rows["rank"][measured], weights[:, measured]
@@ -256,7 +246,7 @@ def _directions(names: Sequence[str]) -> tuple[str, str]:
     return f"{first}_to_{second}", f"{second}_to_{first}"
 
 
-def _measure(rank: Float[np.ndarray, " N"], weights: Float[np.ndarray, "S N"]) -> dict[str, Float[np.ndarray, " S"]]:
+def _measure(rank: Float[np.ndarray, " N"], weights: Weights) -> dict[str, Values]:
     """Metrics of one direction; NaN where no row counts."""
     total = weights.sum(axis=1)
     safe = np.where(total > 0, total, np.nan)

@@ -15,14 +15,16 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polymodal.abilities import Classes, InputFeatures
+from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
 from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.errors import DataError
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import classification, ordinal
-from polymodal.protocols import Needs, Recognition
+from polymodal.metrics.class_scores import ClassScores
+from polymodal.metrics.weighted import Values, Weights
+from polymodal.protocols import Recognition, Task
 from polymodal.types import Cells, Meaning, Scores, Tokens
 
 _NARROWEST = 1e-3  # logits between two thresholds: a class between them keeps a probability above zero
@@ -49,7 +51,7 @@ class OrdinalConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Ordinal:
+class Ordinal(ClassScores, Task):
     """One of several classes in an order: the mean of a row's tokens -> one position on a line.
 
     The proportional odds model: the log odds of "at most class k" are threshold k minus the position (McCullagh 1980,
@@ -62,7 +64,6 @@ class Ordinal:
     metric: ClassVar[str] = "quadratic_weighted_kappa"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on
     stratified: ClassVar[bool] = True
-    targeted: ClassVar[bool] = True
     greater_is_better: ClassVar[Mapping[str, bool]] = ordinal.GREATER_IS_BETTER
     metric_words: ClassVar[Mapping[str, str]] = ordinal.WORDS
     baseline_rows: ClassVar[int] = 20_000
@@ -81,14 +82,6 @@ class Ordinal:
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
         """Never: whether an order is meant, values do not tell."""
         return None
-
-    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """One tower of all columns."""
-        return {"": tuple(columns)}
-
-    def needs(self) -> Needs:
-        """One vector a row will do."""
-        return Needs()
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Classes in order, their type, counts and shares; missing values do not count.
@@ -119,7 +112,7 @@ class Ordinal:
         return {
             "column": column,
             "classes": list(order),
-            "kind": "int" if kind == "float" and all(_whole(name) for name in order) else kind,
+            "kind": "int" if kind == "float" and all(float(name).is_integer() for name in order) else kind,
             "counts": [counts[name] for name in order],
             # One more row, spread over all classes: one that no row has keeps a probability.
             "prior": [(counts[name] + 1 / len(order)) / (len(present) + 1) for name in order],
@@ -133,13 +126,9 @@ class Ordinal:
         found = self.classes.encode(name)
         return self.classes.encode(name_of(_number(name))) if found is None else found
 
-    def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
-        """Int "B 1"."""
-        return Cells.stacked(arrays, shape=(1,), dtype=np.int64)
-
     def head(self, widths: Mapping[str, int]) -> ScoresHead:
         (width,) = widths.values()
-        return ScoresHead(self.readout(width), self.criterion(), self.prior)
+        return ScoresHead.of(self, width)
 
     def readout(self, width: int) -> Thresholds:
         """Tokens -> the classes' log-probabilities."""
@@ -150,29 +139,12 @@ class Ordinal:
         """Minus the log-probability of the true class."""
         return LogLoss()
 
-    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
-        """Log-probabilities [N, K], and the place of the true class [N]."""
-        return {"log_probabilities": self.log_probabilities(prediction), "target": target.values[:, 0].numpy()}
-
-    def metrics(
-        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows; NaN where undefined."""
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
         return ordinal.measure(rows["log_probabilities"], rows["target"], weights)
-
-    def log_loss(self, scores: Scores, target: Cells) -> float:
-        """Mean of minus the log-probability of the true class."""
-        rows = self.rows(scores, target)
-        weights = np.ones((1, len(rows["target"])))
-        return float(classification.log_loss(rows["log_probabilities"], rows["target"], weights)[0])
 
     def decode(self, prediction: Scores) -> dict[str, np.ndarray]:
         """`prediction`: the most probable class as the training rows spelt it; `p_CLASS`: its probability, float64."""
         return self.classes.decode(prediction.values.numpy().argmax(axis=1), self.probabilities(prediction))
-
-    def probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
-        """The probability of each class, in float64; those of a row add up to one."""
-        return np.asarray(np.exp(self.log_probabilities(prediction)))
 
     def log_probabilities(self, prediction: Scores) -> Float[np.ndarray, "N K"]:
         """Scores in float64, adding up to one as probabilities."""
@@ -184,11 +156,6 @@ class Ordinal:
         """`majority`: the classes' shares; `linear` and `linear_by_input`: logistic regression on each input."""
         assert target is not None, "ordinal regression has a target"
         return class_baselines(features, target, num_rows, num_classes=len(self.labels))
-
-    def outcomes(self, prediction: Scores, target: Cells, rows: np.ndarray, *, name: str) -> list[Classes]:
-        """One class a row, beside the true one."""
-        truth = target.values[:, 0].numpy()
-        return [Classes(list(map(str, self.labels)), self.probabilities(prediction), truth, rows)]
 
 
 class LogLoss(nn.Module):
@@ -232,10 +199,6 @@ def _number(name: str) -> float:
         return float(name)
     except ValueError:
         return math.nan
-
-
-def _whole(name: str) -> bool:
-    return float(name).is_integer()
 
 
 def _as_numbers(values: Sequence[object], column: str) -> list[object]:

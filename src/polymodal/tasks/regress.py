@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from polymodal.errors import DataError
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import regression
-from polymodal.protocols import Needs, Recognition
+from polymodal.metrics.weighted import Values, Weights
+from polymodal.protocols import Recognition, Task
 from polymodal.types import Cells, Meaning, Scores
 
 _LIMIT = 1e150  # beyond it the square of a number, and so the spread of the target, is infinite
@@ -45,7 +46,7 @@ class RegressConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Regress:
+class Regress(Task):
     """One number a row, or one for each of several targets, from the mean of a row's tokens.
 
     The network works on the standardised scale, (value - mean) / standard deviation of the training rows, of each
@@ -56,8 +57,6 @@ class Regress:
     Config: ClassVar[type] = RegressConfig
     metric: ClassVar[str] = "r2"  # the one to report first
     monitor: ClassVar[str] = "rmse"  # the one to stop early on
-    stratified: ClassVar[bool] = False
-    targeted: ClassVar[bool] = True
     greater_is_better: ClassVar[Mapping[str, bool]] = regression.GREATER_IS_BETTER
     metric_words: ClassVar[Mapping[str, str]] = regression.WORDS
     baseline_rows: ClassVar[int] = 20_000
@@ -87,14 +86,6 @@ class Regress:
         whole = all(number is not None and number.is_integer() for number in numbers)
         found = f"{len(set(numbers))} distinct {'whole ' if whole else ''}numbers in {len(present)} rows"
         return Recognition(0.5 if whole else 0.95, found)
-
-    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """One tower of all columns."""
-        return {"": tuple(columns)}
-
-    def needs(self) -> Needs:
-        """One vector a row will do."""
-        return Needs()
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Mean and standard deviation, and the column's name for messages; missing values do not count.
@@ -137,7 +128,7 @@ class Regress:
 
     def head(self, widths: Mapping[str, int]) -> ScoresHead:
         (width,) = widths.values()
-        return ScoresHead(self.readout(width), self.criterion(), self.prior)
+        return ScoresHead.of(self, width)
 
     def readout(self, width: int) -> Readout:
         """Tokens -> a standardised number for each target."""
@@ -148,17 +139,12 @@ class Regress:
         """Squared, absolute or Huber loss."""
         return NumberLoss(self.config.loss, delta=self.config.delta)
 
-    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
+    def rows(self, prediction: Scores, target: Cells | None) -> dict[str, np.ndarray]:
         """Predicted and true numbers [N, K] in the target's own unit; NaN where one of several is unknown."""
+        assert target is not None, "a number is a target"
         return {"predicted": self._unit(prediction.values.numpy()), "target": self._true(target)}
 
-    def metrics(
-        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows; NaN where undefined.
-
-        Of several targets: `metrics.regression.measure_targets`.
-        """
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
         predicted, truth = rows["predicted"], rows["target"]
         if self.names is None:
             return regression.measure(predicted[:, 0], truth[:, 0], weights)
@@ -231,8 +217,10 @@ def _of(values: Sequence[object], name: str) -> list[object]:
 
 def _number(value: object) -> float | None:
     """A number, or a word that spells one, as float; None where it is neither, or not of usable size."""
+    if not isinstance(value, str | bytes | bytearray | SupportsFloat | SupportsIndex):
+        return None
     try:
-        number = float(value)  # type: ignore[arg-type]  # what float refuses is caught
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if abs(number) < _LIMIT else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeGuard
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.layers.readout import Readout
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.metrics import tagging
-from polymodal.protocols import Advice, Needs, Recognition
+from polymodal.metrics.weighted import Values, Weights
+from polymodal.protocols import Advice, Recognition, Task
 from polymodal.types import Cells, Meaning, Scores
 
 _SEPARATORS = ("|", ";", ",", "\n")  # the surest first
@@ -56,7 +57,7 @@ class TagConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Tag:
+class Tag(Task):
     """Any of many labels a row: one logit a label, each label against its absence, from the mean of a row's tokens.
 
     A cell is a list of labels, or a text with a separator between them. An empty list, or a separator alone, says that
@@ -67,8 +68,6 @@ class Tag:
     Config: ClassVar[type] = TagConfig
     metric: ClassVar[str] = "macro_average_precision"  # the one to report first
     monitor: ClassVar[str] = "macro_average_precision"  # the one to stop early on: log loss knows the smoothed truth
-    stratified: ClassVar[bool] = False
-    targeted: ClassVar[bool] = True
     greater_is_better: ClassVar[Mapping[str, bool]] = tagging.GREATER_IS_BETTER
     metric_words: ClassVar[Mapping[str, str]] = tagging.WORDS
     baseline_rows: ClassVar[int] = 4_000  # all labels are solved at once, from the products of all rows
@@ -95,21 +94,13 @@ class Tag:
         present = [value for value in values if not is_missing(value)]
         if not present:
             return None
-        if all(_is_list(value) for value in present):
-            parts = [part for value in present for part in value]  # type: ignore[attr-defined]  # lists, as checked above
-            words = all(isinstance(part, str) for part in parts)
+        lists = [value for value in present if _is_list(value)]
+        if len(lists) == len(present):
+            words = all(isinstance(part, str) for of_cell in lists for part in of_cell)
             return Recognition(0.97, f"{len(present)} lists of words") if words else None
         if not all(isinstance(value, str) for value in present):
             return None
         return next((found for sign in _SEPARATORS[:3] if (found := _recognise(present, sign))), None)
-
-    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """One tower of all columns."""
-        return {"": tuple(columns)}
-
-    def needs(self) -> Needs:
-        """One vector a row will do."""
-        return Needs()
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Labels by name, their counts and shares, and the separator; missing cells do not count.
@@ -160,7 +151,7 @@ class Tag:
 
     def head(self, widths: Mapping[str, int]) -> ScoresHead:
         (width,) = widths.values()
-        return ScoresHead(self.readout(width), self.criterion(), self.prior)
+        return ScoresHead.of(self, width)
 
     def readout(self, width: int) -> Readout:
         """Tokens -> a logit for each label."""
@@ -171,14 +162,12 @@ class Tag:
         """Binary cross-entropy of each label."""
         return LabelLoss(self.positive, self.prior, smoothing=self.config.label_smoothing)
 
-    def rows(self, prediction: Scores, target: Cells) -> dict[str, np.ndarray]:
+    def rows(self, prediction: Scores, target: Cells | None) -> dict[str, np.ndarray]:
         """Log odds [N, K] and true labels [N, K]."""
+        assert target is not None, "labels are a target"
         return {"logits": prediction.values.numpy().astype(np.float64), "target": target.values.numpy()}
 
-    def metrics(
-        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
-        """Every metric for each of S weightings of the rows; NaN where undefined."""
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
         return tagging.measure(rows["logits"], rows["target"], weights, threshold=self.config.threshold)
 
     def log_loss(self, scores: Scores, target: Cells) -> float:
@@ -238,7 +227,7 @@ class LabelLoss(nn.Module):
         return torch.where(target.present.unsqueeze(1), loss, 0).sum(dim=1)
 
 
-def _is_list(value: object) -> bool:
+def _is_list(value: object) -> TypeGuard[Collection[object]]:
     return isinstance(value, list | tuple | set | frozenset) or (isinstance(value, np.ndarray) and value.ndim == 1)
 
 
@@ -251,7 +240,7 @@ def _names(value: object, separator: str, column: str) -> set[str]:
     if isinstance(value, str):
         parts: list[object] = list(value.split(separator))
     elif _is_list(value):
-        parts = [part for part in value if not is_missing(part)]  # type: ignore[attr-defined]  # lists, as checked above
+        parts = [part for part in value if not is_missing(part)]
     else:
         raise DataError(
             f"The target column {column!r} holds {value!r}, which is neither a list of labels nor a text of labels. "
@@ -266,7 +255,7 @@ def _separator(present: Sequence[object]) -> str:
     held = {sign: sum(sign in text for text in texts) for sign in _SEPARATORS[:3]}
     if any(held.values()):
         return max(held, key=held.__getitem__)
-    parts = [name_of(part) for value in present if _is_list(value) for part in value]  # type: ignore[attr-defined]  # lists, as checked above
+    parts = [name_of(part) for value in present if _is_list(value) for part in value]
     return next((sign for sign in _SEPARATORS if not any(sign in part for part in parts)), _SEPARATORS[0])
 
 

@@ -20,7 +20,8 @@ from polymodal.abilities import InputFeatures
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.pooling import zero_masked
-from polymodal.protocols import Advice, Needs, Recognition
+from polymodal.metrics.weighted import Values, Weights, ratio
+from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.types import Cells, Sequences, Tokens, full_precision
 
 _BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training rows lack, the first one
@@ -45,7 +46,7 @@ class TranscribeConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Transcribe:
+class Transcribe(Task):
     """One text a row, from fused tokens that lie along the time of a sound. Chosen only by name.
 
     Texts are compared in Unicode's composed form (NFC) with single blanks, and in lower case unless told otherwise. A
@@ -55,8 +56,6 @@ class Transcribe:
     Config: ClassVar[type] = TranscribeConfig
     metric: ClassVar[str] = "cer"
     monitor: ClassVar[str] = "cer"
-    stratified: ClassVar[bool] = False
-    targeted: ClassVar[bool] = True
     greater_is_better: ClassVar[Mapping[str, bool]] = {"cer": False, "wer": False, "exact_match": True}
     metric_words: ClassVar[Mapping[str, str]] = {
         "cer": "character error rate: edits for each character of the true texts",
@@ -85,10 +84,6 @@ class Transcribe:
     def examples(cls) -> list[object]:
         """Some targets."""
         return ["yes", "no", "a no", "say", "no", "yes", "on", "no", "yes", "as"]
-
-    def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """One tower of all columns."""
-        return {"": tuple(columns)}
 
     def needs(self) -> Needs:
         """Steps in time, no longer than a character is spoken."""
@@ -153,14 +148,12 @@ class Transcribe:
             "exact": np.array([one == other for one, other in pairs]),
         }
 
-    def metrics(
-        self, rows: Mapping[str, np.ndarray], weights: Float[np.ndarray, "S N"]
-    ) -> dict[str, Float[np.ndarray, " S"]]:
+    def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
         """Character and word error rate: edits of all rows / true characters (words) of all rows; exact match."""
         return {
-            "cer": _ratio(weights @ rows["edits"].astype(float), weights @ rows["characters"].astype(float)),
-            "wer": _ratio(weights @ rows["word_edits"].astype(float), weights @ rows["words"].astype(float)),
-            "exact_match": _ratio(weights @ rows["exact"].astype(float), weights.sum(axis=1)),
+            "cer": ratio(weights @ rows["edits"].astype(float), weights @ rows["characters"].astype(float)),
+            "wer": ratio(weights @ rows["word_edits"].astype(float), weights @ rows["words"].astype(float)),
+            "exact_match": ratio(weights @ rows["exact"].astype(float), weights.sum(axis=1)),
         }
 
     def decode(self, prediction: Sequences) -> dict[str, np.ndarray]:
@@ -294,7 +287,3 @@ def _prior(counts: Sequence[int]) -> Float[Tensor, " V"]:
     shares = torch.tensor(counts, dtype=torch.float64)
     blank, unknown = torch.tensor([0.5]), torch.tensor([0.5 / (int(shares.sum()) + 1)])
     return torch.cat([blank, unknown, (0.5 - unknown) * shares / shares.sum()]).log().float()
-
-
-def _ratio(above: Float[np.ndarray, " S"], below: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-    return np.asarray(np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0))

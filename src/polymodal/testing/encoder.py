@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,11 +20,11 @@ from polymodal.testing.rules import (
     as_it_enters,
     check_config,
     check_gradients,
+    check_rows_alone,
     check_tokens,
     check_weights,
     expect,
     load,
-    row_of,
     same_json,
     same_tokens,
     sample_cells,
@@ -60,7 +60,9 @@ def check_encoder(
 
     def build(settings: Any, seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        return cast(nn.Module, build_encoder(cls, settings, [column.modality for column in columns]))
+        made = build_encoder(cls, settings, [column.modality for column in columns])
+        assert isinstance(made, nn.Module), "an encoder is an nn.Module"
+        return made
 
     encoder = build(config, 0)
     inputs = _rows_of(columns)
@@ -71,9 +73,9 @@ def check_encoder(
         expect(not encoder.keeps_time, "keeps_time is True, yet several columns have no time in common")
     if issubclass(cls, Spanning):
         _check_spanning(cls, config, encoder, build)
-    _check_rows_alone(encoder, columns, tokens)
-    with_junk = encoder(*(_fill_padding(column) for column in inputs))
-    expect(same_tokens(with_junk, tokens), "what lies behind the end of a cell changes the result")
+    check_rows_alone(tokens, lambda row: encoder(*(c.modality.collate([c.arrays[row]]) for c in columns)))
+    padded = encoder(*(_fill_padding(column) for column in inputs))
+    expect(same_tokens(padded, tokens), "what lies behind the end of a cell changes the result")
     encoder.train()
     learns = check_gradients(encoder, lambda: encoder(*inputs).values)
     expect(bool(encoder.frozen) != learns, "`frozen` does not say whether a parameter learns")
@@ -114,12 +116,12 @@ def _rows_of(columns: list[_Column]) -> list[Cells]:
 
 def _check_encoder_tokens(encoder: Any, inputs: list[Cells]) -> Tokens:
     encoder.eval()
-    tokens = encoder(*inputs)
+    tokens: Tokens = encoder(*inputs)
     check_tokens(tokens, num_rows=len(inputs[0].lengths), width=encoder.width)
     expect(bool(tokens.present.all()), "a row with a cell has no real token")
     expect(encoder.token_span is None or encoder.token_span > 0, "token_span is neither None nor above zero")
     expect(torch.equal(encoder(*inputs).values, tokens.values), "in eval the same cells give other tokens")
-    return cast(Tokens, tokens)
+    return tokens
 
 
 def _check_spanning(cls: type[Spanning], config: Any, encoder: Any, build: Callable[[Any, int], nn.Module]) -> None:
@@ -127,14 +129,6 @@ def _check_spanning(cls: type[Spanning], config: Any, encoder: Any, build: Calla
     kept = config if encoder.keeps_time else cls.spanning(config, _LONG)
     expect(bool(build(kept, 0).keeps_time), "the settings that `spanning` gives do not keep time")
     expect(cls.spanning(kept, _LONG) == kept, "`spanning` changes settings that keep time in tokens short enough")
-
-
-def _check_rows_alone(encoder: nn.Module, columns: list[_Column], tokens: Tokens) -> None:
-    """Collated alone, a row has less padding and no neighbours."""
-    for row in range(len(tokens.mask)):
-        alone = encoder(*(column.modality.collate([column.arrays[row]]) for column in columns))
-        same = same_tokens(row_of(alone, 0), row_of(tokens, row))
-        expect(same, f"row {row} alone gives another result than in its batch: rows mix, or padding shows")
 
 
 def _fill_padding(cells: Cells) -> Cells:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,12 +13,14 @@ from polymodal.testing.rules import (
     Settings,
     check_config,
     check_gradients,
+    check_rows_alone,
     check_tokens,
     check_weights,
     expect,
     load,
     row_of,
     same_tokens,
+    with_junk,
 )
 from polymodal.types import Tokens
 
@@ -43,7 +45,7 @@ def check_fusion(part: str | type, *, settings: Settings | None = None) -> None:
     tokens = _fusion_tokens(widths)
     _check_fused(fusion, tokens)
     _check_anchor(fusion, tokens)
-    _check_fused_rows_alone(fusion, tokens)
+    check_rows_alone(fusion(tokens), lambda row: fusion({name: row_of(t, row) for name, t in tokens.items()}))
     fusion.train()
     nobody = {**tokens, "note": tokens["note"].where_present(torch.zeros(_NUM_ROWS, dtype=torch.bool))}
     check_gradients(fusion, lambda: fusion(tokens).values)
@@ -55,7 +57,7 @@ def check_fusion(part: str | type, *, settings: Settings | None = None) -> None:
     expect(same_tokens(result, fusion(tokens)), "the order in which inputs are given changes the result")
     only = _anchor(fusion) or "note"
     single = build(3, [only]).eval()
-    check_tokens(single({only: tokens[only]}), num_rows=_NUM_ROWS, width=cast(int, single.width))
+    _check_fused(single, {only: tokens[only]})
     _check_anchor(single, {only: tokens[only]})
 
 
@@ -84,11 +86,10 @@ def _check_fused(fusion: Any, tokens: dict[str, Tokens]) -> None:
     present = torch.stack([of_input.present for of_input in tokens.values()]).any(dim=0)
     expect(torch.equal(fused.present, present), "a row must be present exactly where at least one input is")
     expect(torch.equal(fusion(tokens).values, fused.values), "in eval the same tokens give another result")
-    loud = {
-        name: Tokens(torch.where(t.mask.unsqueeze(-1), t.values, 1e3 * torch.randn_like(t.values)), t.mask)
-        for name, t in tokens.items()
-    }
-    expect(same_tokens(fusion(loud), fused), "masked positions change the result: the mask of an input is ignored")
+    expect(
+        same_tokens(fusion(with_junk(tokens)), fused),
+        "masked positions change the result: the mask of an input is ignored",
+    )
 
 
 def _anchor(fusion: nn.Module) -> str | None:
@@ -107,11 +108,3 @@ def _check_anchor(fusion: nn.Module, tokens: dict[str, Tokens]) -> None:
     same = fused.mask.shape == of_anchor.mask.shape
     same = same and torch.equal(fused.mask[of_anchor.present], of_anchor.mask[of_anchor.present])
     expect(same, f"where the anchor {anchor!r} is present, the mask of the result is not the anchor's")
-
-
-def _check_fused_rows_alone(fusion: nn.Module, tokens: dict[str, Tokens]) -> None:
-    fused = fusion(tokens)
-    for row in range(_NUM_ROWS):
-        alone = fusion({name: row_of(of_input, row) for name, of_input in tokens.items()})
-        same = same_tokens(row_of(alone, 0), row_of(fused, row))
-        expect(same, f"row {row} alone gives another result than in its batch: rows mix, or padding shows")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ def check_modality(
         settings: if the defaults do not suit.
     """
     cls = load("modalities", part)
-    cells = sample_cells(cast(str, part)) if cells is None else cells
+    cells = sample_cells(str(part)) if cells is None else cells
     config = check_config(cls, settings)
     unfitted: Modality = cls(config)
     expect(isinstance(unfitted, Modality), f"{cls.__name__} lacks an attribute of polymodal.types.Modality")

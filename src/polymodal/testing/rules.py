@@ -48,9 +48,9 @@ def sample_cells(modality: str) -> list[object]:
         "category": lambda: ["red", "green", "blue", "white", "black", "grey"],
     }
     if modality not in samples:
-        own = getattr(registry.load("modalities", modality), "examples", None)
-        expect(own is not None, f"no sample cells for the modality {modality!r}: pass cells=[...]")
-        return list(cast(Callable[[], list[object]], own)())
+        cls = load("modalities", modality)
+        expect(hasattr(cls, "examples"), f"no sample cells for the modality {modality!r}: pass cells=[...]")
+        return list(cls.examples())
     return samples[modality]()
 
 
@@ -145,10 +145,10 @@ def check_gradients(module: nn.Module, result: Callable[[], Tensor], *, absent: 
     )
     if learning:
         weighted = output * torch.linspace(0.5, 1.5, output.numel()).view_as(output)
-        weighted.sum().backward()  # type: ignore[no-untyped-call]  # PyTorch gives it no types
+        torch.autograd.backward(weighted.sum())
     for name, parameter in learning.items():
-        expect(parameter.grad is not None, f"no gradient reaches {name}" + (f" when {absent}" if absent else ""))
-        gradient = cast(Tensor, parameter.grad)
+        if (gradient := parameter.grad) is None:
+            raise AssertionError(f"no gradient reaches {name}" + (f" when {absent}" if absent else ""))
         expect(bool(torch.isfinite(gradient).all()), f"the gradient of {name} is not finite")
         expect(absent is not None or bool(gradient.any()), f"the gradient of {name} is zero: it cannot learn")
     return bool(learning)
@@ -197,6 +197,21 @@ def row_of(tokens: Tokens, row: int) -> Tokens:
     """One row without its padding."""
     num_steps = max(int(tokens.mask[row].sum()), 1)
     return Tokens(tokens.values[row : row + 1, :num_steps], tokens.mask[row : row + 1, :num_steps])
+
+
+def with_junk(tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
+    """The same tokens with other values at masked positions."""
+    return {
+        name: Tokens(torch.where(t.mask.unsqueeze(-1), t.values, 1e3 * torch.randn_like(t.values)), t.mask)
+        for name, t in tokens.items()
+    }
+
+
+def check_rows_alone(together: Tokens, alone: Callable[[int], Tokens]) -> None:
+    """A row alone gives the result that it gives in its batch."""
+    for row in range(len(together.mask)):
+        same = same_tokens(row_of(alone(row), 0), row_of(together, row))
+        expect(same, f"row {row} alone gives another result than in its batch: rows mix, or padding shows")
 
 
 def same_tokens(first: Tokens, second: Tokens) -> bool:

@@ -29,6 +29,7 @@ from polymodal.testing.rules import (
     near,
     row_of,
     same_json,
+    with_junk,
 )
 from polymodal.types import Cells, Scores, Sequences, Tokens
 
@@ -57,9 +58,10 @@ def check_task(part: str | type, *, values: Sequence[object] | None = None, sett
 
     def build(seed: int) -> nn.Module:
         torch.manual_seed(seed)
-        made: Any = task.head(widths)
-        expect(isinstance(made, nn.Module) and isinstance(made, Head), "a head is a module with loss and predict")
-        return made  # type: ignore[no-any-return]  # as checked
+        made: object = task.head(widths)
+        if not (isinstance(made, nn.Module) and isinstance(made, Head)):
+            raise AssertionError("a head is a module with loss and predict")
+        return made
 
     head: Any = build(0).eval()
     tokens = _task_tokens(num_rows, widths)
@@ -176,11 +178,7 @@ def _check_prediction(head: Any, tokens: Mapping[str, Tokens]) -> Prediction:
         expect(bool(torch.isfinite(leaf.double()).all()), "a prediction is not finite")
     _check_selection(prediction)
     _check_prior(head, prediction)
-    loud = {
-        side: Tokens(torch.where(of_side.mask.unsqueeze(-1), of_side.values, 1e3), of_side.mask)
-        for side, of_side in tokens.items()
-    }
-    expect(_same(_predicted(head, loud), prediction), "masked positions change the prediction")
+    expect(_same(_predicted(head, with_junk(tokens)), prediction), "masked positions change the prediction")
     parts = [_predicted(head, _alone(tokens, row)) for row in range(num_rows)]
     for row, part in enumerate(parts):
         expect(_same(part, prediction.rows(torch.tensor([row]))), f"row {row} alone differs from itself in its batch")
@@ -249,7 +247,7 @@ def _check_scoring(task: Any, head: Any, tokens: Mapping[str, Tokens], target: C
     learned = {id(parameter) for parameter in head.readout.parameters()}
     expect(learned == {id(parameter) for parameter in head.parameters()}, "something learns outside of `readout`")
     (of_side,) = tokens.values()
-    parts = ScoresHead(task.readout(of_side.width), task.criterion(), task.prior).eval()
+    parts = ScoresHead.of(task, of_side.width).eval()
     parts.load_state_dict(head.state_dict(), strict=False)
     same = _same(parts.predict(tokens), _predicted(head, tokens))
     expect(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 
@@ -11,11 +10,11 @@ import torch
 from torch import Tensor
 
 from polymodal.data.cells.loader import Loader
-from polymodal.metrics.history import EpochRecord, History
+from polymodal.metrics.history import History
 from polymodal.training.callbacks import Callback
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
-from polymodal.training.step import StepOutput, Stepper, mean_loss
+from polymodal.training.step import Stepper, learn_epoch
 from polymodal.types import Batch
 
 
@@ -53,7 +52,8 @@ def learn_more(
         with Stepper(objective, plan, steps_per_epoch=len(new)) as stepper:
             start = [parameter.detach().clone() for parameter in stepper.parameters]
             for epoch in range(1, plan.epochs + 1):
-                record = _run_epoch(epoch, stepper, _side_by_side(new, old, epoch), partial(_pull, start, anchor))
+                steps = _side_by_side(new, old, epoch)
+                record, _ = learn_epoch(epoch, stepper, steps, after_step=partial(_pull, start, anchor))
                 history.epochs.append(record)
                 history.best_epoch = epoch
                 for callback in callbacks:
@@ -63,28 +63,6 @@ def learn_more(
             callback.on_end(history)
     objective.eval()
     return history
-
-
-def _run_epoch(
-    epoch: int, stepper: Stepper, steps: Iterable[list[Batch]], pull: Callable[[Stepper], None]
-) -> EpochRecord:
-    began = time.perf_counter()
-    stepper.begin(epoch)
-    outputs: list[StepOutput] = []
-    for batches in steps:
-        outputs += stepper.update(batches)
-        pull(stepper)
-    loss = mean_loss(outputs)  # waits for the device
-    seconds = time.perf_counter() - began
-    return EpochRecord(
-        epoch=epoch,
-        loss=loss,
-        metric=None,
-        validation={},
-        rows_per_second=sum(len(output.losses) for output in outputs) / seconds,
-        seconds=seconds,
-        lr=stepper.lr,
-    )
 
 
 def _side_by_side(new: Loader, old: Sequence[Loader], epoch: int) -> Iterator[list[Batch]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflat
 
 from polymodal.training.objective import Losses, Objective, Outputs
 from polymodal.types import Batch, Cells
+
+_Tree = TypeVar("_Tree")
 
 
 def backward_joined(
@@ -39,7 +42,7 @@ def backward_joined(
     targets = [batch.target for batch in batches if batch.target is not None]
     losses = objective.loss(joined, Cells.joined(targets) if targets else None)
     torch.autograd.backward(reduce(losses.values))
-    cotangents = [None if not _learns(leaf) else leaf.grad for leaf in tree_leaves(joined)]
+    cotangents = [leaf.grad if isinstance(leaf, Tensor) else None for leaf in tree_leaves(joined)]
     start = 0
     for place, batch in enumerate(batches):
         end = start + len(batch)
@@ -48,8 +51,13 @@ def backward_joined(
         part = [(leaf, cotangent[start:end]) for leaf, cotangent in pairs if leaf.requires_grad]
         torch.autograd.backward([leaf for leaf, _ in part], [cotangent for _, cotangent in part])
         start = end
-    detached: Losses = tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, losses)
-    return detached
+    return detached(losses)
+
+
+def detached(tree: _Tree) -> _Tree:
+    """A pytree whose tensors are out of the graph."""
+    found: _Tree = tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, tree)
+    return found
 
 
 def _joined(parts: Sequence[Outputs]) -> Outputs:
@@ -62,7 +70,3 @@ def _joined(parts: Sequence[Outputs]) -> Outputs:
 
 def _leaf(tensor: Tensor) -> Tensor:
     return tensor.detach().requires_grad_(tensor.is_floating_point())
-
-
-def _learns(leaf: object) -> bool:
-    return isinstance(leaf, Tensor) and leaf.requires_grad

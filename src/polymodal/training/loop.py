@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -22,7 +23,7 @@ from polymodal.training.best import BestWeights
 from polymodal.training.callbacks import Callback
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
-from polymodal.training.step import StepOutput, Stepper, confidence_in, mean_loss, name_rows
+from polymodal.training.step import StepOutput, Stepper, confidence_in, learn_epoch, name_rows
 from polymodal.types import Cells
 
 
@@ -118,23 +119,15 @@ class Loop:
 
 def _run_epoch(epoch: int, stepper: Stepper, train: Loader, validation: Loader | None, plan: Plan) -> EpochRecord:
     start = time.perf_counter()
-    stepper.begin(epoch)
     batches = train.epoch(epoch)
-    outputs: list[StepOutput] = []
-    while group := list(islice(batches, plan.train.accumulate)):
-        outputs += stepper.update(group)
-    loss = mean_loss(outputs)  # waits for the device
-    learned = time.perf_counter()
+    record, outputs = learn_epoch(epoch, stepper, iter(lambda: list(islice(batches, plan.train.accumulate)), []))
     with stepper.averaged():
         validated = {} if validation is None else _validate(stepper.objective.network, validation, plan)
-    return EpochRecord(
-        epoch=epoch,
-        loss=loss,
+    return replace(
+        record,
         metric=_train_metric(outputs, plan),
         validation=validated,
-        rows_per_second=sum(len(output.losses) for output in outputs) / (learned - start),
         seconds=time.perf_counter() - start,
-        lr=stepper.lr,
         share=shares(confidence_in(outputs)),
     )
 

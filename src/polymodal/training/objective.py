@@ -54,6 +54,10 @@ class Losses:
     prediction: Prediction | None
     confidence: Mapping[str, Float[Tensor, " B"]]
 
+    def rows(self, some: slice) -> Losses:
+        """Those of some rows, without the prediction."""
+        return Losses(self.values[some], None, {name: rows[some] for name, rows in self.confidence.items()})
+
 
 for _kind in (Outputs, Losses):  # so that they can be joined, detached and gathered as trees of tensors
     register_dataclass(_kind)
@@ -114,10 +118,7 @@ class Objective(nn.Module):
         if not self.in_batch or num_processes() == 1:
             return self.loss(outputs, batch.target, mixing=mixing)
         (outputs, target), start = gather_rows((outputs, batch.target), len(batch))
-        losses = self.loss(outputs, target)
-        mine = slice(start, start + len(batch))
-        confidence = {name: of_input[mine] for name, of_input in losses.confidence.items()}
-        return Losses(losses.values[mine], None, confidence)
+        return self.loss(outputs, target).rows(slice(start, start + len(batch)))
 
     def outputs(
         self, batch: Batch, *, mixing: Mixing | None = None, progress: float = 1.0, measure_inputs: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +14,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.utils._pytree import tree_map
 
 from polymodal.errors import ConfigError, NonFiniteLossError
+from polymodal.metrics.history import EpochRecord
 from polymodal.protocols import Prediction
 from polymodal.training.average import WeightAverage
 from polymodal.training.balance import Balance, mean_confidence
 from polymodal.training.constraints import incoming, limit_norms, matrices, orthogonality
 from polymodal.training.distributed import num_processes, sum_over_processes
-from polymodal.training.gradient_cache import backward_joined
+from polymodal.training.gradient_cache import backward_joined, detached
 from polymodal.training.mixing import draw_mixing
 from polymodal.training.objective import Losses, Objective, Outputs
 from polymodal.training.optim import make_optimizer
@@ -205,8 +206,7 @@ class Stepper:
         outputs, start = [], 0
         for batch in batches:
             mine = slice(start, start + len(batch))
-            confidence = {name: of_input[mine] for name, of_input in found.confidence.items()}
-            outputs.append(self._output(batch, weights[mine], Losses(found.values[mine], None, confidence)))
+            outputs.append(self._output(batch, weights[mine], found.rows(mine)))
             start += len(batch)
         return outputs
 
@@ -226,7 +226,7 @@ class Stepper:
             losses=full_precision(found.values.detach()),
             weights=weights,
             rows=batch.rows,
-            prediction=tree_map(_detached, found.prediction) if self.config.train_metric else None,
+            prediction=detached(found.prediction) if self.config.train_metric else None,
             target=batch.target,
             confidence=found.confidence,
         )
@@ -271,8 +271,30 @@ class Stepper:
         return torch.ones(len(batch), device=self.device) if batch.weight is None else batch.weight
 
 
-def _detached(leaf: object) -> object:
-    return leaf.detach() if isinstance(leaf, Tensor) else leaf
+def learn_epoch(
+    epoch: int,
+    stepper: Stepper,
+    steps: Iterable[Sequence[Batch]],
+    *,
+    after_step: Callable[[Stepper], None] | None = None,
+) -> tuple[EpochRecord, list[StepOutput]]:
+    """Learns from the batches of each step once; `after_step` hears of every update.
+
+    Returns:
+        The record of the epoch, from 1, without metrics; and what every batch gave.
+    """
+    start = time.perf_counter()
+    stepper.begin(epoch)
+    outputs: list[StepOutput] = []
+    for batches in steps:
+        outputs += stepper.update(batches)
+        if after_step is not None:
+            after_step(stepper)
+    loss = mean_loss(outputs)  # waits for the device
+    seconds = time.perf_counter() - start
+    rate = sum(len(output.losses) for output in outputs) / seconds
+    record = EpochRecord(epoch, loss, None, {}, rows_per_second=rate, seconds=seconds, lr=stepper.lr)
+    return record, outputs
 
 
 def _check_losses(losses: Float[Tensor, " B"], rows: Int[Tensor, " B"]) -> None:

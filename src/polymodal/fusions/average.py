@@ -1,4 +1,4 @@
-"""Mean of the inputs, with weights of the user's choice."""
+"""Weighted average of the inputs, with weights set by the user."""
 
 from __future__ import annotations
 

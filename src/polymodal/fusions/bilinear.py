@@ -1,4 +1,4 @@
-"""Multiplicative interaction: inputs set the map that is applied to other inputs."""
+"""Multiplicative interaction: one input sets the linear map that is applied to another one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention within each input, which hears of the others through a few shared tokens."""
+"""Attention within each input; the inputs exchange information through a few shared tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs side by side."""
+"""Concatenation of the inputs."""
 
 from __future__ import annotations
 

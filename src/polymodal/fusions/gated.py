@@ -1,4 +1,4 @@
-"""A gate for every input and feature, opened or closed by what all inputs say."""
+"""A gate for every input and feature, computed from all inputs."""
 
 from __future__ import annotations
 

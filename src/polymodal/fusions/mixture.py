@@ -1,4 +1,4 @@
-"""A mixture of experts: one for each input, and a gate that decides for every row whom to believe."""
+"""Mixture of experts: one expert for each input, and a gate that weights the experts in every row."""
 
 from __future__ import annotations
 

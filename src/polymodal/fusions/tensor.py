@@ -1,4 +1,4 @@
-"""Every product of features of different inputs, all the way up to one of each, and a linear map of them."""
+"""Tensor fusion: a linear map of all products of features of different inputs."""
 
 from __future__ import annotations
 

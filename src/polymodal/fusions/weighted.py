@@ -1,4 +1,4 @@
-"""Weighted mean of the inputs, the weights learned."""
+"""Weighted average of the inputs, with learned weights."""
 
 from __future__ import annotations
 

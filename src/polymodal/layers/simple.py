@@ -1,4 +1,4 @@
-"""Simple features of a cell as one token: nothing to learn, and what linear models need."""
+"""Handcrafted features of a cell as one token, without learned weights; the input of linear models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audio: recordings of any common format, rate and number of channels, brought to one channel and one rate."""
+"""Audio: recordings in any common format, decoded to one channel at one sample rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Categories: a few words or codes that come again and again; each becomes a number of its own."""
+"""Categories: a few repeating words or codes, each encoded as an integer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates and times: a position on a line, and the cycles of day, week and year."""
+"""Dates and times: a linear position, and the cycles of day, week and year."""
 
 from __future__ import annotations
 

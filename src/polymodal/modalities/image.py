@@ -1,4 +1,4 @@
-"""Images: pictures of any common format, brought to one square size."""
+"""Images: pictures in any common format, resized to one square size."""
 
 from __future__ import annotations
 

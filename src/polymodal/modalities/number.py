@@ -1,4 +1,4 @@
-"""Numbers: one float a cell, scaled by what the training rows show."""
+"""Numbers: one float per cell, scaled with statistics of the training rows."""
 
 from __future__ import annotations
 

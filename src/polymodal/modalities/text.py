@@ -1,4 +1,4 @@
-"""Text: any language, cut into words, into subwords of a learned or given vocabulary, or into hashed letter groups."""
+"""Text in any language, split into words, into learned or given subwords, or into hashed character n-grams."""
 
 from __future__ import annotations
 

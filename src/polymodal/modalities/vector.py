@@ -1,4 +1,4 @@
-"""Vectors: embeddings, measurements, genes; so many numbers a cell, the same for every cell."""
+"""Vectors: embeddings, measurements or genes, with the same length in every cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos: clips of any common format, as a few frames of one square size spread evenly over them."""
+"""Videos: clips in any common format, decoded to a few frames of one square size, evenly sampled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One joint encoder reads all inputs, which enter nearly raw."""
+"""Early fusion: one joint encoder over nearly raw tokens of all inputs."""
 
 from __future__ import annotations
 

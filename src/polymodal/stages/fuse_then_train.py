@@ -1,4 +1,4 @@
-"""Features of every input are extracted and fused once, with nothing to learn; then any predictor learns from them."""
+"""Fixed features of every input are extracted and fused once; then any predictor is trained on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each input through its own encoder, then their fusion, then the head; all trained together. The usual way."""
+"""Intermediate fusion: encoders, fusion and head are trained together. The default."""
 
 from __future__ import annotations
 

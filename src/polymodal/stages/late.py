@@ -1,4 +1,4 @@
-"""Each input learns by itself, with its own encoder and head; then their predictions are combined."""
+"""Late fusion: each input is trained with its own encoder and head; then their predictions are combined."""
 
 from __future__ import annotations
 

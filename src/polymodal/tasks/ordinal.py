@@ -1,4 +1,4 @@
-"""Ordinal regression: which of several classes in an order, such as grades, a row belongs to. Chosen only by name."""
+"""Ordinal regression: which of several ordered classes, such as grades, a row belongs to. Chosen only by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regression: which number a row has, or which numbers, one for each of several targets."""
+"""Regression: one number for each row, or one for each of several targets."""
 
 from __future__ import annotations
 

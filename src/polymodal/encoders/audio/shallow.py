@@ -1,4 +1,4 @@
-"""Recordings nearly raw: a linear layer on each stretch of a spectrogram, for a joint encoder to read."""
+"""Shallow audio encoder: a linear layer on each patch of a spectrogram, for early fusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transformer for audio: convolutions make a spectrogram shorter, attention reads the rest; keeps time."""
+"""Transformer for audio: convolutions shorten a spectrogram, self-attention follows; keeps time."""
 
 from __future__ import annotations
 

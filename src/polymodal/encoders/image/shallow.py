@@ -1,4 +1,4 @@
-"""Pictures nearly raw: a linear layer on each square, for a joint encoder to read."""
+"""Shallow image encoder: a linear layer on each patch, for early fusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small vision transformer for images, trained from scratch: squares of a picture attend to each other."""
+"""Small vision transformer for images, trained from scratch: self-attention over patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every picture of a cell through an image encoder, then their mean or a weighted one; their order does not matter."""
+"""Image encoder on every image of a cell, then their mean or a weighted average; their order does not matter."""
 
 from __future__ import annotations
 

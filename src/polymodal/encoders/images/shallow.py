@@ -1,4 +1,4 @@
-"""Lists of pictures nearly raw: a linear layer on each square of all pictures, for a joint encoder to read."""
+"""Shallow encoder for lists of images: a linear layer on each patch of every image, for early fusion."""
 
 from __future__ import annotations
 

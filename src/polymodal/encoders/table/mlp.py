@@ -1,4 +1,4 @@
-"""All numbers, categories and dates of a row together, through a multi-layer perceptron."""
+"""Multi-layer perceptron on all numbers, categories and dates of a row together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table nearly raw: a token for each column that has a cell, for a joint encoder to read."""
+"""Shallow table encoder: a token for each column that has a cell, for early fusion."""
 
 from __future__ import annotations
 

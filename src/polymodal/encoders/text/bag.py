@@ -1,4 +1,4 @@
-"""Sum of embeddings of words and letter groups: the fastest text encoder, and a hard one to beat on short texts."""
+"""Sum of embeddings of words and character n-grams: the fastest text encoder, and strong on short texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text nearly raw: the embedding of each piece with its place, for a joint encoder to read."""
+"""Shallow text encoder: the embedding of each piece with its position, for early fusion."""
 
 from __future__ import annotations
 

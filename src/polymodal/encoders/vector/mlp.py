@@ -1,4 +1,4 @@
-"""A vector through dropout and a multi-layer perceptron."""
+"""Dropout and a multi-layer perceptron on a vector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vectors nearly raw: one linear layer, for a joint encoder to read."""
+"""Shallow vector encoder: one linear layer, for early fusion."""
 
 from __future__ import annotations
 

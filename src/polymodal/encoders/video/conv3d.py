@@ -1,4 +1,4 @@
-"""Small 3D convolutional video encoder: every kernel sees a frame, the one before and the one after; keeps time."""
+"""Small 3D convolutional video encoder: every kernel covers three consecutive frames; keeps time."""
 
 from __future__ import annotations
 

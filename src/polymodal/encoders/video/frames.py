@@ -1,4 +1,4 @@
-"""Every frame through an image encoder, with what changes from frame to frame, then a look over time."""
+"""Image encoder on every frame, with frame-to-frame differences of its features, then pooling over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips nearly raw: a linear layer on each square of all frames, for a joint encoder to read."""
+"""Shallow video encoder: a linear layer on each patch of every frame, for early fusion."""
 
 from __future__ import annotations
 

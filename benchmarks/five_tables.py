@@ -33,11 +33,11 @@ SEEDS = (0, 1, 2)
 SINGLE = ("sprites",)  # one input: there is nothing to fuse, and nobody else to vote
 _REFERENCE = "concat, votes 0.5"
 CANDIDATES: Mapping[str, Mapping[str, Any]] = {
-    "concat, votes 0.5": {"fusion": "concat", "train": {"auxiliary_vote": 0.5}},
-    "concat, no votes": {"fusion": "concat", "train": {"auxiliary_vote": 0.0}},
-    "average, no votes": {"fusion": "average", "train": {"auxiliary_vote": 0.0}},
-    "gated, no votes": {"fusion": "gated", "train": {"auxiliary_vote": 0.0}},
-    "low_rank, no votes": {"fusion": "low_rank", "train": {"auxiliary_vote": 0.0}},
+    "concat, votes 0.5": {"fusion": "concat", "train": {"ensemble_weight": 0.5}},
+    "concat, no votes": {"fusion": "concat", "train": {"ensemble_weight": 0.0}},
+    "average, no votes": {"fusion": "average", "train": {"ensemble_weight": 0.0}},
+    "gated, no votes": {"fusion": "gated", "train": {"ensemble_weight": 0.0}},
+    "low_rank, no votes": {"fusion": "low_rank", "train": {"ensemble_weight": 0.0}},
 }
 
 
@@ -89,7 +89,7 @@ def _choose(name: str, path: Path) -> None:
         entries=entries,
         singles=False,
         ablations=False,
-        tell=lambda words: print(f"{name}: {words}", flush=True),
+        on_message=lambda words: print(f"{name}: {words}", flush=True),
     )
     record = comparison.to_dict()
     for line in record["entries"]:

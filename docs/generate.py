@@ -102,7 +102,7 @@ def default_constants() -> str:
         "train.optimizer.weight_decay": defaults.WEIGHT_DECAY,
         "train.modality_dropout": defaults.MODALITY_DROPOUT,
         "train.auxiliary_loss": Advice().auxiliary_loss,
-        "train.auxiliary_vote": "0.5, or 0 where that is better on the validation rows",
+        "train.ensemble_weight": "0.5, or 0 where that is better on the validation rows",
     }
     return _table(("key", "default"), [(f"`{key}`", f"`{value}`") for key, value in constants.items()])
 
@@ -112,10 +112,10 @@ def advice() -> str:
     tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
     rows = [
         (f"`{name}`", f"{task.advice.epochs:g} times", f"{task.advice.lr:g} times",
-         f"`{task.advice.auxiliary_loss:g}`", f"`{task.advice.auxiliary_vote}`")
+         f"`{task.advice.auxiliary_loss:g}`", f"`{task.advice.ensemble_weight}`")
         for name, task in tasks.items() if hasattr(task, "advice")
     ]  # fmt: skip
-    columns = ("task", "epochs", "learning rate", "`train.auxiliary_loss`", "`train.auxiliary_vote`")
+    columns = ("task", "epochs", "learning rate", "`train.auxiliary_loss`", "`train.ensemble_weight`")
     return _table(columns, rows)
 
 

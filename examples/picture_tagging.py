@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"{table.num_rows} drawings, for example {table.values('image')[0]}: {table.values('tags')[0]}")
 
     # Train. The bars say that there are several labels in a cell, so a Classifier takes the task `tag`. Tags of fewer
-    # than five training rows are left out; the remark says how many.
+    # than five training rows are left out; the note says how many.
     model = pm.Classifier(epochs=given.epochs, config={"split": {"column": "split"}}, verbose=True)
     model.fit(table, y="tags")
     print(f"{len(model.classes_)} tags to choose from. {' '.join(model.bundle_.metrics.warnings)}")

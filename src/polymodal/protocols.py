@@ -77,7 +77,7 @@ class Modality(Protocol):
             UnreadableCellError: with the reason; the cell becomes a reject.
         """
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """What `read`, which took this cell, changes in it that a user may want to know; None where there is nothing.
 
         A few words that follow "12 cells", equal for equal changes, because they are counted: "cut to 30 s".
@@ -95,7 +95,7 @@ class Modality(Protocol):
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Arrays of one batch, None where the cell is missing -> tensors."""
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
         """Float array [rows, features] for the linear baseline; rows of missing cells are NaN or zero."""
 
     def preview(self, cell: object) -> str:
@@ -147,7 +147,7 @@ class Encoder(Module, Protocol):
     One that is made of another encoder names the setting that holds it, and its kind, in a class attribute
     `submodules = {"image": "encoders/image"}`; it receives it built, as a keyword argument of that name.
 
-    What the user should hear of it stands in an attribute `remarks`, a tuple of a few words each, if it has one.
+    What the user should hear of it stands in an attribute `notes`, a tuple of a few words each, if it has one.
 
     It states where its tokens lie, so that what comes after can point back. In time (sounds, clips): `keeps_time`, and
     token t begins at about `t * token_span` seconds. In space (pictures): `token_span` is a number, and the tokens are
@@ -200,14 +200,14 @@ class Advice:
         epochs: factor on the number of epochs.
         lr: factor on the learning rate.
         auxiliary_loss: weight of the loss of every input by itself.
-        auxiliary_vote: share of what the inputs say by themselves in every prediction; None: half, but 0 where
+        ensemble_weight: weight of the unimodal predictions in every prediction; None: half, but 0 where
             the validation rows say that this does harm.
     """
 
     epochs: float = 1.0
     lr: float = 1.0
     auxiliary_loss: float = 1.0
-    auxiliary_vote: float | None = None
+    ensemble_weight: float | None = None
 
 
 @runtime_checkable
@@ -285,7 +285,7 @@ class Task(Protocol):
         """Statistics (JSON values: classes, prior, mean, ...) of the training rows' target.
 
         Where several columns are predicted, a value is a mapping by their names, or None where all are missing.
-        `remarks`, if the statistics have it, is a list of sentences on the target that the user should hear.
+        `notes`, if the statistics have it, is a list of sentences on the target that the user should hear.
         """
 
     def encode(self, value: object) -> np.ndarray | None:

@@ -18,6 +18,8 @@ from polymodal.errors import ConfigError, did_you_mean
 
 KINDS = ("modalities", "encoders", "fusions", "stages", "tasks", "datasets", "bundle_members")
 
+_RENAMED = {"simple": "handcrafted", "shallow": "embedding", "each": "per_image"}  # parts of earlier versions
+
 
 def names(kind: str) -> tuple[str, ...]:
     """Names of all parts of a kind, sorted.
@@ -43,9 +45,14 @@ def load(kind: str, name: str) -> Any:
         return getattr(module, _class_name(name))
     if name in _plugins(kind):
         return _plugins(kind)[name].load()
-    known = names(kind)
-    known_words = ", ".join(known) or "none"
-    raise ConfigError(f"No {describe(kind)} is called {name!r}.{did_you_mean(name, known)} Known: {known_words}.")
+    raise ConfigError(f"No {describe(kind)} is called {name!r}.{known(kind, name)}")
+
+
+def known(kind: str, name: str) -> str:
+    """Sentences for a message: which name may be meant by one that no part of a kind has, and which there are."""
+    there, new = names(kind), _RENAMED.get(name)
+    hint = f" It is now called {new!r}." if new in there else did_you_mean(name, there)
+    return f"{hint} Known: {', '.join(there) or 'none'}."
 
 
 def source(kind: str, name: str) -> Path | None:

@@ -20,7 +20,7 @@ class Column(Record):
         reason: why, in words a user can check.
         settings: the modality's settings, complete.
         statistics: what the modality learned from the training rows (vocabulary, mean, ...).
-        features: None: cells enter the model as they are; else as simple features, with what standardises them.
+        features: None: cells enter the model as they are; else as handcrafted features, with what standardises them.
     """
 
     name: str

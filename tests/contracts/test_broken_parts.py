@@ -354,7 +354,7 @@ class HidesMissing(Category):
 
 
 class RemarksInNumbers(Category):
-    def remark(self, cell):
+    def note(self, cell):
         return len(cell)
 
 

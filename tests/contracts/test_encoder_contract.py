@@ -12,17 +12,17 @@ VARIANTS = [
     ("text", "rnn", {"cell": "rnn", "layers": 2, "width": 6, "bidirectional": False}),
     ("text", "rnn", {"cell": "lstm", "layers": 2, "width": 6}),
     ("image", "cnn", {"grid": 1, "blocks": 1, "activation": "gelu"}),
-    ("image", "cnn", {"grid": 3, "keeps_space": True}),
-    ("image", "resnet", {"keeps_space": True}),
+    ("image", "cnn", {"grid": 3, "spatial_tokens": True}),
+    ("image", "resnet", {"spatial_tokens": True}),
     ("text", "transformer", {"positions": "learned", "heads": 2, "width": 6, "activation": "relu"}),
     ("audio", "cnn", {"features": {"num_mels": 21}, "channels": 3, "activation": "sigmoid", "blocks": 4}),
     ("audio", "cnn", {"features": "stft", "channels": 2}),
     ("audio", "rnn", {"features": "mfcc", "stack": 1, "cell": "lstm", "bidirectional": False, "width": 7}),
-    ("audio", "transformer", {"features": "fbank", "halvings": 1, "heads": 1}),
+    ("audio", "transformer", {"features": "fbank", "downsampling_stages": 1, "heads": 1}),
     ("table", "mlp", {"layers": 1, "activation": "tanh"}),
     ("table", "ft_transformer", {"layers": 1, "width": 6, "heads": 2, "activation": "relu"}),
     ("image", "vit", {"layers": 1, "patch": 5, "pool": "class", "positions": "learned", "width": 12, "heads": 3}),
-    ("image", "vit", {"layers": 1, "patch": 16, "keeps_space": True, "pool": "class"}),
+    ("image", "vit", {"layers": 1, "patch": 16, "spatial_tokens": True, "pool": "class"}),
 ]
 
 

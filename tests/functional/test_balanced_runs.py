@@ -42,9 +42,9 @@ def settings(target: str, **more) -> dict:
 def test_a_run_with_everything_is_kept_whole_in_its_bundle_and_repeats(target, tmp_path):
     config = make(settings(target))
     log = tmp_path / "log.jsonl"
-    run = train(TABLE, config, watch=lambda phase, *_: [JsonLog(log, phase=phase, append=phase != "train")])
-    assert '"share": {"review": 0.' in log.read_text()
-    shares = [record.share for record in run.history.epochs]
+    run = train(TABLE, config, make_callbacks=lambda phase, *_: [JsonLog(log, phase=phase, append=phase != "train")])
+    assert '"contribution": {"review": 0.' in log.read_text()
+    shares = [record.contribution for record in run.history.epochs]
     assert all(set(share) == {"review", "table"} for share in shares)
     assert all(sum(share.values()) == pytest.approx(1, abs=1e-5) for share in shares)
     save(run.bundle, tmp_path / "bundle")

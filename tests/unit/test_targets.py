@@ -113,8 +113,8 @@ def test_predicted_labels_are_written_as_text(tagged, tmp_path):
 
 def test_labels_left_out_are_said():
     run = train(TAGS | {"tags": [*TAGS["tags"][:-4], *[["rare"]] * 4]}, make({"target": "tags", **QUICK}))
-    assert any("1 of 3 labels left out" in remark for remark in run.remarks)
-    assert run.bundle.metrics.warnings == run.remarks
+    assert any("1 of 3 labels left out" in note for note in run.notes)
+    assert run.bundle.metrics.warnings == run.notes
 
 
 def test_an_order_is_learned_where_it_is_said():

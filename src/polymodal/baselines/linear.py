@@ -43,14 +43,14 @@ def class_baselines(
     classes = target.values[:, 0].numpy()
     counts = np.bincount(classes, minlength=num_classes)
     log_prior = np.log((counts + 1 / num_classes) / (len(classes) + 1))  # one more row, spread over all classes
-    total, votes, alone = np.zeros((num_rows, num_classes)), np.zeros(num_rows), {}
+    total, num_present, alone = np.zeros((num_rows, num_classes)), np.zeros(num_rows), {}
     for name, features in inputs.items():
         if len(np.unique(classes[features.in_train])) < 2:
             continue  # nothing to tell apart: the input says nothing
         fitted = np.where(features.in_test[:, None], _logistic(features, classes, np.exp(log_prior)), 0)
-        total, votes = total + fitted, votes + features.in_test
+        total, num_present = total + fitted, num_present + features.in_test
         alone[name] = np.where(features.in_test[:, None], fitted, log_prior)
-    mean = total / np.maximum(votes, 1)[:, None]
+    mean = total / np.maximum(num_present, 1)[:, None]
     mean -= np.logaddexp.reduce(mean, axis=1, keepdims=True)
 
     def scores(log_probabilities: np.ndarray) -> Scores:
@@ -58,7 +58,7 @@ def class_baselines(
 
     return {
         "majority": scores(np.tile(log_prior, (num_rows, 1))),
-        "linear": scores(np.where(votes[:, None] > 0, mean, log_prior)),
+        "linear": scores(np.where(num_present[:, None] > 0, mean, log_prior)),
         "linear_by_input": {name: scores(found) for name, found in alone.items()},
     }
 

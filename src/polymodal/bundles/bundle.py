@@ -33,7 +33,7 @@ from polymodal.bundles.members import BundleMember
 from polymodal.bundles.migrations import Documents, migrate
 from polymodal.config import run_config as configuration
 from polymodal.config.run_config import RunConfig
-from polymodal.config.start import StartConfig
+from polymodal.config.warm_start import WarmStartConfig
 from polymodal.errors import (
     BundleError,
     ConfigError,
@@ -130,7 +130,9 @@ def _files(bundle: Bundle) -> dict[str, Content]:
                 "Use logistic, ridge, svm or svm_rbf by name instead."
             )
     try:
-        alone = bundle.config.model_copy(update={"start": StartConfig()})  # what it started from is in the weights
+        alone = bundle.config.model_copy(
+            update={"warm_start": WarmStartConfig()}
+        )  # what it started from is in the weights
         config = strict_json.dump(alone.model_dump(mode="json"))
         schema = strict_json.dump(_portable(bundle).model_dump(mode="json"))
         files: dict[str, Content] = {
@@ -214,8 +216,8 @@ def _object(value: object) -> dict[str, object]:
 
 def _read_config(value: object) -> RunConfig:
     config = configuration.make(_object(value), source="configuration")
-    if config.start != StartConfig():
-        raise ValueError("start: a bundle names no other bundle")
+    if config.warm_start != WarmStartConfig():
+        raise ValueError("warm_start: a bundle names no other bundle")
     return config
 
 

@@ -40,7 +40,7 @@ about people that nobody reviews.
     polymodal predict THIS_FOLDER NEW_ROWS.csv -o predictions.csv
 
     from polymodal.bundles.bundle import load
-    from polymodal.predict import predict
+    from polymodal.inference.predictor import predict
     predictions = predict(load("THIS_FOLDER"), "NEW_ROWS.csv")
 
 ## Inputs
@@ -81,15 +81,15 @@ def _front_matter(schema: Schema, task: str) -> str:
 
 def _details(schema: Schema, config: RunConfig, metrics: Results) -> str:
     made_with = f"Polymodal {__version__}, PyTorch {version('torch')}, Python {platform.python_version()}"
-    begun = config.start.bundle
+    begun = config.warm_start.bundle
     repeats = "repeats the training" if begun is None else "does not say what it began with"
     lines = [f"Made with {made_with}; seed {config.seed}. `config.json` {repeats}."]
     if begun is not None:
         lines.append(f"Weights began as those of the model {_cell(begun)}, whose own licence holds.")
     lines.append("Responsible for it, and its licence: unknown, unless said elsewhere.")
-    if vote := metrics.auxiliary_vote:
+    if weight := metrics.ensemble_weight:
         lines.append(
-            f"Of every prediction {vote:g} is what the inputs say by themselves, the rest what they say together."
+            f"In every prediction, the unimodal ones have an ensemble weight of {weight:g}, the fused one the rest."
         )
     if metrics.temperature != 1:
         lines.append(
@@ -129,8 +129,8 @@ def _training_data(config: RunConfig, metrics: Results) -> str:
     rows = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in metrics.rows.model_dump().items())
     split = config.split
     how = f"by the column {_cell(split.column)}" if split.column else f"by the method `{split.method}`"
-    remarks = "".join(f"\n- {_cell(remark)}" for remark in metrics.warnings)
-    read = f"\n\nRead, but not as it stood:\n{remarks}" if remarks else ""
+    notes = "".join(f"\n- {_cell(note)}" for note in metrics.warnings)
+    read = f"\n\nRead, but not as it stood:\n{notes}" if notes else ""
     return f"Rows: {rows}. Divided {how}. Where the rows come from, and their licence: unknown.{read}"
 
 

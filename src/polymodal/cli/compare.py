@@ -10,7 +10,7 @@ import typer
 
 from polymodal.cli import arguments
 from polymodal.cli.settings import Overrides, run_config
-from polymodal.cli.terminal import complain, say, tabulate, watch
+from polymodal.cli.terminal import complain, make_callbacks, say, tabulate
 from polymodal.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def compare(  # noqa: PLR0913 - the options of a command
         budget=budget,
         config=settings,
         cache=cache,
-        watch=watch,
-        tell=complain,
+        make_callbacks=make_callbacks,
+        on_message=complain,
     )
     _print(found)
     if output is not None:
@@ -108,8 +108,8 @@ def _print(found: Comparison) -> None:
     times = f", {found.repeats} times" if found.repeats > 1 else ""
     how = f"{found.folds} folds{times}" if found.folds > 1 else f"the split{times}"
     say(f"{found.rows} rows, {how}, in {found.seconds:.0f} seconds. In brackets: 95 % intervals.")
-    for remark in found.remarks:
-        say(remark)
+    for note in found.notes:
+        say(note)
     if found.ended != "complete":
         say(
             {"budget": "The budget is spent.", "interrupted": "Interrupted."}[found.ended]

@@ -9,7 +9,7 @@ import typer
 from polymodal.cli import arguments
 from polymodal.cli.figures import write_figures
 from polymodal.cli.settings import Overrides, run_config
-from polymodal.cli.terminal import complain, say, tabulate, watch
+from polymodal.cli.terminal import complain, make_callbacks, say, tabulate
 
 
 def cross_validate(  # noqa: PLR0913 - the options of a command
@@ -41,13 +41,13 @@ def cross_validate(  # noqa: PLR0913 - the options of a command
         budget=budget,
         config=settings,
         cache=cache,
-        watch=watch,
-        tell=complain,
+        make_callbacks=make_callbacks,
+        on_message=complain,
     )
     tabulate(*found.table())
     say()
     say(f"{found.rows} rows measured, in {found.seconds:.0f} seconds.")
-    for remark in found.remarks:
-        say(remark)
+    for note in found.notes:
+        say(note)
     if json_file is not None:
         write_figures(found.to_dict(), json_file)

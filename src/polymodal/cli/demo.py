@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from polymodal.cli.arguments import SetOption
 from polymodal.cli.datasets import FolderOption, obtain
 from polymodal.cli.figures import print_metrics
-from polymodal.cli.terminal import say, tabulate, watch
+from polymodal.cli.terminal import make_callbacks, say, tabulate
 
 if TYPE_CHECKING:
     from polymodal.config.run_config import RunConfig
@@ -68,7 +68,7 @@ def _train(path: Path, config: RunConfig) -> dict[str, Run]:
             runs[name] = train(
                 path,
                 config.model_copy(update={"drop": (*config.drop, *dropped)}),
-                watch=watch,
+                make_callbacks=make_callbacks,
                 cache=Path(cache),
             )
             say(f"{name}: trained in {time.monotonic() - started:.0f} seconds")

@@ -25,7 +25,7 @@ def evaluate(
     subsets: Annotated[
         bool,
         typer.Option(
-            "--subsets", help="Also measure it with inputs hidden: every subset of them, and at random from 0 to 100 %."
+            "--subsets", help="Also measure it with inputs masked: every subset of them, and at random from 0 to 100 %."
         ),
     ] = False,
     json_file: JsonOption = None,
@@ -110,7 +110,7 @@ def _print_subsets(found: SubsetResults, *, greater_is_better: bool) -> None:
         say(words)
     say()
     tabulate(
-        ("inputs hidden at random", metric),
+        ("inputs masked at random", metric),
         [(f"{line.rate:.0%}", in_brackets(line.metrics[metric])) for line in defined_rates(found)],
     )
 

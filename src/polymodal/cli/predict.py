@@ -26,7 +26,7 @@ def predict(
 
     check_ending(output)
     check_output(output, table, what="predictions")
-    predictions = predict_rows(load(bundle), table, tell=say)
+    predictions = predict_rows(load(bundle), table, on_message=say)
     predictions.write(output)
     counts = Counter(status.partition(":")[0] for status in predictions.status)
     say(f"{output}: {len(predictions)} rows ({', '.join(f'{count} {kind}' for kind, count in counts.items())})")

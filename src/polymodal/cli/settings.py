@@ -23,7 +23,7 @@ class Overrides:
         seed: of everything random.
         assignments: of `--set`.
         preset: of the encoders.
-        start: the bundle to start from.
+        warm_start: the bundle to start from.
     """
 
     target: Sequence[str] | None = None
@@ -33,7 +33,7 @@ class Overrides:
     seed: int | None = None
     assignments: Sequence[str] | None = None
     preset: str | None = None
-    start: Path | None = None
+    warm_start: Path | None = None
 
 
 def run_config(file: Path | None, said: Overrides) -> RunConfig:
@@ -52,5 +52,5 @@ def run_config(file: Path | None, said: Overrides) -> RunConfig:
     values |= {"preset": said.preset} if said.preset is not None else {}
     values["split"] |= {} if said.split is None else {"column": said.split}
     values["split"] |= {} if said.group is None else {"by": said.group, "method": "group"}
-    values["start"] |= {} if said.start is None else {"bundle": str(said.start)}
+    values["warm_start"] |= {} if said.warm_start is None else {"bundle": str(said.warm_start)}
     return configuration.override(configuration.make(values, source="options"), list(said.assignments or ()))

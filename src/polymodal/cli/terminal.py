@@ -58,7 +58,7 @@ def _on_terminal(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
-def watch(_phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+def make_callbacks(_phase: str, epochs: int, metric: str) -> Sequence[Callback]:
     """Shows each training as it goes."""
     from polymodal.training.callbacks import Progress
 

@@ -66,13 +66,13 @@ def train(  # noqa: PLR0913 - the options of a command
 
         phases: list[str] = []
 
-        def watch(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+        def make_callbacks(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
             log = JsonLog(output / LOG, phase=phase, append=bool(phases))
             board = [TensorBoard(output / TENSORBOARD / quote(phase, safe=""))] if tensorboard else []
             phases.append(phase)
             return [log, Progress(epochs, metric=metric), *board]
 
-        run = train_model(table, settings, watch=watch, cache=cache)
+        run = train_model(table, settings, make_callbacks=make_callbacks, cache=cache)
         if not phases:  # scikit-learn does not tell how it learns
             (output / LOG).unlink(missing_ok=True)  # of an older run
         if run.history.interrupted and not run.history.epochs:
@@ -120,8 +120,8 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
     print_metrics({f"model, {metrics.side}": metrics.measured, **metrics.baselines.reports})
     say()
     say(_rows(metrics.rows))
-    for remark in run.remarks:
-        say(remark)
+    for note in run.notes:
+        say(note)
     say()
     _print_columns(run)
     _print_rejects(run, folder)

@@ -10,7 +10,7 @@ import typer
 
 from polymodal.cli.arguments import BundleArgument
 from polymodal.cli.figures import count_rows, print_metrics
-from polymodal.cli.terminal import complain, say, watch
+from polymodal.cli.terminal import complain, make_callbacks, say
 from polymodal.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def update(
     from polymodal.updating.update import update as update_model
 
     trained = _with_settings(load(bundle), assignments or [])
-    found = update_model(trained, table, replay=replay, watch=lambda epochs: watch("", epochs, ""))
+    found = update_model(trained, table, replay=replay, make_callbacks=lambda epochs: make_callbacks("", epochs, ""))
     save(found.bundle, output)
     _print(found, replay=replay)
     say()
@@ -98,8 +98,8 @@ def _print(found: Update, *, replay: Path | None) -> None:
         first = found.rejects[0]
         say(f"Rejects: {len(found.rejects)} cells could not be read, the first: {first.column} of {first.file}, "
             f"row {first.row}: {first.reason}")  # fmt: skip
-    for remark in found.remarks:
-        say(remark)
+    for note in found.notes:
+        say(note)
     if replay is None:
         complain(
             "No old rows were given: what the model forgets is neither held back nor measured. "

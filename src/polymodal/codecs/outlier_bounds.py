@@ -13,7 +13,7 @@ def tukey_bounds(values: np.ndarray, width: float = WIDTH) -> tuple[float, float
     Of 3 ranges Tukey says "far out" (Exploratory Data Analysis, 1977, 2C): two of a million normal values. Where half
     of all values are equal, the range is zero and says nothing: no value is outside.
 
-    >>> fences(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    >>> tukey_bounds(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
     (-4.0, 10.0)
     """
     low, high = (float(value) for value in np.percentile(values, [25, 75]))

@@ -52,7 +52,7 @@ def describe(content: bytes) -> str:
 
 
 def misnamed(file: str, content: bytes) -> str | None:
-    r"""A remark on a picture or recording whose file's name ends as that of another format; else None.
+    r"""A note on a picture or recording whose file's name ends as that of another format; else None.
 
     >>> misnamed("cat.jpg", b"\x89PNG\r\n\x1a\n")
     'read as PNG though named .jpg'

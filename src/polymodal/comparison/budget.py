@@ -7,7 +7,7 @@ import time
 
 from polymodal.errors import ConfigError
 from polymodal.metrics.history import EpochRecord, History
-from polymodal.pipeline.trainer import Watch
+from polymodal.pipeline.trainer import CallbackFactory
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|)\s*")
@@ -54,9 +54,9 @@ class Clock:
         if self.budget is not None and self.seconds >= self.budget:
             raise OutOfTimeError
 
-    def beside(self, watch: Watch | None) -> Watch:
+    def beside(self, make_callbacks: CallbackFactory | None) -> CallbackFactory:
         """Makes the callbacks of a training that others want, and this clock after them."""
-        return lambda phase, epochs, metric: [*(watch(phase, epochs, metric) if watch else ()), self]
+        return lambda phase, epochs, metric: [*(make_callbacks(phase, epochs, metric) if make_callbacks else ()), self]
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.check()

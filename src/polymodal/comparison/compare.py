@@ -19,7 +19,7 @@ from polymodal.comparison.trial import num_measured, run_baselines, run_trial, u
 from polymodal.comparison.verdict import needless, verdict
 from polymodal.config.run_config import RunConfig
 from polymodal.errors import PolymodalError
-from polymodal.pipeline.trainer import Watch
+from polymodal.pipeline.trainer import CallbackFactory
 
 Tell: TypeAlias = Callable[[str], None]
 """Hears a sentence after every training."""
@@ -40,8 +40,8 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
     budget: str | float | None = None,
     config: RunConfig | Mapping[str, Any] | str | Path | None = None,
     cache: Path | None = None,
-    watch: Watch | None = None,
-    tell: Tell | None = None,
+    make_callbacks: CallbackFactory | None = None,
+    on_message: Tell | None = None,
 ) -> Comparison:
     """Trains several models on the same folds, and tells whether they differ.
 
@@ -65,8 +65,8 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
         budget: seconds, or words such as `15m`: what is not measured by then is said, and left out.
         config: what else is known; `split` says how rows are divided (group, column, ...).
         cache: a folder that keeps decoded media; without it they live in a temporary one.
-        watch: makes callbacks of each training, beside the budget's.
-        tell: hears a sentence after every training.
+        make_callbacks: makes callbacks of each training, beside the budget's.
+        on_message: hears a sentence after every training.
 
     Raises:
         UsageError: an unknown name, or settings that do not fit the table.
@@ -86,12 +86,12 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
             [EntryProgress(entry) for entry in possible],
             cache=cache or Path(temporary),
             clock=clock,
-            watch=clock.beside(watch),
-            tell=tell or (lambda _: None),
+            make_callbacks=clock.beside(make_callbacks),
+            on_message=on_message or (lambda _: None),
         )
         work.run(ablations=ablations)
     terms = f"Every model learns for at most {base.train.epochs} epochs and keeps the best; `full` trains as usual."
-    return work.result((*about.remarks, *refused, *(() if full else (terms,))))
+    return work.result((*about.notes, *refused, *(() if full else (terms,))))
 
 
 @dataclass
@@ -105,8 +105,8 @@ class _Work:
     outcomes: list[EntryProgress]
     cache: Path
     clock: Clock
-    watch: Watch
-    tell: Tell
+    make_callbacks: CallbackFactory
+    on_message: Tell
     ended: Literal["complete", "budget", "interrupted"] = "complete"
 
     def __post_init__(self) -> None:
@@ -130,15 +130,15 @@ class _Work:
             if not any(outcome.status == "done" for outcome in self.outcomes):
                 raise
 
-    def result(self, remarks: tuple[str, ...]) -> Comparison:
+    def result(self, notes: tuple[str, ...]) -> Comparison:
         """Everything that was measured, and what it says."""
         about = self.about
         metric, greater_is_better = about.metric, about.greater_is_better
         lines, pairs = analyse(self.outcomes, about)
         first = next((outcome.trials for outcome in self.outcomes if outcome.status == "done"), [])
         if unknown := sum(trial.unknown for trial in first):
-            remarks = (*remarks, f"{unknown} times a row was not measured: its class is not among the training rows.")
-        remarks = (*remarks, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
+            notes = (*notes, f"{unknown} times a row was not measured: its class is not among the training rows.")
+        notes = (*notes, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
         return Comparison(
             metric=metric,
             greater_is_better=greater_is_better,
@@ -150,7 +150,7 @@ class _Work:
             folds=about.num_folds,
             repeats=about.repeats,
             ended=self.ended,
-            remarks=remarks,
+            notes=notes,
             seconds=self.clock.seconds,
         )
 
@@ -166,7 +166,7 @@ class _Work:
         for outcome in found.values():
             outcome.status = "done"
         self.outcomes[:0] = found.values()
-        self.tell(f"Baselines: {', '.join(found) or 'none for this task'}.")
+        self.on_message(f"Baselines: {', '.join(found) or 'none for this task'}.")
 
     def _entry(self, outcome: EntryProgress) -> None:
         """One entry through all folds; one that fails is left out and said, unless it is the reference."""
@@ -175,16 +175,18 @@ class _Work:
         try:
             for fold in self.about.folds:
                 self.clock.check()
-                trial = run_trial(entry.config, fold, cache=self.cache, watch=self.watch, timed=not outcome.trials)
+                trial = run_trial(
+                    entry.config, fold, cache=self.cache, make_callbacks=self.make_callbacks, timed=not outcome.trials
+                )
                 outcome.trials.append(trial)
                 outcome.reason = f"after {len(outcome.trials)} of {every} trainings"
                 place = fold.repeat * self.about.num_folds + fold.number + 1
-                self.tell(f"{entry.name}: {place} of {every} trainings, {trial.seconds:.0f} s")
+                self.on_message(f"{entry.name}: {place} of {every} trainings, {trial.seconds:.0f} s")
         except PolymodalError as error:
             if entry.kind == "reference":
                 raise
             outcome.status, outcome.reason = "failed", str(error)
-            self.tell(f"{entry.name} failed: {error}")
+            self.on_message(f"{entry.name} failed: {error}")
             return
         outcome.status, outcome.reason = "done", ""
 

@@ -19,7 +19,7 @@ from polymodal.config.run_config import RunConfig
 from polymodal.errors import DataError
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.significance import resampled
-from polymodal.pipeline.trainer import Watch
+from polymodal.pipeline.trainer import CallbackFactory
 
 _SAMPLES = 1000
 
@@ -34,7 +34,7 @@ class CrossValidation:
         folds: by metric, its value in each training.
         rows: how many were measured.
         ended: `complete`, or `budget`: the figures are of the trainings that ended by then.
-        remarks: on rows that were left out.
+        notes: on rows that were left out.
         seconds: all of it took.
     """
 
@@ -43,7 +43,7 @@ class CrossValidation:
     folds: Mapping[str, tuple[float, ...]]
     rows: int
     ended: str
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     seconds: float
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -60,7 +60,7 @@ class CrossValidation:
         return ("metric", "mean", "spread", "each training"), rows
 
     def __str__(self) -> str:
-        return "\n".join([*aligned(*self.table()), *self.remarks])
+        return "\n".join([*aligned(*self.table()), *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -72,7 +72,7 @@ class CrossValidation:
             },
             "rows": self.rows,
             "ended": self.ended,
-            "remarks": list(self.remarks),
+            "notes": list(self.notes),
             "seconds": round(self.seconds, 1),
         }
 
@@ -86,8 +86,8 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
     budget: str | float | None = None,
     config: RunConfig | Mapping[str, Any] | str | Path | None = None,
     cache: Path | None = None,
-    watch: Watch | None = None,
-    tell: Callable[[str], None] | None = None,
+    make_callbacks: CallbackFactory | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> CrossValidation:
     """Trains one setting on all folds but one, measures it on that one, and so for each of them.
 
@@ -99,8 +99,8 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
         budget: seconds, or words such as `15m`: the trainings that ended by then count.
         config: the setting; `split` says how rows are divided (group, ...).
         cache: a folder that keeps decoded media; without it they live in a temporary one.
-        watch: makes callbacks of each training.
-        tell: hears a sentence after every training.
+        make_callbacks: makes callbacks of each training.
+        on_message: hears a sentence after every training.
 
     Raises:
         UsageError: settings that do not fit the table.
@@ -119,20 +119,20 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
                     about.config,
                     fold,
                     cache=cache or Path(temporary),
-                    watch=clock.beside(watch),
+                    make_callbacks=clock.beside(make_callbacks),
                     timed=False,
                 )
             except OutOfTimeError:
                 ended = "budget"
                 break
             trials.append(trial)
-            if tell is not None:
-                tell(f"{len(trials)} of {len(about.folds)} trainings, {trial.seconds:.0f} s")
+            if on_message is not None:
+                on_message(f"{len(trials)} of {len(about.folds)} trainings, {trial.seconds:.0f} s")
     if not trials:
         raise DataError(f"No training ended within the budget of {budget}. Give more time, or set train.epochs.")
-    remarks = (*about.remarks, *unread(trials))
+    notes = (*about.notes, *unread(trials))
     if ended == "budget":
-        remarks = (*remarks, f"The budget ended it after {len(trials)} of {len(about.folds)} trainings.")
+        notes = (*notes, f"The budget ended it after {len(trials)} of {len(about.folds)} trainings.")
     found = resampled([trial.scored for trial in trials], about.units, samples=_SAMPLES, seed=about.config.seed)
     return CrossValidation(
         metric=about.metric,
@@ -140,6 +140,6 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
         folds={name: tuple(of_name.folds.tolist()) for name, of_name in found.items()},
         rows=num_measured(trials),
         ended=ended,
-        remarks=remarks,
+        notes=notes,
         seconds=clock.seconds,
     )

@@ -109,7 +109,7 @@ class Comparison:
         folds: in each repeat.
         repeats: of the folds, with other seeds.
         ended: `complete`, `budget` or `interrupted`.
-        remarks: what was left out, and on which terms.
+        notes: what was left out, and on which terms.
         seconds: all of it took.
     """
 
@@ -123,7 +123,7 @@ class Comparison:
     folds: int
     repeats: int
     ended: Literal["complete", "budget", "interrupted"]
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     seconds: float
 
     @property
@@ -141,7 +141,7 @@ class Comparison:
         return head, [self._row(line) for line in self.lines]
 
     def __str__(self) -> str:
-        return "\n".join([*aligned(*self.table()), "", *self.remarks, "", self.verdict]).strip()
+        return "\n".join([*aligned(*self.table()), "", *self.notes, "", self.verdict]).strip()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values; docs/how-to/compare.md says what they mean."""
@@ -158,7 +158,7 @@ class Comparison:
             "entries": [_line(line) for line in self.lines],
             "pairs": [_pair(pair) for pair in self.pairs],
             "verdict": [asdict(finding) for finding in self.findings],
-            "remarks": list(self.remarks),
+            "notes": list(self.notes),
         }
 
     def _row(self, line: Line) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ _FOLD = "fold"
 def divide(
     table: Table, config: RunConfig, values: Sequence[object] | None, *, stratify: bool, folds: int, repeats: int
 ) -> tuple[list[Fold], tuple[str, ...]]:
-    """The folds of every repeat, and remarks on rows that are left out.
+    """The folds of every repeat, and notes on rows that are left out.
 
     With one fold, the split of the configuration is used: its test rows are measured. With more, every row that has a
     target is for test once in each repeat; rows that a split column says are for test are left alone, so that they can
@@ -39,19 +39,19 @@ def divide(
     """
     if folds < 1 or repeats < 1:
         raise ConfigError(f"compare: folds and repeats are numbers from 1; got {folds} and {repeats}.")
-    remarks = []
+    notes = []
     if unlabelled := sum(value is None for value in values or ()):
-        remarks.append(f"{unlabelled} rows have no target and are left out.")
+        notes.append(f"{unlabelled} rows have no target and are left out.")
     split = config.split
     if folds == 1:
         if split.column is None and not split.test:
             raise ConfigError("compare: with 1 fold, the split needs test rows: set split.test, or use more folds.")
         on = f"the column {split.column!r}" if split.column else f"{split.test:g} of the rows"
-        remarks.append(f"Measured on the test rows ({on}), with which no choice should be made that they then confirm.")
-        return [Fold(table, split, (), repeat, 0) for repeat in range(repeats)], tuple(remarks)
+        notes.append(f"Measured on the test rows ({on}), with which no choice should be made that they then confirm.")
+        return [Fold(table, split, (), repeat, 0) for repeat in range(repeats)], tuple(notes)
     kept, left = _to_be_divided(table, split, values)
     if left:
-        remarks.append(f"{left} test rows of the column {split.column!r} are left alone: the folds divide the others.")
+        notes.append(f"{left} test rows of the column {split.column!r} are left alone: the folds divide the others.")
     rows = table.take(kept)
     of_rows = None if values is None else [values[row] for row in kept]
     name = next(n for n in (_FOLD, *(f"{_FOLD}_{k}" for k in range(2, len(table.names) + 3))) if n not in table.names)
@@ -64,7 +64,7 @@ def divide(
         for number in range(folds):
             sides = np.where(of_fold == number, "test", "train").tolist()
             found.append(Fold(rows.with_column(name, sides), method, drop, repeat, number))
-    return found, tuple(remarks)
+    return found, tuple(notes)
 
 
 def _to_be_divided(table: Table, split: SplitConfig, values: Sequence[object] | None) -> tuple[np.ndarray, int]:

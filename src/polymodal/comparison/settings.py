@@ -33,7 +33,7 @@ class ComparedTable:
         folds: of all repeats.
         num_folds: in each of them.
         repeats: their number.
-        remarks: on rows that are left out.
+        notes: on rows that are left out.
     """
 
     config: RunConfig
@@ -41,7 +41,7 @@ class ComparedTable:
     folds: Sequence[Fold]
     num_folds: int
     repeats: int
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def columns(self) -> Mapping[str, tuple[str, ...]]:
@@ -64,7 +64,7 @@ class ComparedTable:
         return groups_of(self.folds[0].table, self.config.split)
 
     def possible(self, entries: Sequence[Entry], *, forgiving: bool) -> tuple[list[Entry], tuple[str, ...]]:
-        """The entries whose fusion, stage, task and inputs go together, and remarks on the others.
+        """The entries whose fusion, stage, task and inputs go together, and notes on the others.
 
         Raises:
             ConfigError: one that the user named does not; with `forgiving` all fusions and stages were asked for.
@@ -122,14 +122,14 @@ def subject(
     values = target_values(table, config)
     config = config.model_copy(update={"task": choose_task(values, config)})
     stratify = unfitted(config.task).stratified
-    divided, remarks = divide(table, config, values, stratify=stratify, folds=folds, repeats=repeats)
+    divided, notes = divide(table, config, values, stratify=stratify, folds=folds, repeats=repeats)
     return ComparedTable(
         config=config,
         choices=choose(divided[0].table, divided[0].config(config)),
         folds=divided,
         num_folds=folds,
         repeats=repeats,
-        remarks=remarks,
+        notes=notes,
     )
 
 

@@ -17,7 +17,7 @@ from polymodal.metrics.rows import RowStatistics
 from polymodal.metrics.significance import Scored
 from polymodal.pipeline.problem import resolve
 from polymodal.pipeline.run import Run, train
-from polymodal.pipeline.trainer import Watch
+from polymodal.pipeline.trainer import CallbackFactory
 
 _TIMED_ROWS, _WARM_ROWS = 15, 3
 
@@ -83,14 +83,14 @@ def unread(trials: Iterable[Trial]) -> tuple[str, ...]:
     return (f"{count} could not be read (bad_cells says what becomes of them). The first: {cells[0]}.",)
 
 
-def run_trial(config: RunConfig, fold: Fold, *, cache: Path, watch: Watch, timed: bool) -> Trial:
+def run_trial(config: RunConfig, fold: Fold, *, cache: Path, make_callbacks: CallbackFactory, timed: bool) -> Trial:
     """Trains and measures one entry.
 
     Args:
         config: of the entry.
         fold: on which rows.
         cache: keeps decoded media and the tokens of frozen encoders.
-        watch: makes the callbacks of each training.
+        make_callbacks: makes the callbacks of each training.
         timed: also measure how long one row takes.
 
     Raises:
@@ -98,7 +98,7 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, watch: Watch, timed
         PolymodalError: as `run.train`.
     """
     start = time.monotonic()
-    run = train(fold.table, fold.config(config), watch=watch, cache=cache, baselines=False)
+    run = train(fold.table, fold.config(config), make_callbacks=make_callbacks, cache=cache, baselines=False)
     if run.history.interrupted:
         raise KeyboardInterrupt
     seconds = time.monotonic() - start
@@ -116,7 +116,7 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, watch: Watch, timed
 
 
 def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Trial]:
-    """What has to be beaten, by name: a constant, and linear models on simple features. Reads the media first of all.
+    """Baselines by name: a constant, and linear models on handcrafted features. Reads the media first of all.
 
     They learn from the validation rows too: nothing of theirs has to be stopped.
     """

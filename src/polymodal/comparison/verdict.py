@@ -119,14 +119,14 @@ class _Case:
         """The fewest inputs that do as well as all of them."""
         needed = {finding.subject[0] for finding in self.inputs() if finding.decision == "adds"}
         fits = [line for line in self._smaller() if not self.against(line).better]
-        sure = [line for line in fits if self.against(line).difference.interval.high <= self.margin]
+        confidences = [line for line in fits if self.against(line).difference.interval.high <= self.margin]
         fits = [line for line in fits if needed <= set(line.entry.inputs)]
-        if not (sure or fits):
+        if not (confidences or fits):
             return []
-        fewest = min(sure or fits, key=lambda line: len(line.entry.inputs))
+        fewest = min(confidences or fits, key=lambda line: len(line.entry.inputs))
         names = " + ".join(fewest.entry.inputs)
         gained = f"all inputs gain {self.against(fewest).gain} on it"
-        if sure:
+        if confidences:
             text = f"{names} is enough: {gained}."
             return [VerdictSentence("enough", fewest.entry.inputs, "same", text)]
         text = f"{names} may be enough: {gained}, which may be chance; more rows or --repeats would tell."

@@ -4,7 +4,7 @@
 |-------------------|----------------------------|------------------------------------------|-----|------------|
 | text              | `hf`                       | sentence-transformers/all-MiniLM-L6-v2   | 91  | Apache-2.0 |
 | image             | `timm`                     | timm/tf_efficientnet_lite0.in1k          | 19  | Apache-2.0 |
-| images and video  | `each`, `frames` with that | the same                                 |     |            |
+| images and video  | `per_image`, `frames` with that | the same                                 |     |            |
 | audio             | `hf`                       | openai/whisper-tiny                      | 151 | Apache-2.0 |
 
 They come from the folder `pretrained_folder`, if it is named; else from an installed package that carries them; else
@@ -64,7 +64,7 @@ CHOICES = {
     "audio": Choice("hf", "hf:openai/whisper-tiny", "whisper-tiny", settings={"seconds": "column"}),
 }
 # Frames and pictures go through the image encoder; without motion a clip is encoded only once.
-_OF_PICTURES: dict[str, Part] = {"images": Part(name="each"), "video": Part(name="frames", motion=False)}
+_OF_PICTURES: dict[str, Part] = {"images": Part(name="per_image"), "video": Part(name="frames", motion=False)}
 
 
 def encoder(config: RunConfig, modality: str) -> Part | None:

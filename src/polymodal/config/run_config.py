@@ -19,11 +19,11 @@ from pydantic_core import to_jsonable_python
 from polymodal import registry
 from polymodal.config.clean import CleanConfig
 from polymodal.config.node import Settings
-from polymodal.config.start import StartConfig, StartField
 from polymodal.config.table import TableConfig
 from polymodal.config.target import TargetField
 from polymodal.config.train import TrainConfig
 from polymodal.config.update import UpdateConfig
+from polymodal.config.warm_start import WarmStartConfig, WarmStartField
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.files import strict_yaml
 
@@ -125,7 +125,7 @@ class RunConfig(Settings):
         limits: what a cell may cost.
         fusion: how the inputs are combined.
         stage: when they are: `intermediate` unless said, `early`, `late` or `fuse_then_train`.
-        start: a trained model, of which the run takes what fits in place of random weights.
+        warm_start: a trained model, of which the run takes what fits in place of random weights.
         train: how the model learns.
         update: how the trained model goes on learning from new rows.
         device: `auto` (CUDA, else MPS, else CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -149,7 +149,7 @@ class RunConfig(Settings):
     limits: LimitsConfig = LimitsConfig()
     fusion: PartField = Part()
     stage: PartField = Part()
-    start: StartField = StartConfig()
+    warm_start: WarmStartField = WarmStartConfig()
     train: TrainConfig = TrainConfig()
     update: UpdateConfig = UpdateConfig()
     device: str = "auto"
@@ -281,11 +281,8 @@ def _check_names(config: RunConfig, source: str) -> None:
     chosen += [("modalities", c.modality.name, f"columns.{key}.modality") for key, c in config.columns.items()]
     for kind, name, where in chosen:
         if name is not None and name not in registry.names(kind):
-            known = registry.names(kind)
-            raise ConfigError(
-                f"{source}: {where}: no {registry.describe(kind)} is called {name!r}."
-                f"{did_you_mean(name, known)} Known: {', '.join(known)}."
-            )
+            known = registry.known(kind, name)
+            raise ConfigError(f"{source}: {where}: no {registry.describe(kind)} is called {name!r}.{known}")
 
 
 def _validate(model: type[_Settings], values: dict[str, Any], source: str) -> _Settings:
@@ -303,7 +300,13 @@ _EXPECTED = {  # where pydantic speaks of Python's types
 }
 
 
-_RENAMED = {"timing": "stage"}  # keys of earlier versions
+_RENAMED = {
+    "timing": "stage",
+    "start": "warm_start",
+    "auxiliary_vote": "ensemble_weight",
+    "keeps_space": "spatial_tokens",
+    "halvings": "downsampling_stages",
+}  # keys of earlier versions
 
 
 def _explain(source: str, model: type, problem: Any) -> str:
@@ -311,7 +314,7 @@ def _explain(source: str, model: type, problem: Any) -> str:
     where = ".".join(path)
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys(model, path[:-1])
-        if (new := _RENAMED.get(where)) is not None:
+        if (new := _RENAMED.get(path[-1])) is not None:
             return f"{source}: the key {where!r} is now called {new!r}."
         return f"{source}: unknown key {where!r}.{did_you_mean(path[-1], known)} Known here: {', '.join(known)}."
     got = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"

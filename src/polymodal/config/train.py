@@ -54,7 +54,7 @@ class ModalityDropoutScheduleConfig(Settings):
     """How `modality_dropout` moves.
 
     Attributes:
-        name: `linear` rises from zero in the first epoch: an input is learned before it is hidden.
+        name: `linear` rises from zero in the first epoch: an input is learned before it is masked.
         until: the share of the epochs after which `linear` has reached `modality_dropout`.
     """
 
@@ -113,12 +113,12 @@ class TrainConfig(Settings):
         final: `refit` trains once more, on train and validation rows together, for as many epochs as were best;
             `best` keeps the weights of the best epoch.
         augment: vary the cells of training rows, as their modalities do.
-        modality_dropout: probability with which an input of a row is hidden while training.
+        modality_dropout: probability with which an input of a row is masked while training.
         modality_dropout_schedule: how that probability moves.
         auxiliary_loss: weight of the loss of every input by itself, beside the loss of their fusion (0: none).
         auxiliary_blend: how the losses of the inputs become one: their `mean`, or with `learned` weights: an input
             whose loss stays high counts less.
-        auxiliary_vote: share of what the inputs say by themselves in every prediction, beside what their fusion says.
+        ensemble_weight: weight of the unimodal predictions in every prediction; the rest is that of the fused one.
             None: half, but 0 where the fusion by itself is better on the validation rows.
         balance: how inputs that are learned faster wait for the others.
         mixup: learning from mixtures of two rows.
@@ -145,7 +145,7 @@ class TrainConfig(Settings):
     modality_dropout_schedule: ModalityDropoutScheduleConfig = ModalityDropoutScheduleConfig()
     auxiliary_loss: float | None = Field(None, ge=0)
     auxiliary_blend: Literal["mean", "learned"] = "mean"
-    auxiliary_vote: float | None = Field(None, ge=0, le=1)
+    ensemble_weight: float | None = Field(None, ge=0, le=1)
     balance: Annotated[BalanceConfig, BeforeValidator(by_name)] = BalanceConfig()
     mixup: MixupConfig = MixupConfig()
     ema: float | None = Field(None, gt=0, lt=1)
@@ -158,6 +158,6 @@ class TrainConfig(Settings):
     def _has_inputs_that_learn_by_themselves(self) -> TrainConfig:
         if self.auxiliary_blend == "learned" and self.auxiliary_loss == 0:
             raise ValueError("auxiliary_blend=learned blends losses that auxiliary_loss=0 takes away; set one of them")
-        if self.auxiliary_vote and self.auxiliary_loss == 0:
-            raise ValueError("auxiliary_vote asks inputs that with auxiliary_loss=0 learn nothing; set one of them")
+        if self.ensemble_weight and self.auxiliary_loss == 0:
+            raise ValueError("ensemble_weight asks inputs that with auxiliary_loss=0 learn nothing; set one of them")
         return self

@@ -12,13 +12,13 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 
 from polymodal import registry
 from polymodal.errors import DataError
-from polymodal.estimators.learner import Learner, weights_of
+from polymodal.estimators.table_estimator import TableEstimator, weights_of
 
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
     from polymodal.protocols import Prediction
 
 
-class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-learn has no types
+class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learns classes from a table of text, images, audio, numbers and categories.
 
     Where y holds lists of labels, or texts such as "red|round", it learns which of many labels a row has (the task
@@ -106,7 +106,7 @@ class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-lear
             sample_weight: one number a row.
         """
         if self._tags:
-            return Learner.score(self, X, y, sample_weight)
+            return TableEstimator.score(self, X, y, sample_weight)
         predictions, truth = self._measured(X, y)
         assert truth.target is not None, "a classifier has a target"
         correct = _best(predictions.prediction) == truth.target.values[:, 0].numpy()
@@ -127,7 +127,7 @@ class Classifier(ClassifierMixin, Learner):  # type: ignore[misc]  # scikit-lear
             )
 
 
-class Regressor(RegressorMixin, Learner):  # type: ignore[misc]  # scikit-learn has no types
+class Regressor(RegressorMixin, TableEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Learns a number from a table of text, images, audio, numbers and categories.
 
     A scikit-learn estimator with the parameters and attributes of `Classifier`, except `classes_`.
@@ -147,10 +147,10 @@ class Regressor(RegressorMixin, Learner):  # type: ignore[misc]  # scikit-learn 
 
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
         """R2 over the rows that have a target; of several targets the mean. Arguments as for `Classifier.score`."""
-        return Learner.score(self, X, y, sample_weight)
+        return TableEstimator.score(self, X, y, sample_weight)
 
 
-class Estimator(Learner):
+class Estimator(TableEstimator):
     """Learns whatever task is named, also one without a target: `Estimator(config={"task": "ordinal"})`.
 
     It has the parameters and attributes of `Classifier`, except `classes_`.

@@ -101,11 +101,11 @@ def _input_features(
 
 
 def _features(store: Store, modality: Modality, rows: Int[np.ndarray, " R"]) -> tuple[Features, Bool[np.ndarray, " R"]]:
-    """Simple features of one column's cells, and which rows have a cell."""
+    """Handcrafted features of one column's cells, and which rows have a cell."""
     pieces, present = [], []
     for start in range(0, len(rows), _ROWS):
         arrays = store.arrays(rows[start : start + _ROWS])
-        pieces.append(modality.simple_features(arrays))
+        pieces.append(modality.handcrafted_features(arrays))
         present += [array is not None for array in arrays]
     joined = sparse.vstack(pieces, format="csr") if sparse.issparse(pieces[0]) else np.vstack(pieces).astype(float)
     return joined, np.array(present)

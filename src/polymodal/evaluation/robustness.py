@@ -1,6 +1,6 @@
-"""How well a model does without some of its inputs: every subset of them, and inputs hidden at random.
+"""How well a model does without some of its inputs: every subset of them, and inputs masked at random.
 
-Every encoder runs once. What is hidden is hidden by masking tokens, which is what a missing cell is to the model.
+Every encoder runs once. What is masked is masked by masking tokens, which is what a missing cell is to the model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from polymodal.evaluation.evaluate import measure, report
 from polymodal.inference.forward import joined
 from polymodal.inference.predictor import Predictor
 from polymodal.metrics.bootstrap import Interval
-from polymodal.metrics.results import HiddenResult, Report, SubsetResult, SubsetResults
+from polymodal.metrics.results import MaskedResult, Report, SubsetResult, SubsetResults
 from polymodal.metrics.rows import RowStatistics
 from polymodal.models.network import Network
 from polymodal.protocols import Prediction, Task
@@ -36,13 +36,13 @@ _SAMPLES_OF_RATES = 200  # of the bootstrap: each holds several draws of every r
 
 @dataclass(frozen=True)
 class InputMasking:
-    """Which inputs are hidden.
+    """Which inputs are masked.
 
     Attributes:
         subsets: of the inputs that stay.
-        rates: with which each input of a row is hidden; () for none.
-        draws: for each rate; what is hidden at a rate stays hidden at the higher ones of the same draw.
-        seed: of what is hidden.
+        rates: with which each input of a row is masked; () for none.
+        draws: for each rate; what is masked at a rate stays masked at the higher ones of the same draw.
+        seed: of what is masked.
     """
 
     subsets: tuple[Subset, ...]
@@ -53,7 +53,7 @@ class InputMasking:
 
 @dataclass(frozen=True)
 class SubsetPredictions:
-    """Predictions for the same rows, with inputs hidden.
+    """Predictions for the same rows, with inputs masked.
 
     Attributes:
         subsets: by the inputs that stayed.
@@ -82,7 +82,7 @@ def evaluate_subsets(
     *,
     device: str = "auto",
 ) -> SubsetResults:
-    """Measures a model on a table with the subsets of its inputs, and with inputs hidden at the rates 0, 0.1 ... 1.
+    """Measures a model on a table with the subsets of its inputs, and with inputs masked at the rates 0, 0.1 ... 1.
 
     Args:
         bundle: the trained model.
@@ -107,13 +107,13 @@ def evaluate_subsets(
 def predict_subsets(
     network: Network, batches: Iterable[Batch], device: torch.device, masking: InputMasking
 ) -> SubsetPredictions:
-    """What a model predicts when inputs are hidden, in eval mode.
+    """What a model predicts when inputs are masked, in eval mode.
 
     Args:
         network: trained.
         batches: of the rows; no result depends on their size.
         device: to compute on.
-        masking: what is hidden.
+        masking: what is masked.
     """
     network.to(device).eval()
     rng = np.random.default_rng(masking.seed)
@@ -127,7 +127,7 @@ def predict_subsets(
 
 
 def measure_subsets(task: Task, found: SubsetPredictions, target: Cells | None, *, seed: int) -> SubsetResults:
-    """Metrics of predictions with inputs hidden, with 95 % bootstrap intervals over the rows.
+    """Metrics of predictions with inputs masked, with 95 % bootstrap intervals over the rows.
 
     Args:
         task: fitted.
@@ -145,11 +145,11 @@ def measure_subsets(task: Task, found: SubsetPredictions, target: Cells | None, 
         )
         for subset, one in statistics.items()
     )
-    hidden = tuple(
-        HiddenResult(rate=rate, metrics=_over_draws([RowStatistics.of(task, one, target) for one in draws], seed=seed))
+    masked = tuple(
+        MaskedResult(rate=rate, metrics=_over_draws([RowStatistics.of(task, one, target) for one in draws], seed=seed))
         for rate, draws in found.rates.items()
     )
-    return SubsetResults(metric=task.metric, subsets=subsets, hidden=hidden)
+    return SubsetResults(metric=task.metric, subsets=subsets, masked=masked)
 
 
 def _change(name: str, whole: RowStatistics, part: RowStatistics, *, seed: int) -> Interval | None:
@@ -183,7 +183,7 @@ def _over_draws(draws: Sequence[RowStatistics], *, seed: int) -> Report:
 def _predict(
     network: Network, batch: Batch, masking: InputMasking, chance: Float[np.ndarray, "B R M"]
 ) -> SubsetPredictions:
-    """Predictions for one batch; an input is hidden where its chance lies below the rate."""
+    """Predictions for one batch; an input is masked where its chance lies below the rate."""
     tokens = network.encode(batch)
     subsets = {}
     for subset in masking.subsets:

@@ -12,8 +12,8 @@ import numpy as np
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.cells.clean import clean_cells, counted
 from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.notes import Notes, sentences, unseen
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
-from polymodal.data.cells.remarks import Remarks, sentences, unseen
 from polymodal.data.tables.table import Table, read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError
@@ -48,7 +48,7 @@ class Predictor:
         *,
         batch_size: int = 64,
         bad_cells: Literal["missing", "drop", "error"] = "missing",
-        tell: Callable[[str], None] | None = None,
+        on_message: Callable[[str], None] | None = None,
     ) -> Predictions:
         """Predicts every row of a table; cells that cannot be read count as missing, and the status says so.
 
@@ -59,7 +59,7 @@ class Predictor:
             batch_size: rows that enter the model at a time; no result depends on it.
             bad_cells: `error` stops at the first cell that cannot be read; `drop` means `missing` here, because no row
                 is ever left out of a prediction.
-            tell: called with each remark on cells that were read, but not as they stand; they are not rejects.
+            on_message: called with each note on cells that were read, but not as they stand; they are not rejects.
 
         Raises:
             ColumnError: a column that the model uses is absent.
@@ -68,8 +68,8 @@ class Predictor:
         table = read_table(source, text=self.bundle.config.table)
         parts: list[Prediction] = []
         rejects: list[Reject] = []
-        remarks: list[Remarks] = []
-        for start, dataset in self.in_chunks(table, remarking=tell is not None):
+        notes: list[Notes] = []
+        for start, dataset in self.in_chunks(table, with_notes=on_message is not None):
             prepared, loader = dataset.prepared, dataset.loader(batch_size=batch_size)
             rejects += [replace(reject, row=reject.row + start) for reject in prepared.rejects]
             if rejects and bad_cells == "error":
@@ -77,23 +77,23 @@ class Predictor:
                     f"{table.where(rejects[0].row)}, column {rejects[0].column!r}: {rejects[0].reason}."
                     " Repair the cell, or set bad_cells to missing."
                 )
-            if tell is not None:
+            if on_message is not None:
                 read = (prepared, self.modalities, loader.rows)
-                remarks += [prepared.remarks, unseen(*read), counted(clean_cells(*read))]
+                notes += [prepared.notes, unseen(*read), counted(clean_cells(*read))]
             parts += [prediction for _, prediction in forward_batches(self.network, loader, self.device)]
-        if tell is not None:
-            for sentence in sentences(*remarks):
-                tell(sentence)
+        if on_message is not None:
+            for sentence in sentences(*notes):
+                on_message(sentence)
         prediction = joined(parts)
         status = _status(prediction.present.numpy(), rejects)
         return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects))
 
-    def in_chunks(self, table: Table, *, remarking: bool = False) -> Iterator[tuple[int, Dataset]]:
+    def in_chunks(self, table: Table, *, with_notes: bool = False) -> Iterator[tuple[int, Dataset]]:
         """All rows of a table as the model reads them, some hundred at a time: first row of each part, and the part.
 
         Args:
             table: holds the columns that the model uses.
-            remarking: with the remarks on cells that were read, which take a second look at each.
+            with_notes: with the notes on cells that were read, which take a second look at each.
 
         Raises:
             ColumnError: a column that the model uses is absent.
@@ -111,7 +111,7 @@ class Predictor:
                 limits=limits,
                 bad_cells="missing",
                 modalities=self.modalities,
-                remarking=remarking,
+                with_notes=with_notes,
             )
             yield start, Dataset(prepared, self.modalities)
 
@@ -123,10 +123,10 @@ def predict(
     batch_size: int = 64,
     device: str = "auto",
     bad_cells: Literal["missing", "drop", "error"] = "missing",
-    tell: Callable[[str], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Predictions:
     """Predicts every row of a table once; who asks more than once holds a `Predictor`, whose arguments these are."""
-    return Predictor(bundle, device)(source, batch_size=batch_size, bad_cells=bad_cells, tell=tell)
+    return Predictor(bundle, device)(source, batch_size=batch_size, bad_cells=bad_cells, on_message=on_message)
 
 
 def _status(present: np.ndarray, rejects: Iterable[Reject]) -> list[str]:

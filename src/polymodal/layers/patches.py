@@ -1,4 +1,4 @@
-"""Squares of pictures as tokens that know their place: all that the shallow encoders of pictures do with pixels."""
+"""Squares of pictures as tokens that know their place: patch embedding (Dosovitskiy et al. 2021)."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class PatchesOfEach(nn.Module):
 
 
 @dataclass(frozen=True)
-class ShallowPicturesConfig:
-    """Settings of `ShallowPictures`.
+class PatchEmbeddingConfig:
+    """Settings of `PatchEmbedding`.
 
     Attributes:
         width: of the tokens, even.
@@ -85,16 +85,16 @@ class ShallowPicturesConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class ShallowPictures(EncoderModule[ShallowPicturesConfig]):
+class PatchEmbedding(EncoderModule[PatchEmbeddingConfig]):
     """Pictures UInt8 "N T 3 H W" -> "N (T * P) width": a token for each of P squares; squares do not see each other.
 
     `ordered` says that the pictures stand in an order: tokens then know which one they come from.
     """
 
-    Config: ClassVar[type] = ShallowPicturesConfig
+    Config: ClassVar[type] = PatchEmbeddingConfig
     ordered: ClassVar[bool]
 
-    def __init__(self, config: ShallowPicturesConfig, modality: Modality) -> None:
+    def __init__(self, config: PatchEmbeddingConfig, modality: Modality) -> None:
         super().__init__(config)
         self.width = config.width
         patches = Patches(config.patch, config.width, dropout=config.dropout)

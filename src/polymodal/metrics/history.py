@@ -19,7 +19,7 @@ class EpochRecord:
         rows_per_second: training rows, without the time of validation.
         seconds: of the whole epoch.
         lr: learning rate of the last update.
-        share: by input, its part in the sum of how sure all inputs are, each by itself, of the true targets of the
+        contribution: by input, its part in the sum of the unimodal confidences of all inputs in the true targets of the
             training rows (for `classify`: the mean probability of the true class): small where others starve it, or
             where it tells nothing. Empty with one input, and where neither auxiliary heads nor a balance measure it.
     """
@@ -31,7 +31,7 @@ class EpochRecord:
     rows_per_second: float
     seconds: float
     lr: float
-    share: Mapping[str, float] = field(default_factory=dict)
+    contribution: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass

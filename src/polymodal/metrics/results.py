@@ -56,7 +56,7 @@ class Baselines(Record):
 
     Attributes:
         reports: by name, such as `majority` or `linear`: those that use all inputs, or none.
-        linear_by_input: a linear model on simple features of each input alone.
+        linear_by_input: a linear model on handcrafted features of each input alone.
     """
 
     reports: dict[str, Report] = Field({})
@@ -91,11 +91,11 @@ class SubsetResult(Record):
     change: Interval | None
 
 
-class HiddenResult(Record):
-    """The model with inputs hidden at random.
+class MaskedResult(Record):
+    """The model with inputs masked at random.
 
     Attributes:
-        rate: with which each input of a row is hidden.
+        rate: with which each input of a row is masked.
         metrics: over all draws.
     """
 
@@ -109,12 +109,12 @@ class SubsetResults(Record):
     Attributes:
         metric: the one to look at first.
         subsets: of the inputs; the first is all of them.
-        hidden: by growing rate.
+        masked: by growing rate.
     """
 
     metric: str
     subsets: tuple[SubsetResult, ...] = ()
-    hidden: tuple[HiddenResult, ...] = ()
+    masked: tuple[MaskedResult, ...] = ()
 
 
 class UpdateRows(_Sparse):
@@ -173,10 +173,10 @@ class Results(_Sparse):
         subsets: of the final model with some of its inputs only.
         baselines: what it has to beat.
         rows: where they went.
-        auxiliary_vote: share of the inputs' unimodal predictions in every prediction.
+        ensemble_weight: share of the inputs' unimodal predictions in every prediction.
         temperature: by which scores are divided.
         best_epoch: whose weights were kept, counted over all trainings.
-        warnings: what the user should hear of the data and the training; `remarks` in the file.
+        warnings: what the user should hear of the data and the training; `notes` in the file.
         updates: what the model learned later.
     """
 
@@ -187,10 +187,10 @@ class Results(_Sparse):
     subsets: SubsetResults | None = None
     baselines: Baselines = Baselines()
     rows: RowCounts = RowCounts()
-    auxiliary_vote: float = 0.0
+    ensemble_weight: float = 0.0
     temperature: float = 1.0
     best_epoch: int | None = None
-    warnings: tuple[str, ...] = Field((), alias="remarks")
+    warnings: tuple[str, ...] = Field((), alias="notes")
     updates: tuple[UpdateResults, ...] = ()
 
     @property

@@ -119,7 +119,7 @@ class Audio:
             raise UnreadableCellError("empty: it holds no samples")
         return _to_int16(kept * FULL_SCALE)
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """That a recording is resampled, mixed to one channel, or cut to `max_seconds`."""
         found = self._header(cell)
         if found is None:
@@ -163,7 +163,7 @@ class Audio:
         cells = pad(arrays, torch.float32)
         return Cells(cells.values / FULL_SCALE, cells.lengths)
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         """Mean and deviation of 20 MFCC over time, and the deviation of their changes; NaN where missing."""
         rows = [np.full(3 * _NUM_MFCC, np.nan) if array is None else self._summary(array) for array in arrays]
         return np.array(rows).reshape(-1, 3 * _NUM_MFCC)

@@ -108,7 +108,7 @@ class Category:
             raise UnreadableCellError(f"not a category: {len(name)} characters, at most {LONGEST_NAME} make a name")
         return np.frombuffer(name.encode(), dtype=np.uint8)
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """Nothing: another spelling of a category is the same category."""
         return None
 
@@ -139,7 +139,7 @@ class Category:
         present = np.array([filled or (array is not None and array.size > 0) for array in arrays], dtype=np.int64)
         return Cells(torch.from_numpy(self._encode(arrays)[:, None]), torch.from_numpy(present))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float32[np.ndarray, "B K"]:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float32[np.ndarray, "B K"]:
         """One-hot over the known categories; zeros where unseen or missing."""
         return np.eye(self.cardinality, dtype=np.float32)[self._encode(arrays), UNSEEN + 1 :]
 

@@ -117,7 +117,7 @@ class Datetime:
         parts = (moment.days, moment.micros)
         return np.array([UNKNOWN if part is None else part for part in parts], dtype=np.int64)
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """That a time is moved to UTC."""
         offset = self._moment(cell).offset
         if not offset:
@@ -146,7 +146,7 @@ class Datetime:
         present = np.array([array is not None for array in arrays], dtype=np.int64)
         return Cells(torch.from_numpy(self._features(arrays).astype(np.float32)), torch.from_numpy(present))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         """The same, as float64; NaN where the cell is missing."""
         features = self._features(arrays)
         features[[array is None for array in arrays]] = np.nan

@@ -23,7 +23,7 @@ from polymodal.types import Cells
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
 
 _DECODED = 16  # deep pictures that are decoded to see how many bits they use
-_GRID = 8  # simple features: so many mean colours along each side
+_GRID = 8  # handcrafted features: so many mean colours along each side
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's own grey
 
 
@@ -119,7 +119,7 @@ class Image:
         """One picture from the content of a file, or from an array."""
         return _to_square(pictures.open_picture(cell, self._reading), self.config)
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """That only a first frame is read, that pixels exceed `bits`, that greys without a window are spread."""
         seen = pictures.header(cell)
         peak = pictures.brightest(cell, self.config.max_pixels) if self.config.bits < 16 else None
@@ -174,7 +174,7 @@ class Image:
                 values[row] = torch.tensor(array).permute(2, 0, 1)
         return Cells(values, torch.tensor([int(array is not None) for array in arrays]))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         """The mean colours of an 8 x 8 grid, in [0, 1]; NaN where the cell is missing."""
         features = np.full((len(arrays), _GRID * _GRID * 3), np.nan)
         for row, array in enumerate(arrays):

@@ -114,7 +114,7 @@ class Images:
         """The pictures of one cell: a sequence of the contents of files, or an array [P, H, W, 3]."""
         return pictures.stack(self._pictures(cell))
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """That not all pictures of a cell are kept."""
         most = self.config.max_pictures
         return f"cut to {most} pictures" if len(_members(cell) or ()) > most else None
@@ -132,12 +132,12 @@ class Images:
         """UInt8 "B P 3 H W", black after a cell's last picture; lengths in pictures."""
         return pad(arrays, torch.uint8, element=(3, self.size, self.size))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
-        """The mean of the pictures' own simple features; NaN where the cell is missing."""
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
+        """The mean of the pictures' own handcrafted features; NaN where the cell is missing."""
         rows = []
         for array in arrays:
             members = [None] if array is None else pictures.unstack(array)
-            rows.append(self.picture.simple_features(members).mean(axis=0))
+            rows.append(self.picture.handcrafted_features(members).mean(axis=0))
         return np.array(rows)
 
     def preview(self, cell: object) -> str:

@@ -107,7 +107,7 @@ class Number:
             raise UnreadableCellError(f"not finite, or larger than {LARGEST:g}: {_short(cell)}")
         return np.array([value])
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """Nothing: a number is read as it is."""
         return None
 
@@ -154,7 +154,7 @@ class Number:
         values = np.nan_to_num(self._scaled(arrays), nan=0.0).astype(np.float32)
         return Cells(torch.from_numpy(values), torch.from_numpy(present))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
         """Float64 [rows, 1], scaled; NaN where the cell is missing and nothing fills it."""
         return self._scaled(arrays)
 

@@ -35,13 +35,14 @@ class TextConfig:
     """Settings of a text column.
 
     Attributes:
-        tokenizer: `bpe` learns subwords from the training rows; `letters` hashes words and groups of 2 to 4 letters;
-            `words` are those of the training rows, whole; anything else is the path of a `tokenizer.json`, which is
-            copied into the statistics and not opened again.
-        vocabulary_size: the most subwords that `bpe` learns, or `words` keeps; the buckets `letters` hashes into.
+        tokenizer: `bpe` learns subwords from the training rows; `character_ngrams` hashes words and groups of 2 to 4
+            letters; `words` are those of the training rows, whole; anything else is the path of a `tokenizer.json`,
+            which is copied into the statistics and not opened again.
+        vocabulary_size: the most subwords that `bpe` learns, or `words` keeps; the buckets that `character_ngrams`
+            hashes into.
         max_tokens: the first ones of a text enter the model, the rest do not; `fit` counts the texts that are cut.
         max_characters: the first ones of a text are kept when it is read.
-        lowercase: `bpe`, `letters` and `words` take upper and lower case as one.
+        lowercase: `bpe`, `character_ngrams` and `words` take upper and lower case as one.
         token_dropout: in training, the share of words that are left out at random; one word always stays.
     """
 
@@ -136,7 +137,7 @@ class Text:
         text = unicodedata.normalize("NFC", paired)
         return np.frombuffer(b"" if text.isspace() else text.encode(), dtype=np.uint8)
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """That a text is cut to `max_characters`."""
         limit = self.config.max_characters
         return f"cut to {limit} characters" if isinstance(cell, str) and len(cell) > limit else None
@@ -144,16 +145,16 @@ class Text:
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """What a tokenizer has learned, and how often its tokens occur.
 
-        `tokenizer`: a file's text, or `letters`, or `words`, whose vocabulary then is `words`; `truncated`: how many
-        training texts are longer than `max_tokens`; `holding`: by token id, how many training texts hold it.
+        `tokenizer`: a file's text, or `character_ngrams`, or `words`, whose vocabulary then is `words`; `truncated`:
+        how many training texts are longer than `max_tokens`; `holding`: by token id, how many training texts hold it.
 
         Raises:
             ConfigError: the tokenizer file is absent, is none, or holds a part that is not let in.
         """
         config, texts = self.config, [_decode(array) for array in arrays]
         learned_words: dict[str, Any] = {}
-        if config.tokenizer == _LETTERS:
-            whole, tokenizer = self._letters(None).encode(texts), _LETTERS
+        if config.tokenizer == _CHARACTER_NGRAMS:
+            whole, tokenizer = self._letters(None).encode(texts), _CHARACTER_NGRAMS
         elif config.tokenizer == _WORDS:
             known = vocabulary.learn(texts, vocabulary_size=config.vocabulary_size, lowercase=config.lowercase)
             whole, tokenizer = self._words(known, None).encode(texts), _WORDS
@@ -190,7 +191,7 @@ class Text:
         tokens = dict(zip(texts, self._vocabulary.encode(list(texts.values())), strict=True))
         return pad([tokens.get(row) for row in range(len(arrays))], torch.int64, fill=self.padding_id)
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> csr_matrix:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> csr_matrix:
         """Sparse [rows, 16384], rows of length 1, zero where the cell is missing.
 
         Log(1 + n) of how often each word, and each group of 2 to 4 letters, occurs; both hashed, both of equal weight.
@@ -211,7 +212,7 @@ class Text:
 
     def fingerprints(self, arrays: Sequence[np.ndarray]) -> csr_matrix:
         """The words and letter groups of each text: upper case, punctuation and order of words hardly count."""
-        return self.simple_features(arrays)
+        return self.handcrafted_features(arrays)
 
     def preview(self, cell: object) -> str:
         """The beginning of the text."""
@@ -223,7 +224,9 @@ class Text:
         max_tokens = self.config.max_tokens
         if tokenizer == _WORDS:
             return self._words(self._statistics["words"], max_tokens)
-        return self._letters(max_tokens) if tokenizer == _LETTERS else Subwords(tokenizer, max_tokens=max_tokens)
+        return (
+            self._letters(max_tokens) if tokenizer == _CHARACTER_NGRAMS else Subwords(tokenizer, max_tokens=max_tokens)
+        )
 
     def _letters(self, max_tokens: int | None) -> CharacterNgrams:
         config = self.config
@@ -233,7 +236,7 @@ class Text:
         return Words(known, max_tokens=max_tokens, lowercase=self.config.lowercase)
 
 
-_LETTERS, _WORDS = "letters", "words"
+_CHARACTER_NGRAMS, _WORDS = "character_ngrams", "words"
 _PRINTABLE = (int, float, Decimal, date, time, np.bool_, np.integer, np.floating)
 
 

@@ -26,7 +26,7 @@ SCALED_LIMIT = 1e3  # deviations: an element further out says no more
 _CONSTANT = 1e-6  # a deviation smaller than this share of the mean is the rounding of float32
 _LONGEST_TEXT = 4_000_000  # characters
 _SHOWN = 6  # elements of a preview
-_WIDEST = 2_000  # simple features: of more elements those that vary most
+_WIDEST = 2_000  # handcrafted features: of more elements those that vary most
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Vector:
             )
         return values.astype(np.float32)
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """Nothing: a vector is read as it is."""
         return None
 
@@ -148,7 +148,7 @@ class Vector:
                 values[row] = self._standardised(array)
         return Cells(torch.from_numpy(values), torch.tensor([int(array is not None) for array in arrays]))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float32[np.ndarray, "B D"]:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float32[np.ndarray, "B D"]:
         """The same; NaN where the cell is missing. Of more than 2,000 elements, those that vary most before scaling."""
         kept = self._widest if self._widest.size else np.arange(min(self.length, _WIDEST))
         values = np.full((len(arrays), len(kept)), np.nan, dtype=np.float32)

@@ -25,7 +25,7 @@ from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 _FORMATS = set(DEMUXERS) - {formats.AAC}
-_GRID = 12  # simple features: so many mean grey levels along each side
+_GRID = 12  # handcrafted features: so many mean grey levels along each side
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _PREVIEW_FRAMES = 6
 
@@ -128,7 +128,7 @@ class Video:
         """One video from the content of a file, or from an array."""
         return pictures.stack(self._frames(cell))
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         """That not all frames are kept, by the number that the header says."""
         found, most = _measure(cell), self.config.max_frames
         return f"thinned to {most} frames" if found is not None and (found.frames or 0) > most else None
@@ -148,7 +148,7 @@ class Video:
         """UInt8 "B T 3 H W", black after a clip's end; lengths in frames."""
         return pad(arrays, torch.uint8, element=(3, self.size, self.size))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         """The first, last and mean frame and the mean change between frames, each of 12 x 12 grey levels in [0, 1]."""
         rows = [np.full(4 * _GRID**2, np.nan) if array is None else _summary(array) for array in arrays]
         return np.array(rows).reshape(-1, 4 * _GRID**2)
@@ -212,7 +212,7 @@ def _is_clip(array: np.ndarray) -> bool:
 
 
 def _summary(array: np.ndarray) -> np.ndarray:
-    """Simple features of one clip."""
+    """Handcrafted features of one clip."""
     grey = np.tensordot(array.transpose(0, 2, 3, 1) / 255, _LUMA, axes=1)  # T H W
     edges = np.linspace(0, grey.shape[1], _GRID + 1).astype(int)[:-1]
     widths = np.diff(np.append(edges, grey.shape[1]))

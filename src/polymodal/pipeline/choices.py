@@ -42,7 +42,7 @@ class Choices:
         values: the target's cell of each row, None where it is missing; None of a task without a target.
         task: not fitted yet.
         split: of the rows that have a target.
-        start: the trained model that the run starts from.
+        warm_start: the trained model that the run starts from.
     """
 
     table: Table
@@ -52,7 +52,7 @@ class Choices:
     values: Sequence[object] | None
     task: Task
     split: Split
-    start: WarmStart | None
+    warm_start: WarmStart | None
 
     @property
     def together(self) -> Groups:
@@ -62,7 +62,7 @@ class Choices:
     @property
     def known(self) -> frozenset[str]:
         """Names of columns that the model to start from has read before: what it learned of them stays."""
-        return frozenset(() if self.start is None else self.start.columns)
+        return frozenset(() if self.warm_start is None else self.warm_start.columns)
 
     def check(self) -> Target:
         """Finds what is wrong with device, metric, stage or target before media are read: that takes long.
@@ -77,8 +77,8 @@ class Choices:
         pick_precision(self.config.train.precision, pick_device(self.config.device))
         greater_is_better(self.task.greater_is_better, self.config.train.early_stopping.metric or "")
         stage_of(self.config).check(self.config, self.task, [of_input.name for of_input in self.inputs])
-        if self.start is not None:
-            self.start.check(self.together)
+        if self.warm_start is not None:
+            self.warm_start.check(self.together)
         return self.target(self.split.train)
 
     def target(self, train: np.ndarray) -> Target:
@@ -100,7 +100,7 @@ def choose(table: Table, config: RunConfig) -> Choices:
     """
     profiles = ColumnProfiles(table, config.limits)
     columns = with_policies(infer_columns(table, config, profiles), config.clean)
-    start, columns, config = start_from(columns, config)
+    warm_start, columns, config = start_from(columns, config)
     values = target_values(table, config)
     part = choose_task(values, config)
     task = unfitted(part)
@@ -108,10 +108,10 @@ def choose(table: Table, config: RunConfig) -> Choices:
     num_rows = len(split.train)
     config = complete(config, part, task, num_rows=num_rows)
     suggested = suggest_settings(table, columns, config.limits, profiles)
-    given = () if start is None else start.columns
+    given = () if warm_start is None else warm_start.columns
     columns, inputs = complete_inputs(columns, config, task, num_rows=num_rows, suggested=suggested, given=given)
     config = with_anchor(config, task, inputs)
-    return Choices(table, config, columns, inputs, values, task, split, start)
+    return Choices(table, config, columns, inputs, values, task, split, warm_start)
 
 
 def complete(config: RunConfig, part: Part, task: Task, *, num_rows: int) -> RunConfig:

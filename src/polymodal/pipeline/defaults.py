@@ -1,12 +1,12 @@
 """What a user who says nothing gets: the table of defaults, and how it completes a configuration.
 
-| training rows | epochs, at most | batch | text | image  | audio | video  | images | table |
-|---------------|-----------------|-------|------|--------|-------|--------|--------|-------|
-| < 500         | 40              | 16    | bag  | cnn    | cnn   | frames | each   | mlp   |
-| < 5,000       | 16              | 32    | bag  | cnn    | cnn   | frames | each   | mlp   |
-| < 20,000      | 12              | 64    | bag  | cnn    | cnn   | frames | each   | mlp   |
-| < 100,000     | 10              | 64    | rnn  | resnet | cnn   | frames | each   | mlp   |
-| more          | 4               | 128   | rnn  | resnet | cnn   | frames | each   | mlp   |
+| training rows | epochs, at most | batch | text | image  | audio | video  | images    | table |
+|---------------|-----------------|-------|------|--------|-------|--------|-----------|-------|
+| < 500         | 40              | 16    | bag  | cnn    | cnn   | frames | per_image | mlp   |
+| < 5,000       | 16              | 32    | bag  | cnn    | cnn   | frames | per_image | mlp   |
+| < 20,000      | 12              | 64    | bag  | cnn    | cnn   | frames | per_image | mlp   |
+| < 100,000     | 10              | 64    | rnn  | resnet | cnn   | frames | per_image | mlp   |
+| more          | 4               | 128   | rnn  | resnet | cnn   | frames | per_image | mlp   |
 
 Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 (the other optimizers: see `OWN_LR` and `L2_PENALTY`)
 and a cosine schedule with warm-up, auxiliary losses of weight 1, modality dropout 0.3, early stopping when the metric
@@ -45,8 +45,8 @@ class Default:
     encoders: Mapping[str, str]
 
 
-_SMALL = {"text": "bag", "image": "cnn", "audio": "cnn", "video": "frames", "images": "each", "table": "mlp"}
-_LARGE = {"text": "rnn", "image": "resnet", "audio": "cnn", "video": "frames", "images": "each", "table": "mlp"}
+_SMALL = {"text": "bag", "image": "cnn", "audio": "cnn", "video": "frames", "images": "per_image", "table": "mlp"}
+_LARGE = {"text": "rnn", "image": "resnet", "audio": "cnn", "video": "frames", "images": "per_image", "table": "mlp"}
 TABLE = (
     Default(rows=500, epochs=40, batch_size=16, encoders=_SMALL),
     Default(rows=5_000, epochs=16, batch_size=32, encoders=_SMALL),
@@ -81,16 +81,16 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
     line, advice = default(num_rows), advice or Advice()
     epochs = config.epochs or round(line.epochs * advice.epochs)
     stopping, optimizer = config.early_stopping, config.optimizer
-    vote = config.auxiliary_vote
-    if vote is None and config.auxiliary_loss != 0:  # otherwise nobody learns what could be said
-        vote = advice.auxiliary_vote
+    weight = config.ensemble_weight
+    if weight is None and config.auxiliary_loss != 0:  # otherwise nobody learns what could be said
+        weight = advice.ensemble_weight
     decay = WEIGHT_DECAY if optimizer.name == "adamw" else L2_PENALTY
     chosen = {
         "epochs": epochs,
         "batch_size": config.batch_size or line.batch_size,
         "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
         "auxiliary_loss": _or(config.auxiliary_loss, advice.auxiliary_loss),
-        "auxiliary_vote": vote,
+        "ensemble_weight": weight,
         "optimizer": optimizer.model_copy(
             update={
                 "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR) * advice.lr),

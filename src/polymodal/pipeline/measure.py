@@ -63,7 +63,7 @@ class Measurement:
             subsets=subsets,
             baselines=self._baselines() if self.full else Baselines(),
             rows=self._rows(),
-            auxiliary_vote=0.0 if ensemble is None else float(ensemble.weight),
+            ensemble_weight=0.0 if ensemble is None else float(ensemble.weight),
             temperature=1.0 if ensemble is None else float(ensemble.calibrator.value),
             best_epoch=merged(trained.histories.values()).best_epoch,
             warnings=(*problem.warnings, *trained.warnings),

@@ -28,7 +28,7 @@ class Run:
         rejects: cells that could not be read.
         split: row numbers of each side.
         unlabelled: number of rows left out because they have no target.
-        remarks: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
+        notes: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
         measured: what the figures of the final model are about; None without rows to measure on.
         refit: history of the last training, on all rows but test; None where there was none.
         seconds: from the table to the figures.
@@ -43,7 +43,7 @@ class Run:
     rejects: tuple[Reject, ...]
     split: Split
     unlabelled: int
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     measured: EvaluatedRows | None
     refit: History | None
     seconds: float
@@ -63,7 +63,7 @@ def finished(
         rejects=problem.rejects,
         split=problem.split,
         unlabelled=problem.unlabelled,
-        remarks=results.warnings,
+        notes=results.warnings,
         measured=measured,
         refit=trained.refit,
         seconds=seconds,

@@ -12,8 +12,8 @@ from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.data.audit.audit import leaks
 from polymodal.data.cells.clean import Action, clean_cells, clean_rows, counted
 from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.notes import sentences, truncated, unseen
 from polymodal.data.cells.prepare import Reject, fit_statistics, modality_of, prepare
-from polymodal.data.cells.remarks import sentences, truncated, unseen
 from polymodal.data.cells.store import Store
 from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table, read_table
@@ -21,7 +21,7 @@ from polymodal.data.target.weights import row_weights
 from polymodal.errors import DataError
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
-from polymodal.pipeline.task_choice import remarks as on_target
+from polymodal.pipeline.task_choice import notes as on_target
 from polymodal.pipeline.warm_start import WarmStart
 from polymodal.protocols import Modality, Task
 from polymodal.schema import Schema
@@ -42,7 +42,7 @@ class Problem:
         rejects: cells that could not be read.
         cleaned: what `clean` changed.
         warnings: what the user should hear of the table, in sentences.
-        start: the trained model that the run starts from.
+        warm_start: the trained model that the run starts from.
     """
 
     table: Table
@@ -55,7 +55,7 @@ class Problem:
     rejects: tuple[Reject, ...]
     cleaned: tuple[Action, ...]
     warnings: tuple[str, ...]
-    start: WarmStart | None = None
+    warm_start: WarmStart | None = None
 
     @property
     def unlabelled(self) -> int:
@@ -103,7 +103,7 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     return Problem(
         table, schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
         (*_of_cells(choices, schema, dataset, split, cleaned), *map(str, leaks(table, columns, config, split))),
-        choices.start,
+        choices.warm_start,
     )  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def _of_cells(
     """What was read, but not as it stands; what was changed; what the task says of its target."""
     measured = np.concatenate([split.validation, split.test])
     read = sentences(
-        dataset.prepared.remarks,
+        dataset.prepared.notes,
         truncated(schema.features(), together=choices.together),
         unseen(dataset.prepared, dataset.modalities, measured),
     )

@@ -13,7 +13,7 @@ from polymodal.models.stage import with_estimators
 from polymodal.pipeline.measure import Measurement
 from polymodal.pipeline.outcome import Run, finished
 from polymodal.pipeline.problem import resolve
-from polymodal.pipeline.trainer import Trainer, Watch
+from polymodal.pipeline.trainer import CallbackFactory, Trainer
 
 __all__ = ["Run", "train"]
 
@@ -22,7 +22,7 @@ def train(
     source: object,
     config: RunConfig,
     *,
-    watch: Watch | None = None,
+    make_callbacks: CallbackFactory | None = None,
     cache: Path | None = None,
     baselines: bool = True,
     estimators: Mapping[str, Any] | None = None,
@@ -32,7 +32,7 @@ def train(
     Args:
         source: whatever `read_table` takes.
         config: at least `target`, or a task that has none; what it leaves open is chosen.
-        watch: makes the callbacks of each training.
+        make_callbacks: makes the callbacks of each training.
         cache: a folder in which decoded media, and the tokens of frozen encoders, are kept for later runs; without it
             they live in a temporary folder.
         baselines: also fit what the model has to beat; a comparison fits it once for all of its models.
@@ -47,6 +47,6 @@ def train(
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         problem = resolve(source, with_estimators(config, estimators), folder=cache or Path(temporary))
-        trained = Trainer(problem, watch=watch, cache=cache, estimators=estimators).run()
+        trained = Trainer(problem, make_callbacks=make_callbacks, cache=cache, estimators=estimators).run()
         results, measured = Measurement(problem, trained, full=baselines).results()
     return finished(problem, trained, results, measured, seconds=time.monotonic() - began)

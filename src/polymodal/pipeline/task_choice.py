@@ -112,9 +112,9 @@ def unfitted(part: Part) -> Task:
     return task
 
 
-def remarks(target: Target) -> tuple[str, ...]:
+def notes(target: Target) -> tuple[str, ...]:
     """Sentences on the target that the user should hear, such as labels that are left out."""
-    said: Any = target.statistics.get("remarks", [])
+    said: Any = target.statistics.get("notes", [])
     return tuple(map(str, said))
 
 

@@ -33,7 +33,7 @@ from polymodal.types import Cells, Tokens
 
 _FAILED = 0.25  # worse than before, on training rows, by this share of the figure and of what was learned for it
 
-Watch = Callable[[str, int, str], Sequence[Callback]]
+CallbackFactory = Callable[[str, int, str], Sequence[Callback]]
 """(phase, epochs at most, watched metric) -> callbacks.
 
 Phases are `train` and `refit`; where inputs learn by themselves `train:photo`, `refit:photo`, ...
@@ -80,7 +80,7 @@ class Trainer:
 
     Args:
         problem: what to learn, and from what.
-        watch: makes the callbacks of each training.
+        make_callbacks: makes the callbacks of each training.
         cache: a folder that keeps the tokens of frozen encoders for later runs.
         estimators: of scikit-learn, from Python, by input.
     """
@@ -89,13 +89,13 @@ class Trainer:
         self,
         problem: Problem,
         *,
-        watch: Watch | None = None,
+        make_callbacks: CallbackFactory | None = None,
         cache: Path | None = None,
         estimators: Mapping[str, Any] | None = None,
     ) -> None:
         self.schema, self.config, self.task = problem.schema, problem.config, problem.task
-        self.split, self.start = problem.split, problem.start
-        self.watch: Watch = watch or (lambda *_: ())
+        self.split, self.warm_start = problem.split, problem.warm_start
+        self.make_callbacks: CallbackFactory = make_callbacks or (lambda *_: ())
         self.cache, self.estimators = cache, estimators or {}
         self.device = pick_device(self.config.device)
         self.metric = self.config.train.early_stopping.metric or ""
@@ -125,8 +125,8 @@ class Trainer:
         """A network that has not learned yet, always with the same weights."""
         torch.manual_seed(self.config.seed)
         network = build(self.schema, self.config, self._dataset.modalities)
-        if self.start is not None:
-            self._started = self.start.fill(network, self.schema, self.config)
+        if self.warm_start is not None:
+            self._started = self.warm_start.fill(network, self.schema, self.config)
         return network
 
     def fit(
@@ -156,7 +156,7 @@ class Trainer:
         learn = batches(rows, shuffle=True, augment=settings.augment)
         check = batches(validation) if validation is not None and len(validation) else None
         objective = make_objective(network, settings, joint=stage_of(self.config).joint)
-        return fit(objective, learn, check, plan=plan, callbacks=self.watch(phase, epochs, self.metric))
+        return fit(objective, learn, check, plan=plan, callbacks=self.make_callbacks(phase, epochs, self.metric))
 
     def tokens(
         self,
@@ -252,4 +252,4 @@ def make_objective(network: Network, settings: TrainConfig, *, joint: bool) -> O
 def _of_encoders(network: Network) -> list[str]:
     """What the encoders have to tell, each with the name of its input."""
     inside = ((name, module) for name, encoder in network.encoders.items() for module in encoder.modules())
-    return [f"{name}: {remark}" for name, module in inside for remark in getattr(module, "remarks", ())]
+    return [f"{name}: {note}" for name, module in inside for note in getattr(module, "notes", ())]

@@ -18,7 +18,7 @@ from polymodal.bundles import bundle as bundles
 from polymodal.bundles.bundle import Bundle
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.config.sharing import Groups, groups_of
-from polymodal.config.start import StartConfig
+from polymodal.config.warm_start import WarmStartConfig
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
@@ -56,7 +56,7 @@ class WarmStart:
             ]
             if any(statistics != learned[0] for statistics in learned):
                 raise ConfigError(
-                    f"start: the columns {', '.join(group)} share an encoder here, but not in {self.source}. "
+                    f"warm_start: the columns {', '.join(group)} share an encoder here, but not in {self.source}. "
                     "Leave them out of `share`, or start from another bundle."
                 )
 
@@ -75,8 +75,12 @@ class WarmStart:
                     fresh.append(f"the encoder of {name!r}")
                 continue
             names[name] = there.name
-            _copy(old.encoders[there.name], encoder, where=f"start: input {name!r}, whose encoder is in {self.source}")
-            if config.start.freeze:
+            _copy(
+                old.encoders[there.name],
+                encoder,
+                where=f"warm_start: input {name!r}, whose encoder is in {self.source}",
+            )
+            if config.warm_start.freeze:
                 for parameter in encoder.parameters():
                     parameter.requires_grad_(False)
                 encoder.frozen = True
@@ -84,8 +88,8 @@ class WarmStart:
         task = self._same_task(schema.target)
         for part, fits in self._above(network, names, config, same_task=task).items():
             (taken if fits else fresh).append(part)
-        found = [f"start: taken from {self.source}: {'; '.join(taken)}"]
-        return (*found, f"start: fresh: {'; '.join(fresh)}") if fresh else tuple(found)
+        found = [f"warm_start: taken from {self.source}: {'; '.join(taken)}"]
+        return (*found, f"warm_start: fresh: {'; '.join(fresh)}") if fresh else tuple(found)
 
     def _above(
         self, network: Network, names: Mapping[str, str], config: RunConfig, *, same_task: bool
@@ -121,17 +125,19 @@ def start_from(
         ConfigError: a name that the table or the bundle does not have; nothing to take; a setting that the
             configuration says otherwise.
     """
-    if config.start.bundle is None:
-        if config.start != StartConfig():
-            raise ConfigError("start.columns and start.freeze are about a bundle, but start.bundle names none.")
+    if config.warm_start.bundle is None:
+        if config.warm_start != WarmStartConfig():
+            raise ConfigError(
+                "warm_start.columns and warm_start.freeze are about a bundle, but warm_start.bundle names none."
+            )
         return None, columns, config
-    bundle = bundles.load(Path(config.start.bundle).expanduser())
+    bundle = bundles.load(Path(config.warm_start.bundle).expanduser())
     roles = {*config.targets, *config.drop, config.weight, config.split.column, config.split.by}
     entering = {column.name: column for column in columns if column.name not in roles}  # inference may leave out more
     origin = _origin(entering, columns, bundle.schema, config)
     inputs, notes = _inputs(origin, entering, bundle.schema)
     taken = {name: origin[name] for of_input in inputs for name in of_input}
-    start = WarmStart(bundle, config.start.bundle, taken, inputs, tuple(notes))
+    start = WarmStart(bundle, config.warm_start.bundle, taken, inputs, tuple(notes))
     columns = tuple(_as_before(column, start, config) if column.name in taken else column for column in columns)
     return start, columns, _with_choices(start, columns, config)
 
@@ -141,22 +147,22 @@ def _origin(
 ) -> dict[str, str]:
     """By column of the table, what it is called in the bundle; without those that it does not have."""
     here, there = [column.name for column in columns], [column.name for column in before.features()]
-    source = config.start.bundle
-    for name, old in config.start.columns.items():
+    source = config.warm_start.bundle
+    for name, old in config.warm_start.columns.items():
         if name not in entering:
             known = list(entering) if name not in here else []
             why = "is not learned from" if name in here else "is not in the table"
-            raise ConfigError(f"start.columns: column {name!r} {why}.{did_you_mean(name, known)}")
+            raise ConfigError(f"warm_start.columns: column {name!r} {why}.{did_you_mean(name, known)}")
         if old not in there:
             raise ConfigError(
-                f"start.columns.{name}: {source} knows no column {old!r}.{did_you_mean(old, there)} It knows: "
+                f"warm_start.columns.{name}: {source} knows no column {old!r}.{did_you_mean(old, there)} It knows: "
                 f"{', '.join(there)}."
             )
-    named = {name: config.start.columns.get(name, name) for name in entering}
+    named = {name: config.warm_start.columns.get(name, name) for name in entering}
     found = {name: old for name, old in named.items() if old in there}
     if not found:
         raise ConfigError(
-            f"start: no column of this table is in {source}, which knows {', '.join(there)}. "
+            f"warm_start: no column of this table is in {source}, which knows {', '.join(there)}. "
             "Say which is which: start.columns={HERE: THERE}."
         )
     return found
@@ -197,15 +203,17 @@ def _as_before(column: Column, start: WarmStart, config: RunConfig) -> Column:
     before = start.bundle.schema.column(start.columns[column.name])
     said = config.columns.get(column.name, ColumnConfig()).modality
     if said.name not in (None, before.modality):
-        raise ConfigError(f"start: column {column.name!r} is {said.name} here, {before.modality} in {start.source}. "
-                          f"Leave columns.{column.name}.modality out, or give the column another name.")  # fmt: skip
+        raise ConfigError(
+            f"warm_start: column {column.name!r} is {said.name} here, {before.modality} in {start.source}."
+            f" Leave columns.{column.name}.modality out, or give the column another name."
+        )
     settings = column.settings
     if column.modality != before.modality:
         settings = {**config.modalities.get(before.modality or "", {}), **said.settings}
     for key, value in settings.items():
         if key not in before.settings or before.settings[key] != value:
             raise ConfigError(
-                f"start: column {column.name!r}: {key} is {value!r} here, {before.settings.get(key)!r} in "
+                f"warm_start: column {column.name!r}: {key} is {value!r} here, {before.settings.get(key)!r} in "
                 f"{start.source}, where the encoder learned what it makes of it. Leave it out."
             )
     statistics = {key: value for key, value in before.statistics.items() if key != "truncated"}  # of its own rows
@@ -242,7 +250,9 @@ def _encoder(name: str, of_input: Input, said: Sequence[Part], source: str) -> P
     """The encoder of the bundle, with the settings that are said otherwise here; whether they fit is seen later."""
     named = [part.name for part in said if part.name is not None]
     if named and named[-1] != of_input.encoder:
-        raise ConfigError(f"start: the encoder of {name!r} is {named[-1]!r} here, {of_input.encoder!r} in {source}.")
+        raise ConfigError(
+            f"warm_start: the encoder of {name!r} is {named[-1]!r} here, {of_input.encoder!r} in {source}."
+        )
     settings = dict(of_input.settings)
     for part in said:
         if part.name in (None, of_input.encoder):

@@ -61,10 +61,10 @@ def examples(subject: ReportedRun) -> Section | None:
 def unread(subject: ReportedRun) -> Section | None:
     """What was read but not as it stands, and what could not be read; nothing where there is neither."""
     run = subject.run
-    if not run.remarks and not run.rejects:
+    if not run.notes and not run.rejects:
         return None
     context = {
-        "warnings": run.remarks,
+        "warnings": run.notes,
         "rejects": run.rejects[:_SHOWN_REJECTS],
         "num_rejects": len(run.rejects),
         "bad_cells": run.bundle.config.bad_cells,

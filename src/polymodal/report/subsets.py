@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from polymodal.metrics.results import HiddenResult, SubsetResult, SubsetResults
+from polymodal.metrics.results import MaskedResult, SubsetResult, SubsetResults
 from polymodal.report.drawing import ACCENT, Paint
 from polymodal.report.intervals import draw_intervals, intervals_height, paint_intervals
 from polymodal.report.subject import ReportedRun, Section
@@ -36,7 +36,7 @@ def subsets(subject: ReportedRun) -> Section | None:
 
 
 def missed(found: SubsetResults, *, greater_is_better: bool) -> str:
-    """Which input is missed most, in a sentence; empty where nothing was measured with one input hidden."""
+    """Which input is missed most, in a sentence; empty where nothing was measured with one input masked."""
     lines = defined_subsets(found)
     if not lines:
         return ""
@@ -64,9 +64,9 @@ def defined_subsets(found: SubsetResults) -> list[SubsetResult]:
     return [line for line in found.subsets if found.metric in line.metrics]
 
 
-def defined_rates(found: SubsetResults) -> list[HiddenResult]:
-    """The rates of hidden inputs for which the metric is defined."""
-    return [line for line in found.hidden if found.metric in line.metrics]
+def defined_rates(found: SubsetResults) -> list[MaskedResult]:
+    """The rates of masked inputs for which the metric is defined."""
+    return [line for line in found.masked if found.metric in line.metrics]
 
 
 def named(inputs: Sequence[str]) -> str:
@@ -89,7 +89,7 @@ def paint_rates(found: SubsetResults) -> Paint:
         low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
         axes.fill_between(rates, low, high, color=ACCENT, alpha=0.2, linewidth=0)
         axes.plot(rates, [interval.value for interval in intervals], color=ACCENT, marker="o", markersize=4)
-        axes.set_xlabel("inputs hidden at random, %")
+        axes.set_xlabel("inputs masked at random, %")
         axes.set_ylabel(metric)
         axes.grid(axis="y")
 

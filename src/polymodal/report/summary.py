@@ -18,7 +18,7 @@ def summary(subject: ReportedRun) -> Section:
         "modalities": sorted({column.modality or "" for column in features}),
         "seconds": run.seconds,
         "interrupted": run.history.interrupted,
-        "num_warnings": len(run.remarks) + bool(run.rejects),
+        "num_warnings": len(run.notes) + bool(run.rejects),
         "metric": metric,
         "found": None if metric is None else subject.results.measured[metric],
         "side": side,

@@ -48,7 +48,7 @@ def training(subject: ReportedRun) -> Section | None:
         "best_epoch": history.best_epoch,
         "watched": watched if any(watched in record.validation for record in epochs) else None,
         "refit_epochs": None if run.refit is None else len(run.refit.epochs),
-        "confidence": sorted(epochs[-1].share.items(), key=lambda one: -one[1]),
+        "confidence": sorted(epochs[-1].contribution.items(), key=lambda one: -one[1]),
         "rows_per_second": sum(record.rows_per_second for record in epochs) / len(epochs),
     }
     return Section("training", "Training", context)

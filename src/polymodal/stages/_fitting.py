@@ -26,7 +26,7 @@ def require_frozen(where: str, name: str, encoder: Encoder) -> None:
     if not encoder.frozen:
         raise ConfigError(
             f"{where}: the encoder of the input {name!r} has weights to learn, and here nothing trains them. Name "
-            "none, for simple features, or one that is frozen."
+            "none, for handcrafted features, or one that is frozen."
         )
 
 

@@ -49,7 +49,7 @@ class JointStage(Stage, Protocol):
         model = Model(towers, task.head({side: fusion.width for side, fusion in fusions.items()}))
         if not isinstance(task, Scoring):
             return model
-        weight = train.auxiliary_vote
+        weight = train.ensemble_weight
         if weight is None:
             weight = _WEIGHT if len(heads) > 1 else 0.0
         return Ensemble(model, heads, meaning=task.meaning, weight=weight, calibrator=Temperature())
@@ -89,7 +89,7 @@ def _weigh_and_calibrate(fitter: Fitter, network: Ensemble, rows: np.ndarray) ->
         with torch.inference_mode():
             return network.combine(tokens)
 
-    if float(network.weight) and fitter.config.train.auxiliary_vote is None:
+    if float(network.weight) and fitter.config.train.ensemble_weight is None:
         averaged = scores()
         network.weight.fill_(0.0)
         if not _is_better(task, scores(), averaged, target, seed=fitter.config.seed):

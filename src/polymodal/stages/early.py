@@ -16,7 +16,7 @@ from polymodal.protocols import Fusion
 from polymodal.stages._joint import JointStage
 from polymodal.types import Tokens
 
-_SHALLOW = "shallow"
+_EMBEDDING = "embedding"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EarlyConfig:
 class Early(JointStage):
     """Cells -> tokens of pieces, squares, stretches, columns -> joint encoder -> head: fusion of features.
 
-    Every input goes through the encoder `shallow` of its modality: one linear layer, and where in the input a token
+    Every input goes through the encoder `embedding` of its modality: one linear layer, and where in the input a token
     stands. The joint encoder is the fusion, where it reads tokens (`attention`, `cross_attention`, `bottleneck`: it
     also says which input a token is of); of other fusions the mean of each input's tokens enters, and a perceptron
     follows. An encoder that the user names stays: deep features, then, instead of nearly raw ones; with one that learns
@@ -49,8 +49,8 @@ class Early(JointStage):
     config: EarlyConfig
 
     def encoder(self, name: str, modality: str) -> str | None:
-        """A shallow one, where the modality has it."""
-        return _SHALLOW if _SHALLOW in registry.names(f"encoders/{modality}") else None
+        """An embedding alone, where the modality has it."""
+        return _EMBEDDING if _EMBEDDING in registry.names(f"encoders/{modality}") else None
 
     def fusion(self, parts: Parts, widths: Mapping[str, int]) -> Fusion:
         """The joint encoder: a fusion that reads tokens, or one of vectors with layers behind it."""

@@ -70,8 +70,8 @@ class FuseThenTrain(Stage):
         return {"project": False}
 
     def encoder(self, name: str, modality: str) -> str | None:
-        """Simple features."""
-        return "simple"
+        """Handcrafted features."""
+        return "handcrafted"
 
     def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
         name, meaning = config.fusion.name or "", scoring("fuse_then_train", task).meaning
@@ -110,8 +110,8 @@ class FuseThenTrain(Stage):
         (tower,) = network.towers.values()
         fusion = tower.fusion
         assert isinstance(fusion, WithTop), "what this stage assembles"
-        simple = {name for name, encoder in network.encoders.items() if getattr(encoder, "takes_features", False)}
-        fusion.features.fit(fitter.tokens(network, rows), simple=simple, seed=fitter.config.seed)
+        handcrafted = {name for name, encoder in network.encoders.items() if getattr(encoder, "takes_features", False)}
+        fusion.features.fit(fitter.tokens(network, rows), handcrafted=handcrafted, seed=fitter.config.seed)
         if not isinstance(fusion.top, Machine):
             phase, epochs = ("train", None) if before is None else ("refit", before.histories["train"].best_epoch)
             history = fitter.fit(network, rows, validation if before is None else None, phase=phase, epochs=epochs)
@@ -147,13 +147,13 @@ class FusedFeatures(nn.Module):
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         return self.fusion({name: reduce(tokens[name]) for name, reduce in self.reduce.items()})
 
-    def fit(self, tokens: Mapping[str, Tokens], *, simple: set[str], seed: int) -> None:
-        """Finds the components from the features of the training rows; those of `simple` inputs are standardised."""
+    def fit(self, tokens: Mapping[str, Tokens], *, handcrafted: set[str], seed: int) -> None:
+        """Finds the components from the features of the training rows; `handcrafted` ones are standardised."""
         for name, reduce in self.reduce.items():
             of_input = tokens[name]
             features = masked_mean(of_input.values, of_input.mask)[of_input.present].double().numpy()
             if len(features):
-                reduce.fit(features, scale=name not in simple, seed=seed)
+                reduce.fit(features, scale=name not in handcrafted, seed=seed)
 
 
 class _Components(nn.Module):

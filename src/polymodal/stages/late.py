@@ -40,7 +40,7 @@ class LateConfig:
             validation rows (0), or from all training rows, each as seen by inputs that learned from other folds of
             them. None: 0 with at least 50 validation rows, else 5.
         branches: by input, a predictor that scikit-learn fits, in the place of layers: `{photo: svm, note: {name:
-            logistic, c: 5}}`. It gets what an encoder without anything to learn gives: simple features, unless the
+            logistic, c: 5}}`. It gets what an encoder without anything to learn gives: handcrafted features, unless the
             user names a frozen encoder.
     """
 
@@ -67,8 +67,8 @@ class Late(Stage):
         return {"project": False}
 
     def encoder(self, name: str, modality: str) -> str | None:
-        """Simple features for scikit-learn; else the table of defaults knows."""
-        return "simple" if name in self.config.branches else None
+        """Handcrafted features for scikit-learn; else the table of defaults knows."""
+        return "handcrafted" if name in self.config.branches else None
 
     def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
         name, numbers = config.fusion.name or "", scoring("late", task).meaning == "numbers"

@@ -110,7 +110,7 @@ class Transcribe(Task):
             "characters": characters,
             "counts": [counts[character] for character in characters],
             "commonest": Counter(texts).most_common(1)[0][0],
-            "remarks": [f"{words}not learned"] if rare else [],
+            "notes": [f"{words}not learned"] if rare else [],
         }
 
     def encode(self, value: object) -> Int[np.ndarray, " L"] | None:

@@ -57,7 +57,7 @@ def _check_reading(modality: Modality, cells: Sequence[object]) -> list[np.ndarr
     expect(len(kinds) == 1, f"read gives arrays of different dtype or number of axes: {kinds}")
     again = [modality.read(cell) for cell in cells]
     expect(all(map(np.array_equal, arrays, again)), "read gives another array the second time")
-    expect(all(isinstance(modality.remark(cell), str | None) for cell in cells), "a remark is neither None nor words")
+    expect(all(isinstance(modality.note(cell), str | None) for cell in cells), "a note is neither None nor words")
     try:
         modality.read(object())
     except UnreadableCellError:
@@ -89,6 +89,6 @@ def _check_collate(modality: Modality, arrays: Sequence[np.ndarray]) -> None:
     expect(not bool(missing.present.any()) and len(missing.values) == 2, "collate fails where every cell is missing")
     alone = modality.collate([arrays[0]])
     expect(int(alone.lengths[0]) == int(cells.lengths[1]), "a row's length depends on its batch")
-    features, part = modality.simple_features(rows), modality.simple_features(rows[:2])
-    expect(features.shape[0] == len(rows), "simple_features does not give one row for each array")
-    expect(features.shape[1:] == part.shape[1:], "the number of simple features depends on the rows")
+    features, part = modality.handcrafted_features(rows), modality.handcrafted_features(rows[:2])
+    expect(features.shape[0] == len(rows), "handcrafted_features does not give one row for each array")
+    expect(features.shape[1:] == part.shape[1:], "the number of handcrafted features depends on the rows")

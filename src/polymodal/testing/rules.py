@@ -60,7 +60,7 @@ def load(kind: str, part: str | type) -> Any:
 
 
 def as_it_enters(encoder: type, modality: Modality) -> Modality:
-    """What an encoder receives of a modality: its cells, or where it asks for them, simple features."""
+    """What an encoder receives of a modality: its cells, or where it asks for them, handcrafted features."""
     return cast(Modality, Featured(modality)) if getattr(encoder, "takes_features", False) else modality
 
 

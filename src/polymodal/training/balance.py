@@ -24,25 +24,27 @@ def mean_confidence(own: Mapping[str, Float[Tensor, " B"]], weights: Float[Tenso
         own: by input, the confidence of each row, NaN where the row does not have the input.
         weights: sample weights.
     """
-    sure = {}
+    confidences = {}
     for name, rows in own.items():
         there = ~rows.isnan()
         if total := float(weights[there].sum()):
-            sure[name] = float((rows[there] * weights[there]).sum()) / total
-    return sure
+            confidences[name] = float((rows[there] * weights[there]).sum()) / total
+    return confidences
 
 
-def shares(sure: Mapping[str, float]) -> dict[str, float]:
+def contributions(confidences: Mapping[str, float]) -> dict[str, float]:
     """Each input's part of the sum of confidences; nothing where there are not at least two, or all are zero.
 
-    >>> shares({"photo": 0.6, "sound": 0.2})
+    >>> contributions({"photo": 0.6, "sound": 0.2})
     {'photo': 0.75, 'sound': 0.25}
     """
-    total = math.fsum(sure.values())
-    return {name: round(value / total, 6) for name, value in sure.items()} if len(sure) > 1 and total else {}
+    total = math.fsum(confidences.values())
+    return (
+        {name: round(value / total, 6) for name, value in confidences.items()} if len(confidences) > 1 and total else {}
+    )
 
 
-def coefficients(sure: Mapping[str, float], alpha: float) -> dict[str, float]:
+def coefficients(confidences: Mapping[str, float], alpha: float) -> dict[str, float]:
     """By input, the factor on its encoder's gradient (Peng et al. 2022, arXiv 2203.15332, OGM).
 
         rho_u = s_u / mean of s_v over the other inputs v
@@ -51,8 +53,8 @@ def coefficients(sure: Mapping[str, float], alpha: float) -> dict[str, float]:
     For two inputs that is the paper's ratio; the mean is our extension to more.
     """
     factors = {}
-    for name, value in sure.items():
-        others = [of_other for other, of_other in sure.items() if other != name]
+    for name, value in confidences.items():
+        others = [of_other for other, of_other in confidences.items() if other != name]
         mean = math.fsum(others) / len(others) if others else math.inf
         ratio = value / mean if mean else math.inf
         factors[name] = 1.0 - math.tanh(alpha * ratio) if value > mean else 1.0
@@ -81,9 +83,9 @@ class Balance:
         """Whether this epoch, from 1, is one of those it is asked for."""
         return self.config.start <= epoch <= (self.config.end or epoch)
 
-    def modulate(self, sure: Mapping[str, float]) -> None:
+    def modulate(self, confidences: Mapping[str, float]) -> None:
         """Changes the gradients, which are those of one update, by how sure each input is."""
-        for name, factor in coefficients(sure, self.config.alpha).items():
+        for name, factor in coefficients(confidences, self.config.alpha).items():
             for parameter in self.parameters[name]:
                 if (gradient := parameter.grad) is None:
                     continue

@@ -18,7 +18,7 @@ from polymodal.metrics.history import EpochRecord, History
 from polymodal.metrics.rows import RowStatistics
 from polymodal.models.network import Network
 from polymodal.protocols import Prediction
-from polymodal.training.balance import shares
+from polymodal.training.balance import contributions
 from polymodal.training.best import BestWeights
 from polymodal.training.callbacks import Callback
 from polymodal.training.objective import Objective
@@ -128,7 +128,7 @@ def _run_epoch(epoch: int, stepper: Stepper, train: Loader, validation: Loader |
         metric=_train_metric(outputs, plan),
         validation=validated,
         seconds=time.perf_counter() - start,
-        share=shares(confidence_in(outputs)),
+        contribution=contributions(confidence_in(outputs)),
     )
 
 

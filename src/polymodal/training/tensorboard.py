@@ -12,7 +12,7 @@ from polymodal.metrics.history import EpochRecord, History
 
 class TensorBoard:
     """Scalars by epoch: `loss/train`, `metric/train`, `validation/METRIC`, `speed/rows_per_second`, `lr`,
-    `share/INPUT`.
+    `contribution/INPUT`.
 
     What is not finite, or not defined, is left out.
 
@@ -30,7 +30,7 @@ class TensorBoard:
             "lr": record.lr,
             "speed/rows_per_second": record.rows_per_second,
             **{f"validation/{name}": value for name, value in record.validation.items()},
-            **{f"share/{name}": value for name, value in record.share.items()},
+            **{f"contribution/{name}": value for name, value in record.contribution.items()},
         }
         for name, value in scalars.items():
             if value is not None and math.isfinite(value):

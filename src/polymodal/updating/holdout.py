@@ -22,20 +22,20 @@ class Sides:
     held: Int[np.ndarray, " m"]
 
 
-def new_sides(new: Labelled, config: RunConfig, rng: np.random.Generator, remarks: list[str]) -> Sides:
+def new_sides(new: Labelled, config: RunConfig, rng: np.random.Generator, notes: list[str]) -> Sides:
     """Divides new rows: by the column that says it, else by group or time as the training was, else at random.
 
     Args:
         new: the rows.
         config: of the training.
         rng: draws.
-        remarks: gets a sentence where nothing is held out although it was asked for.
+        notes: gets a sentence where nothing is held out although it was asked for.
     """
     rows, split, share = new.rows, config.split, config.update.holdout
     if split.column in new.table.names:
         return _divided(new, split, seed=config.seed, stratify=False)
     if share and len(rows) < _FEWEST:
-        remarks.append(f"Fewer than {_FEWEST} new rows: none is held out, so they are only measured before the update.")
+        notes.append(f"Fewer than {_FEWEST} new rows: none is held out, so they are only measured before the update.")
         share = 0.0
     if share and split.by in new.table.names:
         alike = SplitConfig(method=split.method, by=split.by, test=share, validation=0)
@@ -44,20 +44,20 @@ def new_sides(new: Labelled, config: RunConfig, rng: np.random.Generator, remark
     return Sides(np.setdiff1d(rows, held), held)
 
 
-def sides_of_training(old: Labelled, config: RunConfig, *, stratify: bool, remarks: list[str]) -> Sides:
+def sides_of_training(old: Labelled, config: RunConfig, *, stratify: bool, notes: list[str]) -> Sides:
     """Divides old rows as the training did: its test rows are held out again, or without such its validation rows.
 
     Args:
         old: the rows; the table of the training, or any other.
         config: of the training.
         stratify: the target's values are classes.
-        remarks: gets a sentence where the rows cannot be divided so.
+        notes: gets a sentence where the rows cannot be divided so.
     """
     split = config.split
     missing = [name for name in (split.column, split.by) if name is not None and name not in old.table.names]
     if missing:
         split = SplitConfig(method="random", test=config.update.holdout, validation=0)
-        remarks.append(
+        notes.append(
             f"{old.table.source} has no column {missing[0]!r}, which divided the rows of the training: a random "
             f"{split.test:.0%} of its rows are held out, and the training may have learned from some of them."
         )

@@ -14,7 +14,7 @@ from polymodal.metrics.history import History
 from polymodal.metrics.results import BeforeAfter, UpdateResults, UpdateRows
 from polymodal.updating.holdout import new_sides, sides_of_training
 from polymodal.updating.replay import Labelled
-from polymodal.updating.updater import ReadRows, Updater, Watch
+from polymodal.updating.updater import CallbackFactory, ReadRows, Updater
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,19 @@ class Update:
             and the `old` rows that were held out the metrics `before` and `after`.
         history: of the learning.
         rejects: cells that could not be read, of the new rows and of the old ones.
-        remarks: on how the rows were divided.
+        notes: on how the rows were divided.
     """
 
     bundle: Bundle
     entry: UpdateResults
     history: History
     rejects: tuple[Reject, ...]
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def update(bundle: Bundle, source: object, *, replay: object = None, watch: Watch | None = None) -> Update:
+def update(
+    bundle: Bundle, source: object, *, replay: object = None, make_callbacks: CallbackFactory | None = None
+) -> Update:
     """Lets a trained model learn from the new rows of a table.
 
     What it knows of its columns and its target stays: vocabularies, means, classes. Some rows of both tables are held
@@ -48,7 +50,7 @@ def update(bundle: Bundle, source: object, *, replay: object = None, watch: Watc
         bundle: the trained model; its `config.update` says how to learn.
         source: the new rows; whatever `read_table` takes, with the columns and the target of the training.
         replay: a table of old rows, of which some are learned from again.
-        watch: makes the callbacks of the learning.
+        make_callbacks: makes the callbacks of the learning.
 
     Raises:
         BundleError: a model that cannot go on learning.
@@ -56,25 +58,25 @@ def update(bundle: Bundle, source: object, *, replay: object = None, watch: Watc
         DataError: a class that is new to the model, or rows that cannot be learned from.
         NonFiniteLossError: the learning diverged.
     """
-    updater, remarks = Updater(bundle), list[str]()
+    updater, notes = Updater(bundle), list[str]()
     new = updater.given(source)
     old = None if replay is None else updater.given(replay)
-    sides = new_sides(new, bundle.config, updater.rng, remarks)
+    sides = new_sides(new, bundle.config, updater.rng, notes)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         cache = Path(temporary)
-        lessons = updater.lessons(new, sides.learned, cache=cache)
+        training_rows = updater.training_rows(new, sides.learned, cache=cache)
         held = updater.read(new, sides.held, cache=cache)
         again = kept = None
         if old is not None:
-            old_sides = sides_of_training(old, bundle.config, stratify=updater.task.stratified, remarks=remarks)
-            chosen = updater.sample([old.target[row] for row in old_sides.learned.tolist()], lessons)
+            old_sides = sides_of_training(old, bundle.config, stratify=updater.task.stratified, notes=notes)
+            chosen = updater.sample([old.target[row] for row in old_sides.learned.tolist()], training_rows)
             again = updater.read(old, old_sides.learned[chosen], cache=cache)
             kept = updater.read(old, old_sides.held, cache=cache)
         model = deepcopy(updater.model)
-        before = updater.measure(model, held or lessons), updater.measure(model, kept)
-        history = updater.learn(model, lessons, [again] if again else [], watch=watch)
+        before = updater.measure(model, held or training_rows), updater.measure(model, kept)
+        history = updater.learn(model, training_rows, [again] if again else [], make_callbacks=make_callbacks)
         after = updater.measure(model, held), updater.measure(model, kept)
-    learned, held_out = _count(lessons), _count(held)
+    learned, held_out = _count(training_rows), _count(held)
     rows = UpdateRows(
         learned=learned,
         held_out=held_out,
@@ -90,17 +92,19 @@ def update(bundle: Bundle, source: object, *, replay: object = None, watch: Watc
         old=BeforeAfter(before=before[1], after=after[1]),
         settings=updater.said,
     )
-    return Update(updater.updated(model, entry), entry, history, tuple(updater.rejects), tuple(remarks))
+    return Update(updater.updated(model, entry), entry, history, tuple(updater.rejects), tuple(notes))
 
 
-def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, watch: Watch | None = None) -> Bundle:
+def learn_rows(
+    bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, make_callbacks: CallbackFactory | None = None
+) -> Bundle:
     """The model after it learned from all of the new rows, and again from some old ones. Nothing is measured.
 
     Args:
         bundle: the trained model; its `config.update` says how to learn.
         new: rows to learn from.
         old: tables of rows that have a target, of which so many are learned from again as `update.replay` says.
-        watch: makes the callbacks of the learning.
+        make_callbacks: makes the callbacks of the learning.
 
     Raises:
         BundleError, DataError, NonFiniteLossError: as `update`.
@@ -109,15 +113,15 @@ def learn_rows(bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, w
     updater.check(new)
     model, start, reviewed = deepcopy(updater.model), 0, list[ReadRows]()
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
-        lessons = updater.lessons(new, new.rows, cache=Path(temporary))
-        chosen = updater.sample([value for part in old for value in part.target], lessons)
+        training_rows = updater.training_rows(new, new.rows, cache=Path(temporary))
+        chosen = updater.sample([value for part in old for value in part.target], training_rows)
         for given in old:
             here = chosen[(chosen >= start) & (chosen < start + len(given.target))] - start
             start += len(given.target)
             part = updater.read(given, here, cache=Path(temporary))
             reviewed += [part] if part else []
-        updater.learn(model, lessons, reviewed, watch=watch)
-    rows = UpdateRows(learned=len(lessons.rows), replayed=len(chosen))
+        updater.learn(model, training_rows, reviewed, make_callbacks=make_callbacks)
+    rows = UpdateRows(learned=len(training_rows.rows), replayed=len(chosen))
     return updater.updated(model, UpdateResults(metric=updater.task.metric, rows=rows, times=1, settings=updater.said))
 
 

@@ -36,7 +36,7 @@ from polymodal.updating.replay import Labelled, sample
 
 LR_FACTOR = 0.2  # of the learning rate of the training
 
-Watch = Callable[[int], Sequence[Callback]]
+CallbackFactory = Callable[[int], Sequence[Callback]]
 """Epochs -> callbacks."""
 
 
@@ -131,7 +131,7 @@ class Updater:
         count = round(self.config.update.replay * len(new.rows))
         return sample(target, count, stratify=self.task.stratified, rng=self.rng)
 
-    def lessons(self, new: Labelled, rows: Int[np.ndarray, " n"], *, cache: Path) -> ReadRows:
+    def training_rows(self, new: Labelled, rows: Int[np.ndarray, " n"], *, cache: Path) -> ReadRows:
         """The cells of the rows to learn from, as `read` gives them.
 
         Raises:
@@ -162,7 +162,9 @@ class Updater:
         targets = encode_targets(self.task, some.target)
         return ReadRows(Dataset(prepared, self.modalities, self.task, targets, weight=some.weight), left)
 
-    def learn(self, model: Network, new: ReadRows, old: Sequence[ReadRows], *, watch: Watch | None = None) -> History:
+    def learn(
+        self, model: Network, new: ReadRows, old: Sequence[ReadRows], *, make_callbacks: CallbackFactory | None = None
+    ) -> History:
         """Trains a model in place."""
         settings, train = self.config.update, self.config.train
         decay = 0.0 if settings.anchor else train.optimizer.weight_decay
@@ -187,7 +189,7 @@ class Updater:
             )
             for part, rows in ((new, size), *((part, beside) for part in old))
         ]
-        callbacks = watch(settings.epochs) if watch else ()
+        callbacks = make_callbacks(settings.epochs) if make_callbacks else ()
         objective = make_objective(model, plan.train, joint=True)
         return learn_more(objective, loaders[0], loaders[1:], plan=plan, anchor=settings.anchor, callbacks=callbacks)
 

@@ -109,6 +109,13 @@ def test_it_says_what_the_weights_began_as_for_others_have_rights_to_it():
     entry = Input(name="note", columns=("note",), modality="text", encoder="bag", settings=settings)
     schema = Schema(columns=(), inputs=(entry,), target=Target(column="label", task="classify"))
     assert "The input note starts from glove.txt, whose own licence holds." in model_card(schema, make({}), METRICS)
-    card = model_card(schema, make({"start": "old/bundle"}), METRICS)
+    card = model_card(schema, make({"warm_start": "old/bundle"}), METRICS)
     assert "Weights began as those of the model old/bundle, whose own licence holds." in card
     assert "`config.json` repeats" not in card
+
+
+def test_the_python_that_it_shows_can_be_imported():
+    lines = [line.strip() for line in make_card().splitlines() if line.startswith("    from ")]
+    assert len(lines) == 2
+    for line in lines:
+        exec(line)

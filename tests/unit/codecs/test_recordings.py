@@ -72,7 +72,7 @@ def test_its_length_is_limited_and_told():
     whole = encode(70_000, 44_100, 2)
     for settings in ({}, {"max_seconds": 1.0}):
         audio = Audio(AudioConfig(**settings))
-        assert audio.remark(without_length(whole)) == audio.remark(whole)
+        assert audio.note(without_length(whole)) == audio.note(whole)
     with pytest.raises(UnreadableCellError, match="too long"):
         read(without_length(whole), limit_seconds=1.0)
 

@@ -47,7 +47,7 @@ def statistics(schema):
 def test_an_entry_has_the_scores_of_train(fold, tmp_path):
     config, on = fold
     trained = train(on.table, on.config(config), cache=tmp_path)
-    tried = trials.run_trial(config, on, cache=tmp_path, watch=lambda *_: (), timed=False)
+    tried = trials.run_trial(config, on, cache=tmp_path, make_callbacks=lambda *_: (), timed=False)
     measured = trained.measured
     expected = RowStatistics.of(trained.bundle.task, measured.prediction, measured.target, measured.rows)
     assert np.array_equal(tried.scored.rows, trained.measured.rows)
@@ -73,7 +73,7 @@ def test_baselines_of_columns_that_share_an_encoder_are_fitted_on_what_train_lea
     for column in trained.bundle.schema.features():
         learned = modality_of(column)
         arrays = [None, *(learned.read(cell) for cell in on.table.values(column.name) if cell is not None)]
-        one, other = (modality.simple_features(arrays) for modality in (learned, seen[column.name]))
+        one, other = (modality.handcrafted_features(arrays) for modality in (learned, seen[column.name]))
         np.testing.assert_array_equal(one, other, err_msg=column.name)
 
 

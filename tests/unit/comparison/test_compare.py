@@ -54,7 +54,7 @@ def untrained(monkeypatch):
     """Trials that cost nothing, each of them noted: a model is right by the share of the bits that its inputs tell."""
     seen = []
 
-    def guess(config, fold, *, cache, watch, timed):
+    def guess(config, fold, *, cache, make_callbacks, timed):
         seen.append((config, fold))
         rows = np.flatnonzero(np.array(fold.table.values(fold.split.column)) == "test")
         target = np.unique(fold.table.values("label"), return_inverse=True)[1][rows]
@@ -172,7 +172,7 @@ def test_cells_that_cannot_be_read_are_told_once_with_place_and_reason():
     columns = {name: {"modality": kind} for name, kind in (("size", "number"), ("note", "vector"), ("noise", "vector"))}
     config = TINY | {"columns": columns, "train": {"epochs": 1}}
     found = compare(table, "label", folds=2, singles=False, ablations=False, config=config)
-    told = [remark for remark in found.remarks if "could not be read" in remark]
+    told = [note for note in found.notes if "could not be read" in note]
     assert len(told) == 1
     assert told[0].startswith("1 cell could not be read")
     assert "row 5" in told[0] and "'size'" in told[0] and "no number" in told[0]
@@ -183,11 +183,11 @@ def test_test_rows_of_a_split_column_are_left_alone(untrained):
     config = TINY | {"split": {"column": "side"}}
     found = compare(table, "label", config=config, folds=2, singles=False, ablations=False)
     assert found.rows == ROWS - 20
-    assert "20 test rows of the column 'side' are left alone" in found.remarks[0]
+    assert "20 test rows of the column 'side' are left alone" in found.notes[0]
     assert all("side" in fold.config(config).drop for config, fold in untrained)
     measured = compare(table, "label", config=config, folds=1, singles=False, ablations=False)
     assert measured.rows == 20
-    assert "Measured on the test rows (the column 'side')" in measured.remarks[0]
+    assert "Measured on the test rows (the column 'side')" in measured.notes[0]
 
 
 def test_a_budget_ends_it_with_what_there_is(monkeypatch, untrained):
@@ -200,7 +200,7 @@ def test_a_budget_ends_it_with_what_there_is(monkeypatch, untrained):
                 raise comparing.OutOfTimeError
 
     monkeypatch.setattr(comparing, "Clock", Short)
-    found = compare(rows(), "label", config=TINY, folds=2, budget="1h", tell=done.append)
+    found = compare(rows(), "label", config=TINY, folds=2, budget="1h", on_message=done.append)
     assert found.ended == "budget"
     status = {line.entry.name: line.status for line in found.lines}
     assert status["concat"] == "done" and status["noise only"] == "stopped" and status["note only"] == "not run"
@@ -221,7 +221,7 @@ def test_ctrl_c_ends_it_with_what_there_is(untrained):
         if said.startswith("note only: 1 of 2"):
             raise KeyboardInterrupt
 
-    found = compare(rows(), "label", config=TINY, folds=2, tell=interrupt)
+    found = compare(rows(), "label", config=TINY, folds=2, on_message=interrupt)
     assert found.ended == "interrupted"
     assert [line.entry.name for line in found.lines if line.status == "done"] == [
         "majority", "linear", "concat", "noise only"

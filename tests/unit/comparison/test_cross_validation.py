@@ -50,9 +50,9 @@ def test_a_budget_leaves_the_trainings_that_ended():
     done: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(validating, "Clock", Short)
-        found = cross_validate(rows(48), "label", config=TINY, folds=3, budget="1h", tell=done.append)
+        found = cross_validate(rows(48), "label", config=TINY, folds=3, budget="1h", on_message=done.append)
     assert found.ended == "budget" and found.rows == 16
-    assert found.remarks == ("The budget ended it after 1 of 3 trainings.",)
+    assert found.notes == ("The budget ended it after 1 of 3 trainings.",)
 
 
 def test_a_budget_too_small_for_one_training_is_an_error():

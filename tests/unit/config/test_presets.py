@@ -28,7 +28,7 @@ def test_scratch_leaves_everything_to_the_defaults():
 def test_names_a_checkpoint_for_each_modality(packages):
     found = {name: presets.encoder(pretrained(), name) for name in ("text", "image", "audio", "video", "images")}
     assert {name: part.name for name, part in found.items()} == {
-        "text": "hf", "image": "timm", "audio": "hf", "video": "frames", "images": "each",
+        "text": "hf", "image": "timm", "audio": "hf", "video": "frames", "images": "per_image",
     }  # fmt: skip
     assert found["text"].settings["checkpoint"] == "hf:sentence-transformers/all-MiniLM-L6-v2"
     assert found["video"].settings["image"] == {"name": "timm", "checkpoint": "timm:tf_efficientnet_lite0.in1k"}

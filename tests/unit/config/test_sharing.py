@@ -100,8 +100,8 @@ def test_both_inputs_teach_it(run):
 
 
 def test_texts_that_are_cut_are_counted_once_for_all(run):
-    remarks = train(TABLE, config(modalities={"text": {"max_tokens": 1, "tokenizer": "words"}})).remarks
-    assert "name, name_de: 21 cells of the training rows cut to the length that the model takes" in remarks
+    notes = train(TABLE, config(modalities={"text": {"max_tokens": 1, "tokenizer": "words"}})).notes
+    assert "name, name_de: 21 cells of the training rows cut to the length that the model takes" in notes
 
 
 def test_a_name_in_a_bundle_that_cannot_share_is_refused(run, tmp_path):

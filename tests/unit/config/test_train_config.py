@@ -31,7 +31,7 @@ def test_a_balance_may_be_named_alone_and_then_refined():
         ({"ema": 1.0}, "train.ema: Input should be less than 1"),
         ({"modality_dropout_schedule": {"until": 0}}, "train.modality_dropout_schedule.until"),
         ({"auxiliary_blend": "learned", "auxiliary_loss": 0}, "auxiliary_loss=0 takes away"),
-        ({"auxiliary_vote": 0.5, "auxiliary_loss": 0}, "auxiliary_vote asks inputs that with auxiliary_loss=0"),
+        ({"ensemble_weight": 0.5, "auxiliary_loss": 0}, "ensemble_weight asks inputs that with auxiliary_loss=0"),
     ],
 )
 def test_what_makes_no_sense_is_said(train, words):

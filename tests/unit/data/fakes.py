@@ -52,7 +52,7 @@ class Blob:
             raise UnreadableCellError("not a blob")
         return np.frombuffer(cell[4:], np.uint8).astype(np.int16) * self.config.step
 
-    def remark(self, cell: object) -> str | None:
+    def note(self, cell: object) -> str | None:
         return f"{len(cell)} bytes long" if isinstance(cell, bytes) and len(cell) > 5 else None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Blob:
                 values[row, : len(array)] = torch.tensor(array)
         return Cells(values, torch.tensor(lengths))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
         return np.zeros((len(arrays), 1))
 
     def preview(self, cell: object) -> str:

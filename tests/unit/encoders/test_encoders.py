@@ -158,7 +158,7 @@ def test_image_cnn_tells_places_apart_unless_its_grid_is_one():
 def test_image_cnn_keeps_space_as_a_token_for_each_cell_of_its_grid():
     """One matrix for all cells, and their mean: the one token of a cnn whose matrix repeats it for each cell."""
     modality = Image(Image.Config(size=48))
-    spatial = ImageCnn(ImageCnn.Config(keeps_space=True, width=6, channels=4, blocks=2, grid=3), modality).eval()
+    spatial = ImageCnn(ImageCnn.Config(spatial_tokens=True, width=6, channels=4, blocks=2, grid=3), modality).eval()
     vector = ImageCnn(ImageCnn.Config(width=6, channels=4, blocks=2, grid=3), modality).eval()
     vector.features.load_state_dict(spatial.features.state_dict())
     matrix, bias = spatial.project[1].weight, spatial.project[1].bias
@@ -173,7 +173,7 @@ def test_image_cnn_keeps_space_as_a_token_for_each_cell_of_its_grid():
 
 def test_resnet_keeps_space_as_a_token_for_each_32_pixels():
     modality = Image(Image.Config(size=64))
-    spatial = Resnet(Resnet.Config(keeps_space=True, width=6), modality).eval()
+    spatial = Resnet(Resnet.Config(spatial_tokens=True, width=6), modality).eval()
     vector = Resnet(Resnet.Config(width=6), modality).eval()
     vector.load_state_dict(spatial.state_dict())
     tokens = spatial(pictures(64))
@@ -221,4 +221,4 @@ def test_mlp_learns_a_vector_for_missing_cells_of_each_column():
 
 
 def test_bag_asks_for_letter_groups_of_longer_texts():
-    assert Text(Text.Config(**Bag.needs(Bag.Config()))).config.tokenizer == "letters"
+    assert Text(Text.Config(**Bag.needs(Bag.Config()))).config.tokenizer == "character_ngrams"

@@ -8,8 +8,8 @@ import torch
 
 from polymodal.abilities import Spanning
 from polymodal.encoders.audio.cnn import Cnn
+from polymodal.encoders.audio.embedding import Embedding
 from polymodal.encoders.audio.rnn import Rnn
-from polymodal.encoders.audio.shallow import Shallow
 from polymodal.encoders.audio.transformer import Transformer
 from polymodal.errors import ConfigError
 from polymodal.layers.audio_features import Features
@@ -19,7 +19,7 @@ from polymodal.types import Cells
 SMALL = {
     Cnn: {"channels": 2},
     Rnn: {"width": 6},
-    Shallow: {"width": 6},
+    Embedding: {"width": 6},
     Transformer: {"channels": 2, "width": 8, "hidden": 8},
 }
 MODALITY = Audio(Audio.Config(sample_rate=8_000))
@@ -50,7 +50,7 @@ def test_padding_never_shows_on_any_feature(encoder, name):
 
 @pytest.mark.parametrize(
     ("encoder", "settings", "span"),
-    [(Rnn, {"stack": 3}, 0.03), (Rnn, {"stack": 1}, 0.01), (Transformer, {"halvings": 2}, 0.04)],
+    [(Rnn, {"stack": 3}, 0.03), (Rnn, {"stack": 1}, 0.01), (Transformer, {"downsampling_stages": 2}, 0.04)],
 )
 def test_gives_a_token_for_each_span(encoder, settings, span):
     module = encoder(encoder.Config(**SMALL[encoder], **settings), MODALITY).eval()
@@ -61,7 +61,7 @@ def test_gives_a_token_for_each_span(encoder, settings, span):
 
 
 @pytest.mark.parametrize("seconds", [3600.0, 0.08, 0.04, 0.03, 0.02, 0.015, 0.01, 0.004])
-@pytest.mark.parametrize("encoder", [Cnn, Rnn, Shallow, Transformer])
+@pytest.mark.parametrize("encoder", [Cnn, Rnn, Embedding, Transformer])
 def test_spanning_gives_settings_with_tokens_of_at_most_so_many_seconds(encoder, seconds):
     assert issubclass(encoder, Spanning)
     config = encoder.Config(**SMALL[encoder], features=Features(num_mels=24))
@@ -77,7 +77,7 @@ def test_spanning_gives_settings_with_tokens_of_at_most_so_many_seconds(encoder,
 
 @pytest.mark.parametrize(
     ("encoder", "seconds", "settings"),
-    [(Rnn, 0.03, {"stack": 3}), (Cnn, 0.05, {"blocks": 2}), (Transformer, 0.079, {"halvings": 2})],
+    [(Rnn, 0.03, {"stack": 3}), (Cnn, 0.05, {"blocks": 2}), (Transformer, 0.079, {"downsampling_stages": 2})],
 )
 def test_spanning_changes_nothing_but_what_makes_tokens_long(encoder, seconds, settings):
     config = encoder.Config(**SMALL[encoder], features=Features(name="fbank"))

@@ -9,7 +9,7 @@ from polymodal.bundles.bundle import Bundle
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, make, part_settings
 from polymodal.encoders.image.cnn import Cnn
 from polymodal.encoders.image.resnet import Resnet
-from polymodal.encoders.images.each import Each
+from polymodal.encoders.images.per_image import PerImage
 from polymodal.encoders.video.conv3d import Conv3d
 from polymodal.encoders.video.frames import Frames
 from polymodal.errors import BundleError, ConfigError
@@ -30,7 +30,11 @@ SMALL = {"name": "cnn", "channels": 4, "blocks": 2, "width": 6}
 def make_encoder(cls, modality, **settings):
     kind = "encoders/video" if isinstance(modality, Video) else "encoders/images"
     torch.manual_seed(0)
-    return build_encoder(cls, part_settings(kind, Part(name=cls.__name__.lower(), **settings)), [modality]).eval()
+    return build_encoder(
+        cls,
+        part_settings(kind, Part(name="per_image" if cls is PerImage else cls.__name__.lower(), **settings)),
+        [modality],
+    ).eval()
 
 
 def clips(*lengths):
@@ -43,7 +47,7 @@ def clips(*lengths):
     "settings",
     [
         {"pool": "rnn", "width": 6, "image": {"width": 10}},
-        {"pool": "attention", "keeps_time": True, "image": {"name": "resnet", "keeps_space": True}},
+        {"pool": "attention", "keeps_time": True, "image": {"name": "resnet", "spatial_tokens": True}},
         {"motion": False},
     ],
 )
@@ -53,7 +57,7 @@ def test_frames_keep_the_contract_with_other_settings(settings):
 
 def test_other_settings_keep_the_contract_too():
     check_encoder("conv3d", "video", settings={"keeps_time": True, "channels": 6, "blocks": 1})
-    check_encoder("each", "images", settings={"pool": "attention", "image": "resnet"})
+    check_encoder("per_image", "images", settings={"pool": "attention", "image": "resnet"})
 
 
 def test_frames_without_motion_are_mean_and_largest_of_what_the_image_encoder_gives():
@@ -107,14 +111,14 @@ def test_conv3d_sees_the_frames_beside_each():
 @pytest.mark.parametrize("pool", ["mean", "attention"])
 def test_the_order_of_pictures_does_not_matter(pool):
     modality = Images(Images.Config(size=16))
-    encoder = make_encoder(Each, modality, image=SMALL, pool=pool)
+    encoder = make_encoder(PerImage, modality, image=SMALL, pool=pool)
     cells = clips(4)
     shuffled = Cells(cells.values[:, [2, 0, 3, 1]], cells.lengths)
     torch.testing.assert_close(encoder(cells).values, encoder(shuffled).values)
 
 
 def test_attention_weighs_pictures_as_published():
-    encoder = make_encoder(Each, Images(Images.Config(size=16)), image=SMALL, pool="attention")
+    encoder = make_encoder(PerImage, Images(Images.Config(size=16)), image=SMALL, pool="attention")
     cells = clips(3)
     pictures = encoder.pictures(cells)[0][0].detach().double().numpy()
     first, second = encoder.scores[0], encoder.scores[2]
@@ -155,7 +159,7 @@ def test_the_inner_encoder_is_completed_and_checked():
     part = completed("encoders/video", Part(name="frames", image={"width": 7}))
     assert part.settings["image"] == completed("encoders/image", Part(name="cnn", channels=16, width=7)).model_dump()
     assert completed("encoders/video", Part(name="frames", image="cnn")).settings["image"]["channels"] == 16
-    assert completed("encoders/images", Part(name="each", image="resnet")).settings["image"]["depth"] == 18
+    assert completed("encoders/images", Part(name="per_image", image="resnet")).settings["image"]["depth"] == 18
     with pytest.raises(ConfigError, match=r"image encoder 'cnn': unknown key 'widht'.*'width'"):
         part_settings("encoders/video", Part(name="frames", image={"widht": 7}))
     with pytest.raises(ConfigError, match="No image encoder is called 'cn'"):
@@ -184,7 +188,7 @@ def test_the_defaults_read_videos_and_lists_of_pictures():
     columns = [Column(name=name, kind=name, modality=name, reason="") for name in ("video", "images")]
     _, inputs = complete_inputs(columns, RunConfig(), Classify(ClassifyConfig()), num_rows=100, suggested={})
     assert {entry.name: (entry.encoder, entry.settings["image"]["name"]) for entry in inputs} == {
-        "images": ("each", "cnn"), "video": ("frames", "cnn"),
+        "images": ("per_image", "cnn"), "video": ("frames", "cnn"),
     }  # fmt: skip
 
 
@@ -219,7 +223,7 @@ def test_a_bundle_whose_inner_encoder_names_a_checkpoint_is_refused():
 
 def test_several_tokens_of_a_picture_count_as_their_mean():
     encoder = make_encoder(
-        Each, Images(Images.Config(size=64)), image={"name": "resnet", "keeps_space": True, "width": 6}
+        PerImage, Images(Images.Config(size=64)), image={"name": "resnet", "spatial_tokens": True, "width": 6}
     )
     assert isinstance(encoder.pictures.image, Resnet)
     pictures = torch.randint(0, 256, (1, 2, 3, 64, 64), dtype=torch.uint8)

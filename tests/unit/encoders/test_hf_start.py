@@ -27,7 +27,7 @@ def test_it_goes_on_learning(folder, tmp_path, how):
     result = train(
         {"cell": CELLS["image"], "label": LABELS},
         make({
-            "target": "label", "start": str(folder), "encoders": {"image": {"train": how}},
+            "target": "label", "warm_start": str(folder), "encoders": {"image": {"train": how}},
             "train": {"epochs": 1, "final": "best", "optimizer": {"lr": 1e-9}},
         }),
     )  # fmt: skip

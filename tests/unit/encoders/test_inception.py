@@ -17,7 +17,7 @@ def pictures(size: int) -> Cells:
 
 
 def test_is_torchvisions_network_with_another_norm():
-    encoder = Inception(Inception.Config(size=107, keeps_space=True), Image(Image.Config(size=107))).eval()
+    encoder = Inception(Inception.Config(size=107, spatial_tokens=True), Image(Image.Config(size=107))).eval()
     twin = Inception3(aux_logits=False, init_weights=False)
     for name, module in list(twin.named_modules()):
         if name.endswith(".bn"):

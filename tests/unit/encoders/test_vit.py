@@ -66,15 +66,15 @@ def test_the_grid_adds_waves_of_the_row_and_of_the_column():
 
 
 def test_tokens_for_squares_say_how_many_pixels_they_cover():
-    tokens = vit(keeps_space=True)(cells(pictures(2, 3, 12, 12)))
+    tokens = vit(spatial_tokens=True)(cells(pictures(2, 3, 12, 12)))
     assert tokens.values.shape == (2, 9, 16)
-    assert vit(keeps_space=True).token_span == 4.0
+    assert vit(spatial_tokens=True).token_span == 4.0
     assert vit().token_span is None
 
 
 @pytest.mark.parametrize(("size", "patch"), [(32, 4), (64, 8), (96, 12), (20, 3)])
 def test_there_are_64_squares_at_most_unless_told_otherwise(size, patch):
-    encoder = vit(size=size, patch=None, keeps_space=True)
+    encoder = vit(size=size, patch=None, spatial_tokens=True)
     assert encoder.token_span == patch
     assert encoder(cells(pictures(1, 3, size, size))).values.shape[1] == (-(-size // patch)) ** 2 <= 64
 

@@ -57,7 +57,7 @@ def test_a_word_has_the_vector_of_the_file(file, learns):
         torch.testing.assert_close(encoder.embedding(torch.tensor([[ids[word]]]))[0, 0], expected)
     none = encoder.embedding(torch.tensor([[0, 1, ids["mouse"], ids["!"]]]))[0]
     assert bool((none == none[0]).all()) != learns  # one vector for all of them, or each its own
-    assert encoder.remarks == ("vectors cover 71% of 7 words; 2 have none",)
+    assert encoder.notes == ("vectors cover 71% of 7 words; 2 have none",)
 
 
 @pytest.mark.parametrize("learns", [False, True])
@@ -103,9 +103,9 @@ def test_it_needs_whole_words_and_a_file(file, name, tmp_path):
     assert cls.needs(cls.Config(vectors=str(file)))["tokenizer"] == "words"
     with pytest.raises(ConfigError, match=f"no file of word vectors '{tmp_path}/absent'.*Nothing is downloaded"):
         cls.needs(cls.Config(vectors=str(tmp_path / "absent")))
-    letters = TextConfig(tokenizer="letters")
+    letters = TextConfig(tokenizer="character_ngrams")
     with pytest.raises(ConfigError, match="set the column's tokenizer to `words`"):
-        cls(cls.Config(vectors=str(file)), Text(letters, {"tokenizer": "letters"}))
+        cls(cls.Config(vectors=str(file)), Text(letters, {"tokenizer": "character_ngrams"}))
 
 
 def test_a_file_with_none_of_the_words_is_refused(file):
@@ -127,7 +127,7 @@ def test_a_run_counts_them_and_its_bundle_needs_no_file(file, tmp_path, name, le
     config = make({"target": "label", "encoders": encoders, "train": {"epochs": 1},
                    "columns": {"review": {"modality": "text"}}})  # fmt: skip
     run = train(TABLE, config)
-    assert "review: vectors cover 73% of 11 words; 3 have none" in run.remarks
+    assert "review: vectors cover 73% of 11 words; 3 have none" in run.notes
     bundle.save(run.bundle, tmp_path / "bundle")
     file.unlink()
     loaded = bundle.load(tmp_path / "bundle")
@@ -142,7 +142,7 @@ def test_texts_with_words_that_training_did_not_see_are_counted():
     table = TABLE | {"side": sides, "review": [*TABLE["review"][:-2], "a new cat", "new new"]}
     run = train(table, make({"target": "label", "split": {"column": "side"}, "train": {"epochs": 1},
                              "columns": {"review": {"modality": {"name": "text", "tokenizer": "words"}}}}))  # fmt: skip
-    assert "review: 2 cells with a word unseen, or too rare, in training" in run.remarks
+    assert "review: 2 cells with a word unseen, or too rare, in training" in run.notes
 
 
 def test_vectors_outside_of_a_bundle_are_not_opened(file, tmp_path):

@@ -120,4 +120,4 @@ def test_subsets_are_measured_from_python():
     X, y = rows(60, (0, 1, 2), 0)
     found = classifier().fit(X, y).evaluate_subsets(X, y)
     assert [line["inputs"] for line in found["subsets"]] == [["table", "words"], ["table"], ["words"]]
-    assert found["hidden"][-1]["rate"] == 1
+    assert found["masked"][-1]["rate"] == 1

@@ -41,7 +41,7 @@ class FakeModality(Modality):
     def __init__(self, width: int, *, as_sparse: bool = False) -> None:
         self.width, self.as_sparse = width, as_sparse
 
-    def simple_features(self, arrays: Arrays) -> np.ndarray | sparse.csr_matrix:
+    def handcrafted_features(self, arrays: Arrays) -> np.ndarray | sparse.csr_matrix:
         missing = np.full(self.width, 0.0 if self.as_sparse else np.nan)
         rows = np.stack([missing if array is None else array for array in arrays])
         return sparse.csr_matrix(rows) if self.as_sparse else rows

@@ -161,7 +161,7 @@ def test_figures_are_those_of_the_rows_and_their_draws(bundle):
     before, after = (accuracy_score(classes, scores.argmax(axis=1)) for scores in (whole, part))
     assert second.change.value == pytest.approx(after - before)
     hits = (draws.argmax(axis=2) == classes).mean()
-    assert found.hidden[0].metrics["accuracy"].value == pytest.approx(hits)
+    assert found.masked[0].metrics["accuracy"].value == pytest.approx(hits)
 
 
 def test_a_change_is_measured_between_the_same_rows(bundle):
@@ -183,7 +183,7 @@ def test_a_change_is_measured_between_the_same_rows(bundle):
 def test_a_table_is_measured_with_inputs_hidden(bundle):
     found = evaluate_subsets(bundle, read_table(cells()), truth(bundle))
     assert found.subsets[0].metrics == plain(bundle, predict(bundle, cells()).prediction, truth(bundle))
-    assert [line.rate for line in found.hidden] == pytest.approx([k / 10 for k in range(11)])
+    assert [line.rate for line in found.masked] == pytest.approx([k / 10 for k in range(11)])
     by_inputs = {tuple(line.inputs): line for line in found.subsets}
     assert by_inputs["more", "table"].change.value < by_inputs["table", "words"].change.value
     assert missed(found, greater_is_better=True).startswith("What is missed most is words: -0.")

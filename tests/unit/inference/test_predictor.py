@@ -132,7 +132,7 @@ def test_no_row_is_ever_dropped(bundle):
 def test_an_unseen_category_is_told_once_with_its_count(bundle, monkeypatch, chunk_rows):
     monkeypatch.setattr(module, "_CHUNK_ROWS", chunk_rows)
     told = []
-    predict(bundle, {**ROWS, "colour": ["pink", *ROWS["colour"][1:]]}, tell=told.append)
+    predict(bundle, {**ROWS, "colour": ["pink", *ROWS["colour"][1:]]}, on_message=told.append)
     assert told == ["colour: 2 cells of a category unseen, or too rare, in training"]
 
 

@@ -22,5 +22,7 @@ def test_kappa_and_steps_are_those_of_scikit_learn_whatever_the_weights() -> Non
 
 
 def test_kappa_is_undefined_where_nothing_varies() -> None:
-    sure = np.log(np.array([[0.9, 0.1]] * 3))
-    assert np.isnan(ordinal.measure(sure, np.zeros(3, dtype=int), np.ones((1, 3)))["quadratic_weighted_kappa"][0])
+    confidences = np.log(np.array([[0.9, 0.1]] * 3))
+    assert np.isnan(
+        ordinal.measure(confidences, np.zeros(3, dtype=int), np.ones((1, 3)))["quadratic_weighted_kappa"][0]
+    )

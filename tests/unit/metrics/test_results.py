@@ -21,17 +21,17 @@ FILE = {
             {"inputs": ["a", "b"], "metrics": {"accuracy": SCORE}, "change": None},
             {"inputs": ["a"], "metrics": {"accuracy": SCORE}, "change": SCORE},
         ],
-        "hidden": [{"rate": 0.5, "metrics": {"accuracy": SCORE}}],
+        "masked": [{"rate": 0.5, "metrics": {"accuracy": SCORE}}],
     },
     "baselines": {"majority": {"accuracy": SCORE}, "linear": {}, "linear_by_input": {"a": {"accuracy": SCORE}}},
     "rows": {
         "train": 70, "validation": 10, "test": 20, "unknown_class": 2,
         "unlabelled": 1, "dropped": 3, "rejected_cells": 4, "cleaned": 5,
     },
-    "auxiliary_vote": 0.5,
+    "ensemble_weight": 0.5,
     "temperature": 1.25,
     "best_epoch": 7,
-    "remarks": ["a: 2 cells cut"],
+    "notes": ["a: 2 cells cut"],
     "updates": [{"metric": "accuracy", "rows": {"learned": 60, "replayed": 20}, "times": 2, "settings": {"lr": 0.1}}],
 }  # fmt: skip
 

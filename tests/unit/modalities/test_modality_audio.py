@@ -80,7 +80,7 @@ def test_a_long_recording_keeps_its_first_part_and_says_so():
     arrays = [audio.read(encode(long)), audio.read(encode(long, 8_000)), audio.read(encode(short))]
     assert [len(array) for array in arrays] == [RATE, RATE, RATE // 2]
     np.testing.assert_array_equal(arrays[0], read(encode(long))[:RATE])
-    assert [audio.remark(encode(cell)) for cell in (long, short)] == ["cut to 1 s", None]
+    assert [audio.note(encode(cell)) for cell in (long, short)] == ["cut to 1 s", None]
 
 
 @pytest.mark.parametrize(
@@ -300,13 +300,13 @@ def test_simple_features_agree_with_float64_mfcc():
     coefficients = mfcc(array / 32_767)
     changes = np.diff(coefficients, axis=0, prepend=coefficients[:1])
     expected = np.concatenate([coefficients.mean(axis=0), coefficients.std(axis=0), changes.std(axis=0)])
-    features = audio.simple_features([None, array])
+    features = audio.handcrafted_features([None, array])
     np.testing.assert_allclose(features[1], expected, rtol=1e-3, atol=1e-3)
     assert np.isnan(features[0]).all()
 
 
 def test_simple_features_of_a_single_sample_are_finite():
-    assert np.isfinite(Audio(AudioConfig()).simple_features([np.ones(1, np.int16)])).all()
+    assert np.isfinite(Audio(AudioConfig()).handcrafted_features([np.ones(1, np.int16)])).all()
 
 
 # --- augmentation ----------------------------------------------------------------------------------------------------

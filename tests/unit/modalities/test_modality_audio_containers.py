@@ -54,8 +54,8 @@ def test_channels_are_averaged_and_changes_told():
     audio = Audio(AudioConfig(sample_rate=8_000, max_seconds=0.25))
     file = recording(layout="stereo")
     assert len(audio.read(file)) == 2_000
-    assert audio.remark(file) == "resampled from 16000 Hz to 8000 Hz, mixed from 2 channels to one, cut to 0.25 s"
-    assert Audio(AudioConfig()).remark(recording()) is None
+    assert audio.note(file) == "resampled from 16000 Hz to 8000 Hz, mixed from 2 channels to one, cut to 0.25 s"
+    assert Audio(AudioConfig()).note(recording()) is None
     array = read(recording(layout="stereo"))
     assert alike(array, sine(0.5)) > 0.97
     assert np.abs(array[2_000:6_000]).max() == pytest.approx(0.4 * 32_767, rel=0.06)

@@ -95,14 +95,14 @@ def test_blank_is_missing():
 
 def test_simple_features_are_one_hot():
     category = fitted(["a", "b", "b"])
-    features = category.simple_features([category.read("a"), None, category.read("z")])
+    features = category.handcrafted_features([category.read("a"), None, category.read("z")])
     assert features.tolist() == [[0, 1], [0, 0], [0, 0]]
 
 
 def test_no_category_at_all():
     category = fitted([])
     assert category.cardinality == 1
-    assert category.simple_features([None]).shape == (1, 0)
+    assert category.handcrafted_features([None]).shape == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_constant_category_is_one_of_its_own():
     category = Category(config, Category(config).fit([Category(config).read(name) for name in ("red", "red", "blue")]))
     assert category.categories == ("red", "not said")
     assert category.collate([None]).values.tolist() == [[2]]
-    assert category.simple_features([None]).tolist() == [[0.0, 1.0]]
+    assert category.handcrafted_features([None]).tolist() == [[0.0, 1.0]]
 
 
 def test_nothing_fills_a_missing_category_unless_asked():

@@ -133,7 +133,7 @@ def test_features_by_the_formula():
     np.testing.assert_allclose(cells.values[0], expected, rtol=1e-5, atol=1e-6)
     assert cells.values[1].tolist() == [0] * 7
     assert cells.lengths.tolist() == [1, 0]
-    features = column.simple_features([column.read(other), None])
+    features = column.handcrafted_features([column.read(other), None])
     np.testing.assert_allclose(features[0], expected, rtol=1e-9)
     assert np.isnan(features[1]).all()
 
@@ -170,10 +170,10 @@ def test_any_training_column_gives_finite_values(cells):
 
 def test_moves_to_utc_are_told():
     column = Datetime(DatetimeConfig())
-    assert column.remark("2024-03-01T12:00+02:00") == "moved from +02:00 to UTC"
-    assert column.remark("2024-03-01T12:00-03:30") == "moved from -03:30 to UTC"
-    assert column.remark("2024-03-01T12:00Z") is None
-    assert column.remark("2024-03-01") is None
+    assert column.note("2024-03-01T12:00+02:00") == "moved from +02:00 to UTC"
+    assert column.note("2024-03-01T12:00-03:30") == "moved from -03:30 to UTC"
+    assert column.note("2024-03-01T12:00Z") is None
+    assert column.note("2024-03-01") is None
 
 
 def test_preview_and_measures():

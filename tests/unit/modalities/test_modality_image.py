@@ -316,7 +316,7 @@ def test_simple_features_are_mean_colours():
     image = Image(ImageConfig(size=32))
     array = RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     expected = array.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)) / 255
-    features = image.simple_features([array, None])
+    features = image.handcrafted_features([array, None])
     np.testing.assert_allclose(features[0], expected.ravel(), atol=1.01 / 255)
     assert np.isnan(features[1]).all()
 

@@ -139,7 +139,7 @@ def test_without_a_window_percentiles_become_black_and_white(window):
     expected = np.rint(np.clip((VALUES - low) / (high - low), 0, 1) * 255)
     content = encode(VALUES, **window)
     np.testing.assert_array_equal(grey(content), expected)
-    assert Image(ImageConfig(size=16)).remark(content) == "spread from its own darkest to its lightest grey"
+    assert Image(ImageConfig(size=16)).note(content) == "spread from its own darkest to its lightest grey"
 
 
 def test_padding_does_not_count_among_the_percentiles():
@@ -163,7 +163,7 @@ def test_one_grey_is_black_not_an_error():
 def test_colours():
     pixels = RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     np.testing.assert_array_equal(read(encode(pixels)), pixels)
-    assert Image(ImageConfig(size=16)).remark(encode(pixels)) is None
+    assert Image(ImageConfig(size=16)).note(encode(pixels)) is None
 
 
 def test_palettes():
@@ -180,7 +180,7 @@ def test_of_many_frames_the_first_is_shown_and_told():
     frames = np.stack([VALUES, VALUES[::-1], VALUES.T])
     content = encode(frames, frames=3, WindowCenter=2_000, WindowWidth=900)
     np.testing.assert_array_equal(grey(content), linear(VALUES, 2_000, 900))
-    assert Image(ImageConfig(size=16)).remark(content) == "cut to the first frame"
+    assert Image(ImageConfig(size=16)).note(content) == "cut to the first frame"
 
 
 def test_windows_of_enhanced_files():
@@ -350,9 +350,9 @@ def test_brighter_than_the_column_is_white_and_told():
     bright[0] = 5_000
     image = Image(ImageConfig(size=16, bits=12))
     assert (grey(deep(bright), bits=12)[0] == 255).all()
-    assert image.remark(deep(bright)) == image.remark(bright) == "cut to the 12 bits a pixel that white has"
-    assert image.remark(deep(VALUES)) is None
-    assert Image(ImageConfig(size=16)).remark(deep(bright)) is None
+    assert image.note(deep(bright)) == image.note(bright) == "cut to the 12 bits a pixel that white has"
+    assert image.note(deep(VALUES)) is None
+    assert Image(ImageConfig(size=16)).note(deep(bright)) is None
 
 
 def test_bits_are_suggested_only_where_pictures_are_deep():

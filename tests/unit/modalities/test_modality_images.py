@@ -129,8 +129,8 @@ def test_names_of_absent_pictures_are_not_taken_for_texts(tmp_path):
 def test_more_pictures_than_are_kept_are_told_and_still_read():
     images = Images(ImagesConfig(size=16, max_pictures=2))
     np.testing.assert_array_equal(images.read(PICTURES), expected(0, 1))
-    assert images.remark(PICTURES) == "cut to 2 pictures"
-    assert images.remark(PICTURES[:2]) is None
+    assert images.note(PICTURES) == "cut to 2 pictures"
+    assert images.note(PICTURES[:2]) is None
     with pytest.raises(UnreadableCellError, match="picture 3 of 3: not an image: looks like JSON"):
         images.read((PICTURES[0], PICTURES[1], json.dumps({"a": 1}).encode()))
 
@@ -138,6 +138,6 @@ def test_more_pictures_than_are_kept_are_told_and_still_read():
 def test_simple_features_are_the_mean_over_pictures():
     images = Images(ImagesConfig(size=16))
     both, first, second = (images.read(part) for part in (PICTURES[:2], PICTURES[:1], PICTURES[1:2]))
-    features = images.simple_features([both, first, None, second])
+    features = images.handcrafted_features([both, first, None, second])
     np.testing.assert_allclose(features[0], (features[1] + features[3]) / 2)
     assert np.isnan(features[2]).all()

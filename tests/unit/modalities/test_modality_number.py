@@ -88,7 +88,7 @@ def test_any_training_column_gives_finite_values(scaling, cells):
     number = fitted(cells, scaling=scaling)
     arrays = [number.read(cell) for cell in (-1e300, 0, 1e300, 0.1, 1e-320)]
     assert number.collate([*arrays, None]).values.isfinite().all()
-    assert np.isfinite(number.simple_features(arrays)).all()
+    assert np.isfinite(number.handcrafted_features(arrays)).all()
     network = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.LayerNorm(8)).eval()
     assert network(number.collate(arrays).values).isfinite().all()
 
@@ -103,7 +103,7 @@ def test_missing_cells():
     cells = number.collate([None, number.read(3)])
     assert cells.values.tolist() == [[0.0], [1.0]]
     assert cells.lengths.tolist() == [0, 1]
-    features = number.simple_features([None, number.read(3)])
+    features = number.handcrafted_features([None, number.read(3)])
     assert np.isnan(features[0, 0])
     assert features[1, 0] == 1.0
 
@@ -144,7 +144,7 @@ def test_a_missing_number_is_filled(policy, fill):
     cells = number.collate([None, np.array([fill])])
     assert cells.present.tolist() == [True, True]
     assert cells.values[0] == cells.values[1]
-    assert number.simple_features([None])[0, 0] == pytest.approx((fill - number.centre) / number.spread)
+    assert number.handcrafted_features([None])[0, 0] == pytest.approx((fill - number.centre) / number.spread)
     assert number.repair(None) == ("fill", None, pytest.approx(fill))
     assert number.repair(np.array([3.0])) is None
 
@@ -164,7 +164,7 @@ def test_numbers_are_clipped_to_the_fences_of_the_training_rows():
     assert number.repair(np.array([1e9])) == ("clip", 1e9, pytest.approx(high))
     assert number.repair(np.array([high - 0.1])) is None
     clipped = StandardScaler().fit_transform(np.array([[*values, high]]).T)
-    assert number.simple_features([np.array([1e9])])[0, 0] == pytest.approx(clipped[-1, 0])
+    assert number.handcrafted_features([np.array([1e9])])[0, 0] == pytest.approx(clipped[-1, 0])
 
 
 def test_huge_numbers_are_filled_without_overflow():

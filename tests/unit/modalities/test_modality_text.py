@@ -70,7 +70,7 @@ def test_blank_is_missing(cell):
     cells = text.collate([text.read(cell), text.read("cat")])
     assert cells.lengths[0] == 0
     assert cells.lengths[1] > 0
-    assert text.simple_features([text.read(cell)]).nnz == 0
+    assert text.handcrafted_features([text.read(cell)]).nnz == 0
 
 
 def test_ten_megabytes_are_cut_and_counted():
@@ -263,7 +263,7 @@ def test_augment_is_decided_by_its_generator():
 
 def test_simple_features_have_length_one_and_know_words():
     text = Text(TextConfig())
-    features = text.simple_features([text.read("red cat"), text.read("cat red"), text.read("blue sky"), None])
+    features = text.handcrafted_features([text.read("red cat"), text.read("cat red"), text.read("blue sky"), None])
     assert features.shape == (4, 16_384)
     norms = np.sqrt(features.multiply(features).sum(axis=1)).ravel()
     np.testing.assert_allclose(norms, [[1, 1, 1, 0]], atol=1e-6)
@@ -296,7 +296,7 @@ def test_names_of_files_are_no_text():
 
 
 def test_letters_hash_each_word_and_its_groups():
-    text = fitted(tokenizer="letters", vocabulary_size=100)
+    text = fitted(tokenizer="character_ngrams", vocabulary_size=100)
     cells = text.collate([text.read("Ab"), None, text.read("!")])
     groups = [" ab ", " a", "ab", "b ", " ab", "ab ", " ab "]
     assert cells.values[0].tolist() == [1 + zlib.crc32(group.encode()) % 100 for group in groups]
@@ -306,22 +306,22 @@ def test_letters_hash_each_word_and_its_groups():
 
 
 def test_letters_know_a_word_that_training_never_met():
-    text = fitted(tokenizer="letters")
+    text = fitted(tokenizer="character_ngrams")
     new, old = (set(text.collate([text.read(word)]).values[0].tolist()) for word in ("unfriendly", "friends"))
     assert len(new & old) >= 10
 
 
 def test_letters_are_cut_to_the_most_tokens_and_counted():
-    text = Text(TextConfig(tokenizer="letters", max_tokens=7))
+    text = Text(TextConfig(tokenizer="character_ngrams", max_tokens=7))
     statistics = text.fit([text.read("ab"), text.read("abc")])
-    assert (statistics["tokenizer"], statistics["truncated"]) == ("letters", 1)
+    assert (statistics["tokenizer"], statistics["truncated"]) == ("character_ngrams", 1)
     assert Text(text.config, statistics).collate([text.read("abc")]).lengths.item() == 7
 
 
 def test_a_piece_is_the_rarer_the_fewer_texts_hold_it_and_none_is_where_they_were_not_counted():
-    text = Text(TextConfig(tokenizer="letters"))
+    text = Text(TextConfig(tokenizer="character_ngrams"))
     statistics = text.fit([text.read(cell) for cell in ("sun sun", "sun", "dog")])
-    counted, plain = Text(text.config, statistics), Text(text.config, {"tokenizer": "letters"})
+    counted, plain = Text(text.config, statistics), Text(text.config, {"tokenizer": "character_ngrams"})
     sun, dog, cat = (counted.collate([text.read(word)]).values[0, 0].item() for word in ("sun", "dog", "cat"))
     rarity = np.log(4 / (1 + np.array([2, 1, 0]))) + 1
     np.testing.assert_allclose(counted.rarity[[sun, dog, cat]], rarity)
@@ -343,8 +343,8 @@ def test_whole_words_keep_their_case_where_it_counts():
 
 
 def test_other_tokenizers_have_no_words():
-    assert fitted(tokenizer="letters").words is None
-    assert fitted(tokenizer="letters").unknown_id is None
+    assert fitted(tokenizer="character_ngrams").words is None
+    assert fitted(tokenizer="character_ngrams").unknown_id is None
 
 
 def test_whole_words_keep_the_contract():

@@ -90,7 +90,7 @@ def test_standardised_as_scikit_learn_does():
     ours = column.collate([column.read(row) for row in other]).values
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
-        column.simple_features([column.read(row) for row in other]), theirs, rtol=1e-4, atol=1e-5
+        column.handcrafted_features([column.read(row) for row in other]), theirs, rtol=1e-4, atol=1e-5
     )
 
 
@@ -112,13 +112,13 @@ def test_any_training_column_gives_finite_values(rows, standardise):
     cells = column.collate([*arrays, None])
     assert cells.values.isfinite().all()
     assert cells.lengths.tolist() == [1, 1, 1, 0]
-    assert np.isfinite(column.simple_features(arrays)).all()
+    assert np.isfinite(column.handcrafted_features(arrays)).all()
 
 
 def test_missing_cells_are_zero_and_nan():
     column = fitted([[1.0, 2.0], [3.0, 6.0]])
     assert column.collate([None, column.read([3, 6])]).values.tolist() == [[0, 0], [1, 1]]
-    assert np.isnan(column.simple_features([None])).all()
+    assert np.isnan(column.handcrafted_features([None])).all()
 
 
 def test_length_is_that_of_most_cells():
@@ -137,7 +137,7 @@ def test_wide_vectors_cost_memory_by_their_length_alone():
     assert peak < 60 * width * 8  # all rows at once would be 300
     assert len(json.dumps(statistics)) < 40 * width
     column = Vector(config, statistics)
-    assert column.simple_features([base]).shape == (1, 2_000)
+    assert column.handcrafted_features([base]).shape == (1, 2_000)
     np.testing.assert_allclose(column.collate([base * 150]).values.abs().max(), 0.5 / np.arange(rows).std(), rtol=1e-3)
 
 
@@ -145,7 +145,7 @@ def test_simple_features_of_wide_vectors_are_those_that_vary_most():
     rows = RNG.normal(size=(20, 3_000))
     rows[:, :1_000] *= 0.01
     column = fitted(rows)
-    features = column.simple_features([column.read(row) for row in rows])
+    features = column.handcrafted_features([column.read(row) for row in rows])
     np.testing.assert_allclose(features, StandardScaler().fit_transform(rows)[:, 1_000:], atol=1e-3)
 
 

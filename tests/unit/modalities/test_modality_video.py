@@ -69,8 +69,8 @@ def test_few_frames_are_all_kept_and_many_are_thinned_and_told():
     file = clip(pixels=frames(40))
     video = Video(VideoConfig(size=16))
     assert len(video.read(file)) == 16
-    assert video.remark(file) == "thinned to 16 frames"
-    assert video.remark(clip()) is None
+    assert video.note(file) == "thinned to 16 frames"
+    assert video.note(clip()) is None
 
 
 def test_of_a_long_video_key_frames_alone_are_decoded(monkeypatch):
@@ -133,7 +133,7 @@ def test_flipped_bits_never_do_worse_than_a_reject(kind, codec, pixel_format):
             flipped[place] ^= 1 << int(rng.integers(8))
         try:
             assert len(video.read(bytes(flipped))) > 0
-            video.remark(bytes(flipped))
+            video.note(bytes(flipped))
         except UnreadableCellError:
             pass
 
@@ -252,7 +252,7 @@ def test_all_frames_are_varied_alike():
 def test_simple_features_tell_order_and_movement():
     video = Video(VideoConfig(size=24))
     forwards = video.read(frames(4, 24, 24))
-    there, back, still = video.simple_features([forwards, forwards[::-1], np.repeat(forwards[:1], 4, axis=0)])
+    there, back, still = video.handcrafted_features([forwards, forwards[::-1], np.repeat(forwards[:1], 4, axis=0)])
     first, last, mean, change = np.split(there, 4)
     np.testing.assert_allclose(np.split(back, 4), [last, first, mean, change])
     assert change.mean() > 0.05

@@ -85,7 +85,7 @@ def test_every_input_gets_a_head_of_its_own_where_it_has_a_loss_of_its_own(weigh
 
 @pytest.mark.parametrize(("said", "weight"), [(None, 0.5), (0.75, 0.75), (0.0, 0.0)])
 def test_unimodal_predictions_count_unless_told_otherwise(said, weight):
-    assert build(make_schema(), make_config(auxiliary_loss=1.0, auxiliary_vote=said)).weight == weight
+    assert build(make_schema(), make_config(auxiliary_loss=1.0, ensemble_weight=said)).weight == weight
 
 
 def test_the_only_input_does_not_count_twice():

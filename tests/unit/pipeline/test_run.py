@@ -121,7 +121,7 @@ def test_a_last_training_that_fails_leaves_the_model_of_the_first(monkeypatch, s
     monkeypatch.setattr("polymodal.pipeline.trainer.fit", lazy)
     found = run(table, train=learning, **fused)
     assert found.refit is None
-    assert any("The last training, with the validation rows, failed: log_loss" in remark for remark in found.remarks)
+    assert any("The last training, with the validation rows, failed: log_loss" in note for note in found.notes)
     for name, value in kept.bundle.model.state_dict().items():
         assert torch.equal(value, found.bundle.model.state_dict()[name]), name
 

@@ -63,7 +63,7 @@ def folder(trained, tmp_path_factory) -> Path:
 def start(folder: Path, table=NEW, *, there=None, final: str = "best", **values):
     """A run whose weights hardly move, so that where they come from can be seen."""
     return train(table, make({
-        "target": "label", "split": {"column": "side"}, "start": {"bundle": str(folder), "columns": there or {}},
+        "target": "label", "split": {"column": "side"}, "warm_start": {"bundle": str(folder), "columns": there or {}},
         "train": {"epochs": 1, "final": final, "optimizer": {"lr": 1e-12}},
     } | values))  # fmt: skip
 
@@ -89,8 +89,8 @@ def test_everything_is_taken_where_everything_fits(trained, folder):
         now = run.bundle.schema.column(column).statistics
         assert now == {k: v for k, v in trained.schema.column(column).statistics.items() if k != "truncated"}
     words = "the encoder of 'note'; the encoder of 'photo'; the encoder of 'table'; the fusion; the head"
-    assert f"start: taken from {folder}: {words}" in run.remarks
-    assert not any("fresh" in remark for remark in run.remarks)
+    assert f"warm_start: taken from {folder}: {words}" in run.notes
+    assert not any("fresh" in note for note in run.notes)
 
 
 def test_without_it_weights_are_random(trained):
@@ -102,16 +102,16 @@ def test_what_is_new_starts_at_random_and_is_told(trained, folder):
     table = {key: value for key, value in NEW.items() if key != "colour"} | {"label": ["x", "y", "z"] * 8}
     run = start(folder, table)
     assert near(trained.model.encoders["note"], run.bundle.model.encoders["note"])
-    (fresh,) = [remark for remark in run.remarks if remark.startswith("start: fresh")]
-    assert fresh == ("start: fresh: 'table', which is made of size here, of colour, size in the bundle; the fusion; "
-                     "the head")  # fmt: skip
+    (fresh,) = [note for note in run.notes if note.startswith("warm_start: fresh")]
+    assert fresh == ("warm_start: fresh: 'table', which is made of size here, of colour, size in the bundle; the "
+                     "fusion; the head")  # fmt: skip
     assert run.bundle.schema.column("size").statistics["centre"] > 40  # learned from these rows
 
 
 def test_other_classes_leave_only_the_head_behind(trained, folder):
     run = start(folder, NEW | {"label": ["x", "y", "z"] * 8})
     assert near(fusion_of(trained.model), fusion_of(run.bundle.model))
-    assert "start: fresh: the head" in run.remarks
+    assert "warm_start: fresh: the head" in run.notes
 
 
 def test_columns_by_another_name(trained, folder):
@@ -119,13 +119,13 @@ def test_columns_by_another_name(trained, folder):
     run = start(folder, table, there={"text": "note", "picture": "photo"})
     assert near(trained.model.encoders["note"], run.bundle.model.encoders["text"])
     assert near(trained.model.encoders["photo"], run.bundle.model.encoders["picture"])
-    assert "the encoder of 'picture', there 'photo'" in run.remarks[-1] + run.remarks[-2]
-    assert "start: fresh: the fusion; the head" in run.remarks  # another order of inputs
+    assert "the encoder of 'picture', there 'photo'" in run.notes[-1] + run.notes[-2]
+    assert "warm_start: fresh: the fusion; the head" in run.notes  # another order of inputs
 
 
 def test_it_goes_on_learning_and_fits_better_than_from_scratch(folder):
     few = {"epochs": 1, "optimizer": {"lr": 1e-4}, "final": "best"}
-    again = train(OLD, make({"target": "label", "split": {"column": "side"}, "start": str(folder), "train": few}))
+    again = train(OLD, make({"target": "label", "split": {"column": "side"}, "warm_start": str(folder), "train": few}))
     fresh = train(OLD, make(SMALL | {"train": few}))
     assert again.history.epochs[0].loss < fresh.history.epochs[0].loss
 
@@ -138,7 +138,7 @@ def test_a_refit_starts_there_too(trained, folder):
 
 def test_adapters_are_added_to_the_weights_that_were_taken(trained, folder):
     schema = trained.schema
-    before, _, config = start_from(schema.columns, make(SMALL | {"start": {"bundle": str(folder)}}))
+    before, _, config = start_from(schema.columns, make(SMALL | {"warm_start": {"bundle": str(folder)}}))
     torch.manual_seed(5)
     network = build(schema, trained.config).eval()
     encoder = network.encoders["photo"]
@@ -153,7 +153,7 @@ def test_adapters_are_added_to_the_weights_that_were_taken(trained, folder):
 
 
 def test_frozen_encoders_stay_as_they_were_while_the_rest_learns(trained, folder):
-    freeze = {"start": {"bundle": str(folder), "freeze": True}}
+    freeze = {"warm_start": {"bundle": str(folder), "freeze": True}}
     new = start(folder, train={"epochs": 2}, **freeze).bundle.model
     for name in ("note", "photo", "table"):
         for key, value in trained.model.encoders[name].state_dict().items():
@@ -176,7 +176,7 @@ def test_the_written_configuration_repeats_it_and_the_bundle_names_no_other(fold
     for key, value in first.bundle.model.state_dict().items():
         assert torch.equal(value, again.bundle.model.state_dict()[key])
     bundle.save(first.bundle, tmp_path / "bundle")
-    assert bundle.load(tmp_path / "bundle").config.start.bundle is None
+    assert bundle.load(tmp_path / "bundle").config.warm_start.bundle is None
 
 
 def test_encoders_are_shared_as_they_were(tmp_path):
@@ -216,7 +216,7 @@ def test_a_table_that_has_nothing_in_common_is_refused(folder):
 
 def test_without_a_bundle_columns_mean_nothing(folder):
     with pytest.raises(ConfigError, match=r"start\.bundle names none"):
-        train(NEW, make(SMALL | {"start": {"columns": {"note": "text"}}}))
+        train(NEW, make(SMALL | {"warm_start": {"columns": {"note": "text"}}}))
 
 
 def test_a_folder_without_a_bundle_is_named(tmp_path):
@@ -225,7 +225,7 @@ def test_a_folder_without_a_bundle_is_named(tmp_path):
 
 
 def test_a_string_is_short_for_the_bundle():
-    assert override(make({}), ["start=run/bundle"]).start.bundle == "run/bundle"
+    assert override(make({}), ["warm_start=run/bundle"]).warm_start.bundle == "run/bundle"
 
 
 def test_texts_of_the_bundle_are_not_opened_as_paths(folder, tmp_path, monkeypatch):
@@ -243,7 +243,7 @@ def test_texts_of_the_bundle_are_not_opened_as_paths(folder, tmp_path, monkeypat
 def test_a_bundle_that_names_another_is_refused(folder, tmp_path):
     files = {name: bytes(data) for name, data in bundle_files.read(folder).files.items()}
     config = json.loads(files["config.json"])
-    config["start"]["bundle"] = str(folder)
+    config["warm_start"]["bundle"] = str(folder)
     bundle_files.write(tmp_path / "bundle", files | {"config.json": json.dumps(config).encode()})
     with pytest.raises(DamagedBundleError, match="a bundle names no other bundle"):
         bundle.load(tmp_path / "bundle")

@@ -118,7 +118,7 @@ def test_nothing_of_the_data_becomes_markup(html):
 
 
 def test_it_says_how_sure_each_input_is_by_itself(run, tmp_path, monkeypatch):
-    last = replace(run.history.epochs[-1], share={"note": 0.25, EVIL: 0.75})
+    last = replace(run.history.epochs[-1], contribution={"note": 0.25, EVIL: 0.75})
     monkeypatch.setattr(run.history, "epochs", [*run.history.epochs[:-1], last])
     write(run, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))

@@ -79,7 +79,7 @@ class Played:
         tokens: by input, what its encoder gives for every row.
         target: of every row.
         settings: of the run: `stage`, `fusion`, ...
-        features: tokens are simple features, which are not standardised again.
+        features: tokens are handcrafted features, which are not standardised again.
         predictions: by input, what is said of every row by the input alone; None: what its head makes of the tokens.
     """
 

@@ -53,7 +53,7 @@ def settings(task: str = "classify", **config: Any) -> dict[str, Any]:
     }
     stage = config.get("stage")
     named = stage if isinstance(stage, dict) else {"name": stage}
-    if named["name"] == "fuse_then_train" or "branches" in named:  # simple features have no width to set
+    if named["name"] == "fuse_then_train" or "branches" in named:  # handcrafted features have no width to set
         base["encoders"] = {}
     return base | config
 

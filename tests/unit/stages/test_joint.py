@@ -1,4 +1,4 @@
-"""Inputs that learn together: how much what they say by themselves counts in the end."""
+"""Joint training: the ensemble weight of the unimodal predictions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Mixed(Played):
         torch.manual_seed(1)
         tokens = {name: Tokens.vector(torch.randn(len(ROWS), 3)) for name in "ab"}
         nothing = encoded(TASK, [0.0] * len(ROWS))
-        said_so = {} if said is None else {"auxiliary_vote": said}
+        said_so = {} if said is None else {"ensemble_weight": said}
         run = {
             "stage": "intermediate",
             "fusion": {"name": "concat", "width": 4},
@@ -101,11 +101,11 @@ def test_a_run_says_the_weight_and_the_temperature():
     table = {name: values * 5 for name, values in TABLE.items()}  # so that there are 40 validation rows
 
     def run(weight: float) -> Run:
-        return train(table, make(settings(train={"epochs": 1, "final": "best", "auxiliary_vote": weight})))
+        return train(table, make(settings(train={"epochs": 1, "final": "best", "ensemble_weight": weight})))
 
     found = run(0.25).bundle
-    assert found.metrics.auxiliary_vote == 0.25 == float(found.model.weight)
-    assert "Of every prediction 0.25 is what the inputs say by themselves" in found.card
+    assert found.metrics.ensemble_weight == 0.25 == float(found.model.weight)
+    assert "ensemble weight of 0.25" in found.card
     assert found.metrics.temperature == found.model.calibrator.value != 1
     assert f"divided by the temperature {found.metrics.temperature:.2f}" in found.card
     assert "Of every prediction" not in run(0.0).bundle.card

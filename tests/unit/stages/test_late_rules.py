@@ -11,9 +11,9 @@ from torch import nn
 
 from polymodal.abilities import Scoring
 from polymodal.fusions.average import Average, AverageConfig
-from polymodal.fusions.max import Max, MaxConfig
-from polymodal.fusions.sum import Sum, SumConfig
-from polymodal.fusions.weighted import Weighted, WeightedConfig
+from polymodal.fusions.max import Max
+from polymodal.fusions.sum import Sum
+from polymodal.fusions.weighted import Weighted
 from polymodal.layers.scores_head import FirstToken, ScoresHead
 from polymodal.models.decisions import RULES, Combination, Stack, combined_width
 from polymodal.types import Scores, Tokens
@@ -24,10 +24,10 @@ SCORES = {name: 3 * RNG.normal(size=(ROWS, 3)) for name in ("a", "b", "c")}
 PRESENT = np.array([[1, 1, 1], [1, 1, 0], [0, 1, 0], [1, 0, 1], [1, 1, 1], [0, 0, 0]], dtype=bool).T
 FUSIONS = {
     "average": (Average, AverageConfig(project=False, weights={"b": 2.0})),
-    "weighted": (Weighted, WeightedConfig(project=False)),
-    "max": (Max, MaxConfig(project=False)),
-    "product": (Sum, SumConfig(project=False)),
-    "sum": (Sum, SumConfig(project=False)),
+    "weighted": (Weighted, Weighted.Config(project=False)),
+    "max": (Max, Max.Config(project=False)),
+    "product": (Sum, Sum.Config(project=False)),
+    "sum": (Sum, Sum.Config(project=False)),
 }
 
 

@@ -16,11 +16,11 @@ from stage_tables import ROWS, TABLE, run, settings
 import polymodal as pm
 from polymodal.bundles import bundle
 from polymodal.config import run_config as config
-from polymodal.encoders.text.shallow import Shallow
+from polymodal.encoders.text.embedding import Embedding
 from polymodal.errors import BundleError, ConfigError
 from polymodal.fusions.average import Average, AverageConfig
 from polymodal.inference.predictor import predict
-from polymodal.layers.simple import Simple
+from polymodal.layers.handcrafted import Handcrafted
 from polymodal.metrics.rows import RowStatistics
 from polymodal.models.decisions import Decisions
 from polymodal.models.stage import stage_of
@@ -110,12 +110,12 @@ def test_a_rule_has_nothing_to_learn(combined):
 def test_every_input_stops_by_itself_and_has_its_own_phase():
     phases = []
 
-    def watch(phase, epochs, metric):
+    def make_callbacks(phase, epochs, metric):
         phases.append((phase, epochs))
         return []
 
     made = config.make(settings(stage="late", fusion="average", train={"epochs": 3}))
-    trained = train(TABLE, made, watch=watch)
+    trained = train(TABLE, made, make_callbacks=make_callbacks)
     best = {name: history.best_epoch for name, history in trained.branches.items()}
     assert phases == [
         ("train:table", 3), ("train:words", 3), ("refit:table", best["table"]), ("refit:words", best["words"]),
@@ -138,7 +138,7 @@ class Stop:
 
 def test_ctrl_c_keeps_what_was_learned_and_leaves_the_other_inputs_silent():
     made = config.make(settings(stage="late", fusion="average", train={"epochs": 3}))
-    trained = train(TABLE, made, watch=lambda *_: [Stop()])
+    trained = train(TABLE, made, make_callbacks=lambda *_: [Stop()])
     assert trained.history.interrupted
     assert fitted(trained.bundle.model) == {"table": True, "words": False}
     again = bundle.from_bytes(bundle.to_bytes(trained.bundle))
@@ -210,7 +210,7 @@ def test_an_encoder_that_learns_cannot_stand_before_scikit_learn():
 def test_branches_of_scikit_learn_are_saved_as_arrays():
     branches = {"table": "svm_rbf", "words": {"name": "logistic", "c": 3}}
     trained = run(stage={"name": "late", "branches": branches}, fusion="average").bundle
-    assert all(isinstance(encoder, Simple) for encoder in trained.model.encoders.values())
+    assert all(isinstance(encoder, Handcrafted) for encoder in trained.model.encoders.values())
     again = bundle.from_bytes(bundle.to_bytes(trained))
     assert torch.equal(predict(again, TABLE).prediction.values, predict(trained, TABLE).prediction.values)
     assert trained.metrics.test["accuracy"].value > 0.7
@@ -242,12 +242,12 @@ def test_estimators_that_cannot_be_used_are_refused(estimator, stage, words):
         run(stage=stage, fusion="concat", estimators={"": estimator})
 
 
-def test_early_chooses_shallow_encoders_and_keeps_one_that_is_named():
+def test_early_chooses_embedding_encoders_and_keeps_one_that_is_named():
     chosen = run(stage="early", train={"epochs": 1}).bundle
-    assert isinstance(chosen.model.encoders["words"], Shallow)
+    assert isinstance(chosen.model.encoders["words"], Embedding)
     columns = {"words": {"modality": "text", "encoder": "bag"}}
     named = run(stage="early", columns=columns, train={"epochs": 1}).bundle
-    assert {entry.name: entry.encoder for entry in named.schema.inputs} == {"table": "shallow", "words": "bag"}
+    assert {entry.name: entry.encoder for entry in named.schema.inputs} == {"table": "embedding", "words": "bag"}
 
 
 def test_components_are_those_of_a_principal_component_analysis():
@@ -255,7 +255,7 @@ def test_components_are_those_of_a_principal_component_analysis():
     values = rng.normal(size=(50, 6)) @ rng.normal(size=(6, 6)) + 3
     fused = FusedFeatures({"a": 6}, Average(AverageConfig(project=False), widths={"a": 3}), components=3)
     tokens = {"a": Tokens.vector(torch.tensor(values, dtype=torch.float32))}
-    fused.fit(tokens, simple={"a"}, seed=0)
+    fused.fit(tokens, handcrafted={"a"}, seed=0)
     found = fused(tokens).values[:, 0].double().numpy()
     centred = values - values.mean(axis=0)
     scores = centred @ np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :3]
@@ -272,13 +272,13 @@ def test_a_configuration_without_a_stage_is_intermediate():
 def test_only_branches_of_scikit_learn_choose_their_encoder():
     late = stage_of(config.make({"stage": {"name": "late", "branches": {"table": "svm"}}}))
     assert late.encoder("words", "text") is None
-    assert late.encoder("table", "table") == "simple"
+    assert late.encoder("table", "table") == "handcrafted"
 
 
 def test_a_combination_of_many_large_products_learns():
     torch.manual_seed(0)
     truth = torch.randint(0, 10, (60,))
     hot = torch.nn.functional.one_hot(truth, 10).float()
-    sure = {name: Tokens.vector(torch.log_softmax(9 * hot + 2 * torch.randn(60, 10), dim=1)) for name in "abc"}
-    _, honest = stacked(classify([*"0123456789"]), sure, [str(int(k)) for k in truth], name="tensor")
+    confidences = {name: Tokens.vector(torch.log_softmax(9 * hot + 2 * torch.randn(60, 10), dim=1)) for name in "abc"}
+    _, honest = stacked(classify([*"0123456789"]), confidences, [str(int(k)) for k in truth], name="tensor")
     assert (honest.values.argmax(dim=1) == truth).float().mean() > 0.5

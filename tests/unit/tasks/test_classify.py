@@ -372,7 +372,7 @@ def test_learns_what_can_be_separated() -> None:
 def test_confidence_is_the_probability_of_the_true_class_that_decoding_gives(settings) -> None:
     task, found = fitted(**settings), scores(torch.randn(4, 3))
     target = encode(task, ["emu", "cat", None, "dog"])
-    sure = task.criterion().confidence(found, target)
+    confidences = task.criterion().confidence(found, target)
     decoded = task.decode(found)
     expected = [decoded["p_emu"][0], decoded["p_cat"][1], math.nan, decoded["p_dog"][3]]
-    np.testing.assert_allclose(sure, expected, rtol=1e-5)
+    np.testing.assert_allclose(confidences, expected, rtol=1e-5)

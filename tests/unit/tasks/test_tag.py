@@ -82,8 +82,8 @@ def test_lists_are_joined_by_what_no_label_holds() -> None:
 def test_rare_labels_are_left_out_and_said() -> None:
     found = statistics(min_count=4)
     assert found["classes"] == ["red", "round"]
-    assert found["remarks"] == ["tags: 1 of 3 labels left out: fewer than 4 training rows have them"]
-    assert statistics()["remarks"] == []
+    assert found["notes"] == ["tags: 1 of 3 labels left out: fewer than 4 training rows have them"]
+    assert statistics()["notes"] == []
 
 
 def test_no_label_with_enough_rows() -> None:

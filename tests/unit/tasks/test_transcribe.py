@@ -58,14 +58,14 @@ def test_characters_of_the_training_rows_in_order() -> None:
     found = Transcribe(TranscribeConfig(min_count=1)).fit([*TEXTS, None, math.nan, ""], column="spoken")
     assert found["characters"] == [" ", "a", "e", "n", "o", "s", "y"]
     assert found["commonest"] in {"yes", "no"}
-    assert (found["column"], found["remarks"]) == ("spoken", [])
+    assert (found["column"], found["notes"]) == ("spoken", [])
     assert TypeAdapter(dict).validate_json(TypeAdapter(dict).dump_json(found)) == found
 
 
 def test_rare_characters_are_not_learned_and_said() -> None:
     found = Transcribe(TranscribeConfig(min_count=2)).fit(["no", "no", "né"], column="spoken")
     assert found["characters"] == ["n", "o"]
-    assert found["remarks"] == ["spoken: 1 of 3 characters occur less than 2 times, and are not learned"]
+    assert found["notes"] == ["spoken: 1 of 3 characters occur less than 2 times, and are not learned"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from toys import Arrays, Flat, Through, assemble, make_head, make_plan, make_ste
 from polymodal.config.train import BalanceConfig
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
-from polymodal.training.balance import Balance, coefficients, mean_confidence, shares
+from polymodal.training.balance import Balance, coefficients, contributions, mean_confidence
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
 from polymodal.training.step import Stepper
@@ -111,7 +111,7 @@ def test_the_factor_of_three_inputs_is_that_of_each_against_the_mean_of_the_othe
 
 
 @pytest.mark.parametrize(
-    ("sure", "factors"),
+    ("confidences", "factors"),
     [
         ({}, {}),
         ({"a": 0.4}, {"a": 1.0}),
@@ -120,8 +120,8 @@ def test_the_factor_of_three_inputs_is_that_of_each_against_the_mean_of_the_othe
     ],
     ids=["nobody", "alone", "against nothing", "nothing against nothing"],
 )
-def test_factors_at_the_edges_are_finite(sure, factors):
-    assert coefficients(sure, alpha=0.3) == factors
+def test_factors_at_the_edges_are_finite(confidences, factors):
+    assert coefficients(confidences, alpha=0.3) == factors
 
 
 def test_noise_is_as_large_as_the_deviation_of_each_gradient_and_has_no_mean():
@@ -153,19 +153,21 @@ def test_confidence_counts_rows_that_have_the_input_by_their_weight():
         "z": torch.tensor([np.nan] * 3),
         "w": torch.tensor([1.0, np.nan, np.nan]),
     }
-    sure = mean_confidence(own, torch.tensor([0.0, 2.0, 1.0]))
-    assert sure == {"x": pytest.approx(0.3)}
+    confidences = mean_confidence(own, torch.tensor([0.0, 2.0, 1.0]))
+    assert confidences == {"x": pytest.approx(0.3)}
 
 
-def test_shares_sum_to_one_and_say_nothing_of_a_single_input():
-    assert sum(shares({"a": 0.1, "b": 0.2, "c": 0.4}).values()) == pytest.approx(1, abs=1e-5)
-    assert shares({"a": 0.7}) == shares({}) == shares({"a": 0.0, "b": 0.0}) == {}
+def test_contributions_sum_to_one_and_say_nothing_of_a_single_input():
+    assert sum(contributions({"a": 0.1, "b": 0.2, "c": 0.4}).values()) == pytest.approx(1, abs=1e-5)
+    assert contributions({"a": 0.7}) == contributions({}) == contributions({"a": 0.0, "b": 0.0}) == {}
 
 
 def test_the_log_has_each_inputs_share_of_the_confidence():
     history = fit(training(two_inputs()), Arrays({"x": X, "z": Z}, Y), None, plan=make_plan(lr=1e-9))
-    sure = np.exp(-((1.5 * X[:, 0] - Y) ** 2)).mean(), np.exp(-((0.2 * Z[:, 0] - Y) ** 2)).mean()
-    assert history.epochs[0].share == pytest.approx({"x": sure[0] / sum(sure), "z": sure[1] / sum(sure)}, abs=1e-5)
+    confidences = np.exp(-((1.5 * X[:, 0] - Y) ** 2)).mean(), np.exp(-((0.2 * Z[:, 0] - Y) ** 2)).mean()
+    assert history.epochs[0].contribution == pytest.approx(
+        {"x": confidences[0] / sum(confidences), "z": confidences[1] / sum(confidences)}, abs=1e-5
+    )
 
 
 def test_a_weak_input_gets_a_larger_share_where_the_strong_one_waits():
@@ -178,7 +180,7 @@ def test_a_weak_input_gets_a_larger_share_where_the_strong_one_waits():
         return (
             fit(training(model), Arrays({"x": X, "z": Z}, X[:, 0] + Z[:, 0] * 0.5), None, plan=plan)
             .epochs[-1]
-            .share["z"]
+            .contribution["z"]
         )
 
     assert last_share(alpha=0.8) > last_share(alpha=1e-9)

@@ -17,7 +17,7 @@ def record(epoch: int = 1, **changes) -> EpochRecord:
         "rows_per_second": 1234.4,
         "seconds": 2.0,
         "lr": 1e-3,
-        "share": {"image": 0.75, "sound": 0.25},
+        "contribution": {"image": 0.75, "sound": 0.25},
     }
     return EpochRecord(**{**values, **changes})
 
@@ -48,7 +48,7 @@ def test_the_log_has_one_whole_line_an_epoch_as_soon_as_it_is_over(tmp_path):
             "rows_per_second": 1234.4,
             "seconds": 2.0,
             "lr": 1e-3,
-            "share": {"image": 0.75, "sound": 0.25},
+            "contribution": {"image": 0.75, "sound": 0.25},
         }
     log.on_end(History())
     assert len(path.read_text().splitlines()) == 2

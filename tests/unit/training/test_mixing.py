@@ -192,7 +192,7 @@ def test_unimodal_heads_learn_from_the_same_mixtures():
     losses = objective(given, mixing=mixing)
     y = torch.tensor(Y, dtype=torch.float32)
     mixed = mixing.share * y**2 + (1 - mixing.share) * y[mixing.partner] ** 2
-    sure = mixing.share * torch.exp(-(y**2)) + (1 - mixing.share) * torch.exp(-(y[mixing.partner] ** 2))
-    torch.testing.assert_close(losses.confidence["x"], sure)
+    confidences = mixing.share * torch.exp(-(y**2)) + (1 - mixing.share) * torch.exp(-(y[mixing.partner] ** 2))
+    torch.testing.assert_close(losses.confidence["x"], confidences)
     torch.testing.assert_close(losses.values, 2 * mixed)
     assert losses.prediction is None  # of rows that nobody has seen

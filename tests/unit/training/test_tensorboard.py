@@ -13,7 +13,9 @@ from polymodal.training.tensorboard import TensorBoard, clear, require_tensorboa
 
 
 def record(epoch: int, loss: float) -> EpochRecord:
-    return EpochRecord(epoch, loss, None, {"accuracy": 0.5 + epoch / 10}, 9.0, 1.0, lr=0.1, share={"image": 0.25})
+    return EpochRecord(
+        epoch, loss, None, {"accuracy": 0.5 + epoch / 10}, 9.0, 1.0, lr=0.1, contribution={"image": 0.25}
+    )
 
 
 def test_scalars_are_written_by_epoch(tmp_path):
@@ -25,7 +27,7 @@ def test_scalars_are_written_by_epoch(tmp_path):
     events = event_accumulator.EventAccumulator(str(tmp_path / "train")).Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss/train")] == [(1, 2.0)]  # NaN is left out
     assert [e.value for e in events.Scalars("validation/accuracy")] == pytest.approx([0.6, 0.7])
-    assert [e.value for e in events.Scalars("share/image")] == [0.25, 0.25]
+    assert [e.value for e in events.Scalars("contribution/image")] == [0.25, 0.25]
     assert events.Scalars("best_epoch")[0].value == 2
     assert "metric/train" not in events.Tags()["scalars"]  # it was not defined
 

@@ -185,12 +185,12 @@ def test_rows_without_a_target_are_nothing_to_learn_from(bundle):
 
 def test_what_is_not_held_out_is_said(bundle):
     few = update(bundle, cells(6, seed=1))
-    assert few.entry.rows.learned == 6 and "Fewer than 10 new rows" in few.remarks[0]
+    assert few.entry.rows.learned == 6 and "Fewer than 10 new rows" in few.notes[0]
     assert few.entry.new.before["accuracy"] and few.entry.new.after == {}
-    assert update(told(bundle, holdout=0.0), cells(30)).remarks == ()
+    assert update(told(bundle, holdout=0.0), cells(30)).notes == ()
     config = bundle.config.model_copy(update={"split": make({"split": {"column": "side"}}).split})
     found = update(replace(bundle, config=config), cells(30, seed=2), replay=cells())
-    assert "has no column 'side'" in found.remarks[0] and "may have learned" in found.remarks[0]
+    assert "has no column 'side'" in found.notes[0] and "may have learned" in found.notes[0]
     assert found.entry.rows.old_held_out == 24
 
 

@@ -34,7 +34,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 
 
 def _outside(values: np.ndarray) -> np.ndarray:
-    """Bool [values]: beyond the fences, and where all are positive also beyond those of the logarithms.
+    """Bool [values]: beyond the bounds, and where all are positive also beyond those of the logarithms.
 
     Lengths and prices have long tails; a value that is far only on one of the two scales is one of the tail.
     """

@@ -20,9 +20,9 @@ from polymodal import registry
 from polymodal.abilities import Measuring, Repairing
 from polymodal.codecs.outlier_bounds import tukey_bounds
 from polymodal.config.clean import CleanConfig
+from polymodal.data.cells.notes import Notes
 from polymodal.data.cells.prepare import Prepared
 from polymodal.data.cells.reading import modality_of
-from polymodal.data.cells.remarks import Remarks
 from polymodal.data.split.split import Split
 from polymodal.errors import DataError
 from polymodal.protocols import Modality
@@ -104,8 +104,8 @@ def clean_cells(prepared: Prepared, modalities: Mapping[str, Modality], rows: np
     return tuple(action for name, modality in modalities.items() for action in _repairs(prepared, name, modality, rows))
 
 
-def counted(actions: Iterable[Action]) -> Remarks:
-    """How many cells were filled and clipped, as remarks, by column."""
+def counted(actions: Iterable[Action]) -> Notes:
+    """How many cells were filled and clipped, as notes, by column."""
     counts: dict[str, Counter[str]] = {}
     for action in actions:
         if action.column is not None and action.action != "drop":
@@ -186,7 +186,7 @@ def _with_missing(prepared: Prepared, split: Split) -> Iterator[Action]:
 
 
 def _with_outliers(columns: Sequence[Column], prepared: Prepared, split: Split) -> Iterator[Action]:
-    """Training rows with a number beyond the fences of the training rows; each row once."""
+    """Training rows with a number beyond the bounds of the training rows; each row once."""
     gone: set[int] = set()
     for column in columns:
         if column.modality is None:

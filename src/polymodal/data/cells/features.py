@@ -1,4 +1,4 @@
-"""Cells that enter the model as simple features: the numbers that a linear model would get, instead of media."""
+"""Cells that enter the model as handcrafted features: the numbers that a linear model would get, instead of media."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PASSED_ON = (
 
 
 class Featured:
-    """A modality that gives its simple features in the place of what its encoders read; all else is as it was.
+    """A modality that gives its handcrafted features in the place of what its encoders read; all else is as it was.
 
     Dense features are standardised by those of the training rows; sparse ones (counts of words) are scaled by their
     modality. A row of the training rows has the mean square one, whatever the number of features, so that one strength
@@ -49,13 +49,13 @@ class Featured:
 
     @property
     def num_features(self) -> int:
-        return int(self.inner.simple_features([None]).shape[1])
+        return int(self.inner.handcrafted_features([None]).shape[1])
 
     def read(self, cell: object) -> np.ndarray:
         return np.asarray(self.inner.read(cell))
 
-    def remark(self, cell: object) -> str | None:
-        found: str | None = self.inner.remark(cell)
+    def note(self, cell: object) -> str | None:
+        found: str | None = self.inner.note(cell)
         return found
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
@@ -71,13 +71,13 @@ class Featured:
         """Features Float "B F", zeros where the cell is missing."""
         filled = getattr(self, "fill", None) is not None
         present = np.array([filled or (array is not None and array.size > 0) for array in arrays], dtype=np.int64)
-        features = (_dense(self.simple_features(arrays)) - self.centre) / self.spread
+        features = (_dense(self.handcrafted_features(arrays)) - self.centre) / self.spread
         features = np.where(present[:, None] > 0, np.nan_to_num(features, nan=0.0), 0.0)
         return Cells(torch.from_numpy(features.astype(np.float32)), torch.from_numpy(present))
 
-    def simple_features(self, arrays: Sequence[np.ndarray | None]) -> Any:
+    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Any:
         """As the modality gives them."""
-        return self.inner.simple_features(arrays)
+        return self.inner.handcrafted_features(arrays)
 
     def preview(self, cell: object) -> str:
         return str(self.inner.preview(cell))
@@ -90,7 +90,7 @@ def fit_features(modality: Modality, store: Store, rows: np.ndarray) -> dict[str
         rows = rows[np.linspace(0, len(rows) - 1, _MOST).astype(int)]
     parts = []
     for start in range(0, len(rows), _ROWS):
-        features = modality.simple_features(store.arrays(rows[start : start + _ROWS]))
+        features = modality.handcrafted_features(store.arrays(rows[start : start + _ROWS]))
         if sparse.issparse(features):
             return {}
         parts.append(np.asarray(features, dtype=np.float32))

@@ -31,13 +31,13 @@ class Prepared:
         stores: by column.
         rejects: in the order of columns, then rows.
         dropped: numbers of the rows that the policy `drop` takes out, ascending; the stores still count them.
-        remarks: column -> what reading changed -> number of cells; columns with nothing to say are left out.
+        notes: column -> what reading changed -> number of cells; columns with nothing to say are left out.
     """
 
     stores: dict[str, Store]
     rejects: tuple[Reject, ...]
     dropped: np.ndarray
-    remarks: dict[str, dict[str, int]] = field(default_factory=dict)
+    notes: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def prepare(
@@ -48,7 +48,7 @@ def prepare(
     bad_cells: Literal["missing", "drop", "error"],
     cache: Path | None = None,
     modalities: Mapping[str, Modality] | None = None,
-    remarking: bool = True,
+    with_notes: bool = True,
 ) -> Prepared:
     """Reads the cells of all columns that enter the model; those without a modality are passed over.
 
@@ -60,8 +60,8 @@ def prepare(
         cache: a folder that keeps decoded media by content and settings: memory-mapped, so that they need not fit
             into memory, and used again by later runs. Without it everything is held in memory.
         modalities: by column, for a caller that has them already; None: made here.
-        remarking: without it nothing is remarked on cells that were read; each then has to be looked at only once. Not
-            together with a cache, whose other readers want the remarks.
+        with_notes: without it nothing is remarked on cells that were read; each then has to be looked at only once. Not
+            together with a cache, whose other readers want the notes.
 
     Raises:
         ColumnError: the table lacks a column.
@@ -71,22 +71,22 @@ def prepare(
     table.require(*(column.name for column in present))
     stores: dict[str, Store] = {}
     rejects: list[Reject] = []
-    remarks: dict[str, dict[str, int]] = {}
+    notes: dict[str, dict[str, int]] = {}
     with warnings.catch_warnings():  # Pillow warns of tags that it passes over, and could not say of which file
         warnings.filterwarnings("ignore", module=r"PIL\.")
         for column in present:
             modality = modality_of(column) if modalities is None else modalities[column.name]
-            read = ColumnReader(table, column, modality, limits, remarking).read(cache)
+            read = ColumnReader(table, column, modality, limits, with_notes).read(cache)
             if read.rejects and bad_cells == "error":
                 raise DataError(_describe(table, read.rejects))
             stores[column.name] = read.store
             rejects += read.rejects
-            if read.remarks:
-                remarks[column.name] = dict(read.remarks)
+            if read.notes:
+                notes[column.name] = dict(read.notes)
     dropped = sorted({reject.row for reject in rejects}) if bad_cells == "drop" else []
     if len(dropped) == table.num_rows:
         raise DataError(f"No row is left: every one has a cell that cannot be read. {_describe(table, rejects)}")
-    return Prepared(stores, tuple(rejects), np.array(dropped, dtype=np.int64), remarks)
+    return Prepared(stores, tuple(rejects), np.array(dropped, dtype=np.int64), notes)
 
 
 def fit_statistics(

@@ -58,18 +58,18 @@ class ReadColumn:
 
     Attributes:
         rejects: in the order of rows.
-        remarks: how many cells, of those that were read, each remark is on.
+        notes: how many cells, of those that were read, each note is on.
     """
 
     store: Store
     rejects: list[Reject]
-    remarks: Counter[str]
+    notes: Counter[str]
 
 
 def modality_of(column: Column) -> Modality:
     """The modality that reads a column: with the column's settings, and fitted if the column has statistics.
 
-    Where the column enters the model as simple features, the modality gives these.
+    Where the column enters the model as handcrafted features, the modality gives these.
 
     Raises:
         ConfigError: no such modality, or a setting that it does not have.
@@ -86,14 +86,14 @@ class ColumnReader:
 
     Attributes:
         limits: what a cell may cost, checked before it is read.
-        remarking: counts what is to be said of cells that were read, for which the modality looks at each once more.
+        with_notes: counts what is to be said of cells that were read, for which the modality looks at each once more.
     """
 
     table: Table
     column: Column
     modality: Modality
     limits: LimitsConfig
-    remarking: bool = True
+    with_notes: bool = True
 
     def read(self, cache: Path | None) -> ReadColumn:
         """Reads every cell, or its copy in the cache: media are kept there where there is one."""
@@ -107,16 +107,16 @@ class ColumnReader:
         return ((row, cell) for row, cell in enumerate(self.table.cells(self.column.name)) if cell is not None)
 
     def _read_plain(self) -> ReadColumn:
-        writer, rejects, remarks = ContentsWriter(), [], Counter[str]()
+        writer, rejects, notes = ContentsWriter(), [], Counter[str]()
         index = np.full(self.table.num_rows, -1, dtype=np.int64)
         for row, cell in self._items():
             try:
                 index[row] = writer.add(self.modality.read(cell))
-                remarks.update(_told(self._remark(cell)))
+                notes.update(_told(self._note(cell)))
             except UnreadableCellError as error:
                 sha256 = hashlib.sha256(as_text(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))
-        return ReadColumn(Store(writer.contents(), index), rejects, remarks)
+        return ReadColumn(Store(writer.contents(), index), rejects, notes)
 
     def _read_media(self) -> ReadColumn:
         writer, found = ContentsWriter(), Found()
@@ -153,14 +153,14 @@ class ColumnReader:
             if opened is None or opened.sha256 in found:
                 return cell, None, None
             try:
-                return cell, self.modality.read(opened.content), self._remark(opened.content)
+                return cell, self.modality.read(opened.content), self._note(opened.content)
             except UnreadableCellError as error:
                 return cell, ReadContent(str(error), member=error.member), None
 
-        for cell, read, remark in _in_order(work, items):
+        for cell, read, note in _in_order(work, items):
             # threads may have read equal cells at the same time: the first one counts
             if read is not None and cell.sha256 is not None and cell.sha256 not in found:
-                found[cell.sha256] = read if isinstance(read, ReadContent) else ReadContent(writer.add(read), remark)
+                found[cell.sha256] = read if isinstance(read, ReadContent) else ReadContent(writer.add(read), note)
             yield cell
 
     def _open(self, item: _Item) -> tuple[_Opened, OpenedCell | None]:
@@ -171,13 +171,11 @@ class ColumnReader:
             opened = open_cell(cell, self.table.folder, self.limits, several=several)
         except UnreadableCellError as error:
             return _Opened(row, files, None, ReadContent(str(error), member=error.member)), None
-        remark = (
-            formats.misnamed(files[0], opened.content) if isinstance(opened.content, bytes) and opened.file else None
-        )
-        return _Opened(row, files, opened.sha256, None, remark), opened
+        note = formats.misnamed(files[0], opened.content) if isinstance(opened.content, bytes) and opened.file else None
+        return _Opened(row, files, opened.sha256, None, note), opened
 
-    def _remark(self, content: object) -> str | None:
-        return self.modality.remark(content) if self.remarking else None
+    def _note(self, content: object) -> str | None:
+        return self.modality.note(content) if self.with_notes else None
 
     def _key(self, opened: list[_Opened]) -> str:
         """Names a cache entry by what it depends on: the contents in order, the modality, its settings, the format."""
@@ -186,16 +184,16 @@ class ColumnReader:
 
     def _assemble(self, opened: list[_Opened], contents: Contents, found: Found) -> ReadColumn:
         index = np.full(self.table.num_rows, -1, dtype=np.int64)
-        rejects, remarks = [], Counter[str]()
+        rejects, notes = [], Counter[str]()
         for cell in opened:
             finding = cell.fault or found[cell.sha256 or ""]
             if isinstance(finding.outcome, int):
                 index[cell.row] = finding.outcome
-                remarks.update(_told(cell.remark, finding.remark))
+                notes.update(_told(cell.note, finding.note))
             else:
                 file = cell.file(finding.member)
                 rejects.append(Reject(file, cell.row, self.column.name, finding.outcome, cell.sha256))
-        return ReadColumn(Store(contents, index), rejects, remarks)
+        return ReadColumn(Store(contents, index), rejects, notes)
 
 
 @dataclass(frozen=True)
@@ -210,15 +208,15 @@ class _Opened:
     files: tuple[str, ...]
     sha256: str | None
     fault: ReadContent | None
-    remark: str | None = None
+    note: str | None = None
 
     def file(self, member: int | None = None) -> str:
         """The file of one medium; that of the cell where it is not said of which."""
         return self.files[member] if member is not None else ";".join(dict.fromkeys(self.files))
 
 
-def _told(*remarks: str | None) -> list[str]:
-    return [remark for remark in remarks if remark is not None]
+def _told(*notes: str | None) -> list[str]:
+    return [note for note in notes if note is not None]
 
 
 def _settings(column: Column) -> Any:

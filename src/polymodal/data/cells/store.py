@@ -18,13 +18,13 @@ FORMAT = 4  # part of the key of a cache entry: one more when the files, or what
 
 
 class ReadContent(NamedTuple):
-    """What came of one content: the number of its array, or why it cannot be read; and the modality's remark on it.
+    """What came of one content: the number of its array, or why it cannot be read; and the modality's note on it.
 
     Of a list of media, `member` says which cannot be read, from 0.
     """
 
     outcome: int | str
-    remark: str | None = None
+    note: str | None = None
     member: int | None = None
 
 
@@ -137,7 +137,7 @@ class CacheEntry:
     """A folder of decoded cells that is there whole or not at all: filled beside its place, then renamed.
 
     `cells.bin` holds the values, `offsets.npy` and `shapes.npy` their layout, and `contents.json` the dtype and, by the
-    hash of a cell, what was found: its array's number, or the reason why it cannot be read, and the remark on it.
+    hash of a cell, what was found: its array's number, or the reason why it cannot be read, and the note on it.
     """
 
     def __init__(self, cache: Path, key: str) -> None:

@@ -147,9 +147,9 @@ class _Divider:
         assert self.config.by is not None
         cells = self.table.values(self.config.by)
         if method == "time":
-            moments = _moments(cells, rows, self.table, self.config.by)
-            newest_first = {moment: unit for unit, moment in enumerate(sorted(set(moments), reverse=True))}
-            return np.array([newest_first[moment] for moment in moments])
+            times = _times(cells, rows, self.table, self.config.by)
+            newest_first = {time: unit for unit, time in enumerate(sorted(set(times), reverse=True))}
+            return np.array([newest_first[time] for time in times])
         # rows without a group are one: they may belong together
         groups = ["" if cells[row] is None else name_of(cells[row]) for row in rows]
         scores: dict[str, float] = {}
@@ -226,25 +226,25 @@ def _shares(members: list[int], size: int) -> list[int]:
     return taken
 
 
-def _moments(cells: Sequence[object], rows: np.ndarray, table: Table, column: str) -> list[int | float | dt.datetime]:
-    """Cells of the time column as what sorts: all numbers, or all moments in UTC."""
-    moments = []
+def _times(cells: Sequence[object], rows: np.ndarray, table: Table, column: str) -> list[int | float | dt.datetime]:
+    """Cells of the time column as what sorts: all numbers, or all times in UTC."""
+    times = []
     for row in rows:
-        moment = _moment(cells[row])
-        if moment is None:
+        time = _time_of(cells[row])
+        if time is None:
             raise DataError(
                 f"{table.where(int(row))}, column {column!r}: {cells[row]!r} is no time. "
                 "A split by time needs a number or an ISO 8601 date in every row that has a target."
             )
-        moments.append(moment)
-    if len({isinstance(moment, dt.datetime) for moment in moments}) > 1:
+        times.append(time)
+    if len({isinstance(time, dt.datetime) for time in times}) > 1:
         raise DataError(
             f"{table.source}, column {column!r} mixes numbers and dates; a split by time needs one of them."
         )
-    return moments
+    return times
 
 
-def _moment(cell: object) -> int | float | dt.datetime | None:
+def _time_of(cell: object) -> int | float | dt.datetime | None:
     if isinstance(cell, str):
         cell = _parsed(cell.strip())
     if isinstance(cell, dt.datetime):
@@ -260,8 +260,8 @@ def _moment(cell: object) -> int | float | dt.datetime | None:
 def _parsed(text: str) -> int | float | dt.datetime | None:
     for parse in (float, dt.datetime.fromisoformat):  # in this order: `20240131` is a number in every other row too
         try:
-            moment: int | float | dt.datetime = parse(text)
+            time: int | float | dt.datetime = parse(text)
         except ValueError:
             continue
-        return moment if moment == moment else None  # noqa: PLR0124 - "nan" is no time
+        return time if time == time else None  # noqa: PLR0124 - "nan" is no time
     return None

@@ -29,7 +29,7 @@ class TransformerConfig:
         width: of the tokens; a multiple of `heads`.
         features: what is computed from a recording.
         channels: of the convolutions.
-        halvings: convolutions, each of which halves time and frequency.
+        downsampling_stages: convolutions, each of which halves time and frequency.
         layers: transformer blocks on top of each other.
         heads: of the attention in each block.
         hidden: width inside of a block's feed-forward network.
@@ -43,7 +43,7 @@ class TransformerConfig:
     width: PositiveInt = 128
     features: FeaturesField = LOG_MEL
     channels: PositiveInt = 16
-    halvings: PositiveInt = 3
+    downsampling_stages: PositiveInt = 3
     layers: PositiveInt = 2
     heads: PositiveInt = 4
     hidden: PositiveInt = 256
@@ -53,7 +53,7 @@ class TransformerConfig:
 
 
 class Transformer(EncoderModule[TransformerConfig]):
-    """Waveforms Float "N S" -> a token for each 2 ** halvings frames.
+    """Waveforms Float "N S" -> a token for each 2 ** downsampling_stages frames.
 
     As in the Speech-Transformer (Dong, Xu & Xu 2018): strided convolutions, sinusoidal positions, an encoder. Attention
     costs the square of the number of tokens, so that thirty seconds should not give more than some hundreds.
@@ -67,12 +67,12 @@ class Transformer(EncoderModule[TransformerConfig]):
         require_heads("Audio encoder 'transformer'", width=config.width, heads=config.heads)
         self.width = config.width
         self.features = AudioFeatures(config.features, modality.sample_rate)
-        self.token_span = self.features.hop_seconds * 2**config.halvings
-        self.halvings = nn.ModuleList(
+        self.token_span = self.features.hop_seconds * 2**config.downsampling_stages
+        self.downsampling_stages = nn.ModuleList(
             _Halving(1 if depth == 0 else config.channels, config.channels, config.activation)
-            for depth in range(config.halvings)
+            for depth in range(config.downsampling_stages)
         )
-        bands_left = -(-self.features.num_bands // 2**config.halvings)
+        bands_left = -(-self.features.num_bands // 2**config.downsampling_stages)
         # The norm makes tokens as large as the positions that are added to them.
         self.project = nn.Sequential(nn.Linear(config.channels * bands_left, config.width), nn.LayerNorm(config.width))
         self.positions = SinusoidalPositions(config.width, deviation=1.0)
@@ -81,15 +81,17 @@ class Transformer(EncoderModule[TransformerConfig]):
 
     @classmethod
     def spanning(cls, config: TransformerConfig, seconds: float) -> TransformerConfig:
-        """Fewer halvings, and below the length of two hops a shorter hop."""
+        """Fewer downsampling_stages, and below the length of two hops a shorter hop."""
         features, num_frames = frames_within(config.features, seconds, at_least=2)
-        return replace(config, features=features, halvings=min(config.halvings, num_frames.bit_length() - 1))
+        return replace(
+            config, features=features, downsampling_stages=min(config.downsampling_stages, num_frames.bit_length() - 1)
+        )
 
     def forward(self, cells: Cells) -> Tokens:
         frames, lengths = self.features(cells.values, cells.lengths)
         maps = frames.unsqueeze(1)  # N, C = 1, T, F
-        for halving in self.halvings:
-            maps, lengths = halving(maps, lengths)
+        for downsample in self.downsampling_stages:
+            maps, lengths = downsample(maps, lengths)
         tokens = self.positions(self.project(maps.transpose(1, 2).flatten(2)))  # N, T, C * F
         mask = lengths_to_mask(lengths, tokens.shape[1])
         return Tokens(self.blocks(self.dropout(tokens), mask), mask)

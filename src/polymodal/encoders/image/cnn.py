@@ -27,8 +27,8 @@ class CnnConfig:
         blocks: convolution, GroupNorm, activation, and a halving of height and width.
         grid: the last feature map is averaged to so many cells a side, which are then told apart; 1 averages all
             places into one, which loses where things are.
-        keeps_space: a token for each of these cells, row by row, instead of one for the whole picture: for fusions that
-            attend to tokens.
+        spatial_tokens: a token for each of these cells, row by row, instead of one for the whole picture: for fusions
+            that attend to tokens.
         activation: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, before the last layer.
     """
@@ -38,7 +38,7 @@ class CnnConfig:
     channels: PositiveInt = 32
     blocks: PositiveInt = 3
     grid: PositiveInt = 4
-    keeps_space: bool = False
+    spatial_tokens: bool = False
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
 
@@ -51,7 +51,7 @@ class Cnn(EncoderModule[CnnConfig]):
     def __init__(self, config: CnnConfig, modality: Image) -> None:
         super().__init__(config)
         self.width = config.width
-        self.token_span = modality.size / config.grid if config.keeps_space else None
+        self.token_span = modality.size / config.grid if config.spatial_tokens else None
         channels = [config.channels * 2**depth for depth in range(config.blocks)]
         self.features = nn.Sequential(
             PixelNorm(),
@@ -60,15 +60,15 @@ class Cnn(EncoderModule[CnnConfig]):
                 for before, after in zip([3, *channels], channels, strict=False)
             ),
             nn.AdaptiveAvgPool2d(config.grid),
-            nn.Flatten(2 if config.keeps_space else 1),
+            nn.Flatten(2 if config.spatial_tokens else 1),
         )
         self.features.to(memory_format=torch.channels_last)  # 1.5 times as fast on a CPU
         num_places = config.grid**2
         self.project = nn.Sequential(
             nn.Dropout(config.dropout),
-            nn.Linear(channels[-1] * (1 if config.keeps_space else num_places), config.width),
+            nn.Linear(channels[-1] * (1 if config.spatial_tokens else num_places), config.width),
         )
-        self.places = LearnedPositions(config.width, max_steps=num_places) if config.keeps_space else None
+        self.places = LearnedPositions(config.width, max_steps=num_places) if config.spatial_tokens else None
 
     def forward(self, cells: Cells) -> Tokens:
         pixels = cells.values.contiguous(memory_format=torch.channels_last)

@@ -26,14 +26,14 @@ class InceptionConfig:
     Attributes:
         size: side of the pictures in pixels, at least 75; the authors took 299.
         width: of the tokens.
-        keeps_space: a token for each cell of the last feature map (32 pixels), row by row, instead of their mean.
+        spatial_tokens: a token for each cell of the last feature map (32 pixels), row by row, instead of their mean.
         dropout: probability, before the last layer.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     size: Annotated[int, Field(ge=_SMALLEST)] = 128
     width: PositiveInt = 128
-    keeps_space: bool = False
+    spatial_tokens: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
@@ -59,7 +59,7 @@ class Inception(EncoderModule[InceptionConfig]):
                 f"{modality.size}. Leave its size unset, or raise it."
             )
         self.width = config.width
-        self.token_span = float(_STRIDE) if config.keeps_space else None
+        self.token_span = float(_STRIDE) if config.spatial_tokens else None
         # torchvision's own first weights take longer to draw; the norm after every convolution takes their scale away.
         network = Inception3(aux_logits=False, init_weights=False)
         layers = [layer for name, layer in network.named_children() if name not in _CLASSIFIER]
@@ -74,7 +74,7 @@ class Inception(EncoderModule[InceptionConfig]):
 
     def forward(self, cells: Cells) -> Tokens:
         places = self.features(cells.values).flatten(2).transpose(1, 2)  # N, H * W, C
-        if not self.config.keeps_space:
+        if not self.config.spatial_tokens:
             places = places.mean(dim=1, keepdim=True)
         mask = cells.present.unsqueeze(1).expand(-1, places.shape[1])
         return Tokens(self.project(places), mask)

@@ -24,7 +24,7 @@ class ResnetConfig:
     Attributes:
         depth: 18, 34 or 50 layers.
         width: of the tokens.
-        keeps_space: a token for each cell of the last feature map (32 pixels), row by row, instead of their mean.
+        spatial_tokens: a token for each cell of the last feature map (32 pixels), row by row, instead of their mean.
         dropout: probability, before the last layer.
         drop_path: probability with which a picture goes without the last residual block while training; it rises to
             that in equal steps, block by block (stochastic depth).
@@ -33,7 +33,7 @@ class ResnetConfig:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     depth: Literal[18, 34, 50] = 18
     width: PositiveInt = 128
-    keeps_space: bool = False
+    spatial_tokens: bool = False
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
@@ -51,7 +51,7 @@ class Resnet(EncoderModule[ResnetConfig]):
         from torchvision.models import resnet
 
         self.width = config.width
-        self.token_span = float(_STRIDE) if config.keeps_space else None
+        self.token_span = float(_STRIDE) if config.spatial_tokens else None
         network = getattr(resnet, f"resnet{config.depth}")(norm_layer=group_norm)
         if config.drop_path:
             _leave_out_blocks(network, config.drop_path)
@@ -60,7 +60,7 @@ class Resnet(EncoderModule[ResnetConfig]):
 
     def forward(self, cells: Cells) -> Tokens:
         places = self.features(cells.values).flatten(2).transpose(1, 2)  # N, H * W, C
-        if not self.config.keeps_space:
+        if not self.config.spatial_tokens:
             places = places.mean(dim=1, keepdim=True)
         mask = cells.present.unsqueeze(1).expand(-1, places.shape[1])
         return Tokens(self.project(places), mask)

@@ -35,7 +35,7 @@ class VitConfig:
         heads: of the attention in each block.
         hidden: width inside of a block's feed-forward network.
         pool: `mean` of the squares, or `class`: a token of its own gathers what matters of them.
-        keeps_space: a token for each square, row by row, instead of one for the picture.
+        spatial_tokens: a token for each square, row by row, instead of one for the picture.
         positions: how a square knows its place: `sinusoidal` takes pictures of any size, `learned` those of one.
         activation: inside of the feed-forward networks: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, after the positions, of attention weights, in the feed-forward networks and before each
@@ -51,7 +51,7 @@ class VitConfig:
     heads: PositiveInt = 4
     hidden: PositiveInt = 256
     pool: Literal["mean", "class"] = "mean"
-    keeps_space: bool = False
+    spatial_tokens: bool = False
     positions: PositionsName = "sinusoidal"
     activation: ActivationName = "gelu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -79,7 +79,7 @@ class Vit(EncoderModule[VitConfig]):
             )
         self.width = config.width
         self.patch = config.patch or -(-modality.size // _SIDE)
-        self.token_span = float(self.patch) if config.keeps_space else None
+        self.token_span = float(self.patch) if config.spatial_tokens else None
         self.pixels = PixelNorm()
         # The norm makes tokens as large as the positions that are added to them.
         self.project = nn.Sequential(nn.Linear(3 * self.patch**2, config.width), nn.LayerNorm(config.width))
@@ -89,7 +89,7 @@ class Vit(EncoderModule[VitConfig]):
             if config.positions == "learned"
             else SinusoidalGrid(config.width, deviation=1.0)
         )
-        gathers = config.pool == "class" and not config.keeps_space
+        gathers = config.pool == "class" and not config.spatial_tokens
         self.gather = nn.Parameter(0.02 * torch.randn(1, 1, config.width)) if gathers else None
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = Blocks.of(config)
@@ -105,7 +105,7 @@ class Vit(EncoderModule[VitConfig]):
             values = torch.cat([self.gather.expand(len(values), -1, -1), values], dim=1)
         mask = cells.present.unsqueeze(1).expand(-1, values.shape[1])
         values = self.blocks(self.dropout(values), mask)
-        if self.config.keeps_space:
+        if self.config.spatial_tokens:
             return Tokens(values, mask)
         return Tokens.vector(values[:, 0] if self.gather is not None else values.mean(dim=1), cells.present)
 

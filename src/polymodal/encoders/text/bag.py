@@ -56,10 +56,10 @@ class Bag(EncoderModule[BagConfig]):
     def __init__(self, config: BagConfig, modality: Text) -> None:
         super().__init__(config)
         self.width = config.width
-        self.remarks: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
         self.vectors_width: int | None = None
         if _word_vectors.wanted(config):
-            words, self.remarks = _word_vectors.embed(config, modality)
+            words, self.notes = _word_vectors.embed(config, modality)
             self.vectors_width = words.width
             self.embedding: nn.Module = nn.Sequential(words, nn.Linear(words.width, config.width, bias=False))
         else:
@@ -73,7 +73,7 @@ class Bag(EncoderModule[BagConfig]):
     @classmethod
     def needs(cls, config: BagConfig) -> dict[str, Any]:
         """Letter groups, some ten to a word; works with any tokenizer that the user names instead. Vectors: words."""
-        letters = {"tokenizer": "letters", "max_tokens": 2_048}
+        letters = {"tokenizer": "character_ngrams", "max_tokens": 2_048}
         return _word_vectors.needs(config) if _word_vectors.wanted(config) else letters
 
     @property

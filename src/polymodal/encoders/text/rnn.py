@@ -55,10 +55,10 @@ class Rnn(EncoderModule[RnnConfig]):
         if config.bidirectional and config.width % 2:
             raise ConfigError(f"Text encoder 'rnn': width must be even when bidirectional; got {config.width}.")
         self.width = config.width
-        self.remarks: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
         self.vectors_width: int | None = None
         if _word_vectors.wanted(config):
-            words, self.remarks = _word_vectors.embed(config, modality)
+            words, self.notes = _word_vectors.embed(config, modality)
             self.vectors_width = words.width
             self.embedding: nn.Module = words
         else:

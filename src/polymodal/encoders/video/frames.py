@@ -12,8 +12,8 @@ from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
-from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder, needs_of, portable_of
 from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.per_image import KIND, SMALL, ImageEncoder, PerImageEncoder, needs_of, portable_of
 from polymodal.layers.pooling import masked_max, masked_mean, zero_masked
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.layers.recurrent import Recurrent
@@ -67,7 +67,7 @@ class Frames(EncoderModule[FramesConfig]):
                 f"Video encoder 'frames': width must be a multiple of {parts} for pool {config.pool};"
                 f" got {config.width}."
             )
-        self.frames = EachPicture(image)
+        self.frames = PerImageEncoder(image)
         passes = config.pool == "mean" and not config.motion  # frames' vectors stay as they are
         seen = image.width * (3 if config.motion else 1)
         self.mix = (

@@ -64,7 +64,7 @@ def test_numbers_are_filled_from_the_training_rows(policy):
     assert statistics(done, "size")["fill"] == pytest.approx(fill)
     filled = [(a.row, a.column, a.action, a.old) for a in done.cleaned if a.column == "size"]
     assert filled == [(6, "size", "fill", None), (20, "size", "fill", None)]
-    assert f"size: 2 cells filled with {fill:.6g}" in done.remarks
+    assert f"size: 2 cells filled with {fill:.6g}" in done.notes
 
 
 def test_categories_are_filled_by_mode_and_stay_missing_under_mean():
@@ -101,7 +101,7 @@ def test_clipping_is_by_the_training_rows_and_the_same_at_predict():
     assert [(a.row, a.old, pytest.approx(a.new)) for a in done.cleaned] == [(3, 1e6, high), (20, -1e6, low)]
     told = []
     new = {"size": [1e9, high, None], "colour": ["red", "red", "red"]}
-    scores = predict(done.bundle, new, tell=told.append).prediction.values
+    scores = predict(done.bundle, new, on_message=told.append).prediction.values
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
     assert told == [f"size: 1 cell clipped to {high:.6g}"]
 
@@ -189,8 +189,8 @@ def test_what_cannot_be_done_is_said(clean, words):
 def test_a_leak_that_stays_is_told_by_the_run():
     rows = table()
     same(rows, 7, 20)
-    assert any("1 test row equal" in remark for remark in run(rows, {}).remarks)
-    assert not any("test row" in remark for remark in run(rows, {"duplicates": "drop"}).remarks)
+    assert any("1 test row equal" in note for note in run(rows, {}).notes)
+    assert not any("test row" in note for note in run(rows, {"duplicates": "drop"}).notes)
 
 
 def test_actions_are_lines_of_json(tmp_path):

@@ -1,4 +1,4 @@
-"""Cells that enter a model as simple features."""
+"""Cells that enter a model as handcrafted features."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_counts_of_words_are_as_the_modality_scales_them():
     modality = modality_of(columns["note"])
     arrays = stores["note"].arrays(np.array([0, 1]))
     assert columns["note"].features == {}
-    expected = modality.simple_features(arrays).toarray()
+    expected = modality.handcrafted_features(arrays).toarray()
     np.testing.assert_array_equal(modality.collate(arrays).values.numpy(), expected.astype(np.float32))
 
 

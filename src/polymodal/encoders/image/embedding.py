@@ -1,4 +1,4 @@
-"""Shallow image encoder: a linear layer on each patch, for early fusion."""
+"""Embedding image encoder: a linear layer on each patch, for early fusion."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class ShallowConfig:
-    """Settings of `Shallow`.
+class EmbeddingConfig:
+    """Settings of `Embedding`.
 
     Attributes:
         width: of the tokens, even.
@@ -29,12 +29,12 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(EncoderModule[ShallowConfig]):
+class Embedding(EncoderModule[EmbeddingConfig]):
     """Pictures UInt8 "N 3 H W" -> a token for each square; squares do not see each other."""
 
-    Config: ClassVar[type] = ShallowConfig
+    Config: ClassVar[type] = EmbeddingConfig
 
-    def __init__(self, config: ShallowConfig, modality: Image) -> None:
+    def __init__(self, config: EmbeddingConfig, modality: Image) -> None:
         super().__init__(config)
         self.width = config.width
         self.token_span = float(config.patch)

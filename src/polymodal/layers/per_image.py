@@ -38,7 +38,7 @@ def portable_of(image: Part, encoder: Encoder) -> dict[str, Any]:
     return {"name": image.name, **encoder.portable}
 
 
-class EachPicture(nn.Module):
+class PerImageEncoder(nn.Module):
     """Pictures UInt8 "N T 3 H W" -> a vector for each.
 
     Args:

@@ -1,4 +1,4 @@
-"""Shallow table encoder: a token for each column that has a cell, for early fusion."""
+"""Embedding table encoder: a token for each column that has a cell, for early fusion."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _DEVIATION = 0.1  # of what says which column a token is of, at first
 
 
 @dataclass(frozen=True)
-class ShallowConfig:
-    """Settings of `Shallow`.
+class EmbeddingConfig:
+    """Settings of `Embedding`.
 
     Attributes:
         width: of the tokens.
@@ -36,15 +36,15 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(EncoderModule[ShallowConfig]):
+class Embedding(EncoderModule[EmbeddingConfig]):
     """Cells of every column, one `Cells` a column -> a token for each column; a missing cell has none.
 
     A column of numbers or dates is W x + b, one of categories a learned vector each and b.
     """
 
-    Config: ClassVar[type] = ShallowConfig
+    Config: ClassVar[type] = EmbeddingConfig
 
-    def __init__(self, config: ShallowConfig, *modalities: TableColumn) -> None:
+    def __init__(self, config: EmbeddingConfig, *modalities: TableColumn) -> None:
         super().__init__(config)
         self.width = config.width
         self.columns = nn.ModuleList(

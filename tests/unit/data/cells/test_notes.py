@@ -10,8 +10,8 @@ from PIL import Image as Pillow
 
 from polymodal.codecs import sniffing as formats
 from polymodal.config.run_config import LimitsConfig
+from polymodal.data.cells.notes import sentences, truncated, unseen
 from polymodal.data.cells.prepare import fit_statistics, modality_of, prepare
-from polymodal.data.cells.remarks import sentences, truncated, unseen
 from polymodal.data.tables.table import read_table
 from polymodal.modalities.audio import Audio, AudioConfig
 from polymodal.modalities.image import Image, ImageConfig
@@ -65,29 +65,29 @@ def recording(seconds, rate, channels=1, kind="WAV"):
 )
 def test_a_recording_says_what_is_done_to_it(cell, said):
     audio = Audio(AudioConfig(sample_rate=8_000, max_seconds=2.0))
-    assert audio.remark(cell) == said
+    assert audio.note(cell) == said
     assert len(audio.read(cell)) <= 16_000
 
 
 @pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_an_animation_says_that_one_frame_is_kept(format_):
     image = Image(ImageConfig())
-    assert image.remark(picture(format_, frames=3)) == "cut to the first frame"
-    assert image.remark(picture(format_)) is None
+    assert image.note(picture(format_, frames=3)) == "cut to the first frame"
+    assert image.note(picture(format_)) is None
 
 
 def test_damage_behind_the_first_frame_is_no_remark_and_no_failure():
     content = picture("GIF", frames=2)
     image = Image(ImageConfig())
     for end in range(len(picture("GIF")), len(content)):
-        assert image.remark(content[:end]) in {None, "cut to the first frame"}
-    assert image.remark(picture("JPEG")) is None
-    assert image.remark(np.zeros((9, 9), np.uint8)) is None
+        assert image.note(content[:end]) in {None, "cut to the first frame"}
+    assert image.note(picture("JPEG")) is None
+    assert image.note(np.zeros((9, 9), np.uint8)) is None
 
 
 def test_a_text_says_that_it_is_cut():
     text = Text(TextConfig(max_characters=5))
-    assert [text.remark(cell) for cell in ("12345", "123456", 1234567)] == [None, "cut to 5 characters", None]
+    assert [text.note(cell) for cell in ("12345", "123456", 1234567)] == [None, "cut to 5 characters", None]
     assert len(text.read("123456")) == 5
 
 
@@ -130,7 +130,7 @@ def test_cells_with_wrong_names_are_counted_and_read(pictures, tmp_path):
     }
     cache = tmp_path / "cache"
     for prepared in (read(pictures, column("photo", "image", size=8), cache=where) for where in (None, cache, cache)):
-        assert prepared.remarks == expected
+        assert prepared.notes == expected
         assert prepared.stores["photo"].present.tolist() == [True] * 4 + [False] * 3
         assert len(prepared.rejects) == 2
 
@@ -138,22 +138,22 @@ def test_cells_with_wrong_names_are_counted_and_read(pictures, tmp_path):
 def test_remarks_come_from_the_cache(fakes, tmp_path, monkeypatch):
     table = read_table({"blob": [b"BLOB12", b"BLOB12", b"BLOB3", b"BLOB56", b"too bad"]})
     first = read(table, column("blob", "blob"), cache=tmp_path)
-    assert first.remarks == {"blob": {"6 bytes long": 3}}
-    monkeypatch.setattr(Blob, "remark", lambda self, cell: 1 / 0)
-    assert read(table, column("blob", "blob"), cache=tmp_path).remarks == first.remarks
+    assert first.notes == {"blob": {"6 bytes long": 3}}
+    monkeypatch.setattr(Blob, "note", lambda self, cell: 1 / 0)
+    assert read(table, column("blob", "blob"), cache=tmp_path).notes == first.notes
 
 
 def test_a_column_with_nothing_to_say_is_left_out():
-    assert read(read_table({"size": [1.0, None, "x"]}), column("size", "number")).remarks == {}
+    assert read(read_table({"size": [1.0, None, "x"]}), column("size", "number")).notes == {}
 
 
 def test_long_texts_are_counted_by_characters_and_by_tokens():
     table = read_table({"note": ["short", "a b c d e f g h", "x" * 20, None]})
     note = column("note", "text", max_characters=15, max_tokens=6)
     prepared = read(table, note)
-    assert prepared.remarks == {"note": {"cut to 15 characters": 1}}
+    assert prepared.notes == {"note": {"cut to 15 characters": 1}}
     (fitted,) = fit_statistics([note], prepared, np.arange(2))
-    assert sentences(prepared.remarks, truncated([fitted])) == (
+    assert sentences(prepared.notes, truncated([fitted])) == (
         "note: 1 cell cut to 15 characters",
         "note: 1 cell of the training rows cut to the length that the model takes",
     )

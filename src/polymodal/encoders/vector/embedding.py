@@ -1,4 +1,4 @@
-"""Shallow vector encoder: one linear layer, for early fusion."""
+"""Embedding vector encoder: one linear layer, for early fusion."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class ShallowConfig:
-    """Settings of `Shallow`.
+class EmbeddingConfig:
+    """Settings of `Embedding`.
 
     Attributes:
         width: of the token.
@@ -27,12 +27,12 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(EncoderModule[ShallowConfig]):
+class Embedding(EncoderModule[EmbeddingConfig]):
     """Vectors Float "N D", standardised by their modality -> one token."""
 
-    Config: ClassVar[type] = ShallowConfig
+    Config: ClassVar[type] = EmbeddingConfig
 
-    def __init__(self, config: ShallowConfig, modality: Vector) -> None:
+    def __init__(self, config: EmbeddingConfig, modality: Vector) -> None:
         super().__init__(config)
         self.width = config.width
         self.project = nn.Sequential(

@@ -1,4 +1,4 @@
-"""Shallow audio encoder: a linear layer on each patch of a spectrogram, for early fusion."""
+"""Embedding audio encoder: a linear layer on each patch of a spectrogram, for early fusion."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class ShallowConfig:
-    """Settings of `Shallow`.
+class EmbeddingConfig:
+    """Settings of `Embedding`.
 
     Attributes:
         width: of the tokens.
@@ -34,13 +34,13 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(EncoderModule[ShallowConfig]):
+class Embedding(EncoderModule[EmbeddingConfig]):
     """Waveforms Float "N S" -> a token for each stretch of frames; stretches do not see each other."""
 
-    Config: ClassVar[type] = ShallowConfig
+    Config: ClassVar[type] = EmbeddingConfig
     keeps_time = True
 
-    def __init__(self, config: ShallowConfig, modality: Audio) -> None:
+    def __init__(self, config: EmbeddingConfig, modality: Audio) -> None:
         super().__init__(config)
         self.width = config.width
         self.features = AudioFeatures(config.features, modality.sample_rate)
@@ -53,7 +53,7 @@ class Shallow(EncoderModule[ShallowConfig]):
         self.dropout = nn.Dropout(config.dropout)
 
     @classmethod
-    def spanning(cls, config: ShallowConfig, seconds: float) -> ShallowConfig:
+    def spanning(cls, config: EmbeddingConfig, seconds: float) -> EmbeddingConfig:
         """Fewer frames to a token, and below the length of a hop a shorter hop."""
         features, num_frames = frames_within(config.features, seconds)
         return replace(config, features=features, frames=min(config.frames, num_frames))

@@ -1,4 +1,4 @@
-"""Shallow text encoder: the embedding of each piece with its position, for early fusion."""
+"""Embedding text encoder: the embedding of each piece with its position, for early fusion."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _DEVIATION = 0.05  # of embeddings at first, and of positions: what training add
 
 
 @dataclass(frozen=True)
-class ShallowConfig:
-    """Settings of `Shallow`.
+class EmbeddingConfig:
+    """Settings of `Embedding`.
 
     Attributes:
         width: of an embedding and of the tokens.
@@ -31,12 +31,12 @@ class ShallowConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Shallow(EncoderModule[ShallowConfig]):
+class Embedding(EncoderModule[EmbeddingConfig]):
     """Text "N T" of ids -> a token for each piece; pieces do not see each other."""
 
-    Config: ClassVar[type] = ShallowConfig
+    Config: ClassVar[type] = EmbeddingConfig
 
-    def __init__(self, config: ShallowConfig, modality: Text) -> None:
+    def __init__(self, config: EmbeddingConfig, modality: Text) -> None:
         super().__init__(config)
         self.width = config.width
         self.embedding = nn.Embedding(modality.vocabulary_size, config.width)

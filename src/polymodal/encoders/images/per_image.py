@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict
 from torch import nn
 
-from polymodal.layers.each_picture import KIND, SMALL, EachPicture, ImageEncoder, needs_of, portable_of
 from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.per_image import KIND, SMALL, ImageEncoder, PerImageEncoder, needs_of, portable_of
 from polymodal.layers.pooling import masked_mean, masked_softmax
 from polymodal.modalities.images import Images
 from polymodal.protocols import Encoder
@@ -18,8 +18,8 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class EachConfig:
-    """Settings of `Each`.
+class PerImageConfig:
+    """Settings of `PerImage`.
 
     Attributes:
         image: the image encoder that every picture goes through, with its settings; without a name a small `cnn`.
@@ -31,19 +31,19 @@ class EachConfig:
     pool: Literal["mean", "attention"] = "mean"
 
 
-class Each(EncoderModule[EachConfig]):
+class PerImage(EncoderModule[PerImageConfig]):
     """Lists of pictures UInt8 "N P 3 H W" -> one token.
 
     With `attention` the weights are the softmax of w tanh(V h) over a cell's pictures (Ilse et al. 2018, arXiv
     1802.04712, equation 8).
     """
 
-    Config: ClassVar[type] = EachConfig
+    Config: ClassVar[type] = PerImageConfig
     submodules: ClassVar[Mapping[str, str]] = {"image": KIND}
 
-    def __init__(self, config: EachConfig, modality: Images, *, image: Encoder) -> None:
+    def __init__(self, config: PerImageConfig, modality: Images, *, image: Encoder) -> None:
         super().__init__(config)
-        self.pictures = EachPicture(image)
+        self.pictures = PerImageEncoder(image)
         self.width = image.width
         self.frozen = image.frozen and config.pool == "mean"
         attends = config.pool == "attention"
@@ -53,7 +53,7 @@ class Each(EncoderModule[EachConfig]):
         ) if attends else None  # fmt: skip
 
     @classmethod
-    def needs(cls, config: EachConfig) -> dict[str, Any]:
+    def needs(cls, config: PerImageConfig) -> dict[str, Any]:
         """What the image encoder needs."""
         return needs_of(config.image)
 

@@ -33,10 +33,10 @@ if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
     from polymodal.metrics.history import History
     from polymodal.training.callbacks import Callback
 
-_Self = TypeVar("_Self", bound="Learner")
+_Self = TypeVar("_Self", bound="TableEstimator")
 
 
-class Learner(Parameters):
+class TableEstimator(Parameters):
     """What the estimators share."""
 
     _several: ClassVar[bool] = False  # more than one column can be predicted
@@ -95,7 +95,7 @@ class Learner(Parameters):
         task = task if classes is None else _with_classes(task, classes)
         config = config.model_copy(update={"weight": weight, "task": task})
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
-            run = train(table, config, watch=self._watch, estimators=self._estimators())
+            run = train(table, config, make_callbacks=self._make_callbacks, estimators=self._estimators())
         if run.history.interrupted and not run.history.epochs:
             raise KeyboardInterrupt  # before anything was learned
         self.bundle_, self.history_, self.rejects_ = run.bundle, run.history, run.rejects
@@ -124,7 +124,7 @@ class Learner(Parameters):
                     replace(self.bundle_, config=config),
                     new,
                     old,
-                    watch=lambda epochs: self._watch("update", epochs, ""),
+                    make_callbacks=lambda epochs: self._make_callbacks("update", epochs, ""),
                 )
         if self._memory is None:
             config = self.bundle_.config
@@ -245,7 +245,7 @@ class Learner(Parameters):
         tags.input_tags.categorical = True
         return tags
 
-    def _watch(self, phase: str, epochs: int, metric: str) -> list[Callback]:
+    def _make_callbacks(self, phase: str, epochs: int, metric: str) -> list[Callback]:
         from polymodal.training.callbacks import Progress
 
         return [Progress(epochs, metric=metric, verbose=True)] if self.verbose else []
@@ -317,7 +317,7 @@ class Learner(Parameters):
         return truth_of(self._task, target, table, values)
 
 
-_PREDICTORS: WeakKeyDictionary[Learner, tuple[str, Predictor]] = WeakKeyDictionary()
+_PREDICTORS: WeakKeyDictionary[TableEstimator, tuple[str, Predictor]] = WeakKeyDictionary()
 """The predictor of each estimator, and for which device: predicting must leave an estimator as it is."""
 
 

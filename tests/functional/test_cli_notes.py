@@ -43,12 +43,12 @@ def trained(cli, odd, tmp_path_factory):
 def test_train_says_each_change_once(trained):
     folder, done = trained
     assert [line for line in done.out.splitlines() if line in REMARKS] == REMARKS
-    assert json.loads((folder / "bundle/metrics.json").read_text())["remarks"] == REMARKS
-    assert (folder / "rejects.jsonl").read_text() == ""  # a remark is no reject
+    assert json.loads((folder / "bundle/metrics.json").read_text())["notes"] == REMARKS
+    assert (folder / "rejects.jsonl").read_text() == ""  # a note is no reject
 
 
 def test_nothing_odd_is_nothing_to_say(run):
-    assert json.loads((run / "bundle/metrics.json").read_text())["remarks"] == []
+    assert json.loads((run / "bundle/metrics.json").read_text())["notes"] == []
 
 
 def test_predict_says_how_many_categories_are_unseen(cli, trained, odd, tmp_path):

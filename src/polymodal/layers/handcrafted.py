@@ -13,32 +13,32 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class SimpleConfig:
-    """Settings of `Simple`: none."""
+class HandcraftedConfig:
+    """Settings of `Handcrafted`: none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 @runtime_checkable
 class HasFeatures(Protocol):
-    """A modality that gives its simple features: how many."""
+    """A modality that gives its handcrafted features: how many."""
 
     @property
     def num_features(self) -> int: ...
 
 
-class Simple(EncoderModule[SimpleConfig]):
+class Handcrafted(EncoderModule[HandcraftedConfig]):
     """Features Float "N F", one `Cells` a column -> one token with all of them.
 
-    `takes_features` says to whoever prepares the cells that these are to be the simple features of their modality: mean
-    colours on a grid, counts of words and groups of letters, means and spreads of cepstral coefficients, numbers.
+    `takes_features` asks for the handcrafted features of the modality in place of its cells: mean colours on a grid,
+    counts of words and character n-grams, means and deviations of cepstral coefficients, numbers.
     """
 
-    Config: ClassVar[type] = SimpleConfig
+    Config: ClassVar[type] = HandcraftedConfig
     takes_features: ClassVar[bool] = True
     frozen = True
 
-    def __init__(self, config: SimpleConfig, *modalities: HasFeatures) -> None:
+    def __init__(self, config: HandcraftedConfig, *modalities: HasFeatures) -> None:
         super().__init__(config)
         self.width = sum(modality.num_features for modality in modalities)
 

@@ -1,4 +1,4 @@
-"""What a run starts from: the node `start` of a configuration."""
+"""What a run starts from: the node `warm_start` of a configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from polymodal.config.node import Settings
 
 
-class StartConfig(Settings):
+class WarmStartConfig(Settings):
     """A trained model whose parts a run starts from, in place of random weights.
 
     Attributes:
@@ -27,5 +27,5 @@ def _bundle(value: object) -> object:
     return {"bundle": value} if isinstance(value, str) else value
 
 
-StartField = Annotated[StartConfig, BeforeValidator(_bundle)]
-"""`start: run/bundle` is short for `start: {bundle: run/bundle}`."""
+WarmStartField = Annotated[WarmStartConfig, BeforeValidator(_bundle)]
+"""`warm_start: run/bundle` is short for `warm_start: {bundle: run/bundle}`."""

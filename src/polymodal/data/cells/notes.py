@@ -12,16 +12,16 @@ from polymodal.data.cells.prepare import Prepared
 from polymodal.protocols import Modality
 from polymodal.schema import Column
 
-Remarks: TypeAlias = Mapping[str, Mapping[str, int]]
-"""Column -> remark -> number of cells."""
+Notes: TypeAlias = Mapping[str, Mapping[str, int]]
+"""Column -> note -> number of cells."""
 
 _UNSEEN = "of a category unseen, or too rare, in training"
 _UNKNOWN = "with a word unseen, or too rare, in training"
 _TRUNCATED = "of the training rows cut to the length that the model takes"
-_SHOWN = 5  # remarks a column; a table may hold recordings of a thousand rates
+_SHOWN = 5  # notes a column; a table may hold recordings of a thousand rates
 
 
-def unseen(prepared: Prepared, modalities: Mapping[str, Modality], rows: np.ndarray) -> Remarks:
+def unseen(prepared: Prepared, modalities: Mapping[str, Modality], rows: np.ndarray) -> Notes:
     """The cells whose category has the reserved code 0, and the texts with a word that has no id of its own.
 
     Args:
@@ -32,15 +32,15 @@ def unseen(prepared: Prepared, modalities: Mapping[str, Modality], rows: np.ndar
     counts = {}
     for name, modality in modalities.items():
         gives_codes = getattr(modality, "cardinality", None) is not None
-        unknown, remark = (0, _UNSEEN) if gives_codes else (getattr(modality, "unknown_id", None), _UNKNOWN)
+        unknown, note = (0, _UNSEEN) if gives_codes else (getattr(modality, "unknown_id", None), _UNKNOWN)
         if unknown is None:
             continue
         cells = modality.collate(prepared.stores[name].arrays(rows))
-        counts[name] = {remark: int((cells.present & (cells.values == unknown).any(dim=1)).sum())}
+        counts[name] = {note: int((cells.present & (cells.values == unknown).any(dim=1)).sum())}
     return counts
 
 
-def truncated(columns: Iterable[Column], *, together: Sequence[Sequence[str]] = ()) -> Remarks:
+def truncated(columns: Iterable[Column], *, together: Sequence[Sequence[str]] = ()) -> Notes:
     """The cells of the training rows that `Modality.fit` found longer than what enters the model.
 
     Columns that were fitted together are counted together.
@@ -50,14 +50,14 @@ def truncated(columns: Iterable[Column], *, together: Sequence[Sequence[str]] = 
     return {name: {_TRUNCATED: count} for name, count in counts.items() if isinstance(count, int)}
 
 
-def sentences(*remarks: Remarks) -> tuple[str, ...]:
-    """One sentence for each remark with a cell, its counts added up; the most frequent ones of each column.
+def sentences(*notes: Notes) -> tuple[str, ...]:
+    """One sentence for each note with a cell, its counts added up; the most frequent ones of each column.
 
     >>> sentences({"sound": {"cut to 30 s": 2}}, {"sound": {"cut to 30 s": 1}})
     ('sound: 3 cells cut to 30 s',)
     """
     totals: dict[str, Counter[str]] = {}
-    for counts in remarks:
+    for counts in notes:
         for column, of_column in counts.items():
             totals.setdefault(column, Counter()).update(of_column)
     return tuple(f"{column}: {words}" for column, total in totals.items() for words in _words(+total))
@@ -65,7 +65,7 @@ def sentences(*remarks: Remarks) -> tuple[str, ...]:
 
 def _words(total: Counter[str]) -> list[str]:
     ranked = total.most_common()
-    words = [f"{_cells(count)} {remark}" for remark, count in ranked[:_SHOWN]]
+    words = [f"{_cells(count)} {note}" for note, count in ranked[:_SHOWN]]
     others = ranked[_SHOWN:]
     more = f"{_cells(sum(count for _, count in others))} changed in {len(others)} other ways"
     return [*words, more] if others else words

@@ -108,4 +108,4 @@ def test_a_run_says_the_weight_and_the_temperature():
     assert "ensemble weight of 0.25" in found.card
     assert found.metrics.temperature == found.model.calibrator.value != 1
     assert f"divided by the temperature {found.metrics.temperature:.2f}" in found.card
-    assert "Of every prediction" not in run(0.0).bundle.card
+    assert "ensemble weight of" not in run(0.0).bundle.card

@@ -97,7 +97,7 @@ def rest(config: RunConfig, columns: Mapping[str, Collection[str]], needless: Co
 def _of_inputs(
     config: RunConfig, columns: Mapping[str, Collection[str]], kept: Sequence[str], name: str, kind: Kind
 ) -> Entry:
-    dropped = [column for of_input in columns if of_input not in kept for column in columns[of_input]]
+    dropped = [column for model_input in columns if model_input not in kept for column in columns[model_input]]
     changed: dict[str, Any] = {"drop": tuple(dict.fromkeys([*config.drop, *dropped]))}
     if branches := config.stage.settings.get("branches"):
         of_kept = {name: branch for name, branch in branches.items() if name in kept}
@@ -120,7 +120,7 @@ def _own(
         configuration.make(dict(values), source=f"entry {name!r}")
     said = {key: value for key, value in values.items() if key not in _SHARED}
     made = configuration.make(_merged(config.model_dump(mode="json"), said), source=f"entry {name!r}")
-    kept = tuple(of_input for of_input in sorted(columns) if not set(columns[of_input]) <= set(made.drop))
+    kept = tuple(model_input for model_input in sorted(columns) if not set(columns[model_input]) <= set(made.drop))
     return Entry(name, "own", made, kept)
 
 

@@ -46,7 +46,7 @@ class ComparedTable:
     @property
     def columns(self) -> Mapping[str, tuple[str, ...]]:
         """By input, the columns that form it."""
-        return {of_input.name: of_input.columns for of_input in self.choices.inputs}
+        return {model_input.name: model_input.columns for model_input in self.choices.inputs}
 
     @property
     def metric(self) -> str:

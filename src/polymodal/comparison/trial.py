@@ -127,7 +127,7 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
     found = predict_baselines(
         problem.task,
         problem.dataset,
-        inputs={of_input.name: of_input.columns for of_input in problem.schema.inputs},
+        inputs={model_input.name: model_input.columns for model_input in problem.schema.inputs},
         train=rows,
         test=split.test,
         seed=problem.config.seed,

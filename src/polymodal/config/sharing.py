@@ -43,11 +43,11 @@ def groups(columns: Sequence[Column], config: RunConfig, *, allowed: bool) -> Gr
 
 def groups_of(inputs: Sequence[Input]) -> Groups:
     """The columns that share an encoder by what the inputs say."""
-    by_name = {of_input.name: of_input for of_input in inputs}
+    by_name = {model_input.name: model_input for model_input in inputs}
     found: dict[str, list[str]] = {}
-    for of_input in inputs:
-        if of_input.shares is not None:
-            found.setdefault(of_input.shares, list(by_name[of_input.shares].columns)).extend(of_input.columns)
+    for model_input in inputs:
+        if model_input.shares is not None:
+            found.setdefault(model_input.shares, list(by_name[model_input.shares].columns)).extend(model_input.columns)
     return tuple(tuple(sorted(group)) for group in found.values())
 
 
@@ -63,7 +63,7 @@ def joined(inputs: Sequence[Input], columns: Sequence[Column], together: Groups)
     Raises:
         ConfigError: columns of a group differ in their own settings, or in those of their encoders.
     """
-    by_input = {of_input.name: of_input for of_input in inputs}
+    by_input = {model_input.name: model_input for model_input in inputs}
     by_column = {column.name: column for column in columns}
     shares = {}
     for group in together:
@@ -73,7 +73,7 @@ def joined(inputs: Sequence[Input], columns: Sequence[Column], together: Groups)
             one, two = by_column[first], by_column[other]
             _agree(f"columns.{{}}.modality of {one.modality}", first, other, one.settings, two.settings)
             shares[other] = first
-    return [of_input.model_copy(update={"shares": shares.get(of_input.name)}) for of_input in inputs]
+    return [model_input.model_copy(update={"shares": shares.get(model_input.name)}) for model_input in inputs]
 
 
 def check(schema: Schema) -> None:
@@ -82,15 +82,17 @@ def check(schema: Schema) -> None:
     Raises:
         ValueError: one cannot; says which.
     """
-    inputs = {of_input.name: of_input for of_input in schema.inputs}
-    for of_input in schema.inputs:
-        if of_input.shares is None:
+    inputs = {model_input.name: model_input for model_input in schema.inputs}
+    for model_input in schema.inputs:
+        if model_input.shares is None:
             continue
-        first = inputs.get(of_input.shares)
-        if first is None or first.shares is not None or first is of_input:
-            raise ValueError(f"input {of_input.name!r} shares the encoder of {of_input.shares!r}, which has none")
-        if _described(first) != _described(of_input) or _read(schema, first) != _read(schema, of_input):
-            raise ValueError(f"inputs {first.name!r} and {of_input.name!r} share an encoder, but are described apart")
+        first = inputs.get(model_input.shares)
+        if first is None or first.shares is not None or first is model_input:
+            raise ValueError(f"input {model_input.name!r} shares the encoder of {model_input.shares!r}, which has none")
+        if _described(first) != _described(model_input) or _read(schema, first) != _read(schema, model_input):
+            raise ValueError(
+                f"inputs {first.name!r} and {model_input.name!r} share an encoder, but are described apart"
+            )
 
 
 def _members(entry: str | tuple[str, ...], columns: Sequence[Column]) -> list[str]:
@@ -123,10 +125,10 @@ def _agree(where: str, first: str, other: str, of_first: Mapping[str, Any], of_o
             )
 
 
-def _described(of_input: Input) -> dict[str, Any]:
-    return {"name": of_input.encoder, "from": of_input.modality, **of_input.settings}
+def _described(model_input: Input) -> dict[str, Any]:
+    return {"name": model_input.encoder, "from": model_input.modality, **model_input.settings}
 
 
-def _read(schema: Schema, of_input: Input) -> list[tuple[object, ...]]:
-    columns = [schema.column(name) for name in of_input.columns]
+def _read(schema: Schema, model_input: Input) -> list[tuple[object, ...]]:
+    columns = [schema.column(name) for name in model_input.columns]
     return [(column.modality, column.settings, column.statistics) for column in columns]

@@ -84,7 +84,7 @@ def measure_baselines(found: Statistics, *, seed: int) -> Baselines:
         if isinstance(one, RowStatistics):
             reports[name] = report(one, seed=seed)
         else:
-            by_input = {of_input: report(alone, seed=seed) for of_input, alone in one.items()}
+            by_input = {model_input: report(alone, seed=seed) for model_input, alone in one.items()}
     return Baselines(reports=reports, linear_by_input=by_input)
 
 

@@ -198,7 +198,7 @@ def _predict(
 def _combine(network: Network, tokens: Mapping[str, Tokens], stays: Bool[np.ndarray, "B M"]) -> Prediction:
     """Predictions where of every row only those inputs stay that it says."""
     kept = {
-        name: of_input.where_present(torch.as_tensor(column.copy(), device=of_input.mask.device))
-        for (name, of_input), column in zip(tokens.items(), stays.T, strict=True)
+        name: model_input.where_present(torch.as_tensor(column.copy(), device=model_input.mask.device))
+        for (name, model_input), column in zip(tokens.items(), stays.T, strict=True)
     }
     return network.combine(kept).cpu()

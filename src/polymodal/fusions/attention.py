@@ -88,6 +88,6 @@ class Attention(nn.Module):
             return Tokens.vector(states[:, 0], present)
         if self.pool == "none":
             return left_aligned(Tokens(states, row.mask))
-        parts = states.split([of_input.mask.shape[1] for of_input in inputs], dim=1)
-        means = mean_of_means([Tokens(part, of_input.mask) for part, of_input in zip(parts, inputs, strict=True)])
+        parts = states.split([model_input.mask.shape[1] for model_input in inputs], dim=1)
+        means = mean_of_means([Tokens(part, model_input.mask) for part, model_input in zip(parts, inputs, strict=True)])
         return Tokens.vector(means, present)

@@ -99,23 +99,23 @@ class Bottleneck(nn.Module):
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)
-        present = torch.stack([of_input.present for of_input in inputs], dim=1)
+        present = torch.stack([model_input.present for model_input in inputs], dim=1)
         if self.summaries is not None:
-            inputs = [with_first(first, of_input) for first, of_input in zip(self.summaries, inputs, strict=True)]
+            inputs = [with_first(first, model_input) for first, model_input in zip(self.summaries, inputs, strict=True)]
         nothing = self.shared[:0].expand(present.shape[0], -1, -1)
         for layer in self.own:
             inputs, _ = layer(inputs, nothing, present)
         shared = self.shared.expand(present.shape[0], -1, -1)
         for layer in self.layers:
             inputs, shared = layer(inputs, shared, present)
-        return self._pooled([Tokens(self.norm(of_input.values), of_input.mask) for of_input in inputs])
+        return self._pooled([Tokens(self.norm(model_input.values), model_input.mask) for model_input in inputs])
 
     def _pooled(self, inputs: list[Tokens]) -> Tokens:
         if self.pool == "none":
             return left_aligned(in_one_row(inputs))
         if self.pool == "token":
-            inputs = [Tokens(of_input.values[:, :1], of_input.mask[:, :1]) for of_input in inputs]
-        anything = torch.stack([of_input.present for of_input in inputs]).any(dim=0)
+            inputs = [Tokens(model_input.values[:, :1], model_input.mask[:, :1]) for model_input in inputs]
+        anything = torch.stack([model_input.present for model_input in inputs]).any(dim=0)
         return Tokens.vector(mean_of_means(inputs), anything)
 
 
@@ -141,9 +141,9 @@ class _Layer(nn.Module):
         """The tokens of each input, and the mean of what the inputs make of the shared ones."""
         real = shared.new_ones(shared.shape[:2], dtype=torch.bool)
         states, written = [], []
-        for of_input, block in zip(inputs, self.blocks, strict=True):
-            row = in_one_row([of_input, Tokens(shared, real)])
-            own, others = block(row.values, row.mask).tensor_split([of_input.mask.shape[1]], dim=1)
-            states.append(Tokens(own, of_input.mask))
+        for model_input, block in zip(inputs, self.blocks, strict=True):
+            row = in_one_row([model_input, Tokens(shared, real)])
+            own, others = block(row.values, row.mask).tensor_split([model_input.mask.shape[1]], dim=1)
+            states.append(Tokens(own, model_input.mask))
             written.append(others)
         return states, mean_of_present(written, present)

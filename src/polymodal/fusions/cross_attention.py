@@ -103,7 +103,7 @@ class CrossAttention(nn.Module):
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)
-        anything = torch.stack([of_input.present for of_input in inputs]).any(dim=0)
+        anything = torch.stack([model_input.present for model_input in inputs]).any(dim=0)
         queries = {a: _asking(inputs[a], self.stand_ins[place]) for a, place in self.place.items()}
         memories = {
             b: with_first(self.nothing[place], inputs[b], always=True) for b, place in self.place_of_source.items()

@@ -51,9 +51,9 @@ class TokenInputs(nn.Module):
         """The inputs in the order of their names; what stands at masked positions is finite."""
         result = []
         for name, norm, linear, embedding in zip(self.names, self.norms, self.linears, self.embeddings, strict=True):
-            of_input = tokens[name]
-            values = linear(norm(zero_masked(of_input.values, of_input.mask))) + embedding
-            result.append(replace(of_input, values=values))
+            model_input = tokens[name]
+            values = linear(norm(zero_masked(model_input.values, model_input.mask))) + embedding
+            result.append(replace(model_input, values=values))
         return result
 
 
@@ -65,8 +65,8 @@ def learned_vectors(count: int, width: int) -> nn.Parameter:
 def in_one_row(inputs: Sequence[Tokens]) -> Tokens:
     """The tokens of all inputs one after the other. The mask is not left-aligned; see `left_aligned`."""
     return Tokens(
-        torch.cat([of_input.values for of_input in inputs], dim=1),
-        torch.cat([of_input.mask for of_input in inputs], dim=1),
+        torch.cat([model_input.values for model_input in inputs], dim=1),
+        torch.cat([model_input.mask for model_input in inputs], dim=1),
     )
 
 
@@ -106,5 +106,5 @@ def mean_of_present(
 
 def mean_of_means(inputs: Sequence[Tokens]) -> Float[Tensor, "B D"]:
     """Mean over each input's tokens, then over the inputs that a row has: a long input does not outvote a short one."""
-    present = torch.stack([of_input.present for of_input in inputs], dim=1)
-    return mean_of_present([masked_mean(of_input.values, of_input.mask) for of_input in inputs], present)
+    present = torch.stack([model_input.present for model_input in inputs], dim=1)
+    return mean_of_present([masked_mean(model_input.values, model_input.mask) for model_input in inputs], present)

@@ -32,11 +32,11 @@ def build(schema: Schema, config: RunConfig, modalities: Mapping[str, Modality] 
     if modalities is None:
         modalities = {column.name: modality_of(column) for column in schema.features()}
     sides: dict[str, list[str]] = {}
-    for of_input in schema.inputs:
-        sides.setdefault(of_input.side, []).append(of_input.name)
+    for model_input in schema.inputs:
+        sides.setdefault(model_input.side, []).append(model_input.name)
     parts = Parts(
         encoders=_encoders(schema, modalities),
-        columns={of_input.name: of_input.columns for of_input in schema.inputs},
+        columns={model_input.name: model_input.columns for model_input in schema.inputs},
         sides=sides,
         task=task_of(schema.target),
         config=config,
@@ -77,13 +77,17 @@ def _inner(kind: str, part: Part, modalities: Sequence[Modality]) -> Encoder:
 def _encoders(schema: Schema, modalities: Mapping[str, Modality]) -> dict[str, Encoder]:
     """The encoder of each input; one that is shared is built once."""
     check_shared(schema)
-    own = {of_input.name: _encoder(of_input, modalities) for of_input in schema.inputs if of_input.shares is None}
-    return {of_input.name: own[of_input.shares or of_input.name] for of_input in schema.inputs}
+    own = {
+        model_input.name: _encoder(model_input, modalities)
+        for model_input in schema.inputs
+        if model_input.shares is None
+    }
+    return {model_input.name: own[model_input.shares or model_input.name] for model_input in schema.inputs}
 
 
-def _encoder(of_input: Input, modalities: Mapping[str, Modality]) -> Encoder:
-    kind = f"encoders/{of_input.modality}"
-    settings = part_settings(kind, Part(name=of_input.encoder, **of_input.settings))
+def _encoder(model_input: Input, modalities: Mapping[str, Modality]) -> Encoder:
+    kind = f"encoders/{model_input.modality}"
+    settings = part_settings(kind, Part(name=model_input.encoder, **model_input.settings))
     return build_encoder(
-        registry.load(kind, of_input.encoder), settings, [modalities[column] for column in of_input.columns]
+        registry.load(kind, model_input.encoder), settings, [modalities[column] for column in model_input.columns]
     )

@@ -48,7 +48,7 @@ class Decisions(nn.Module):
     ) -> None:
         super().__init__()
         self.encoders = ByName(encoders)
-        self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
+        self.columns = {name: tuple(model_input) for name, model_input in columns.items()}
         self.heads = ByName(heads)
         self.combination = combination
         self.head = head
@@ -162,7 +162,7 @@ class Combination(nn.Module):
         self.register_buffer("prior", logarithm, persistent=False)  # the target's statistics hold it
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
-        fused = self.fusion({name: self._form(of_input) for name, of_input in tokens.items()})
+        fused = self.fusion({name: self._form(model_input) for name, model_input in tokens.items()})
         return Tokens.vector(self._scores(fused.values[:, 0]), fused.present)
 
     def _form(self, prediction: Tokens) -> Tokens:
@@ -209,7 +209,7 @@ class Stack(nn.Module):
         self.register_buffer("prior", prior.clone(), persistent=False)
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
-        return self.fusion({name: self._moved(of_input) for name, of_input in tokens.items()})
+        return self.fusion({name: self._moved(model_input) for name, model_input in tokens.items()})
 
     def _moved(self, prediction: Tokens) -> Tokens:
         values = prediction.values

@@ -43,4 +43,4 @@ class Network(Module, Protocol):
 def only(name: str, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
     """The tokens with every other input made absent."""
     nobody = torch.zeros_like(tokens[name].present)
-    return {n: of_input if n == name else of_input.where_present(nobody) for n, of_input in tokens.items()}
+    return {n: model_input if n == name else model_input.where_present(nobody) for n, model_input in tokens.items()}

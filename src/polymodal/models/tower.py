@@ -27,7 +27,7 @@ class Tower(nn.Module):
     def __init__(self, encoders: Mapping[str, Encoder], columns: Mapping[str, Sequence[str]], fusion: Fusion) -> None:
         super().__init__()
         self.encoders = ByName(encoders)
-        self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
+        self.columns = {name: tuple(model_input) for name, model_input in columns.items()}
         self.fusion = fusion
 
     def forward(self, batch: Batch) -> Tokens:

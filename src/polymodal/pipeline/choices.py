@@ -76,7 +76,7 @@ class Choices:
         """
         pick_precision(self.config.train.precision, pick_device(self.config.device))
         greater_is_better(self.task.greater_is_better, self.config.train.early_stopping.metric or "")
-        stage_of(self.config).check(self.config, self.task, [of_input.name for of_input in self.inputs])
+        stage_of(self.config).check(self.config, self.task, [model_input.name for model_input in self.inputs])
         if self.warm_start is not None:
             self.warm_start.check(self.together)
         return self.target(self.split.train)

@@ -153,7 +153,7 @@ def complete_inputs(
                 completed[column.name] = column.model_copy(update={"settings": complete, "features": features})
     ordered = tuple(completed[column.name] for column in columns)
     inputs = sharing.joined(inputs, ordered, together)
-    return ordered, tuple(sorted(inputs, key=lambda of_input: of_input.name))
+    return ordered, tuple(sorted(inputs, key=lambda model_input: model_input.name))
 
 
 def _groups(columns: Iterable[Column], task: Task) -> list[tuple[str, str, str, list[Column]]]:
@@ -198,7 +198,7 @@ def with_anchor(config: RunConfig, task: Task, inputs: Sequence[Input]) -> RunCo
     """
     if not task.needs().time or "anchor" not in config.fusion.settings or config.fusion.settings["anchor"] is not None:
         return config
-    timed = [of_input.name for of_input in inputs if of_input.modality in ENCODERS_IN_TIME]
+    timed = [model_input.name for model_input in inputs if model_input.modality in ENCODERS_IN_TIME]
     if len(timed) != 1:
         needs = f"The task {config.task.name!r} needs an input with time, such as a recording"
         if timed:

@@ -136,7 +136,7 @@ def start_from(
     entering = {column.name: column for column in columns if column.name not in roles}  # inference may leave out more
     origin = _origin(entering, columns, bundle.schema, config)
     inputs, notes = _inputs(origin, entering, bundle.schema)
-    taken = {name: origin[name] for of_input in inputs for name in of_input}
+    taken = {name: origin[name] for model_input in inputs for name in model_input}
     start = WarmStart(bundle, config.warm_start.bundle, taken, inputs, tuple(notes))
     columns = tuple(_as_before(column, start, config) if column.name in taken else column for column in columns)
     return start, columns, _with_choices(start, columns, config)
@@ -172,7 +172,7 @@ def _inputs(
     origin: Mapping[str, str], entering: Mapping[str, Column], before: Schema
 ) -> tuple[dict[tuple[str, ...], Input], list[str]]:
     """What comes from the bundle: an input of one column by itself, one of several columns only as a whole."""
-    by_column = {name: of_input for of_input in before.inputs for name in of_input.columns}
+    by_column = {name: model_input for model_input in before.inputs for name in model_input.columns}
     found: dict[tuple[str, ...], Input] = {}
     grouped: dict[str, list[str]] = {}
     for name, old in sorted(origin.items()):
@@ -182,14 +182,14 @@ def _inputs(
             grouped.setdefault(by_column[old].name, []).append(name)
     notes = []
     for there, names in grouped.items():
-        of_input = next(i for i in before.inputs if i.name == there)
-        more = [n for n, c in entering.items() if n not in origin and group_of(c) == of_input.modality]
+        model_input = next(i for i in before.inputs if i.name == there)
+        more = [n for n, c in entering.items() if n not in origin and group_of(c) == model_input.modality]
         here = sorted([*names, *more])
-        if [origin.get(name) for name in here] == list(of_input.columns):
-            found[tuple(here)] = of_input
+        if [origin.get(name) for name in here] == list(model_input.columns):
+            found[tuple(here)] = model_input
         else:
             notes.append(
-                f"{there!r}, which is made of {', '.join(here)} here, of {', '.join(of_input.columns)} in the bundle"
+                f"{there!r}, which is made of {', '.join(here)} here, of {', '.join(model_input.columns)} in the bundle"
             )
     return found, notes
 
@@ -223,16 +223,16 @@ def _as_before(column: Column, start: WarmStart, config: RunConfig) -> Column:
 def _with_choices(start: WarmStart, columns: Sequence[Column], config: RunConfig) -> RunConfig:
     """The configuration with modalities, encoders, sharing, fusion and stage of the bundle, where it says nothing."""
     chosen, encoders = dict(config.columns), dict(config.encoders)
-    for names, of_input in start.inputs.items():
-        by_modality = config.encoders.get(of_input.modality, Part())
+    for names, model_input in start.inputs.items():
+        by_modality = config.encoders.get(model_input.modality, Part())
         for column in (c for c in columns if c.name in names):
             said = config.columns.get(column.name, ColumnConfig()).encoder
             together = group_of(column) is not None
-            encoder = Part() if together else _encoder(column.name, of_input, [by_modality, said], start.source)
+            encoder = Part() if together else _encoder(column.name, model_input, [by_modality, said], start.source)
             modality = Part.model_validate({**column.settings, "name": column.modality})
             chosen[column.name] = ColumnConfig(modality=modality, encoder=encoder)
             if together:
-                encoders[of_input.modality] = _encoder(of_input.name, of_input, [by_modality], start.source)
+                encoders[model_input.modality] = _encoder(model_input.name, model_input, [by_modality], start.source)
     before = start.bundle.config
     update: dict[str, Any] = {"columns": chosen, "encoders": encoders}
     if not config.share:
@@ -246,18 +246,18 @@ def _with_choices(start: WarmStart, columns: Sequence[Column], config: RunConfig
     return config.model_copy(update=update)
 
 
-def _encoder(name: str, of_input: Input, said: Sequence[Part], source: str) -> Part:
+def _encoder(name: str, model_input: Input, said: Sequence[Part], source: str) -> Part:
     """The encoder of the bundle, with the settings that are said otherwise here; whether they fit is seen later."""
     named = [part.name for part in said if part.name is not None]
-    if named and named[-1] != of_input.encoder:
+    if named and named[-1] != model_input.encoder:
         raise ConfigError(
-            f"warm_start: the encoder of {name!r} is {named[-1]!r} here, {of_input.encoder!r} in {source}."
+            f"warm_start: the encoder of {name!r} is {named[-1]!r} here, {model_input.encoder!r} in {source}."
         )
-    settings = dict(of_input.settings)
+    settings = dict(model_input.settings)
     for part in said:
-        if part.name in (None, of_input.encoder):
+        if part.name in (None, model_input.encoder):
             settings |= part.settings
-    return Part(name=of_input.encoder, **settings)
+    return Part(name=model_input.encoder, **settings)
 
 
 def _copy(old: Encoder, new: Encoder, *, where: str) -> None:

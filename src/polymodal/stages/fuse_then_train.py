@@ -150,8 +150,8 @@ class FusedFeatures(nn.Module):
     def fit(self, tokens: Mapping[str, Tokens], *, handcrafted: set[str], seed: int) -> None:
         """Finds the components from the features of the training rows; `handcrafted` ones are standardised."""
         for name, reduce in self.reduce.items():
-            of_input = tokens[name]
-            features = masked_mean(of_input.values, of_input.mask)[of_input.present].double().numpy()
+            model_input = tokens[name]
+            features = masked_mean(model_input.values, model_input.mask)[model_input.present].double().numpy()
             if len(features):
                 reduce.fit(features, scale=name not in handcrafted, seed=seed)
 

@@ -83,7 +83,7 @@ def _check_fused(fusion: Any, tokens: dict[str, Tokens]) -> None:
     fused = fusion(tokens)
     check_tokens(fused, num_rows=_NUM_ROWS, width=fusion.width)
     expect(fusion.keeps_time or fused.mask.shape[1] == 1, "keeps_time is False, yet there are several tokens")
-    present = torch.stack([of_input.present for of_input in tokens.values()]).any(dim=0)
+    present = torch.stack([model_input.present for model_input in tokens.values()]).any(dim=0)
     expect(torch.equal(fused.present, present), "a row must be present exactly where at least one input is")
     expect(torch.equal(fusion(tokens).values, fused.values), "in eval the same tokens give another result")
     expect(

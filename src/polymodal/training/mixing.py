@@ -51,7 +51,7 @@ class Mixing:
         """Mixed tokens; as they are where cells are mixed."""
         if self.where == "inputs":
             return tokens
-        return {name: self._tokens(of_input) for name, of_input in tokens.items()}
+        return {name: self._tokens(model_input) for name, model_input in tokens.items()}
 
     def _cells(self, cells: Cells) -> Cells:
         values = self._mix(cells.values.float())

@@ -114,7 +114,7 @@ def test_rates_hide_so_many_cells_and_what_is_hidden_stays_hidden(bundle, monkey
     combine = type(bundle.model).combine
 
     def watched(self, tokens):
-        seen.append(torch.stack([of_input.present for of_input in tokens.values()], dim=1))
+        seen.append(torch.stack([model_input.present for model_input in tokens.values()], dim=1))
         return combine(self, tokens)
 
     monkeypatch.setattr(type(bundle.model), "combine", watched)

@@ -183,7 +183,7 @@ def test_equals_a_loop_over_rows_without_masks(name, settings):
     fusion, tokens = build(name, settings), some_tokens()
     fused = fusion(tokens)
     for row in range(5):
-        real = {key: of_input.values[row][of_input.mask[row]].numpy() for key, of_input in tokens.items()}
+        real = {key: model_input.values[row][model_input.mask[row]].numpy() for key, model_input in tokens.items()}
         expected = REFERENCE[name](real, Weights(fusion), **settings)
         found = fused.values[row][fused.mask[row]].detach().numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
@@ -261,7 +261,8 @@ def test_cross_attention_can_turn_away_from_an_input_that_is_one_vector():
     """One token takes a softmax whole; beside the token for nothing, the query decides how much of it counts."""
     fusion = build("cross_attention", {"anchor": "note", "layers": 1}, {"note": 4, "photo": 6})
     tokens = {
-        name: of_input.where_present(torch.tensor([1, 0, 0, 1, 0]) > 0) for name, of_input in some_tokens().items()
+        name: model_input.where_present(torch.tensor([1, 0, 0, 1, 0]) > 0)
+        for name, model_input in some_tokens().items()
     }
     fusion({name: tokens[name] for name in ("note", "photo")}).values.square().sum().backward()
     query, key = fusion.transformers[0].blocks[0].attention.query, fusion.transformers[0].blocks[0].attention.key
@@ -372,7 +373,7 @@ class AsTensors(nn.Module):
 def test_exports_with_any_number_of_rows_and_tokens(name, settings):
     module = AsTensors(build(name, settings, {"note": 4, "voice": 5}))
     both = [some_tokens()[key] for key in ("note", "voice")]
-    given = [part for of_input in both for part in (of_input.values, of_input.mask)]
+    given = [part for model_input in both for part in (model_input.values, model_input.mask)]
     rows, notes, voices = (torch.export.Dim(axis) for axis in ("rows", "notes", "voices"))
     few = tuple(part[1:4, : part.shape[1] - 1].contiguous() for part in given)
     dims = ({0: rows, 1: notes}, {0: rows, 1: notes}, {0: rows, 1: voices}, {0: rows, 1: voices})

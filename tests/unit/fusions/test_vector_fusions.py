@@ -210,7 +210,7 @@ def test_without_projection_gates_need_inputs_of_one_width():
 def test_it_begins_at_a_size_that_can_be_learned_from_however_many_and_loud_the_inputs_are(name, num_inputs):
     widths = {f"input_{k}": 16 for k in range(num_inputs)}
     fusion, tokens = build(name, widths), some(widths, rows=200)
-    loud = {key: Tokens(1e4 * of_input.values, of_input.mask) for key, of_input in tokens.items()}
+    loud = {key: Tokens(1e4 * model_input.values, model_input.mask) for key, model_input in tokens.items()}
     for given in (tokens, loud):
         assert 0.05 < fusion(given).values.std() < 20
 
@@ -224,7 +224,7 @@ def accuracy_after_learning(name: str, widths: dict[str, int], target) -> float:
 
     def scores_and_truth(rows: int):
         values = {key: torch.randn(rows, width, generator=generator) for key, width in widths.items()}
-        fused = fusion({key: Tokens.vector(of_input) for key, of_input in values.items()})
+        fused = fusion({key: Tokens.vector(model_input) for key, model_input in values.items()})
         return model[1](fused.values[:, 0])[:, 0], target(**values)
 
     for _ in range(200):

@@ -55,7 +55,7 @@ class Curve(nn.Module):
 
 
 def make_tower(columns: Mapping[str, Sequence[str]]) -> Tower:
-    encoders = {name: Curve(len(of_input)) for name, of_input in columns.items()}
+    encoders = {name: Curve(len(model_input)) for name, model_input in columns.items()}
     return Tower(encoders, columns, Concat(ConcatConfig(width=4), widths=dict.fromkeys(columns, Curve.width)))
 
 

@@ -90,8 +90,8 @@ class Mean(nn.Module):
     width = Curve.width
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
-        present = torch.stack([of_input.present for of_input in tokens.values()]).float().unsqueeze(2)
-        values = torch.stack([of_input.values[:, 0] for of_input in tokens.values()])
+        present = torch.stack([model_input.present for model_input in tokens.values()]).float().unsqueeze(2)
+        values = torch.stack([model_input.values[:, 0] for model_input in tokens.values()])
         total = (values * present).sum(dim=0) / present.sum(dim=0).clamp_min(1)
         return Tokens.vector(total, present.bool().any(dim=0)[:, 0])
 
@@ -101,7 +101,7 @@ CELLS = {"x": [1.0, ABSENT, 2.0], "y": [0.5, ABSENT, ABSENT], "z": [ABSENT, -1.0
 
 
 def make_side(columns: Mapping[str, tuple[str, ...]]) -> Tower:
-    return Tower({name: Curve(len(of_input)) for name, of_input in columns.items()}, columns, Mean())
+    return Tower({name: Curve(len(model_input)) for name, model_input in columns.items()}, columns, Mean())
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def pair_batch(**changes: list[float]):
 def by_hand(pair: Model, columns: Mapping[str, tuple[str, ...]], row: int) -> Tensor | None:
     """The fused token of a side for one row; None where nothing is present."""
     tokens = []
-    for name, of_input in columns.items():
-        numbers = torch.tensor([CELLS[column][row] for column in of_input])
+    for name, model_input in columns.items():
+        numbers = torch.tensor([CELLS[column][row] for column in model_input])
         if not numbers.isnan().all():
             tokens.append(pair.encoders[name].curve(numbers.nan_to_num()))
     return torch.stack(tokens).mean(dim=0) if tokens else None
@@ -160,8 +160,8 @@ def test_inputs_of_all_sides_are_known_by_name(pair):
     assert pair.encoders["b"] is pair.towers["right"].encoders["b"]
     tokens = pair.encode(pair_batch())
     assert set(tokens) == {"a", "b", "m"}
-    for name, of_input in tokens.items():
-        assert torch.equal(pair.encode_input(name, pair_batch()).values, of_input.values)
+    for name, model_input in tokens.items():
+        assert torch.equal(pair.encode_input(name, pair_batch()).values, model_input.values)
     assert torch.equal(pair.combine(tokens).values, pair(pair_batch()).values)
     assert tokens["a"].present.tolist() == [True, False, True] and tokens["m"].present.all()
 

@@ -105,7 +105,8 @@ class Played:
     def build(self) -> Network:
         torch.manual_seed(0)
         encoders = {
-            name: Silent(of_input.width, takes_features=self.features) for name, of_input in self.all_tokens.items()
+            name: Silent(model_input.width, takes_features=self.features)
+            for name, model_input in self.all_tokens.items()
         }
         columns = {name: (name,) for name in encoders}
         return self.stage.assemble(Parts(encoders, columns, {"": tuple(encoders)}, self.task, self.config))

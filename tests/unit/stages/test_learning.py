@@ -60,7 +60,7 @@ def combined(monkeypatch):
         found = tokens(self, network, rows, function)
         if function is not None:
             seen.rows.append(rows)
-            seen.said.append({name: of_input.mask[:, 0].numpy() for name, of_input in found.items()})
+            seen.said.append({name: model_input.mask[:, 0].numpy() for name, model_input in found.items()})
         return found
 
     def watched_target(self, rows):

@@ -222,8 +222,8 @@ def test_a_loss_is_that_of_the_outputs(network, settings):
     assert torch.equal(whole.values, halves.values)
     assert torch.equal(whole.prediction.values, halves.prediction.values)
     assert whole.confidence.keys() == halves.confidence.keys() == {"x", "z"}
-    for name, of_input in whole.confidence.items():
-        torch.testing.assert_close(of_input, halves.confidence[name], equal_nan=True, atol=0, rtol=0)
+    for name, model_input in whole.confidence.items():
+        torch.testing.assert_close(model_input, halves.confidence[name], equal_nan=True, atol=0, rtol=0)
     leaves = tree_leaves(outputs)
     assert leaves and all(isinstance(leaf, Tensor) and len(leaf) == len(batch) for leaf in leaves)
 

@@ -93,4 +93,4 @@ class Dataset:
 
 def _read(columns: Mapping[str, Sequence[str]], known: Mapping[str, Tokens]) -> set[str]:
     """The columns of the inputs whose tokens are not known."""
-    return {column for name, of_input in columns.items() if name not in known for column in of_input}
+    return {column for name, model_input in columns.items() if name not in known for column in model_input}

@@ -56,8 +56,9 @@ def standardise_rows(
             the shape of a spectrum and takes away only its loudness.
     """
     axes = (1,) if per_feature else (1, 2)
-    real = mask.unsqueeze(-1).expand_as(values)
-    count = real.sum(dim=axes, keepdim=True).clamp(min=1)
+    real = mask.unsqueeze(-1)
+    steps = real.sum(dim=1, keepdim=True).clamp(min=1)
+    count = steps if per_feature else steps * values.shape[2]
     mean = torch.where(real, values, values.new_zeros(())).sum(dim=axes, keepdim=True) / count
     centred = torch.where(real, values - mean, values.new_zeros(()))
     variance = centred.square().sum(dim=axes, keepdim=True) / count
@@ -68,6 +69,7 @@ class MaskedGroupNorm(nn.Module):
     """GroupNorm over feature maps whose time axis is padded: statistics over real steps only.
 
     Equal to `nn.GroupNorm` on each row cut to its length. Masked steps may hold anything finite, and come out so.
+    Without a mask nothing is padded, and the fused kernel is twice as fast.
     """
 
     def __init__(self, channels: int) -> None:
@@ -76,10 +78,8 @@ class MaskedGroupNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, maps: Float[Tensor, "N C T F"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N C T F"]:
-        if not torch.compiler.is_exporting() and bool(
-            mask.all()
-        ):  # nothing is padded: the fused kernel is twice as fast
+    def forward(self, maps: Float[Tensor, "N C T F"], mask: Bool[Tensor, "N T"] | None) -> Float[Tensor, "N C T F"]:
+        if mask is None:
             return functional.group_norm(maps, self.groups, self.weight, self.bias, eps=EPSILON)
         maps = maps * mask[:, None, :, None]
         count = mask.sum(dim=1, keepdim=True).clamp(min=1) * maps.shape[3]

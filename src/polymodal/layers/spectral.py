@@ -25,22 +25,22 @@ rounding noise of 16-bit samples, so that digital silence and a quiet room look 
 
 
 def power_spectrum(
-    samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"], *, window: int, hop: int, fft_size: int
+    samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"], *, window: Float[Tensor, " W"], hop: int, fft_size: int
 ) -> Float[Tensor, "B T F"]:
-    """Squared magnitude of the short-time Fourier transform under a periodic Hann window.
+    """Squared magnitude of the short-time Fourier transform.
 
     Args:
         samples: waveforms, padded at the right with anything.
         lengths: samples of each row.
-        window: samples in a frame.
+        window: weights of a frame's samples.
         hop: samples from one frame to the next.
-        fft_size: at least `window`; frames are filled with zeros up to it. F = fft_size // 2 + 1.
+        fft_size: at least W; frames are filled with zeros up to it. F = fft_size // 2 + 1.
     """
     real = torch.where(lengths_to_mask(lengths, samples.shape[1]), samples, samples.new_zeros(()))
-    before = max(window - hop, 0) // 2
-    frames = functional.pad(real, (before, window - 1 - before)).unfold(1, window, hop)
-    hann = torch.hann_window(window, dtype=samples.dtype, device=samples.device)
-    spectrum = torch.view_as_real(torch.fft.rfft(frames * hann, n=fft_size))
+    width = len(window)
+    before = max(width - hop, 0) // 2
+    frames = functional.pad(real, (before, width - 1 - before)).unfold(1, width, hop)
+    spectrum = torch.view_as_real(torch.fft.rfft(frames * window, n=fft_size))
     squares = spectrum.square()
     return squares[..., 0] + squares[..., 1]  # a sum over an axis of two takes five times as long
 
@@ -107,6 +107,7 @@ class LogSpectrogram(nn.Module):
         num_bands: F of the result.
     """
 
+    hann: Tensor
     filters: Tensor | None
 
     def __init__(
@@ -127,7 +128,8 @@ class LogSpectrogram(nn.Module):
         if num_mels is not None:
             mels = mel_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate, scale=scale)
             filters = torch.from_numpy(mels).float()
-        self.register_buffer("filters", filters, persistent=False)  # it follows from the settings
+        self.register_buffer("hann", torch.hann_window(self.window), persistent=False)  # both follow from the settings
+        self.register_buffer("filters", filters, persistent=False)
 
     def frame_lengths(self, lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """Number of frames of rows with so many samples."""
@@ -135,7 +137,7 @@ class LogSpectrogram(nn.Module):
 
     def forward(self, samples: Float[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T F"]:
         """Frames after a row's own last one are zeros."""
-        power = power_spectrum(samples, lengths, window=self.window, hop=self.hop, fft_size=self.fft_size)
+        power = power_spectrum(samples, lengths, window=self.hann, hop=self.hop, fft_size=self.fft_size)
         bands = power if self.filters is None else power @ self.filters
         logarithm = bands.clamp(min=POWER_FLOOR).log()
         return zero_masked(logarithm, lengths_to_mask(self.frame_lengths(lengths), logarithm.shape[1]))

@@ -36,6 +36,8 @@ def test_masked_group_norm_equals_group_norm_on_each_row_cut_to_its_length():
     for row, length in enumerate(LENGTHS.tolist()):
         expected = reference(maps[row : row + 1, :, :length])[0]
         torch.testing.assert_close(result[row, :, :length], expected, rtol=1e-4, atol=1e-5)
+    whole = norm(maps, lengths_to_mask(torch.full((3,), 6), 6))
+    torch.testing.assert_close(norm(maps, None), whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 6, 8, 12, 48, 64, 512])

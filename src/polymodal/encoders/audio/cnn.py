@@ -101,7 +101,10 @@ class _Block(nn.Module):
         halved = torch.div(lengths + 1, 2, rounding_mode="floor")
         maps = self.convolution(maps)
         mask = lengths_to_mask(halved if self.strided else lengths, maps.shape[2])
-        maps = self.activation(self.norm(maps, mask)) * mask[:, None, :, None]
+        padded = None if not torch.compiler.is_exporting() and bool(mask.all()) else mask
+        maps = self.activation(self.norm(maps, padded))
+        if padded is not None:
+            maps = maps * padded[:, None, :, None]
         if self.strided:
             return maps, halved
         # An odd step or band at the edge is paired with zeros, as it is where longer rows make the batch longer.

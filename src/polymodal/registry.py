@@ -42,7 +42,7 @@ def load(kind: str, name: str) -> Any:
     """
     if name in _own_names(kind):
         module = import_module(f"polymodal.{kind.replace('/', '.')}.{name}")
-        return getattr(module, _class_name(name))
+        return getattr(module, "".join(word.capitalize() for word in name.split("_")))
     if name in _plugins(kind):
         return _plugins(kind)[name].load()
     raise ConfigError(f"No {describe(kind)} is called {name!r}.{known(kind, name)}")
@@ -93,7 +93,3 @@ def _plugins(kind: str) -> dict[str, EntryPoint]:
         else:
             found[head] = entry
     return found
-
-
-def _class_name(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))

@@ -15,7 +15,7 @@ null, and the encoder's `portable` settings say all that is needed to build it a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,18 +30,10 @@ from polymodal.bundles import members
 from polymodal.bundles.card import checkpoint_of
 from polymodal.bundles.files import CARD, CONFIG, FORMAT, LIMITS, MANIFEST, METRICS, SCHEMA, WEIGHTS, Sealed, refusing
 from polymodal.bundles.members import BundleMember
-from polymodal.bundles.migrations import Documents, migrate
 from polymodal.config import run_config as configuration
 from polymodal.config.run_config import RunConfig
-from polymodal.config.warm_start import WarmStartConfig
-from polymodal.errors import (
-    BundleError,
-    ConfigError,
-    DamagedBundleError,
-    MissingExtraError,
-    PolymodalError,
-    did_you_mean,
-)
+from polymodal.config.train import WarmStartConfig
+from polymodal.errors import BundleError, ConfigError, DamagedBundleError, MissingExtraError, PolymodalError
 from polymodal.files import strict_json, tensorfile
 from polymodal.files.streams import Content
 from polymodal.metrics.results import Results
@@ -50,6 +42,12 @@ from polymodal.models.network import Network
 from polymodal.protocols import Task
 from polymodal.schema import Schema
 
+Documents = dict[str, object]  # the JSON of a bundle, by the name of its file
+Tensors = dict[str, Tensor]  # the weights, by name
+Migration = Callable[[Documents, Tensors], tuple[Documents, Tensors]]
+"""From one format to the next: the weights renamed, reshaped or left out; it may change what it gets."""
+
+MIGRATIONS: dict[int, Migration] = {}  # by the format that they start from
 _FLAWS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolymodalError)
 
 
@@ -178,7 +176,7 @@ def _restore(sealed: Sealed) -> Bundle:
     with refusing(f"{sealed.source}: {WEIGHTS}"):
         weights = tensorfile.decode(sealed.files.pop(WEIGHTS))  # then only one copy of them is left
     with refusing(sealed.source):
-        documents, weights = migrate(documents, weights, start=sealed.format, end=FORMAT)
+        documents, weights = _migrate(documents, weights, start=sealed.format, end=FORMAT)
     with refusing(f"{sealed.source}: {CONFIG}"):
         config = _read_config(documents[CONFIG])
     with refusing(f"{sealed.source}: {SCHEMA}"):
@@ -191,6 +189,21 @@ def _restore(sealed: Sealed) -> Bundle:
     return Bundle(model, schema, config, metrics, card, _members(sealed))
 
 
+def _migrate(documents: Documents, tensors: Tensors, *, start: int, end: int) -> tuple[Documents, Tensors]:
+    """Documents and weights in format `end`.
+
+    Raises:
+        ValueError: they are not in the format `start`.
+    """
+    for version in range(start, end):
+        migration = MIGRATIONS[version]
+        try:
+            documents, tensors = migration(documents, tensors)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:  # what it looks for is not there
+            raise ValueError(f"it is not in format {version}, as it says: {error!r}") from error
+    return documents, tensors
+
+
 def _members(sealed: Sealed) -> dict[str, BundleMember]:
     """What the files beside the fixed ones hold; their paths were checked before they were opened."""
     files: dict[str, dict[str, bytes]] = {}
@@ -200,7 +213,7 @@ def _members(sealed: Sealed) -> dict[str, BundleMember]:
     found: dict[str, BundleMember] = {}
     for name, mine in files.items():
         try:
-            found[name] = members.read(name, mine)
+            found[name] = registry.load(members.KIND, name).read(mine)
         except MissingExtraError:
             raise
         except _FLAWS as error:  # which of them, is the part's own choice
@@ -243,10 +256,8 @@ def _read_schema(value: object) -> Schema:
     if schema.target is not None:
         parts.append(("tasks", schema.target.task))
     for kind, name in parts:
-        known = registry.names(kind)
-        if name not in known:
-            part, words = registry.describe(kind), ", ".join(known) or "none"
-            raise ConfigError(f"no {part} is called {name!r}.{did_you_mean(str(name), known)} Known: {words}.")
+        if name not in registry.names(kind):
+            raise ConfigError(f"no {registry.describe(kind)} is called {name!r}.{registry.known(kind, str(name))}")
     return schema
 
 
@@ -254,7 +265,10 @@ def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Te
     try:
         with torch.random.fork_rng(devices=[]):  # first weights are drawn and replaced: nobody else's numbers change
             model = build(schema, config)
-        _fill(model, weights)
+        for name, tensor in model.state_dict().items():
+            if name in weights and weights[name].dtype != tensor.dtype:  # load_state_dict would convert silently
+                raise ValueError(f"tensor {name!r} is {weights[name].dtype}, the model's {tensor.dtype}")
+        model.load_state_dict(weights, strict=True, assign=False)
     except MissingExtraError:
         raise
     except _FLAWS as error:
@@ -262,10 +276,3 @@ def _model(source: str, schema: Schema, config: RunConfig, weights: dict[str, Te
         raise DamagedBundleError(f"{source}: no model can be built from it: {error}") from error
     model.eval()
     return model
-
-
-def _fill(model: Network, weights: dict[str, Tensor]) -> None:
-    for name, tensor in model.state_dict().items():
-        if name in weights and weights[name].dtype != tensor.dtype:  # load_state_dict would convert silently
-            raise ValueError(f"tensor {name!r} is {weights[name].dtype}, the model's {tensor.dtype}")
-    model.load_state_dict(weights, strict=True, assign=False)

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import ClassVar, Protocol, runtime_checkable
 
 from polymodal import registry
-from polymodal.errors import ConfigError, did_you_mean
+from polymodal.errors import ConfigError
 from polymodal.files.streams import Content, size_of
 
 KIND = "bundle_members"
@@ -110,7 +110,7 @@ def check(sizes: Mapping[str, int]) -> None:
     for path in sizes:
         check_path(path)
         if owner(path) not in known:
-            words = f"{did_you_mean(owner(path), known)} Known: {', '.join(known) or 'none'}."
+            words = registry.known(KIND, owner(path))
             raise ConfigError(f"{path!r}: no {registry.describe(KIND)} is called {owner(path)!r}.{words}")
     for name in sorted(set(map(owner, sizes))):
         part = registry.load(KIND, name)
@@ -142,12 +142,6 @@ def write(members: Mapping[str, BundleMember], *, reserved: Iterable[str] = ()) 
         files |= written
     check({path: size_of(content) for path, content in files.items()})
     return files
-
-
-def read(name: str, files: Mapping[str, bytes]) -> BundleMember:
-    """The member that checked files hold; raises what its part raises."""
-    member: BundleMember = registry.load(KIND, name).read(files)
-    return member
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from polymodal.comparison.result import Comparison
 from polymodal.errors import MissingExtraError, UsageError
-from polymodal.files.atomic import write_folder
+from polymodal.files.atomic import new_folder, write_file
 from polymodal.report.drawing import ACCENT, INK, LINE, MUTED, WARM, save_picture, short
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def write(comparison: Comparison, folder: Path) -> bool:
             with suppress(MissingExtraError):  # without matplotlib there are the figures; the result says so
                 draw(comparison, picture)
                 files[PICTURE] = picture.read_bytes()
-        write_folder(folder, files)
+        with new_folder(folder) as new:
+            for name, content in files.items():
+                write_file(new / name, content)
     except OSError as error:
         raise UsageError(f"Cannot write the comparison to {folder}: {error.strerror}. Choose another.") from error
     return PICTURE in files

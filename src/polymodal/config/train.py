@@ -1,12 +1,12 @@
-"""How a model learns: the node `train` of a configuration."""
+"""How a model learns, and goes on learning: the nodes `train`, `update` and `warm_start` of a configuration."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from polymodal.config.node import Settings, by_name
+from polymodal.config.node import Settings, short_for
 
 
 class OptimizerConfig(Settings):
@@ -146,7 +146,7 @@ class TrainConfig(Settings):
     auxiliary_loss: float | None = Field(None, ge=0)
     auxiliary_blend: Literal["mean", "learned"] = "mean"
     ensemble_weight: float | None = Field(None, ge=0, le=1)
-    balance: Annotated[BalanceConfig, BeforeValidator(by_name)] = BalanceConfig()
+    balance: Annotated[BalanceConfig, short_for("name")] = BalanceConfig()
     mixup: MixupConfig = MixupConfig()
     ema: float | None = Field(None, gt=0, lt=1)
     max_norm: float | None = Field(None, gt=0)
@@ -161,3 +161,43 @@ class TrainConfig(Settings):
         if self.ensemble_weight and self.auxiliary_loss == 0:
             raise ValueError("ensemble_weight asks inputs that with auxiliary_loss=0 learn nothing; set one of them")
         return self
+
+
+class UpdateConfig(Settings):
+    """How a trained model learns from new rows.
+
+    Attributes:
+        epochs: passes over the new rows.
+        lr: learning rate at its highest; None: a fifth of that of the training.
+        anchor: share of the way back to the weights of before that they go after each step, where the learning rate
+            is at its highest; elsewhere in proportion to it. Takes the place of `weight_decay`; 0: not at all.
+        replay: so many old rows are learned from again for each new one, if there are as many.
+        holdout: share of the new rows that is not learned from but measured on, where no column of the table says
+            which; `partial_fit` learns from all.
+        memory: rows that `partial_fit` keeps to learn from again.
+    """
+
+    epochs: int = Field(5, ge=1)
+    lr: float | None = Field(None, gt=0)
+    anchor: float = Field(0.02, ge=0, le=1)
+    replay: float = Field(2.0, ge=0)
+    holdout: float = Field(0.2, ge=0, lt=1)
+    memory: int = Field(1000, ge=0)
+
+
+class WarmStartConfig(Settings):
+    """A trained model whose parts a run starts from, in place of random weights.
+
+    Attributes:
+        bundle: folder of the model; None: every part starts at random.
+        columns: by column of the table, the name that it has in the bundle; others are there under their own.
+        freeze: encoders that come from it learn no more: every cell is then encoded only once.
+    """
+
+    bundle: str | None = None
+    columns: dict[str, str] = Field({})
+    freeze: bool = False
+
+
+WarmStartField = Annotated[WarmStartConfig, short_for("bundle")]
+"""`warm_start: run/bundle` is short for `warm_start: {bundle: run/bundle}`."""

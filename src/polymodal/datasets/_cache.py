@@ -19,29 +19,14 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 @runtime_checkable
 class Recipe(Protocol):
-    """How a data set is built; one file of `datasets/` each.
+    """How a data set is built; one file of `datasets/` each."""
 
-    Attributes:
-        rows: rows of its table.
-        version: goes up when the recipe gives another table, so that an old one is not used any more.
-        title: one line: what the data are.
-        source: where they come from.
-        licence: what they are under, in a line.
-        synthetic: what of them is real and what is made.
-    """
-
-    @property
-    def rows(self) -> int: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def licence(self) -> str: ...
-    @property
-    def synthetic(self) -> str: ...
+    rows: int  # of its table
+    version: int  # goes up when the recipe gives another table, so that an old one is not used any more
+    title: str  # one line: what the data are
+    source: str  # where they come from
+    licence: str  # what they are under, in a line
+    synthetic: str  # what of them is real and what is made
 
     def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
         """Writes table.csv, LICENCE.txt and, where cells name files, media/ into the folder.
@@ -55,6 +40,11 @@ class Recipe(Protocol):
 
         Returns:
             The path of table.csv.
+
+        Raises:
+            UsageError: a client that downloads packages is missing or failed.
+            MissingExtraError: a package that draws, films or speaks is not installed.
+            DataError: a package is damaged.
         """
 
 

@@ -58,18 +58,14 @@ def speak(utterances: Sequence[Utterance], *, sample_rate: int) -> Iterator[np.n
         raise PolymodalError(
             f"eSpeak NG did not speak: {reason}. Install it anew with: pip install --force-reinstall espeakng-loader"
         )
-    spoken_rate, waves = _parse(done.stdout)
-    return (soxr.resample(wave.astype(np.float32) / 2**15, spoken_rate, sample_rate) for wave in waves)
+    spoken_rate = int.from_bytes(done.stdout[:4], "little")
+    return (soxr.resample(wave.astype(np.float32) / 2**15, spoken_rate, sample_rate) for wave in _waves(done.stdout))
 
 
-def _parse(speech: bytes) -> tuple[int, Iterator[np.ndarray]]:
-    """Sample rate and int16 arrays from the format that `_espeak` describes."""
-
-    def waves() -> Iterator[np.ndarray]:
-        start = 4
-        while start < len(speech):
-            count = int.from_bytes(speech[start : start + 4], "little")
-            yield np.frombuffer(speech, "<i2", count, offset=start + 4)
-            start += 4 + 2 * count
-
-    return int.from_bytes(speech[:4], "little"), waves()
+def _waves(speech: bytes) -> Iterator[np.ndarray]:
+    """Int16 arrays from the format that `_espeak` describes."""
+    start = 4
+    while start < len(speech):
+        count = int.from_bytes(speech[start : start + 4], "little")
+        yield np.frombuffer(speech, "<i2", count, offset=start + 4)
+        start += 4 + 2 * count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,6 +10,7 @@ import numpy as np
 
 from polymodal.datasets._cache import Progress
 from polymodal.datasets._speech import Utterance, speak
+from polymodal.datasets._tables import tracked, write_table
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en", "en-gb-x-rp")
@@ -28,6 +28,7 @@ SPEECH_NOISE = (0.03, 0.1)  # standard deviation of white noise, log-uniform
 SPEECH_START = 0.2  # seconds, at most; the longest word takes 0.8
 
 SAMPLE_RATE = 16_000  # Hz; every recording lasts one second
+COLUMNS = ("id", "image", "audio", "hint", "label", "split")
 PIXEL = 4  # one pixel of the handwriting becomes 4 x 4
 
 LICENCE = """\
@@ -64,11 +65,7 @@ class Avdigits:
     synthetic: ClassVar[str] = "part synthetic: real handwriting with added noise, computer speech, generated hints"
 
     def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
-        """Writes the table as `Recipe.build` says; the seed decides the split, the voices, the hints and all noise.
-
-        Raises:
-            MissingExtraError: `espeakng-loader` is not installed.
-        """
+        """Writes the table as `Recipe.build` says; the seed decides the split, the voices, the hints and all noise."""
         import soundfile
         from PIL import Image
         from sklearn.datasets import load_digits
@@ -82,18 +79,14 @@ class Avdigits:
 
         (folder / "media").mkdir(parents=True, exist_ok=True)
         (folder / "LICENCE.txt").write_text(LICENCE.format(synthetic=self.synthetic), encoding="utf-8")
-        table = folder / "table.csv"
-        with table.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("id", "image", "audio", "hint", "label", "split"))
-            for row, (label, wave, own) in enumerate(zip(labels, waves, generators, strict=True)):
-                image, audio = f"media/{row}.png", f"media/{row}.flac"
-                Image.fromarray(_picture(digits.images[row] / 16, own)).save(folder / image)
-                soundfile.write(folder / audio, _recording(wave, own), SAMPLE_RATE, subtype="PCM_16")
-                writer.writerow((row, image, audio, _hint(label, own), label, "test" if test[row] else "train"))
-                if progress is not None:
-                    progress(row + 1, len(labels))
-        return table
+        rows: list[tuple[object, ...]] = []
+        for row, wave in zip(tracked(range(len(labels)), progress), waves, strict=True):
+            label, own = labels[row], generators[row]
+            image, audio = f"media/{row}.png", f"media/{row}.flac"
+            Image.fromarray(_picture(digits.images[row] / 16, own)).save(folder / image)
+            soundfile.write(folder / audio, _recording(wave, own), SAMPLE_RATE, subtype="PCM_16")
+            rows.append((row, image, audio, _hint(label, own), label, "test" if test[row] else "train"))
+        return write_table(folder / "table.csv", COLUMNS, rows)
 
 
 def _test_rows(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

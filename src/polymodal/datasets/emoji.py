@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from polymodal.datasets._archives import unpack
 from polymodal.datasets._cache import Progress
-from polymodal.datasets._packages import Package, archives
+from polymodal.datasets._packages import Package, archives, unpack
 from polymodal.datasets._tables import check_count, on_white, render, sides, tracked, write_licence, write_table
 
 DRAWINGS = Package("npm", "openmoji", "17.0.0")
@@ -38,13 +37,7 @@ class Emoji:
     synthetic = "real: drawn and named by people"
 
     def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
-        """Writes the table as `Recipe.build` says; a quarter of the rows is test, stratified by label.
-
-        Raises:
-            UsageError: npm is missing or failed.
-            MissingExtraError: `resvg-py` is not installed.
-            DataError: a package is damaged.
-        """
+        """Writes the table as `Recipe.build` says; a quarter of the rows is test, stratified by label."""
         with archives([DRAWINGS, NAMES], folder.parent / ".packages-emoji") as (files, unpacked):
             drawn, named = unpacked / "drawn", unpacked / "named"
             unpack(files[0], drawn, "package/color/svg/*.svg", "package/LICENSE*")

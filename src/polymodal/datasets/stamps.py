@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from polymodal.datasets._archives import unpack
 from polymodal.datasets._cache import Progress
-from polymodal.datasets._packages import Package, archives
+from polymodal.datasets._packages import Package, archives, unpack
 from polymodal.datasets._tables import (
     check_count,
     on_white,
@@ -47,13 +46,7 @@ class Stamps:
     synthetic = "real: drawings, photographs and voices of volunteers"
 
     def build(self, folder: Path, *, seed: int = 0, progress: Progress | None = None) -> Path:
-        """Writes the table as `Recipe.build` says; a quarter of the rows is test, stratified, with groups whole.
-
-        Raises:
-            UsageError: apt-get is missing or failed.
-            MissingExtraError: `resvg-py` is not installed.
-            DataError: the package is damaged.
-        """
+        """Writes the table as `Recipe.build` says; a quarter of the rows is test, stratified, with groups whole."""
         with archives([PACKAGE], folder.parent / ".packages-stamps") as (files, unpacked):
             unpack(files[0], unpacked, f"{ROOT}/*", "usr/share/doc/*/copyright")
             (folder / "media").mkdir(parents=True, exist_ok=True)

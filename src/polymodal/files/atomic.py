@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 from polymodal.files import streams
 from polymodal.files.streams import Content, Digest
-
-
-def write_folder(folder: Path, files: Mapping[str, Content]) -> None:
-    """Puts a folder of exactly these files at the path, in place of what is there; see `new_folder`.
-
-    Raises:
-        OSError: disk full, no permission, I/O error.
-    """
-    with new_folder(folder) as new:
-        for name, content in files.items():
-            write_file(new / name, content)
 
 
 @contextmanager

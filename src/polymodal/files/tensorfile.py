@@ -65,11 +65,6 @@ class TensorFile:
                 yield block.numpy().data
 
 
-def encode(tensors: Mapping[str, object]) -> bytes:
-    """All bytes of a `TensorFile`, which raises the same."""
-    return b"".join(map(bytes, TensorFile(tensors).blocks()))
-
-
 def _storable(name: str, value: object) -> Tensor:
     if not isinstance(value, Tensor):
         raise ValueError(f"{name!r} is a {type(value).__name__}, not a tensor")

@@ -18,7 +18,7 @@ from polymodal.bundles import bundle as bundles
 from polymodal.bundles.bundle import Bundle
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.config.sharing import Groups, groups_of
-from polymodal.config.warm_start import WarmStartConfig
+from polymodal.config.train import WarmStartConfig
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, PositiveFloat
+from pydantic import ConfigDict, PositiveFloat
 
 from polymodal.abilities import Scoring
-from polymodal.config.node import by_name
+from polymodal.config.node import short_for
 from polymodal.errors import ConfigError
 from polymodal.stages._given import Given
 from polymodal.stages._machines import KernelMachine, LinearMachine, Machine
@@ -81,4 +81,4 @@ class PredictorConfig:
         machine.put(**kind.solve(data, self.c or kind.c))
 
 
-PredictorField = Annotated[PredictorConfig, BeforeValidator(by_name)]
+PredictorField = Annotated[PredictorConfig, short_for("name")]

@@ -11,13 +11,12 @@ from torch import nn
 from polymodal.abilities import Anchored
 from polymodal.testing.rules import (
     Settings,
-    check_config,
     check_gradients,
     check_rows_alone,
     check_tokens,
     check_weights,
     expect,
-    load,
+    load_checked,
     row_of,
     same_tokens,
     with_junk,
@@ -32,8 +31,7 @@ def check_fusion(part: str | type, *, settings: Settings | None = None) -> None:
         part: name or class.
         settings: if the defaults do not suit.
     """
-    cls = load("fusions", part)
-    config = check_config(cls, settings)
+    cls, config = load_checked("fusions", part, settings)
     widths = {"photo": 6, "note": 4, "voice": 5}
 
     def build(seed: int, names: Sequence[str] = tuple(widths)) -> nn.Module:
@@ -44,7 +42,6 @@ def check_fusion(part: str | type, *, settings: Settings | None = None) -> None:
     fusion = build(0).eval()
     tokens = _fusion_tokens(widths)
     _check_fused(fusion, tokens)
-    _check_anchor(fusion, tokens)
     check_rows_alone(fusion(tokens), lambda row: fusion({name: row_of(t, row) for name, t in tokens.items()}))
     fusion.train()
     nobody = {**tokens, "note": tokens["note"].where_present(torch.zeros(_NUM_ROWS, dtype=torch.bool))}
@@ -58,7 +55,6 @@ def check_fusion(part: str | type, *, settings: Settings | None = None) -> None:
     only = _anchor(fusion) or "note"
     single = build(3, [only]).eval()
     _check_fused(single, {only: tokens[only]})
-    _check_anchor(single, {only: tokens[only]})
 
 
 _NUM_ROWS = 7
@@ -90,6 +86,7 @@ def _check_fused(fusion: Any, tokens: dict[str, Tokens]) -> None:
         same_tokens(fusion(with_junk(tokens)), fused),
         "masked positions change the result: the mask of an input is ignored",
     )
+    _check_anchor(fusion, tokens)
 
 
 def _anchor(fusion: nn.Module) -> str | None:

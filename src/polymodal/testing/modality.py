@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,12 +11,11 @@ from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Sample
 from polymodal.testing.rules import (
     Settings,
-    check_config,
     check_preview,
     check_recognition,
     expect,
-    load,
-    same_json,
+    fitted,
+    load_checked,
     sample_cells,
 )
 
@@ -32,9 +30,8 @@ def check_modality(
         cells: at least three readable cells, all different; needed for modalities that are not Polymodal's own.
         settings: if the defaults do not suit.
     """
-    cls = load("modalities", part)
+    cls, config = load_checked("modalities", part, settings)
     cells = sample_cells(str(part)) if cells is None else cells
-    config = check_config(cls, settings)
     unfitted: Modality = cls(config)
     expect(isinstance(unfitted, Modality), f"{cls.__name__} lacks an attribute of polymodal.types.Modality")
     heads = [cell[:64] if isinstance(cell, bytes) else None for cell in cells]
@@ -42,12 +39,10 @@ def check_modality(
     if recognition is not None:
         check_recognition(recognition)
     arrays = _check_reading(unfitted, cells)
-    statistics = unfitted.fit(arrays)
-    expect(same_json(unfitted.fit(arrays), statistics), "fit gives other statistics the second time")
-    fitted: Modality = cls(config, json.loads(json.dumps(statistics)))
-    _check_augment(fitted, arrays)
-    _check_collate(fitted, arrays)
-    check_preview(fitted, cells)
+    modality: Modality = fitted(cls, config, arrays)
+    _check_augment(modality, arrays)
+    _check_collate(modality, arrays)
+    check_preview(modality, cells)
 
 
 def _check_reading(modality: Modality, cells: Sequence[object]) -> list[np.ndarray]:

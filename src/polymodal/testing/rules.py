@@ -69,8 +69,9 @@ def settings_of(cls: Any, values: Settings | None) -> Any:
     return TypeAdapter(cls.Config).validate_python(dict(values or {}))
 
 
-def check_config(cls: Any, values: Settings | None) -> Any:
-    """The settings: a frozen dataclass that survives JSON and refuses what it does not know."""
+def load_checked(kind: str, part: str | type, values: Settings | None) -> tuple[Any, Any]:
+    """The class of a part, and its settings: a frozen dataclass that survives JSON and refuses unknown keys."""
+    cls = load(kind, part)
     adapter: TypeAdapter[Any] = TypeAdapter(cls.Config)
     config = settings_of(cls, values)
     frozen = is_dataclass(cls.Config) and getattr(cls.Config, "__dataclass_params__").frozen  # noqa: B009 - no type knows of it
@@ -79,8 +80,16 @@ def check_config(cls: Any, values: Settings | None) -> Any:
     try:
         adapter.validate_python({"no_such_setting": 1})
     except ValidationError:
-        return config
+        return cls, config
     raise AssertionError('an unknown setting is taken; give Config __pydantic_config__ = ConfigDict(extra="forbid")')
+
+
+def fitted(cls: Any, config: Any, *args: Any, **kwargs: Any) -> Any:
+    """The part with statistics, which are JSON, and the same however often it is fitted."""
+    unfitted = cls(config)
+    statistics = unfitted.fit(*args, **kwargs)
+    expect(same_json(unfitted.fit(*args, **kwargs), statistics), "fit gives other statistics the second time")
+    return cls(config, json.loads(json.dumps(statistics)))
 
 
 def check_tokens(tokens: Tokens, *, num_rows: int, width: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,15 +19,14 @@ from polymodal.metrics.direction import greater_is_better
 from polymodal.protocols import Head, Needs, Prediction, Task
 from polymodal.testing.rules import (
     Settings,
-    check_config,
     check_gradients,
     check_recognition,
     check_weights,
     expect,
-    load,
+    fitted,
+    load_checked,
     near,
     row_of,
-    same_json,
     with_junk,
 )
 from polymodal.types import Cells, Scores, Sequences, Tokens
@@ -48,10 +46,10 @@ def check_task(part: str | type, *, values: Sequence[object] | None = None, sett
             class method `examples`, else whole numbers. A task without a target has none.
         settings: if the defaults do not suit. The columns that they may name are `first` and `second`.
     """
-    cls = load("tasks", part)
-    config = check_config(cls, settings)
+    cls, config = load_checked("tasks", part, settings)
     values = (_target_values(cls) if values is None else values) if cls.targeted else []
-    task = _check_fit(cls, config, values)
+    expect(isinstance(cls(config), Task), f"{cls.__name__} lacks something that `protocols.Task` names")
+    task: Task = fitted(cls, config, [*values, None] if cls.targeted else [], column="target")
     num_rows = len(values) or _UNTARGETED_ROWS
     target = _check_target(task, values) if cls.targeted else None
     widths = {side: _WIDTH + place for place, side in enumerate(_check_sides(task))}
@@ -99,17 +97,6 @@ def _target_values(cls: Any) -> Sequence[object]:
     best = max(known, key=lambda values: float(cls.recognise(values).confidence))
     check_recognition(cls.recognise(best))
     return best
-
-
-def _check_fit(cls: Any, config: Any, values: Sequence[object]) -> Task:
-    """The fitted task; its statistics are JSON, and what fits them stays as it is."""
-    unfitted = cls(config)
-    expect(isinstance(unfitted, Task), f"{cls.__name__} lacks something that `protocols.Task` names")
-    column = [*values, None] if cls.targeted else []
-    statistics = unfitted.fit(column, column="target")
-    expect(same_json(statistics, unfitted.fit(column, column="target")), "fit gives something else the second time")
-    task: Task = cls(config, json.loads(json.dumps(statistics)))
-    return task
 
 
 def _check_sides(task: Task) -> list[str]:

@@ -7,8 +7,8 @@ import zipfile
 import pytest
 from packed import deb, tar, wheel
 
-from polymodal.datasets import _archives
-from polymodal.datasets._archives import unpack
+from polymodal.datasets import _packages
+from polymodal.datasets._packages import unpack
 from polymodal.errors import DataError
 
 FILES = {"a/one.txt": b"1" * 5000, "a/b/two.png": b"22", "c/three.txt": b""}
@@ -96,7 +96,7 @@ def test_a_file_does_not_go_through_a_link_that_is_there(tmp_path):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_bomb_stops_at_the_cap(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(_archives, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(_packages, "MOST_BYTES", 1_000_000)
     (tmp_path / name).write_bytes(KINDS[name]({f"{number}": bytes(300_000) for number in range(9)}))
     with pytest.raises(DataError, match="unpacks to more than 1,000,000 bytes"):
         unpack(tmp_path / name, tmp_path / "out", "*")
@@ -104,7 +104,7 @@ def test_a_bomb_stops_at_the_cap(name, tmp_path, monkeypatch):
 
 
 def test_too_many_files_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(_archives, "MOST_FILES", 10)
+    monkeypatch.setattr(_packages, "MOST_FILES", 10)
     (tmp_path / "x.tgz").write_bytes(tar({str(number): b"" for number in range(20)}))
     with pytest.raises(DataError, match="too many files"):
         unpack(tmp_path / "x.tgz", tmp_path / "out", "*")

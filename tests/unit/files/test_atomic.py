@@ -4,10 +4,16 @@ import stat
 
 import pytest
 
-from polymodal.files.atomic import write_folder
+from polymodal.files.atomic import new_folder, write_file
 
 OLD = {"a": b"old", "only_old": b"x"}
 NEW = {"a": b"new", "b": bytes(100_000)}
+
+
+def write_folder(folder, files):
+    with new_folder(folder) as new:
+        for name, data in files.items():
+            write_file(new / name, data)
 
 
 def content(folder):

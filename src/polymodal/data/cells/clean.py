@@ -19,7 +19,7 @@ import numpy as np
 from polymodal import registry
 from polymodal.abilities import Measuring, Repairing
 from polymodal.codecs.outlier_bounds import tukey_bounds
-from polymodal.config.clean import CleanConfig
+from polymodal.config.table import CleanConfig
 from polymodal.data.cells.notes import Notes
 from polymodal.data.cells.prepare import Prepared
 from polymodal.data.cells.reading import modality_of

@@ -63,7 +63,7 @@ def part_keys() -> str:
             if not part.__module__.startswith("polymodal."):  # a plug-in that happens to be installed
                 continue
             schema = TypeAdapter(part.Config).json_schema()
-            rows = _keys(schema, schema.get("$defs", {}), "")
+            rows = _keys(schema, schema.get("$defs", {}), "", _inherited(part.Config))
             sections += [f"### `{name}`", _summary(part), _table(("setting", "takes", "default", "meaning"), rows)]
     return "\n\n".join(sections)
 
@@ -178,9 +178,17 @@ def _summary(part: Any) -> str:
     return (inspect.getdoc(inspect.getmodule(part)) or "").split("\n\n")[0].replace("\n", " ")
 
 
-def _keys(schema: Json, definitions: Json, path: str) -> Iterator[tuple[str, str, str, str]]:
+def _inherited(config: type) -> dict[str, str]:
+    """What the classes that the settings inherit from say of theirs, those nearest by last."""
+    bases = reversed(config.__mro__[1:])
+    return {name: meaning for base in bases for name, meaning in _attributes(inspect.getdoc(base) or "").items()}
+
+
+def _keys(
+    schema: Json, definitions: Json, path: str, inherited: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, str, str, str]]:
     """One line for each key below a node; nodes that hold further keys stand for these."""
-    meanings = _attributes(schema.get("description", ""))
+    meanings = {**(inherited or {}), **_attributes(schema.get("description", ""))}
     for name, node in schema["properties"].items():
         if (below := _settings(node, definitions)) is not None:
             yield from _keys(below, definitions, f"{path}{name}.")

@@ -1,14 +1,18 @@
-"""How a text encoder begins with word vectors from a file; the settings for it are those of the encoder."""
+"""How a text encoder begins with word vectors from a file."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Float, Int
+from pydantic import ConfigDict, PositiveInt
+from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
-from polymodal.layers.word_vectors import WordEmbedding
 from polymodal.modalities.text import Text
 from polymodal.tokenizers import word_vectors
 from polymodal.tokenizers.vocabulary import FIRST_ID
@@ -16,16 +20,66 @@ from polymodal.tokenizers.vocabulary import FIRST_ID
 _MOST_WORDS = 50_000  # that a vocabulary holds, unless the user says otherwise
 
 
-@runtime_checkable
-class VectorSettings(Protocol):
-    """What the settings of such an encoder have."""
+@dataclass(frozen=True)
+class VectorSettings:
+    """Settings of a text encoder that may begin with word vectors.
 
-    @property
-    def vectors(self) -> str | None: ...
-    @property
-    def train_vectors(self) -> bool: ...
-    @property
-    def vectors_width(self) -> int | None: ...
+    Attributes:
+        vectors: file of word vectors (GloVe, word2vec or fastText, text or binary) to begin with, in place of random
+            ones; texts are then cut into whole words. None in a saved model, whose vectors lie in its bundle.
+        train_vectors: let them learn; otherwise they stay as they are.
+        vectors_width: of the vectors; filled in when a model is saved.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    vectors: str | None = None
+    train_vectors: bool = False
+    vectors_width: PositiveInt | None = None
+
+
+class WordEmbedding(nn.Module):
+    """Ids -> vectors of words.
+
+    Words without a given vector share a learned one where the others stay as they are; where all learn, each begins at
+    random, as large as the given ones (Kim 2014, arXiv 1408.5882, section 3.1).
+
+    Args:
+        vocabulary_size: one more than the largest id.
+        width: D of a vector.
+        learns: whether the given vectors change in training.
+    """
+
+    decay = 0.0  # as of every embedding
+
+    vectors: Tensor
+    known: Tensor
+
+    def __init__(self, vocabulary_size: int, width: int, *, learns: bool) -> None:
+        super().__init__()
+        self.width, self.learns = width, learns
+        zeros = torch.zeros(vocabulary_size, width)
+        if learns:
+            self.vectors = nn.Parameter(zeros)
+        else:
+            self.register_buffer("vectors", zeros)
+            self.register_buffer("known", torch.zeros(vocabulary_size, dtype=torch.bool))
+            self.shared = nn.Parameter(torch.zeros(width))
+
+    @torch.no_grad()
+    def fill(self, ids: Sequence[int], vectors: Float[Tensor, "N D"]) -> None:
+        """Takes the vectors of some words; the first values of the others are drawn anew."""
+        if self.learns:
+            deviation = vectors.std().item() if vectors.numel() > 1 else 0.1
+            nn.init.normal_(self.vectors, std=deviation)
+        else:
+            self.vectors.zero_()
+            self.known.zero_()
+            self.known[list(ids)] = True
+        self.vectors[list(ids)] = vectors
+
+    def forward(self, ids: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        found: Tensor = nn.functional.embedding(ids, self.vectors)
+        return found if self.learns else torch.where(self.known[ids].unsqueeze(-1), found, self.shared)
 
 
 def wanted(config: VectorSettings) -> bool:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.layers.token_inputs import (
@@ -17,33 +16,20 @@ from polymodal.layers.token_inputs import (
     mean_of_means,
     with_first,
 )
-from polymodal.layers.transformer import TransformerStack, require_heads
+from polymodal.layers.transformer import BlockSettings, TransformerStack, require_heads
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class AttentionConfig:
-    """Settings of `Attention`.
+class AttentionConfig(BlockSettings):
+    """Settings of `Attention`, besides those of its blocks.
 
     Attributes:
         width: of the tokens and of the result; a multiple of `heads`.
-        layers: transformer blocks on top of each other.
-        heads: of the attention in each block.
-        hidden: width inside of a block's feed-forward network.
-        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
-        drop_path: probability with which a row goes without a part of the last block while training; it rises to that
-            from block to block (stochastic depth).
         pool: what comes out: `token`: a learned token that attends to all others; `mean`: the mean of each input's
             tokens, then of the inputs; `none`: all tokens.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    layers: PositiveInt = 2
-    heads: PositiveInt = 4
-    hidden: PositiveInt = 256
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pool: Literal["token", "mean", "none"] = "token"
 
 
@@ -70,7 +56,7 @@ class Attention(nn.Module):
         self.inputs = TokenInputs(widths, width=config.width)
         self.anchor = self.inputs.only  # of several inputs, the tokens of all come out
         self.summary = learned_vectors(1, config.width) if config.pool == "token" else None
-        self.transformer = TransformerStack.of(config)
+        self.transformer = TransformerStack(config)
 
     @property
     def keeps_time(self) -> bool:

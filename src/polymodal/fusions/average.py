@@ -7,30 +7,25 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import ConfigDict, Field, PositiveInt
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
-from polymodal.layers.projection import StackInputs, require_input
+from polymodal.layers.projection import StackConfig, StackFusion, require_input
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class AverageConfig:
-    """Settings of `Average`.
+class AverageConfig(StackConfig):
+    """Settings of `Average`, besides those of `StackConfig`.
 
     Attributes:
-        width: of the result.
-        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
         weights: by input, above zero; an input that is not named has weight 1. They need not sum to one.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
 
 
-class Average(nn.Module):
+class Average(StackFusion):
     """z = sum of w_i v_i / sum of w_i over the inputs i that are present; v_i: pooled and projected, "B D".
 
     Raises:
@@ -44,9 +39,7 @@ class Average(nn.Module):
     when_absent: ClassVar[str] = "is left out; the others share its weight"
 
     def __init__(self, config: AverageConfig, *, widths: Mapping[str, int]) -> None:
-        super().__init__()
-        self.stack = StackInputs(widths, width=config.width if config.project else None)
-        self.width = self.stack.width
+        super().__init__(config, widths=widths)
         given = config.weights or {}
         for name in given:
             require_input("Fusion 'average': weights", name, self.stack.names)

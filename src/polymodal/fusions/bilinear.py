@@ -9,22 +9,21 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
-from polymodal.layers.projection import EachInput, equal_width, require_input
+from polymodal.layers.projection import EachInput, StackConfig, equal_width, require_input
 from polymodal.types import Tokens
 
 _MOST_WEIGHTS = 2**24
 
 
 @dataclass(frozen=True)
-class BilinearConfig:
-    """Settings of `Bilinear`.
+class BilinearConfig(StackConfig):
+    """Settings of `Bilinear`, besides those of `StackConfig`.
 
     Attributes:
-        width: of the result.
         project: bring every input to `input_width` (in the vector and scalar forms, to `width`) first (LayerNorm,
             Linear); False combines the inputs as they are: then the vector and scalar forms are as wide as they.
         input_width: of every input of the matrix form, once projected.
@@ -34,9 +33,6 @@ class BilinearConfig:
             None: the first by name.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
     input_width: PositiveInt = 32
     form: Literal["matrix", "vector", "scalar"] = "matrix"
     context: str | None = None
@@ -71,10 +67,14 @@ class Bilinear(nn.Module):
 
     def __init__(self, config: BilinearConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()
-        self.inputs = EachInput(widths, width=_input_width(config))
-        first = _place(config.context, self.inputs.names)
+        width = config.input_width if config.form == "matrix" else config.width
+        self.inputs = EachInput(widths, width=width if config.project else None)
+        names = self.inputs.names
+        if config.context is not None:
+            require_input("Fusion 'bilinear': context", config.context, names)
+        first = names.index(config.context) if config.context is not None else 0
         self.order = [first, *(k for k in range(len(widths)) if k != first)]
-        ordered = {self.inputs.names[k]: self.inputs.widths[k] for k in self.order}
+        ordered = {names[k]: self.inputs.widths[k] for k in self.order}
         if config.form == "matrix":
             self.width = config.width
             _refuse_too_many(ordered, config)
@@ -128,19 +128,6 @@ class _Factors(nn.Module):
         ]
         result: Tensor = torch.stack(scaled).sum(dim=0) + self.shift(vectors[0])
         return result
-
-
-def _input_width(config: BilinearConfig) -> int | None:
-    if not config.project:
-        return None
-    return config.input_width if config.form == "matrix" else config.width
-
-
-def _place(context: str | None, names: Sequence[str]) -> int:
-    if context is None:
-        return 0
-    require_input("Fusion 'bilinear': context", context, names)
-    return names.index(context)
 
 
 def _refuse_too_many(widths: Mapping[str, int], config: BilinearConfig) -> None:

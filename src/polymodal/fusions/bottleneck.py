@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.layers.stochastic_depth import rising
@@ -21,13 +21,13 @@ from polymodal.layers.token_inputs import (
     mean_of_present,
     with_first,
 )
-from polymodal.layers.transformer import TransformerBlock, require_heads
+from polymodal.layers.transformer import BlockSettings, TransformerBlock, require_heads
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class BottleneckConfig:
-    """Settings of `Bottleneck`.
+class BottleneckConfig(BlockSettings):
+    """Settings of `Bottleneck`, besides those of its blocks.
 
     Attributes:
         width: of the tokens and of the result; a multiple of `heads`.
@@ -35,25 +35,14 @@ class BottleneckConfig:
         own_layers: transformer blocks of each input by itself, before there are shared tokens.
         layers: transformer blocks of each input with the shared tokens; at least 2, because what one block writes into
             them only the next can read.
-        heads: of the attention in each block.
-        hidden: width inside of a block's feed-forward network.
-        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
-        drop_path: probability with which a row goes without a part of the last block while training; it rises to that
-            from block to block (stochastic depth).
         pool: what comes out: `token`: a learned token for each input that attends to that input and to the shared
             tokens, averaged over the inputs; `mean`: the mean of each input's tokens, then of the inputs; `none`: all
             tokens of the inputs.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
     tokens: PositiveInt = 4
     own_layers: Annotated[int, Field(ge=0)] = 0
     layers: Annotated[int, Field(ge=2)] = 2
-    heads: PositiveInt = 4
-    hidden: PositiveInt = 256
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     pool: Literal["token", "mean", "none"] = "token"
 
 

@@ -7,28 +7,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict, PositiveInt
 from torch import nn
 
-from polymodal.layers.projection import StackInputs
+from polymodal.layers.projection import StackConfig, StackFusion
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class ConcatConfig:
-    """Settings of `Concat`.
+class ConcatConfig(StackConfig):
+    """Settings of `Concat`, besides those of `StackConfig`.
 
     Attributes:
         width: of each input's part; the result is as wide as all parts together.
-        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
 
-
-class Concat(nn.Module):
+class Concat(StackFusion):
     """z = [v_1, v_2, ...] in the order of the inputs' names; v_i: pooled and projected, "B D"; z: "B (M * D)".
 
     An absent input's part is a learned vector of its own.
@@ -39,8 +33,7 @@ class Concat(nn.Module):
     when_absent: ClassVar[str] = "has a learned vector in its place"
 
     def __init__(self, config: ConcatConfig, *, widths: Mapping[str, int]) -> None:
-        super().__init__()
-        self.stack = StackInputs(widths, width=config.width if config.project else None)
+        super().__init__(config, widths=widths)
         self.absent = nn.Parameter(torch.zeros(len(self.stack.names), self.stack.width))
         self.width = self.absent.numel()
 

@@ -4,45 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import masked_mean, zero_masked
 from polymodal.layers.projection import require_input
 from polymodal.layers.token_inputs import TokenInputs, learned_vectors, with_first
-from polymodal.layers.transformer import CrossTransformer, require_heads
+from polymodal.layers.transformer import BlockSettings, CrossTransformer, require_heads
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class CrossAttentionConfig:
-    """Settings of `CrossAttention`.
+class CrossAttentionConfig(BlockSettings):
+    """Settings of `CrossAttention`, besides those of its blocks.
 
     Attributes:
         width: of the tokens, and of each pair's part of the result; a multiple of `heads`.
         layers: blocks on top of each other, for each pair.
-        heads: of the attention in each block.
-        hidden: width inside of a block's feed-forward network.
-        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
-        drop_path: probability with which a row goes without a part of the last block while training; it rises to that
-            from block to block (stochastic depth).
         anchor: the input whose tokens attend to those of the others; without one every input's do.
         pool: what comes out: `mean`: the mean of each pair's tokens, all pairs side by side; `none`: a token for each
             of the anchor's, which needs an `anchor`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 64
     layers: PositiveInt = 1
-    heads: PositiveInt = 4
     hidden: PositiveInt = 128
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
     anchor: str | None = None
     pool: Literal["mean", "none"] = "mean"
 
@@ -83,17 +74,7 @@ class CrossAttention(nn.Module):
         sources = sorted({source for _, source in self.pairs})
         self.nothing = learned_vectors(len(sources), config.width)
         self.place_of_source = {source: place for place, source in enumerate(sources)}
-        self.transformers = nn.ModuleList(
-            CrossTransformer(
-                config.width,
-                num_layers=config.layers,
-                num_heads=config.heads,
-                hidden=config.hidden,
-                dropout=config.dropout,
-                drop_path=config.drop_path,
-            )
-            for _ in self.pairs
-        )
+        self.transformers = nn.ModuleList(CrossTransformer(config) for _ in self.pairs)
         self.width = len(self.pairs) * config.width
 
     @property

@@ -8,27 +8,21 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.layers.pooling import masked_softmax
-from polymodal.layers.projection import EachInput, equal_width
+from polymodal.layers.projection import EachInput, StackConfig, equal_width
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class GatedConfig:
-    """Settings of `Gated`.
+class GatedConfig(StackConfig):
+    """Settings of `Gated`, besides those of `StackConfig`.
 
     Attributes:
-        width: of the result.
         project: bring every input to `width` first (LayerNorm, Linear, tanh); False gates the inputs as they are.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
 
 
 class Gated(nn.Module):

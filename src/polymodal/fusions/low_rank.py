@@ -7,27 +7,23 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import nn
 
-from polymodal.layers.projection import EachInput, prepend_one
+from polymodal.layers.projection import EachInput, StackConfig, prepend_one
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class LowRankConfig:
-    """Settings of `LowRank`.
+class LowRankConfig(StackConfig):
+    """Settings of `LowRank`, besides those of `StackConfig`.
 
     Attributes:
-        width: of the result.
         project: bring every input to `input_width` first (LayerNorm, Linear); False combines the inputs as they are.
         input_width: of every input, once projected.
         rank: number of products that are added up.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
     input_width: PositiveInt = 32
     rank: PositiveInt = 8
 

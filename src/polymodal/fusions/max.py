@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import nn
-
 from polymodal.layers.pooling import masked_max
-from polymodal.layers.projection import StackConfig, StackInputs
+from polymodal.layers.projection import StackFusion
 from polymodal.types import Tokens
 
 
-class Max(nn.Module):
+class Max(StackFusion):
     """z_d = max of v_id over the inputs i that are present; v_i: pooled and projected, "B D".
 
     Max pooling over views, as in multi-view CNNs (Su et al. 2015).
     """
 
-    Config: ClassVar[type] = StackConfig
     keeps_time: ClassVar[bool] = False
     when_absent: ClassVar[str] = "is left out"
-
-    def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
-        super().__init__()
-        self.stack = StackInputs(widths, width=config.width if config.project else None)
-        self.width = self.stack.width
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         vectors, present = self.stack(tokens)

@@ -7,29 +7,25 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field
 from torch import nn
 
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_softmax
-from polymodal.layers.projection import EachInput, equal_width
+from polymodal.layers.projection import EachInput, StackConfig, equal_width
 from polymodal.types import Tokens
 
 
 @dataclass(frozen=True)
-class MixtureConfig:
-    """Settings of `Mixture`.
+class MixtureConfig(StackConfig):
+    """Settings of `Mixture`, besides those of `StackConfig`.
 
     Attributes:
-        width: of the result.
         project: an expert for every input (LayerNorm, Linear); False mixes the inputs as they are.
         hidden: width of a hidden layer of every expert; 0: none, which suits small tables: encoders bend enough.
         dropout: probability, after the hidden layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 

@@ -9,35 +9,30 @@ from math import comb
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from polymodal.errors import ConfigError
-from polymodal.layers.projection import StackInputs
+from polymodal.layers.projection import StackConfig, StackFusion
 from polymodal.types import Tokens
 
 _MOST_TERMS = 255  # all of eight inputs
 
 
 @dataclass(frozen=True)
-class PolynomialConfig:
-    """Settings of `Polynomial`.
+class PolynomialConfig(StackConfig):
+    """Settings of `Polynomial`, besides those of `StackConfig`.
 
     Attributes:
-        width: of the result.
-        project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
         degree: most inputs in one product; None: as many as there are.
         form: what is learned for each term: `vector`, a number for each feature, or `scalar`, one number.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
     degree: PositiveInt | None = None
     form: Literal["vector", "scalar"] = "vector"
 
 
-class Polynomial(nn.Module):
+class Polynomial(StackFusion):
     """y = b + sum of w_S * (product of v_i over the inputs i in S) over all sets S of at most `degree` inputs.
 
     v_i: pooled and projected, "B D"; all products feature by feature; y: "B D". With the inputs T, I and A:
@@ -62,9 +57,7 @@ class Polynomial(nn.Module):
     when_absent: ClassVar[str] = "takes every term that it is in away"
 
     def __init__(self, config: PolynomialConfig, *, widths: Mapping[str, int]) -> None:
-        super().__init__()
-        self.stack = StackInputs(widths, width=config.width if config.project else None)
-        self.width = self.stack.width
+        super().__init__(config, widths=widths)
         num_inputs = len(self.stack.names)
         degree = min(config.degree or num_inputs, num_inputs)
         _refuse_too_many(num_inputs, degree)

@@ -6,27 +6,20 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from torch import nn
 
-from polymodal.layers.projection import StackConfig, StackInputs
+from polymodal.layers.projection import StackFusion
 from polymodal.types import Tokens
 
 
-class Product(nn.Module):
+class Product(StackFusion):
     """z_d = product of v_id over the inputs i that are present; v_i: pooled and projected, "B D".
 
     The Hadamard product of bilinear pooling (Kim et al. 2017, arXiv 1610.04325, equation 4). An absent input counts
     as one, the neutral element.
     """
 
-    Config: ClassVar[type] = StackConfig
     keeps_time: ClassVar[bool] = False
     when_absent: ClassVar[str] = "counts as one"
-
-    def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
-        super().__init__()
-        self.stack = StackInputs(widths, width=config.width if config.project else None)
-        self.width = self.stack.width
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         vectors, present = self.stack(tokens)

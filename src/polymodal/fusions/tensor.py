@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import nn
 
 from polymodal.errors import ConfigError
-from polymodal.layers.projection import EachInput, prepend_one
+from polymodal.layers.projection import EachInput, StackConfig, prepend_one
 from polymodal.types import Tokens
 
 _WIDEST = 32  # of the inputs, where nothing is said
@@ -22,19 +22,15 @@ _MOST_FEATURES = 65_536
 
 
 @dataclass(frozen=True)
-class TensorConfig:
-    """Settings of `Tensor`.
+class TensorConfig(StackConfig):
+    """Settings of `Tensor`, besides those of `StackConfig`.
 
     Attributes:
-        width: of the result.
         project: bring every input to `input_width` first (LayerNorm, Linear); False combines the inputs as they are.
         input_width: None: the widest, up to 32, with which the product has at most 2,048 features: 32 for two
             inputs, 11 for three, 5 for four. Wider ones need more rows.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    project: bool = True
     input_width: PositiveInt | None = None
 
 

@@ -9,25 +9,22 @@ import torch
 from torch import nn
 
 from polymodal.layers.pooling import masked_softmax
-from polymodal.layers.projection import StackConfig, StackInputs
+from polymodal.layers.projection import StackConfig, StackFusion
 from polymodal.types import Tokens
 
 
-class Weighted(nn.Module):
+class Weighted(StackFusion):
     """z = sum of w_i v_i, w = softmax of a_i over the inputs i that are present; v_i: pooled and projected, "B D".
 
     One learned number a_i for each input, the same for every row: scalar mixing as in ELMo (Peters et al. 2018,
     equation 1). An absent input has weight zero and the others share it.
     """
 
-    Config: ClassVar[type] = StackConfig
     keeps_time: ClassVar[bool] = False
     when_absent: ClassVar[str] = "is left out; the others share its weight"
 
     def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
-        super().__init__()
-        self.stack = StackInputs(widths, width=config.width if config.project else None)
-        self.width = self.stack.width
+        super().__init__(config, widths=widths)
         self.scores = nn.Parameter(torch.zeros(len(self.stack.names)))
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:

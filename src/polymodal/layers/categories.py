@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 _MANY = 100  # codes; columns with more hold people, films, shops, of which new ones come
@@ -27,6 +29,22 @@ class TableColumn(Protocol):
     def num_features(self) -> int: ...
 
 
+@dataclass(frozen=True)
+class CategorySettings:
+    """What encoders of a table let the user choose of the vectors of categories.
+
+    Attributes:
+        category_dropout: in columns of more than 100 categories, the probability with which one is taken for an unseen
+            one while training, so that the model learns what to say of those that come later: new users, new shops.
+        category_decay: the vectors of categories decay so many times as fast as other weights: one that comes a few
+            times only must not be learned by heart.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    category_decay: Annotated[float, Field(ge=0)] = 60.0
+
+
 class CategoryVectors(nn.Module):
     """An embedding for every code, and one more for a missing cell.
 
@@ -35,15 +53,14 @@ class CategoryVectors(nn.Module):
 
     Args:
         cardinality: number of codes, with the reserved code 0.
+        settings: dropout puts code 0 in the place of another; the decay is told to the optimizer.
         width: of a vector; None: min(50, 1.6 * n ** 0.56), the rule of thumb of the library fastai.
-        dropout: probability with which code 0 comes in the place of another while training, where codes are many.
-        decay: told to the optimizer: so many times the weight decay of other weights.
     """
 
-    def __init__(self, cardinality: int, *, dropout: float, decay: float, width: int | None = None) -> None:
+    def __init__(self, cardinality: int, settings: CategorySettings, *, width: int | None = None) -> None:
         super().__init__()
-        self.dropout = dropout if cardinality > _MANY else 0.0
-        self.decay = decay
+        self.dropout = settings.category_dropout if cardinality > _MANY else 0.0
+        self.decay = settings.category_decay
         self.width = min(50, round(1.6 * cardinality**0.56)) if width is None else width
         self.missing = cardinality
         self.embedding = nn.Embedding(cardinality + 1, self.width)

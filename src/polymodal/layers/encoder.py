@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
+from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 
@@ -13,6 +14,20 @@ class EncoderSettings(Protocol):
     """A dataclass of settings."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """Settings of encoders for early fusion; some have more.
+
+    Attributes:
+        width: of the tokens.
+        dropout: probability, on the tokens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
 _Config = TypeVar("_Config", bound=EncoderSettings)

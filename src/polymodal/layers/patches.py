@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.encoder import EmbeddingSettings, EncoderModule
 from polymodal.layers.normalisation import PixelNorm
 from polymodal.layers.pooling import lengths_to_mask, zero_masked
 from polymodal.layers.positions import SinusoidalGrid, SinusoidalPositions
@@ -70,19 +70,16 @@ class PatchesOfEach(nn.Module):
 
 
 @dataclass(frozen=True)
-class PatchEmbeddingConfig:
-    """Settings of `PatchEmbedding`.
+class PatchEmbeddingConfig(EmbeddingSettings):
+    """Settings of `PatchEmbedding`, besides those of any embedding.
 
     Attributes:
         width: of the tokens, even.
         patch: side of a square, in pixels; small ones make many tokens.
-        dropout: probability, on the tokens.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: Annotated[int, Field(ge=2, multiple_of=2)] = 128
     patch: PositiveInt = 16
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
 class PatchEmbedding(EncoderModule[PatchEmbeddingConfig]):

@@ -18,7 +18,7 @@ from polymodal.types import Tokens
 
 @dataclass(frozen=True)
 class StackConfig:
-    """Settings of fusions that need no others than those of `StackInputs`.
+    """Settings of fusions of one vector for each input; some have more.
 
     Attributes:
         width: of the result.
@@ -78,6 +78,17 @@ class StackInputs(nn.Module):
         """Vectors and which of them are real; zeros stand where an input is absent."""
         vectors, present = _projected(tokens, self.names, self.projections)
         return torch.stack(vectors, dim=1), present
+
+
+class StackFusion(nn.Module):
+    """What fusions that combine `StackInputs` have alike, so that a new one says only how it differs."""
+
+    Config: ClassVar[type] = StackConfig
+
+    def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
+        super().__init__()
+        self.stack = StackInputs(widths, width=config.width if config.project else None)
+        self.width = self.stack.width
 
 
 class EachInput(nn.Module):

@@ -6,10 +6,12 @@ No packed sequences: torch.export fails on them, and ONNX's RNN, GRU and LSTM ta
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.layers.pooling import lengths_to_mask, zero_masked
@@ -17,6 +19,26 @@ from polymodal.layers.pooling import lengths_to_mask, zero_masked
 CellName = Literal["rnn", "lstm", "gru"]
 
 _CELLS: dict[CellName, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@dataclass(frozen=True)
+class RecurrentSettings:
+    """What encoders let the user choose of their recurrent layers.
+
+    Attributes:
+        cell: `rnn`, `lstm` or `gru`.
+        width: of the tokens; even when bidirectional, as each direction gives half of it.
+        layers: recurrent layers on top of each other; each one reads both directions of the one below.
+        bidirectional: read each row in both directions.
+        dropout: probability, before the first layer and between layers.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    cell: CellName = "gru"
+    width: PositiveInt = 128
+    layers: PositiveInt = 1
+    bidirectional: bool = True
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
 def reverse_by_lengths(values: Float[Tensor, "B T D"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T D"]:
@@ -32,37 +54,23 @@ class Recurrent(nn.Module):
 
     Args:
         width_in: D of the tokens that enter.
-        width: D of the result; with `bidirectional` each direction gives half of it.
-        cell: kind of cell.
-        num_layers: layers on top of each other; each one reads both directions of the one below.
-        bidirectional: read forwards and backwards.
-        dropout: probability, between layers.
+        settings: of the layers; dropout is between them only.
 
     Raises:
         ValueError: bidirectional and an odd width.
     """
 
-    def __init__(
-        self,
-        width_in: int,
-        width: int,
-        *,
-        cell: CellName = "gru",
-        num_layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-    ) -> None:
+    def __init__(self, width_in: int, settings: RecurrentSettings) -> None:
         super().__init__()
+        width, bidirectional = settings.width, settings.bidirectional
         if bidirectional and width % 2:
             raise ValueError(f"width must be even when bidirectional; got {width}")
-        self.width = width
         half = width // 2 if bidirectional else width
-        widths_in = [width_in] + [width] * (num_layers - 1)
-        self.forwards = nn.ModuleList(_CELLS[cell](before, half, batch_first=True) for before in widths_in)
-        self.backwards = nn.ModuleList(
-            _CELLS[cell](before, half, batch_first=True) for before in widths_in if bidirectional
-        )
-        self.dropout = nn.Dropout(dropout)
+        widths_in = [width_in] + [width] * (settings.layers - 1)
+        cell = _CELLS[settings.cell]
+        self.forwards = nn.ModuleList(cell(before, half, batch_first=True) for before in widths_in)
+        self.backwards = nn.ModuleList(cell(before, half, batch_first=True) for before in widths_in if bidirectional)
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, values: Float[Tensor, "B T D"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T E"]:
         """Hidden states of the top layer; zeros after each row's length."""

@@ -6,16 +6,73 @@ Tokens of an input attend to each other (`TransformerStack`), or gather what ano
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, ClassVar
 
+import torch
 from jaxtyping import Bool, Float
+from pydantic import ConfigDict, Field, PositiveInt
 from torch import Tensor, nn
+from torch.nn import functional
 
 from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName, activation
-from polymodal.layers.attention import MultiHeadAttention
 from polymodal.layers.pooling import zero_masked
 from polymodal.layers.stochastic_depth import StochasticDepth, rising
+
+
+class MultiHeadAttention(nn.Module):
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017, arXiv 1706.03762, section 3.2).
+
+    Self-attention where queries and memory are the same tokens, cross-attention where they are not.
+
+    Args:
+        width: of queries, memory and result; a multiple of `num_heads`.
+        num_heads: parts of the width that attend each for itself.
+        dropout: probability with which an attention weight is dropped in training.
+
+    Raises:
+        ValueError: the width is no multiple of the number of heads.
+    """
+
+    def __init__(self, width: int, *, num_heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(f"width must be a multiple of the number of heads; got {width} and {num_heads}")
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.query = nn.Linear(width, width)
+        # No bias: it would add the same to every score of a query, which the softmax takes away again.
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, queries: Float[Tensor, "B Q D"], memory: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B Q D"]:
+        """What each query gathers from the real steps of its row; from a row without any, zeros before `out`.
+
+        Args:
+            queries: one result each.
+            memory: keys and values are made from it; masked steps may hold anything that is finite.
+            mask: real steps of the memory.
+        """
+        present = mask.any(dim=1)
+        # A softmax over nothing is NaN in some kernels: such rows attend to all, and what they find is dropped.
+        allowed = (mask | ~present.unsqueeze(1))[:, None, None, :]
+        gathered = functional.scaled_dot_product_attention(
+            self._heads(self.query(queries)),
+            self._heads(self.key(memory)),
+            self._heads(self.value(memory)),
+            attn_mask=allowed,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        gathered = torch.where(present[:, None, None, None], gathered, gathered.new_zeros(()))
+        result: Tensor = self.out(gathered.transpose(1, 2).flatten(2))
+        return result
+
+    def _heads(self, values: Float[Tensor, "B T D"]) -> Float[Tensor, "B M T W"]:
+        """Each head's share of the width, one of M heads: the layout that torch's attention takes."""
+        return values.view(*values.shape[:2], self.num_heads, -1).transpose(1, 2)
 
 
 def feed_forward(width: int, *, hidden: int, activation_name: ActivationName, dropout: float) -> nn.Sequential:
@@ -30,17 +87,27 @@ def feed_forward(width: int, *, hidden: int, activation_name: ActivationName, dr
     )
 
 
-@runtime_checkable
-@dataclass(frozen=True, match_args=False)  # read-only, as settings are
-class BlockSettings(Protocol):
-    """What an encoder or a fusion lets the user choose of its blocks; perhaps `activation`, too."""
+@dataclass(frozen=True)
+class BlockSettings:
+    """What encoders and fusions let the user choose of their blocks; some `activation`, too.
 
-    width: int
-    layers: int
-    heads: int
-    hidden: int
-    dropout: float
-    drop_path: float
+    Attributes:
+        width: of the tokens; a multiple of `heads`.
+        layers: transformer blocks on top of each other.
+        heads: of the attention in each block.
+        hidden: width inside of a block's feed-forward network.
+        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
+        drop_path: probability with which a row goes without each half of the last block while training; it rises to
+            that in equal steps, block by block (stochastic depth).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    width: PositiveInt = 128
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    hidden: PositiveInt = 256
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 def require_heads(who: str, *, width: int, heads: int) -> None:
@@ -54,18 +121,22 @@ def require_heads(who: str, *, width: int, heads: int) -> None:
 
 
 class TransformerBlock(nn.Module):
-    """Self-attention, then a feed-forward network on each token, both with a residual connection around them.
+    """Attention, then a feed-forward network on each token, both with a residual connection around them.
 
     LayerNorm comes first in each of the two (Xiong et al. 2020, arXiv 2002.04745, figure 1b): such networks train from
     the first step on, where those that normalise last need a long warm-up.
 
+    The tokens attend to each other, or with `cross` to a memory: Z' = Z + Attention(LayerNorm(Z), LayerNorm(memory)),
+    then Z'' = Z' + FeedForward(LayerNorm(Z')): the crossmodal block of Tsai et al. (2019, arXiv 1906.00295, eq. 4).
+
     Args:
-        width: D of the tokens; a multiple of `num_heads`.
+        width: D of the tokens, and of the memory; a multiple of `num_heads`.
         num_heads: of the attention.
         hidden: width inside of the feed-forward network.
         activation_name: inside of the feed-forward network.
         dropout: probability, of attention weights, inside of the feed-forward network and before each addition.
         drop_path: probability with which a row goes without the one or the other while training (stochastic depth).
+        cross: attend to a memory.
 
     Raises:
         ValueError: the width is no multiple of the number of heads.
@@ -80,18 +151,23 @@ class TransformerBlock(nn.Module):
         activation_name: ActivationName = "gelu",
         dropout: float = 0.0,
         drop_path: float = 0.0,
+        cross: bool = False,
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
+        self.memory_norm = nn.LayerNorm(width) if cross else None
         self.attention = MultiHeadAttention(width, num_heads=num_heads, dropout=dropout)
         self.feed_forward = feed_forward(width, hidden=hidden, activation_name=activation_name, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
         self.drop_path = StochasticDepth(drop_path)
 
-    def forward(self, values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Masked steps may hold anything that is finite."""
+    def forward(
+        self, values: Float[Tensor, "B Q D"], mask: Bool[Tensor, "B T"], memory: Float[Tensor, "B T D"] | None = None
+    ) -> Float[Tensor, "B Q D"]:
+        """The mask is that of the memory where there is one; what it masks may be anything that is finite."""
         normed = self.attention_norm(values)
-        values = values + self.drop_path(self.dropout(self.attention(normed, normed, mask)))
+        read = normed if self.memory_norm is None else self.memory_norm(memory)
+        values = values + self.drop_path(self.dropout(self.attention(normed, read, mask)))
         result: Tensor = values + self.drop_path(self.feed_forward(values))
         return result
 
@@ -100,52 +176,14 @@ class TransformerStack(nn.Module):
     """A stack of `TransformerBlock`, with LayerNorm at its end.
 
     Args:
-        width: D of the tokens; a multiple of `num_heads`.
-        num_layers: blocks.
-        num_heads, hidden, activation_name, dropout: of each, see `TransformerBlock`.
-        drop_path: of the last block; it rises to that in equal steps.
-
-    Raises:
-        ValueError: the width is no multiple of the number of heads.
+        settings: of the blocks; D is their width.
+        activation_name: inside of the feed-forward networks.
     """
 
-    def __init__(
-        self,
-        width: int,
-        *,
-        num_layers: int,
-        num_heads: int,
-        hidden: int,
-        activation_name: ActivationName = "gelu",
-        dropout: float = 0.0,
-        drop_path: float = 0.0,
-    ) -> None:
+    def __init__(self, settings: BlockSettings, *, activation_name: ActivationName = "gelu") -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                width,
-                num_heads=num_heads,
-                hidden=hidden,
-                activation_name=activation_name,
-                dropout=dropout,
-                drop_path=probability,
-            )
-            for probability in rising(drop_path, num_layers)
-        )
-        self.norm = nn.LayerNorm(width)
-
-    @classmethod
-    def of(cls, settings: BlockSettings) -> TransformerStack:
-        """The stack that the settings of an encoder or a fusion ask for."""
-        return cls(
-            settings.width,
-            num_layers=settings.layers,
-            num_heads=settings.heads,
-            hidden=settings.hidden,
-            activation_name=getattr(settings, "activation", "gelu"),
-            dropout=settings.dropout,
-            drop_path=settings.drop_path,
-        )
+        self.blocks = _blocks(settings, activation_name=activation_name, cross=False)
+        self.norm = nn.LayerNorm(settings.width)
 
     def forward(self, values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Masked steps may hold anything, and come out as zeros."""
@@ -155,63 +193,38 @@ class TransformerStack(nn.Module):
         return zero_masked(self.norm(values), mask)
 
 
-class CrossBlock(nn.Module):
-    """Attention to a memory, then a feed-forward network on each token, both with a residual connection around them.
-
-    Z' = Z + Attention(LayerNorm(Z), LayerNorm(memory)), then Z'' = Z' + FeedForward(LayerNorm(Z')): the crossmodal
-    block of Tsai et al. (2019, arXiv 1906.00295, equation 4).
-
-    The arguments are those of `TransformerBlock`, with GELU for the activation; D is the memory's width, too.
-
-    Raises:
-        ValueError: the width is no multiple of the number of heads.
-    """
-
-    def __init__(
-        self, width: int, *, num_heads: int, hidden: int, dropout: float = 0.0, drop_path: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(width)
-        self.memory_norm = nn.LayerNorm(width)
-        self.attention = MultiHeadAttention(width, num_heads=num_heads, dropout=dropout)
-        self.feed_forward = feed_forward(width, hidden=hidden, activation_name="gelu", dropout=dropout)
-        self.dropout = nn.Dropout(dropout)
-        self.drop_path = StochasticDepth(drop_path)
-
-    def forward(
-        self, values: Float[Tensor, "B Q D"], memory: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
-    ) -> Float[Tensor, "B Q D"]:
-        """Masked steps of the memory may hold anything that is finite."""
-        gathered = self.attention(self.attention_norm(values), self.memory_norm(memory), mask)
-        values = values + self.drop_path(self.dropout(gathered))
-        result: Tensor = values + self.drop_path(self.feed_forward(values))
-        return result
-
-
 class CrossTransformer(nn.Module):
-    """A stack of `CrossBlock`, all of which attend to the same memory, with LayerNorm at its end.
+    """A stack of `TransformerBlock`, all of which attend to the same memory, with LayerNorm at its end.
 
-    The arguments are those of `TransformerStack`, with GELU for the activation; D is the memory's width, too.
-
-    Raises:
-        ValueError: the width is no multiple of the number of heads.
+    Args:
+        settings: of the blocks; D is their width.
     """
 
-    def __init__(
-        self, width: int, *, num_layers: int, num_heads: int, hidden: int, dropout: float = 0.0, drop_path: float = 0.0
-    ) -> None:
+    def __init__(self, settings: BlockSettings) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            CrossBlock(width, num_heads=num_heads, hidden=hidden, dropout=dropout, drop_path=probability)
-            for probability in rising(drop_path, num_layers)
-        )
-        self.norm = nn.LayerNorm(width)
+        self.blocks = _blocks(settings, activation_name="gelu", cross=True)
+        self.norm = nn.LayerNorm(settings.width)
 
     def forward(
         self, values: Float[Tensor, "B Q D"], memory: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B Q D"]:
         """What becomes of the tokens; masked steps of the memory may hold anything that is finite."""
         for block in self.blocks:
-            values = block(values, memory, mask)
+            values = block(values, mask, memory)
         result: Tensor = self.norm(values)
         return result
+
+
+def _blocks(settings: BlockSettings, *, activation_name: ActivationName, cross: bool) -> nn.ModuleList:
+    return nn.ModuleList(
+        TransformerBlock(
+            settings.width,
+            num_heads=settings.heads,
+            hidden=settings.hidden,
+            activation_name=activation_name,
+            dropout=settings.dropout,
+            drop_path=drop_path,
+            cross=cross,
+        )
+        for drop_path in rising(settings.drop_path, settings.layers)
+    )

@@ -19,8 +19,7 @@ from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
 from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
 from polymodal.errors import DataError
-from polymodal.layers.readout import Readout
-from polymodal.layers.scores_head import ScoresHead
+from polymodal.layers.scores_head import Readout, ScoresHead
 from polymodal.metrics import classification, ordinal
 from polymodal.metrics.class_scores import ClassScores
 from polymodal.metrics.weighted import Values, Weights

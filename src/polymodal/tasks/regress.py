@@ -18,8 +18,7 @@ from polymodal.abilities import InputFeatures, Numbers
 from polymodal.baselines.linear import number_baselines
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
-from polymodal.layers.readout import Readout
-from polymodal.layers.scores_head import ScoresHead
+from polymodal.layers.scores_head import Readout, ScoresHead
 from polymodal.metrics import regression
 from polymodal.metrics.weighted import Values, Weights
 from polymodal.protocols import Recognition, Task

@@ -18,8 +18,7 @@ from polymodal.abilities import InputFeatures, Labels
 from polymodal.baselines.linear import label_baselines
 from polymodal.data.target.class_names import is_missing, name_of
 from polymodal.errors import ConfigError, DataError, did_you_mean
-from polymodal.layers.readout import Readout
-from polymodal.layers.scores_head import ScoresHead
+from polymodal.layers.scores_head import Readout, ScoresHead
 from polymodal.metrics import tagging
 from polymodal.metrics.weighted import Values, Weights
 from polymodal.protocols import Advice, Recognition, Task

@@ -51,7 +51,8 @@ class Subwords:
                 " of its own to every text."
             )
         self._tokenizer.enable_truncation(max_tokens)
-        self.padding_id = padding_id(self._tokenizer)
+        paddings = (self._tokenizer.token_to_id(name) for name in (PADDING, "<pad>"))
+        self.padding_id = next((padding for padding in paddings if padding is not None), 0)  # the mask says what it is
         self.vocabulary_size = max(self._tokenizer.get_vocab(with_added_tokens=True).values()) + 1
         unknown = self._tokenizer.token_to_id(getattr(self._tokenizer.model, "unk_token", None) or "")
         self._unknown_id = self.padding_id if unknown is None else unknown
@@ -128,9 +129,3 @@ def _check_parts(node: object, allowed: set[str], *, where: str) -> None:
             raise ConfigError(f"{where}: {kind!r} is not let in. Let in: {', '.join(sorted(allowed))}.")
         for item in node.values():
             _check_parts(item, allowed, where=where)
-
-
-def padding_id(tokenizer: Tokenizer) -> int:
-    """Of the usual names the first that is there; else 0: the mask alone says what is padding."""
-    ids = (tokenizer.token_to_id(name) for name in (PADDING, "<pad>"))
-    return next((padding for padding in ids if padding is not None), 0)

@@ -11,10 +11,10 @@ import torch
 
 from polymodal.bundles import bundle
 from polymodal.config.run_config import make
+from polymodal.encoders._word_vectors import WordEmbedding
 from polymodal.encoders.text.bag import Bag, BagConfig
 from polymodal.encoders.text.rnn import Rnn, RnnConfig
 from polymodal.errors import ConfigError, DamagedBundleError
-from polymodal.layers.word_vectors import WordEmbedding
 from polymodal.modalities.text import Text, TextConfig
 from polymodal.pipeline.run import train
 from polymodal.testing import check_encoder

@@ -1,10 +1,13 @@
 """Each fusion against its formula in NumPy, on inputs combined as they are."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from polymodal import registry
+from polymodal.cli.main import main
 from polymodal.config.run_config import Part, part_settings
 from polymodal.errors import ConfigError
 from polymodal.types import Tokens
@@ -97,3 +100,11 @@ def test_concat_puts_a_learned_stand_in_where_an_input_is_absent():
 def test_an_unknown_setting_names_the_nearest(name):
     with pytest.raises(ConfigError, match=r"Did you mean 'width'"):
         part_settings("fusions", Part(name=name, widht=3))
+
+
+def test_every_fusion_is_listed_with_what_it_says_of_time_and_of_absent_inputs(capsys):
+    """The list is read from each part's own file: what a fusion inherits is not seen there."""
+    assert main(["list", "fusions"]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(registry.names("fusions"))
+    assert all(re.search(r"\.  +(if set|yes|no)  +\S", line) for line in lines)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from polymodal.layers.attention import MultiHeadAttention
+from polymodal.layers.transformer import MultiHeadAttention
 
 MASK = torch.tensor([[True, True, True, True], [True, False, False, False], [True, True, True, False]])
 

@@ -1,6 +1,6 @@
 import torch
 
-from polymodal.layers.spec_augment import SpecAugment
+from polymodal.layers.audio_features import SpecAugment
 
 
 def test_hides_no_more_than_its_share_of_bands_and_time_and_each_row_for_itself():

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from polymodal.layers.stochastic_depth import StochasticDepth, rising
-from polymodal.layers.transformer import TransformerBlock, TransformerStack
+from polymodal.layers.transformer import BlockSettings, TransformerBlock, TransformerStack
 
 MASK = torch.ones(4, 5, dtype=torch.bool)
 
@@ -36,7 +36,7 @@ def test_a_branch_that_is_left_out_gets_no_gradient_and_spreads_no_nan():
 def test_the_last_block_has_the_whole_probability_and_the_ones_before_in_equal_steps():
     assert rising(0.3, 3) == pytest.approx([0.1, 0.2, 0.3])
     assert rising(0.7, 1) == [0.7]
-    stack = TransformerStack(8, num_layers=2, num_heads=2, hidden=8, drop_path=0.4)
+    stack = TransformerStack(BlockSettings(width=8, layers=2, heads=2, hidden=8, dropout=0.0, drop_path=0.4))
     assert [block.drop_path.probability for block in stack.blocks] == [0.2, 0.4]
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from polymodal.layers.pooling import lengths_to_mask
-from polymodal.layers.transformer import TransformerStack
+from polymodal.layers.transformer import BlockSettings, TransformerStack
 
 MASK = lengths_to_mask(torch.tensor([6, 1, 4]), 6)
 
@@ -30,7 +30,9 @@ def torch_twin(layer: TransformerStack, width: int, hidden: int, activation: str
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_equals_torchs_encoder_with_the_norm_first(activation):
     torch.manual_seed(0)
-    layer = TransformerStack(8, num_layers=2, num_heads=2, hidden=12, activation_name=activation)
+    layer = TransformerStack(
+        BlockSettings(width=8, layers=2, heads=2, hidden=12, dropout=0.0), activation_name=activation
+    )
     for parameter in layer.parameters():  # norms begin as ones and zeros, which would hide a mix-up
         nn.init.normal_(parameter, std=0.5)
     twin = torch_twin(layer, 8, 12, activation)
@@ -40,7 +42,7 @@ def test_equals_torchs_encoder_with_the_norm_first(activation):
 
 
 def test_padding_has_no_influence_and_comes_out_as_zeros():
-    layer = TransformerStack(8, num_layers=2, num_heads=2, hidden=12)
+    layer = TransformerStack(BlockSettings(width=8, layers=2, heads=2, hidden=12, dropout=0.0))
     values = torch.randn(3, 6, 8)
     result = layer(values, MASK)
     assert torch.equal(layer(values.masked_fill(~MASK.unsqueeze(2), torch.nan), MASK), result)
@@ -49,7 +51,7 @@ def test_padding_has_no_influence_and_comes_out_as_zeros():
 
 
 def test_a_row_without_any_token_is_zeros_and_keeps_gradients_finite():
-    layer = TransformerStack(8, num_layers=1, num_heads=2, hidden=12)
+    layer = TransformerStack(BlockSettings(width=8, layers=1, heads=2, hidden=12, dropout=0.0))
     result = layer(torch.randn(2, 3, 8), torch.tensor([[True, True, False], [False] * 3]))
     assert not result[1].any()
     result.square().sum().backward()
@@ -57,7 +59,7 @@ def test_a_row_without_any_token_is_zeros_and_keeps_gradients_finite():
 
 
 def test_without_positions_the_order_of_tokens_does_not_matter():
-    layer = TransformerStack(8, num_layers=1, num_heads=2, hidden=12)
+    layer = TransformerStack(BlockSettings(width=8, layers=1, heads=2, hidden=12, dropout=0.0))
     values, everything = torch.randn(1, 5, 8), torch.ones(1, 5, dtype=torch.bool)
     turned = layer(values.flip(1), everything).flip(1)
     torch.testing.assert_close(turned, layer(values, everything), rtol=1e-5, atol=1e-6)

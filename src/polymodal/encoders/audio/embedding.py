@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import PositiveInt
 from torch import nn
 
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within, stack_frames
-from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.encoder import EmbeddingSettings, EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.modalities.audio import Audio
@@ -17,21 +17,16 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig:
-    """Settings of `Embedding`.
+class EmbeddingConfig(EmbeddingSettings):
+    """Settings of `Embedding`, besides those of any embedding.
 
     Attributes:
-        width: of the tokens.
         features: what is computed from a recording.
         frames: so many frames of it make a token.
-        dropout: probability, on the tokens.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
     features: FeaturesField = LOG_MEL
     frames: PositiveInt = 8
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
 class Embedding(EncoderModule[EmbeddingConfig]):

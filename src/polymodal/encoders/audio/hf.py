@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, JsonValue, PositiveFloat
+from pydantic import PositiveFloat
 
+from polymodal.encoders._checkpoint import CheckpointSettings
 from polymodal.errors import ConfigError
 from polymodal.modalities.audio import Audio
 from polymodal.pretrained import checkpoint_sounds, checkpoints
-from polymodal.pretrained.adaptation import FROZEN, TrainField
 from polymodal.pretrained.checkpoints import Checkpoint, Family
-from polymodal.pretrained.network import Pool, Pretrained, choose_pool, pooled
+from polymodal.pretrained.network import Pretrained, choose_pool, pooled
 from polymodal.types import Cells, Tokens
 
 _FAMILY = Family(
@@ -25,29 +25,16 @@ _FAMILY = Family(
 
 
 @dataclass(frozen=True)
-class HfConfig:
-    """Settings of `Hf`.
+class HfConfig(CheckpointSettings):
+    """Settings of `Hf`, besides those of its checkpoint.
 
     Attributes:
-        checkpoint: folder with `config.json`, `preprocessor_config.json` and `model.safetensors`; or `hf:` and a name
-            at huggingface.co, which is fetched once. None in a saved model, whose weights lie in its bundle.
-        architecture: what the checkpoint's `config.json` says; filled in when a model is saved.
-        preprocessing: what its `preprocessor_config.json` says of rate and scale; filled in likewise.
         seconds: of kinds that hear a window of fixed length (Whisper 30 seconds, AST 10.24), a shorter one: of a longer
             recording the first part is kept; `column`: as long as the column's `max_seconds`. Null: all of the window.
             Shorter is faster.
-        pool: `auto` gives the class token, or the mean over time where a network has none; `first` and `mean` ask for
-            one of the two; `none` keeps a token for each step of time.
-        train: how the weights learn: `frozen` (every recording is then encoded only once), `full`, `top` or `lora`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    checkpoint: str | None = None
-    architecture: dict[str, JsonValue] | None = None
-    preprocessing: dict[str, JsonValue] | None = None
     seconds: PositiveFloat | Literal["column"] | None = None
-    pool: Pool = "auto"
-    train: TrainField = FROZEN
 
 
 class Hf(Pretrained[HfConfig]):

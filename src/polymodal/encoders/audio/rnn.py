@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import PositiveInt
 from torch import nn
 
 from polymodal.errors import ConfigError
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within, stack_frames
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
-from polymodal.layers.recurrent import CellName, Recurrent
+from polymodal.layers.recurrent import Recurrent, RecurrentSettings
 from polymodal.modalities.audio import Audio
 from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class RnnConfig:
-    """Settings of `Rnn`.
+class RnnConfig(RecurrentSettings):
+    """Settings of `Rnn`, besides those of its layers.
 
     Attributes:
-        cell: `rnn`, `lstm` or `gru`.
-        width: of the tokens; even when bidirectional, as each direction gives half of it.
         features: what is computed from a recording.
         stack: so many frames, side by side, make one step: fewer steps are faster to read and easier to remember.
-        layers: recurrent layers on top of each other.
-        bidirectional: read each recording in both directions.
-        dropout: probability, before the first layer and between layers.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    cell: CellName = "gru"
-    width: PositiveInt = 128
     features: FeaturesField = LOG_MEL
     stack: PositiveInt = 4
     layers: PositiveInt = 2
-    bidirectional: bool = True
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
 class Rnn(EncoderModule[RnnConfig]):
@@ -55,14 +45,7 @@ class Rnn(EncoderModule[RnnConfig]):
         self.features = AudioFeatures(config.features, modality.sample_rate)
         self.token_span = self.features.hop_seconds * config.stack
         self.dropout = nn.Dropout(config.dropout)
-        self.recurrent = Recurrent(
-            self.features.num_bands * config.stack,
-            config.width,
-            cell=config.cell,
-            num_layers=config.layers,
-            bidirectional=config.bidirectional,
-            dropout=config.dropout,
-        )
+        self.recurrent = Recurrent(self.features.num_bands * config.stack, config)
 
     @classmethod
     def spanning(cls, config: RnnConfig, seconds: float) -> RnnConfig:

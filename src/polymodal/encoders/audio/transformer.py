@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName, activation
@@ -15,41 +15,27 @@ from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesFiel
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
+from polymodal.layers.transformer import BlockSettings, require_heads
 from polymodal.layers.transformer import TransformerStack as Blocks
-from polymodal.layers.transformer import require_heads
 from polymodal.modalities.audio import Audio
 from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class TransformerConfig:
-    """Settings of `Transformer`.
+class TransformerConfig(BlockSettings):
+    """Settings of `Transformer`, besides those of its blocks.
 
     Attributes:
-        width: of the tokens; a multiple of `heads`.
         features: what is computed from a recording.
         channels: of the convolutions.
         downsampling_stages: convolutions, each of which halves time and frequency.
-        layers: transformer blocks on top of each other.
-        heads: of the attention in each block.
-        hidden: width inside of a block's feed-forward network.
-        activation: inside of it: `relu`, `gelu`, `tanh` or `sigmoid`.
-        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
-        drop_path: probability with which a row goes without each half of the last block while training; it rises to
-            that in equal steps, block by block (stochastic depth).
+        activation: inside of the feed-forward networks: `relu`, `gelu`, `tanh` or `sigmoid`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
     features: FeaturesField = LOG_MEL
     channels: PositiveInt = 16
     downsampling_stages: PositiveInt = 3
-    layers: PositiveInt = 2
-    heads: PositiveInt = 4
-    hidden: PositiveInt = 256
     activation: ActivationName = "gelu"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Transformer(EncoderModule[TransformerConfig]):
@@ -77,7 +63,7 @@ class Transformer(EncoderModule[TransformerConfig]):
         self.project = nn.Sequential(nn.Linear(config.channels * bands_left, config.width), nn.LayerNorm(config.width))
         self.positions = SinusoidalPositions(config.width, deviation=1.0)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = Blocks.of(config)
+        self.blocks = Blocks(config, activation_name=config.activation)
 
     @classmethod
     def spanning(cls, config: TransformerConfig, seconds: float) -> TransformerConfig:

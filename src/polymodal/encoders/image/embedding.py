@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import PositiveInt
 
 from polymodal.layers.encoder import EncoderModule
-from polymodal.layers.patches import Patches
+from polymodal.layers.patches import PatchEmbeddingConfig, Patches
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig:
-    """Settings of `Embedding`.
+class EmbeddingConfig(PatchEmbeddingConfig):
+    """Settings of `Embedding`: those of other patch embeddings, with smaller squares."""
 
-    Attributes:
-        width: of the tokens, even.
-        patch: side of a square, in pixels.
-        dropout: probability, on the tokens.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: Annotated[int, Field(ge=2, multiple_of=2)] = 128
     patch: PositiveInt = 8
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
 class Embedding(EncoderModule[EmbeddingConfig]):

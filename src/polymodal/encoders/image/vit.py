@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,6 +16,7 @@ from polymodal.layers.activation import ActivationName
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm
 from polymodal.layers.positions import LearnedPositions, PositionsName, SinusoidalGrid
+from polymodal.layers.transformer import BlockSettings
 from polymodal.layers.transformer import TransformerStack as Blocks
 from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
@@ -24,38 +25,27 @@ _SIDE = 8  # squares in a row, unless told otherwise
 
 
 @dataclass(frozen=True)
-class VitConfig:
-    """Settings of `Vit`.
+class VitConfig(BlockSettings):
+    """Settings of `Vit`, besides those of its blocks.
 
     Attributes:
         patch: side of the squares that a picture is cut into, in pixels; null: an eighth of the picture's side, for 64
             squares. Smaller ones learn faster, but attention costs the square of their number.
         width: of the tokens; a multiple of `heads`, and of 2.
-        layers: transformer blocks on top of each other.
-        heads: of the attention in each block.
-        hidden: width inside of a block's feed-forward network.
         pool: `mean` of the squares, or `class`: a token of its own gathers what matters of them.
         spatial_tokens: a token for each square, row by row, instead of one for the picture.
         positions: how a square knows its place: `sinusoidal` takes pictures of any size, `learned` those of one.
         activation: inside of the feed-forward networks: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, after the positions, of attention weights, in the feed-forward networks and before each
             residual connection.
-        drop_path: probability with which a row goes without each half of the last block while training; it rises to
-            that in equal steps, block by block (stochastic depth).
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     patch: PositiveInt | None = None
-    width: PositiveInt = 128
     layers: PositiveInt = 4
-    heads: PositiveInt = 4
-    hidden: PositiveInt = 256
     pool: Literal["mean", "class"] = "mean"
     spatial_tokens: bool = False
     positions: PositionsName = "sinusoidal"
     activation: ActivationName = "gelu"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Vit(EncoderModule[VitConfig]):
@@ -92,7 +82,7 @@ class Vit(EncoderModule[VitConfig]):
         gathers = config.pool == "class" and not config.spatial_tokens
         self.gather = nn.Parameter(0.02 * torch.randn(1, 1, config.width)) if gathers else None
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = Blocks.of(config)
+        self.blocks = Blocks(config, activation_name=config.activation)
 
     def forward(self, cells: Cells) -> Tokens:
         squares, num_columns = self._cut(self.pixels(cells.values))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
-from polymodal.layers.categories import CategoryVectors, TableColumn
-from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.categories import CategorySettings, CategoryVectors, TableColumn
+from polymodal.layers.encoder import EmbeddingSettings, EncoderModule
 from polymodal.layers.token_inputs import left_aligned
 from polymodal.types import Cells, Tokens
 
@@ -18,22 +17,8 @@ _DEVIATION = 0.1  # of what says which column a token is of, at first
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig:
-    """Settings of `Embedding`.
-
-    Attributes:
-        width: of the tokens.
-        category_dropout: in columns of more than 100 categories, the probability with which one is taken for an unseen
-            one while training.
-        category_decay: the vectors of categories decay so many times as fast as other weights.
-        dropout: probability, on the tokens.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    category_decay: Annotated[float, Field(ge=0)] = 60.0
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+class EmbeddingConfig(EmbeddingSettings, CategorySettings):
+    """Settings of `Embedding`: those of any embedding and of categories."""
 
 
 class Embedding(EncoderModule[EmbeddingConfig]):
@@ -50,12 +35,7 @@ class Embedding(EncoderModule[EmbeddingConfig]):
         self.columns = nn.ModuleList(
             nn.Linear(modality.num_features, config.width, bias=False)
             if modality.cardinality is None
-            else CategoryVectors(
-                modality.cardinality,
-                dropout=config.category_dropout,
-                decay=config.category_decay,
-                width=config.width,
-            )
+            else CategoryVectors(modality.cardinality, config, width=config.width)
             for modality in modalities
         )
         self.names = nn.Parameter(nn.init.normal_(torch.empty(len(modalities), config.width), std=_DEVIATION))

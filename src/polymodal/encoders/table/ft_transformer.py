@@ -4,49 +4,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName
-from polymodal.layers.categories import CategoryVectors, TableColumn
+from polymodal.layers.categories import CategorySettings, CategoryVectors, TableColumn
 from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.transformer import BlockSettings, require_heads
 from polymodal.layers.transformer import TransformerStack as Blocks
-from polymodal.layers.transformer import require_heads
 from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class FtTransformerConfig:
-    """Settings of `FtTransformer`.
+class FtTransformerConfig(BlockSettings, CategorySettings):
+    """Settings of `FtTransformer`, besides those of its blocks and of categories.
 
     Attributes:
-        width: of the tokens; a multiple of `heads`.
-        layers: transformer blocks on top of each other.
-        heads: of the attention in each block.
-        hidden: width inside of a block's feed-forward network.
         activation: inside of the feed-forward networks: `relu`, `gelu`, `tanh` or `sigmoid`.
-        dropout: probability, of attention weights, in the feed-forward networks and before each residual connection.
-        drop_path: probability with which a row goes without each half of the last block while training; it rises to
-            that in equal steps, block by block (stochastic depth).
-        category_dropout: in columns of more than 100 categories, the probability with which one is taken for an unseen
-            one while training.
-        category_decay: the vectors of categories decay so many times as fast as other weights.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 64
     layers: PositiveInt = 3
     heads: PositiveInt = 8
     hidden: PositiveInt = 128
     activation: ActivationName = "gelu"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    drop_path: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    category_decay: Annotated[float, Field(ge=0)] = 60.0
 
 
 class FtTransformer(EncoderModule[FtTransformerConfig]):
@@ -73,7 +58,7 @@ class FtTransformer(EncoderModule[FtTransformerConfig]):
             for modality in modalities
         )
         self.gather = nn.Parameter(_first_values(1, config.width))
-        self.blocks = Blocks.of(config)
+        self.blocks = Blocks(config, activation_name=config.activation)
 
     def forward(self, *cells: Cells) -> Tokens:
         gather = self.gather.expand(len(cells[0].lengths), 1, -1)
@@ -105,9 +90,7 @@ class _Category(nn.Module):
 
     def __init__(self, cardinality: int, config: FtTransformerConfig) -> None:
         super().__init__()
-        self.vectors = CategoryVectors(
-            cardinality, dropout=config.category_dropout, decay=config.category_decay, width=config.width
-        )
+        self.vectors = CategoryVectors(cardinality, config, width=config.width)
         self.bias = nn.Parameter(_first_values(1, config.width))
 
     def forward(self, cells: Cells) -> Float[Tensor, "N 1 D"]:

@@ -7,38 +7,31 @@ from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.layers.activation import ActivationName
-from polymodal.layers.categories import CategoryVectors, TableColumn
+from polymodal.layers.categories import CategorySettings, CategoryVectors, TableColumn
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class MlpConfig:
-    """Settings of `Mlp`.
+class MlpConfig(CategorySettings):
+    """Settings of `Mlp`, besides those of categories.
 
     Attributes:
         width: of the hidden layers and of the result.
         layers: Linear, LayerNorm, activation, dropout.
         activation: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, after every layer.
-        category_dropout: in columns of more than 100 categories, the probability with which one is taken for an unseen
-            one while training, so that the model learns what to say of those that come later: new users, new shops.
-        category_decay: the vectors of categories decay so many times as fast as other weights: one that comes a few
-            times only must not be learned by heart.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     layers: PositiveInt = 2
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    category_decay: Annotated[float, Field(ge=0)] = 60.0
 
 
 class Mlp(EncoderModule[MlpConfig]):
@@ -55,7 +48,7 @@ class Mlp(EncoderModule[MlpConfig]):
         columns = [
             _Numbers(modality.num_features)
             if modality.cardinality is None
-            else CategoryVectors(modality.cardinality, dropout=config.category_dropout, decay=config.category_decay)
+            else CategoryVectors(modality.cardinality, config)
             for modality in modalities
         ]
         self.columns = nn.ModuleList(columns)

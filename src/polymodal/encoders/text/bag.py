@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from polymodal.encoders import _word_vectors
@@ -17,26 +17,18 @@ from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class BagConfig:
-    """Settings of `Bag`.
+class BagConfig(_word_vectors.VectorSettings):
+    """Settings of `Bag`, besides those of word vectors.
 
     Attributes:
         width: of an embedding and of the result.
         weighting: how much a piece counts: `tfidf` by how rare it is, as in the classic weighting of search engines;
             `mean` each the same.
-        vectors: file of word vectors (GloVe, word2vec or fastText, text or binary) to begin with, in place of random
-            ones; texts are then cut into whole words. None in a saved model, whose vectors lie in its bundle.
-        train_vectors: let them learn; otherwise they stay as they are.
-        vectors_width: of the vectors; filled in when a model is saved.
         dropout: probability with which a feature of the result is dropped in training.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     weighting: Literal["tfidf", "mean"] = "tfidf"
-    vectors: str | None = None
-    train_vectors: bool = False
-    vectors_width: PositiveInt | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
-from polymodal.layers.encoder import EncoderModule
+from polymodal.layers.encoder import EmbeddingSettings, EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.positions import SinusoidalPositions
 from polymodal.modalities.text import Text
@@ -17,26 +15,12 @@ from polymodal.types import Cells, Tokens
 _DEVIATION = 0.05  # of embeddings at first, and of positions: what training adds then counts
 
 
-@dataclass(frozen=True)
-class EmbeddingConfig:
-    """Settings of `Embedding`.
-
-    Attributes:
-        width: of an embedding and of the tokens.
-        dropout: probability, on the tokens.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    width: PositiveInt = 128
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-
-
-class Embedding(EncoderModule[EmbeddingConfig]):
+class Embedding(EncoderModule[EmbeddingSettings]):
     """Text "N T" of ids -> a token for each piece; pieces do not see each other."""
 
-    Config: ClassVar[type] = EmbeddingConfig
+    Config: ClassVar[type] = EmbeddingSettings
 
-    def __init__(self, config: EmbeddingConfig, modality: Text) -> None:
+    def __init__(self, config: EmbeddingSettings, modality: Text) -> None:
         super().__init__(config)
         self.width = config.width
         self.embedding = nn.Embedding(modality.vocabulary_size, config.width)

@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
 from torch import nn
 
 from polymodal.encoders import _word_vectors
 from polymodal.errors import ConfigError
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
-from polymodal.layers.recurrent import CellName, Recurrent
+from polymodal.layers.recurrent import Recurrent, RecurrentSettings
 from polymodal.modalities.text import Text
 from polymodal.types import Cells, Tokens
 
 
 @dataclass(frozen=True)
-class RnnConfig:
-    """Settings of `Rnn`.
+class RnnConfig(RecurrentSettings, _word_vectors.VectorSettings):
+    """Settings of `Rnn`: those of its layers and of word vectors.
 
     Attributes:
-        cell: `rnn`, `lstm` or `gru`.
         width: of the tokens, and of an embedding that does not come from a file; even when bidirectional, as each
             direction gives half of it.
-        layers: recurrent layers on top of each other.
-        bidirectional: read each text in both directions.
-        vectors: file of word vectors (GloVe, word2vec or fastText, text or binary) to begin with, in place of random
-            ones; texts are then cut into whole words. None in a saved model, whose vectors lie in its bundle.
-        train_vectors: let them learn; otherwise they stay as they are.
-        vectors_width: of the vectors; filled in when a model is saved.
         dropout: probability, after the embedding and between layers.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    cell: CellName = "gru"
-    width: PositiveInt = 128
-    layers: PositiveInt = 1
-    bidirectional: bool = True
-    vectors: str | None = None
-    train_vectors: bool = False
-    vectors_width: PositiveInt | None = None
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
 class Rnn(EncoderModule[RnnConfig]):
@@ -64,14 +46,7 @@ class Rnn(EncoderModule[RnnConfig]):
         else:
             self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.recurrent = Recurrent(
-            self.vectors_width or config.width,
-            config.width,
-            cell=config.cell,
-            num_layers=config.layers,
-            bidirectional=config.bidirectional,
-            dropout=config.dropout,
-        )
+        self.recurrent = Recurrent(self.vectors_width or config.width, config)
 
     @classmethod
     def needs(cls, config: RnnConfig) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.per_image import KIND, SMALL, ImageEncoder, PerImageEncoder, needs_of, portable_of
 from polymodal.layers.pooling import masked_max, masked_mean, zero_masked
 from polymodal.layers.positions import SinusoidalPositions
-from polymodal.layers.recurrent import Recurrent
-from polymodal.layers.transformer import TransformerStack
+from polymodal.layers.recurrent import Recurrent, RecurrentSettings
+from polymodal.layers.transformer import BlockSettings, TransformerStack
 from polymodal.modalities.video import Video
 from polymodal.protocols import Encoder
 from polymodal.types import Cells, Tokens
@@ -121,7 +121,7 @@ class _Reading(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.recurrent = Recurrent(width, width, bidirectional=True)
+        self.recurrent = Recurrent(width, RecurrentSettings(width=width))
 
     def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
         states: Tensor = self.recurrent(values, mask.sum(dim=1))
@@ -134,7 +134,8 @@ class _Attending(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.places = SinusoidalPositions(width)
-        self.transformer = TransformerStack(width, num_layers=1, num_heads=_HEADS, hidden=2 * width, dropout=dropout)
+        settings = BlockSettings(width=width, layers=1, heads=_HEADS, hidden=2 * width, dropout=dropout)
+        self.transformer = TransformerStack(settings)
 
     def forward(self, values: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
         states: Tensor = self.transformer(self.places(values), mask)

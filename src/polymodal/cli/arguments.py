@@ -1,13 +1,18 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands take, and the configuration that they make."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polymodal.errors import UsageError
+
+if TYPE_CHECKING:
+    from polymodal.config.run_config import RunConfig
 
 TableArgument = Annotated[
     Path,
@@ -30,17 +35,13 @@ SplitOption = Annotated[
 FoldsSplitOption = Annotated[
     str | None,
     typer.Option(
-        "--split",
-        metavar="COL",
-        help="The column that says train, validation or test; folds leave test rows alone.",
+        "--split", metavar="COL", help="The column that says train, validation or test; folds leave test rows alone."
     ),
 ]
 GroupOption = Annotated[
     str | None,
     typer.Option(
-        "--group",
-        metavar="COL",
-        help="The column whose equal cells stay together, on one side or in one fold.",
+        "--group", metavar="COL", help="The column whose equal cells stay together, on one side or in one fold."
     ),
 ]
 DropOption = Annotated[
@@ -59,6 +60,40 @@ BudgetOption = Annotated[
     str | None, typer.Option("--budget", metavar="TIME", help="Stop after so long, such as 15m, with what there is.")
 ]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures to this file.")]
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the options of a command say; None, and empty lists, say nothing. `assignments` are those of `--set`."""
+
+    target: Sequence[str] | None = None
+    split: str | None = None
+    group: str | None = None
+    drop: Sequence[str] | None = None
+    seed: int | None = None
+    assignments: Sequence[str] | None = None
+    preset: str | None = None
+    warm_start: Path | None = None
+
+
+def run_config(file: Path | None, said: Overrides) -> RunConfig:
+    """The configuration: the file, then the options, then `--set`.
+
+    Raises:
+        ConfigError: an unknown key or a wrong value.
+    """
+    from polymodal.config import run_config as configuration
+
+    config = configuration.RunConfig() if file is None else configuration.read(file)
+    values = config.model_dump(mode="json")
+    values["drop"] = list(dict.fromkeys([*config.drop, *(said.drop or ())]))
+    values |= {"target": list(said.target)} if said.target else {}
+    values |= {"seed": said.seed} if said.seed is not None else {}
+    values |= {"preset": said.preset} if said.preset is not None else {}
+    values["split"] |= {} if said.split is None else {"column": said.split}
+    values["split"] |= {} if said.group is None else {"by": said.group, "method": "group"}
+    values["warm_start"] |= {} if said.warm_start is None else {"bundle": str(said.warm_start)}
+    return configuration.override(configuration.make(values, source="options"), list(said.assignments or ()))
 
 
 def check_output(path: Path, table: Path, *, what: str) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polymodal.cli import arguments
-from polymodal.cli.settings import Overrides, run_config
 from polymodal.cli.terminal import complain, make_callbacks, say, tabulate
 from polymodal.errors import ConfigError
 
@@ -52,7 +51,7 @@ def compare(  # noqa: PLR0913 - the options of a command
     overwrite: Annotated[bool, typer.Option("--overwrite", help="DIR may hold an older comparison.")] = False,
 ) -> None:
     """Compare fusions, stages and inputs on the same folds, and say whether they differ."""
-    settings = run_config(config, Overrides(target, split, group, drop, seed, assignments))
+    settings = arguments.run_config(config, arguments.Overrides(target, split, group, drop, seed, assignments))
     own = _entries(entry or ())
     from polymodal.comparison import files
     from polymodal.comparison.compare import compare as run

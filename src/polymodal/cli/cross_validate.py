@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from polymodal.cli import arguments
-from polymodal.cli.figures import write_figures
-from polymodal.cli.settings import Overrides, run_config
-from polymodal.cli.terminal import complain, make_callbacks, say, tabulate
+from polymodal.cli.terminal import complain, make_callbacks, say, tabulate, write_figures
 
 
 def cross_validate(  # noqa: PLR0913 - the options of a command
@@ -29,7 +27,7 @@ def cross_validate(  # noqa: PLR0913 - the options of a command
     json_file: arguments.JsonOption = None,
 ) -> None:
     """Measure one setting on every row: trained anew for each fold, as `train` does."""
-    settings = run_config(config, Overrides(target, split, group, drop, seed, assignments))
+    settings = arguments.run_config(config, arguments.Overrides(target, split, group, drop, seed, assignments))
     if json_file is not None:
         arguments.check_output(json_file, table, what="the figures")
     from polymodal.comparison.cross_validation import cross_validate as run

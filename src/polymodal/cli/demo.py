@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from polymodal.cli.arguments import SetOption
 from polymodal.cli.datasets import FolderOption, obtain
-from polymodal.cli.figures import print_metrics
-from polymodal.cli.terminal import make_callbacks, say, tabulate
+from polymodal.cli.terminal import make_callbacks, print_metrics, say, tabulate
 
 if TYPE_CHECKING:
     from polymodal.config.run_config import RunConfig
@@ -30,7 +29,10 @@ _SHOWN_ROWS = 5
 def demo(folder: FolderOption = None, assignments: SetOption = None) -> None:
     """Build the data set avdigits, train on pictures, on speech and on both, and compare."""
     start = time.monotonic()
-    config = _settings(assignments or [])  # a typo is told before the table is built
+    from polymodal.config import run_config as configuration
+
+    config = configuration.make({"target": "label", "split": {"column": "split"}}, source="demo")
+    config = configuration.override(config, assignments or [])  # a typo is told before the table is built
     path = obtain("avdigits", folder)
     say(
         "Which digit is it? Noisy handwriting, the digit spoken in noise (voices of test unseen in train), a weak hint."
@@ -49,13 +51,6 @@ def demo(folder: FolderOption = None, assignments: SetOption = None) -> None:
     say()
     say(f"All of it took {time.monotonic() - start:.0f} seconds. The same from your own table:")
     say(f"  polymodal train {shlex.quote(str(path))} --target label --split split -o digits")
-
-
-def _settings(assignments: list[str]) -> RunConfig:
-    from polymodal.config import run_config as configuration
-
-    config = configuration.make({"target": "label", "split": {"column": "split"}}, source="demo")
-    return configuration.override(config, assignments)
 
 
 def _train(path: Path, config: RunConfig) -> dict[str, Run]:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polymodal.cli.arguments import BundleArgument, JsonOption, TableArgument, check_output
-from polymodal.cli.figures import print_metrics, write_figures
-from polymodal.cli.terminal import say, tabulate
+from polymodal.cli.terminal import print_metrics, say, tabulate, write_figures
 from polymodal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +53,10 @@ def evaluate(
         figures = {"metrics": {name: asdict(interval) for name, interval in report.items()}, "rows": rows}
         write_figures(figures if found is None else {**figures, "robustness": found.model_dump(mode="json")}, json_file)
     if found is not None and plot is not None:
-        _draw(found, plot)
+        from polymodal.report.subsets import save_subsets
+
+        save_subsets(found, plot)
+        say(f"Picture: {plot}")
 
 
 def _check_plot(path: Path, table: Path, *, subsets: bool) -> None:
@@ -78,8 +80,8 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> tuple[Report, dict
     """
     from polymodal.data.tables.table import read_table
     from polymodal.data.target.cells import target_cells
+    from polymodal.evaluation.evaluate import truth_of
     from polymodal.evaluation.robustness import evaluate_subsets
-    from polymodal.evaluation.truth import truth_of
     from polymodal.inference.predictor import Predictor
 
     task, target = bundle.task, bundle.schema.target
@@ -113,12 +115,3 @@ def _print_subsets(found: SubsetResults, *, greater_is_better: bool) -> None:
         ("inputs masked at random", metric),
         [(f"{line.rate:.0%}", in_brackets(line.metrics[metric])) for line in defined_rates(found)],
     )
-
-
-def _draw(found: SubsetResults, path: Path) -> None:
-    from polymodal.report.drawing import save_picture
-    from polymodal.report.subsets import paint_rates, paint_subsets, picture_height
-
-    figures = {"By the inputs that are there": paint_subsets(found), "Hidden at random": paint_rates(found)}
-    save_picture(path, figures, height=picture_height(found))
-    say(f"Picture: {path}")

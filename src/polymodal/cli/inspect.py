@@ -7,26 +7,26 @@ from typing import Annotated
 
 import typer
 
-from polymodal.cli.arguments import DropOption, GroupOption, SetOption, SplitOption, TableArgument
-from polymodal.cli.settings import Overrides, run_config
+from polymodal.cli import arguments
 from polymodal.cli.terminal import say
 
 
 def inspect(  # noqa: PLR0913 - the options of a command
-    table: TableArgument,
+    table: arguments.TableArgument,
     *,
     target: Annotated[str | None, typer.Option(metavar="COL", help="The column to predict.")] = None,
-    split: SplitOption = None,
-    group: GroupOption = None,
-    drop: DropOption = None,
+    split: arguments.SplitOption = None,
+    group: arguments.GroupOption = None,
+    drop: arguments.DropOption = None,
     media: Annotated[
         bool, typer.Option("--media/--no-media", help="Decode pictures, recordings and the like; takes the most time.")
     ] = True,
-    assignments: SetOption = None,
+    assignments: arguments.SetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")] = False,
 ) -> None:
     """Show what every column of a table is, and why; and what is wrong with the table."""
-    config = run_config(None, Overrides(None if target is None else [target], split, group, drop, None, assignments))
+    said = arguments.Overrides(None if target is None else [target], split, group, drop, assignments=assignments)
+    config = arguments.run_config(None, said)
     from polymodal.data.audit.inspection import inspect as inspect_table
 
     found = inspect_table(table, config=config, media=media)

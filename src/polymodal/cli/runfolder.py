@@ -24,11 +24,7 @@ _OF_A_RUN = {CONFIG, LOG, REJECTS, CLEAN, BUNDLE, REPORT, TENSORBOARD, _LOCK}
 
 @contextmanager
 def run_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
-    """Makes the folder and keeps other runs out of it. If nothing is written, no trace of it stays.
-
-    Args:
-        path: of the folder.
-        overwrite: it may hold an older run.
+    """Makes the folder, and keeps other runs out of it. If nothing is written, no trace of it stays.
 
     Raises:
         UsageError: it cannot be written to, holds an older run or other files, or another run is at work there.
@@ -38,7 +34,11 @@ def run_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
         stack.callback(_remove_empty, new)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            _refuse_foreign(path)
+            if others := sorted(_names(path) - _OF_A_RUN):  # before a lock is put there: it may be anybody's
+                named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+                raise UsageError(
+                    f"{path} holds files that no run wrote: {named}. Choose a folder that is new or empty."
+                )
             stack.enter_context(_locked(path))
         except OSError as error:
             raise UsageError(f"Cannot write to the run's folder {path}: {error.strerror}. Choose another.") from error
@@ -55,13 +55,6 @@ def _remove_empty(folders: list[Path]) -> None:
 
 def _names(path: Path) -> set[str]:
     return {entry.name for entry in path.iterdir()}
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Before a lock is put there: the folder may be anybody's."""
-    if others := sorted(_names(path) - _OF_A_RUN):
-        named = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        raise UsageError(f"{path} holds files that no run wrote: {named}. Choose a folder that is new or empty.")
 
 
 @contextmanager

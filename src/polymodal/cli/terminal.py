@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from polymodal.training.callbacks import Callback
+from polymodal.errors import UsageError
 
-Report = Callable[[int, int], None]
-"""(done, to do) -> None"""
+if TYPE_CHECKING:
+    from polymodal.metrics.results import Report
+    from polymodal.training.callbacks import Callback
 
 
 def clean(text: str) -> str:
@@ -58,6 +60,35 @@ def _on_terminal(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def print_metrics(reports: Mapping[str, Report]) -> None:
+    """One line a metric of the first report, one column a report; 95 % bootstrap intervals in brackets."""
+    from polymodal.bundles.card import in_brackets
+
+    first = next(iter(reports.values()))
+    tabulate(
+        ("metric", *reports),
+        [(name, *(in_brackets(report.get(name)) for report in reports.values())) for name in first],
+    )
+
+
+def count_rows(parts: Mapping[str, int]) -> str:
+    """Where all rows went: `5 = 3 train + 2 test`; nothing of what there is none of."""
+    shown = " + ".join(f"{count} {name}" for name, count in parts.items() if count)
+    return f"{sum(parts.values())} = {shown}"
+
+
+def write_figures(figures: Mapping[str, Any], path: Path) -> None:
+    """As JSON.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"Cannot write the figures to {path}: {error.strerror}.") from error
+
+
 def make_callbacks(_phase: str, epochs: int, metric: str) -> Sequence[Callback]:
     """Shows each training as it goes."""
     from polymodal.training.callbacks import Progress
@@ -66,8 +97,8 @@ def make_callbacks(_phase: str, epochs: int, metric: str) -> Sequence[Callback]:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Report | None]:
-    """Gives a function that shows on a terminal how much is done; elsewhere None."""
+def counting(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Gives a function of (done, to do) that shows on a terminal how much is done; elsewhere None."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -11,10 +11,8 @@ from urllib.parse import quote
 import typer
 
 from polymodal.cli import arguments
-from polymodal.cli.figures import count_rows, print_metrics
 from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
-from polymodal.cli.settings import Overrides, run_config
-from polymodal.cli.terminal import complain, say, tabulate
+from polymodal.cli.terminal import complain, count_rows, print_metrics, say, tabulate
 from polymodal.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -54,7 +52,9 @@ def train(  # noqa: PLR0913 - the options of a command
     overwrite: Annotated[bool, typer.Option("--overwrite", help="RUN may hold an older run; replace it.")] = False,
 ) -> None:
     """Train a model on a table."""
-    settings = run_config(config, Overrides(target, split, None, drop, seed, assignments, preset, start))
+    settings = arguments.run_config(
+        config, arguments.Overrides(target, split, None, drop, seed, assignments, preset, start)
+    )
     with run_folder(output, overwrite=overwrite):
         from polymodal.pipeline.run import train as train_model
         from polymodal.training.callbacks import JsonLog, Progress
@@ -123,17 +123,19 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
     for note in run.notes:
         say(note)
     say()
-    _print_columns(run)
+    schema = run.bundle.schema
+    encoders = {name: entry.encoder for entry in schema.inputs for name in entry.columns}
+    tabulate(
+        ("column", "read as", "encoder", "why"),
+        [(c.name, c.modality or "left out", encoders.get(c.name, "-"), c.reason) for c in schema.columns],
+    )
     _print_rejects(run, folder)
     say()
     if reported:
         say(f"Report: {folder / REPORT}")
-    say(f"Bundle: {folder / BUNDLE} ({_bytes(size)})")
+    weight = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+    say(f"Bundle: {folder / BUNDLE} ({weight})")
     say(f"Next: polymodal predict {shlex.quote(str(folder / BUNDLE))} NEW.csv -o predictions.csv")
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
 
 
 def _rows(counts: RowCounts) -> str:
@@ -149,15 +151,6 @@ def _rows(counts: RowCounts) -> str:
     unknown = counts.unknown_class
     note = f" ({unknown} of them not measured: their class is not in train)" if unknown else ""
     return f"Rows: {count_rows(parts)}{note}"
-
-
-def _print_columns(run: Run) -> None:
-    schema = run.bundle.schema
-    encoders = {name: entry.encoder for entry in schema.inputs for name in entry.columns}
-    tabulate(
-        ("column", "read as", "encoder", "why"),
-        [(c.name, c.modality or "left out", encoders.get(c.name, "-"), c.reason) for c in schema.columns],
-    )
 
 
 def _print_rejects(run: Run, folder: Path) -> None:

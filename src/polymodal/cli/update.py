@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from polymodal.cli.arguments import BundleArgument
-from polymodal.cli.figures import count_rows, print_metrics
-from polymodal.cli.terminal import complain, make_callbacks, say
+from polymodal.cli.terminal import complain, count_rows, make_callbacks, print_metrics, say
 from polymodal.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

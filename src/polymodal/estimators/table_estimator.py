@@ -27,7 +27,7 @@ from polymodal.updating.replay import Labelled, Reservoir
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
     from polymodal.bundles.bundle import Bundle
     from polymodal.data.cells.prepare import Reject
-    from polymodal.evaluation.truth import Truth
+    from polymodal.evaluation.evaluate import Truth
     from polymodal.inference.predictions import Predictions
     from polymodal.inference.predictor import Predictor
     from polymodal.metrics.history import History
@@ -310,7 +310,7 @@ class TableEstimator(Parameters):
         return self._predictor()(table), truth
 
     def _truth(self, table: Table, y: object) -> Truth:
-        from polymodal.evaluation.truth import truth_of
+        from polymodal.evaluation.evaluate import truth_of
 
         target = self._target
         values = targets_of(table, y, name=target.column) if target.columns else None

@@ -40,18 +40,16 @@ def predict_baselines(
     """Fits the baselines on the training rows and predicts the test rows by them.
 
     An input is fitted on the rows that have it and says nothing about the others; a row with no input gets the prior.
-    Of more training rows than the task says (`baseline_rows`) as many are drawn.
+    Of more training rows than the task says (`baseline_rows`) as many are drawn. Rows whose target is unknown are left
+    out; without test rows, or where the task names none, there are none.
 
     Args:
-        task: fitted; one that names no baselines has none.
-        dataset: the table's cells and its target; rows where that is unknown are left out.
+        task: fitted.
+        dataset: the table's cells and its target.
         inputs: by input of the model, its columns.
         train: row numbers.
         test: row numbers.
         seed: of the draw.
-
-    Returns:
-        None of them without test rows of known target.
     """
     train, test = dataset.known(train), dataset.known(test)
     if not isinstance(task, Baselined) or not len(test):
@@ -72,12 +70,7 @@ def predict_baselines(
 
 
 def measure_baselines(found: Statistics, *, seed: int) -> Baselines:
-    """Every metric of each baseline, with 95 % bootstrap intervals.
-
-    Args:
-        found: what `predict_baselines` gives.
-        seed: of the bootstrap.
-    """
+    """Every metric of each baseline that was predicted, with 95 % bootstrap intervals."""
     reports: dict[str, Report] = {}
     by_input: dict[str, Report] = {}
     for name, one in found.items():

@@ -1,16 +1,20 @@
-"""Measures predictions: every metric of a task with its interval."""
+"""Measures predictions: every metric of a task with its interval, over the rows whose target is known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
+from polymodal.data.tables.table import Table
+from polymodal.errors import DataError
 from polymodal.metrics.bootstrap import WeightedMetrics, intervals
 from polymodal.metrics.results import Report
 from polymodal.metrics.rows import RowStatistics
 from polymodal.protocols import Prediction, Task
+from polymodal.schema import Target
 from polymodal.types import Cells
 
 _WORK = 100_000_000  # numbers looked at over all samples: about five seconds
@@ -38,26 +42,62 @@ class EvaluatedRows:
 
 
 def report(statistics: RowStatistics, *, seed: int) -> Report:
-    """Every metric of the task, with 95 % bootstrap intervals.
-
-    Args:
-        statistics: of rows whose target is known.
-        seed: of the bootstrap.
-    """
+    """Every metric of the task, with 95 % bootstrap intervals."""
     return measure(statistics.metrics, len(statistics), size=statistics.size, seed=seed)
 
 
 def measure(function: WeightedMetrics, num_rows: int, *, size: int, seed: int, most: int = 1000) -> Report:
     """Metrics of `function` with 95 % bootstrap intervals.
 
-    `most` samples up to 100,000 numbers that a sample looks at; more get fewer samples, at least 200.
-
-    Args:
-        function: weights [S, N] -> values [S] by name.
-        num_rows: N.
-        size: numbers that a sample looks at.
-        seed: of the bootstrap.
-        most: samples.
+    `most` samples up to 100,000 numbers (`size`) that a sample looks at; more get fewer samples, at least 200.
     """
     samples = int(np.clip(_WORK // max(size, 1), 200, most))
     return intervals(function, num_rows, samples=samples, seed=seed)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of the rows of a table.
+
+    Attributes:
+        target: as the task collates it, of length 0 where it is unknown; None of a task without a target.
+        known: rows whose target the task knows; all, of a task without a target.
+        labelled: rows that have a target, perhaps one that is new to the task.
+    """
+
+    target: Cells | None
+    known: Bool[np.ndarray, " N"]
+    labelled: Bool[np.ndarray, " N"]
+
+    def report(self, task: Task, prediction: Prediction, *, seed: int) -> Report:
+        """Every metric of the task, with 95 % bootstrap intervals."""
+        return report(RowStatistics.of(task, prediction, self.target), seed=seed)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Where every row goes: `measured`, `unlabelled`, or of an `unknown_class`."""
+        measured, labelled = int(self.known.sum()), int(self.labelled.sum())
+        return {
+            "measured": measured,
+            "unlabelled": len(self.known) - labelled,
+            "unknown_class": labelled - measured,
+        }
+
+
+def truth_of(task: Task, target: Target, table: Table, values: Sequence[object] | None) -> Truth:
+    """The truth by the cells of the target: a value for each row, None where it is missing.
+
+    Instead of values, a task without a target takes None.
+
+    Raises:
+        DataError: no row has a target that the task knows.
+    """
+    if values is None:
+        every = np.ones(table.num_rows, dtype=bool)
+        return Truth(None, every, every)
+    arrays = [task.encode(value) for value in values]
+    known = np.array([array is not None for array in arrays], dtype=bool)
+    if not known.any():
+        raise DataError(f"{table.source}: no cell of the target {target.name!r} holds a value that the model knows.")
+    labelled = np.array([value is not None for value in values], dtype=bool)
+    return Truth(task.collate(arrays), known, labelled)

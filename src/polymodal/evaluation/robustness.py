@@ -75,20 +75,11 @@ def subsets_of(inputs: Sequence[str], *, most: int = _MOST_FOR_ALL) -> tuple[Sub
     return tuple(subset for size in sizes for subset in combinations(inputs, size))
 
 
-def evaluate_subsets(
-    bundle: Bundle,
-    table: Table,
-    target: Cells | None,
-    *,
-    device: str = "auto",
-) -> SubsetResults:
+def evaluate_subsets(bundle: Bundle, table: Table, target: Cells | None, *, device: str = "auto") -> SubsetResults:
     """Measures a model on a table with the subsets of its inputs, and with inputs masked at the rates 0, 0.1 ... 1.
 
-    Args:
-        bundle: the trained model.
-        table: holds the columns that it uses.
-        target: of every row, as the task collates it; None of a task without a target.
-        device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    The target is of every row, as the task collates it; None of a task without a target. The device is `auto`, `cpu`,
+    `cuda`, `cuda:N` or `mps`.
 
     Raises:
         ColumnError: a column that the model uses is absent.
@@ -107,14 +98,7 @@ def evaluate_subsets(
 def predict_subsets(
     network: Network, batches: Iterable[Batch], device: torch.device, masking: InputMasking
 ) -> SubsetPredictions:
-    """What a model predicts when inputs are masked, in eval mode.
-
-    Args:
-        network: trained.
-        batches: of the rows; no result depends on their size.
-        device: to compute on.
-        masking: what is masked.
-    """
+    """What a model predicts when inputs are masked, in eval mode; no result depends on the size of the batches."""
     network.to(device).eval()
     rng = np.random.default_rng(masking.seed)
     shape = masking.draws, len(network.columns)
@@ -129,11 +113,7 @@ def predict_subsets(
 def measure_subsets(task: Task, found: SubsetPredictions, target: Cells | None, *, seed: int) -> SubsetResults:
     """Metrics of predictions with inputs masked, with 95 % bootstrap intervals over the rows.
 
-    Args:
-        task: fitted.
-        found: the first subset holds all inputs.
-        target: as the task collates it; None of a task without a target.
-        seed: of the bootstrap.
+    The first subset must hold all inputs.
     """
     statistics = {subset: RowStatistics.of(task, one, target) for subset, one in found.subsets.items()}
     whole = next(iter(statistics.values()))

@@ -50,12 +50,7 @@ def intervals(
     undefined for the rows themselves, or in every sample, is left out. Metrics that resampling tends to raise (ECE)
     can have an interval that lies above their value; it is widened to hold it.
 
-    Args:
-        function: the metrics; see `repeated` for some that know no weights.
-        num_rows: N.
-        samples: number of bootstrap samples.
-        seed: the same seed gives the same intervals.
-        level: share of the distribution between `low` and `high`.
+    `level` is the share of the distribution between `low` and `high`. See `repeated` for metrics that know no weights.
     """
     draws = [function(weights) for weights in resamples(num_rows, samples, seed)]
     result = {}

@@ -8,7 +8,7 @@ Shapes: N rows, K classes, S weightings.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from polymodal.metrics.weighted import Values, Weights, mean, mean_of_ratios, ranking_areas
 
@@ -28,12 +28,24 @@ GREATER_IS_BETTER = {name: name not in {"log_loss", "ece"} for name in WORDS}
 
 
 def measure(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> dict[str, Values]:
-    """Every metric of this module by name. Needs at least one row of positive weight."""
-    area, precision = ranking_areas(*_against_the_rest(log_probabilities, target), weights)
+    """Every metric of this module by name. Needs at least one row of positive weight.
+
+    `macro_f1` is the mean over classes, true or predicted, of F1 = 2 hits / (true rows + predicted rows);
+    `balanced_accuracy` that over the true classes of recall = hits / true rows. `roc_auc` and `average_precision`
+    (`ranking_areas`) are of the second of two classes; of more, means over the classes present, each against the rest.
+    """
+    identity = np.eye(log_probabilities.shape[1])
+    true, predicted = identity[target], identity[log_probabilities.argmax(axis=1)]
+    hits = weights @ (true * predicted)
+    if len(identity) == 2:
+        # The log odds rank: near certainty the log-probability of one class alone rounds to zero.
+        area, precision = ranking_areas(log_probabilities[:, 1:] - log_probabilities[:, :1], true[:, 1:] > 0, weights)
+    else:
+        area, precision = ranking_areas(log_probabilities, true > 0, weights)
     return {
         "accuracy": accuracy(log_probabilities, target, weights),
-        "macro_f1": macro_f1(log_probabilities, target, weights),
-        "balanced_accuracy": balanced_accuracy(log_probabilities, target, weights),
+        "macro_f1": mean_of_ratios(2 * hits, weights @ (true + predicted)),
+        "balanced_accuracy": mean_of_ratios(hits, weights @ true),
         "roc_auc": area,
         "average_precision": precision,
         "log_loss": log_loss(log_probabilities, target, weights),
@@ -44,35 +56,6 @@ def measure(log_probabilities: LogProbabilities, target: Classes, weights: Weigh
 def accuracy(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> Values:
     """Share of rows whose most probable class is the true one; the first of equally probable classes counts."""
     return mean((log_probabilities.argmax(axis=1) == target).astype(float), weights)
-
-
-def macro_f1(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> Values:
-    """Mean over classes, true or predicted, of F1 = 2 hits / (true rows + predicted rows)."""
-    true, predicted = _one_hot(log_probabilities, target)
-    return mean_of_ratios(2 * weights @ (true * predicted), weights @ (true + predicted))
-
-
-def balanced_accuracy(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> Values:
-    """Mean over the true classes of recall = hits / true rows."""
-    true, predicted = _one_hot(log_probabilities, target)
-    return mean_of_ratios(weights @ (true * predicted), weights @ true)
-
-
-def roc_auc(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> Values:
-    """Chance that a row of a class is ranked above a row of another, ties counting half (`ranking_areas`).
-
-    Two classes: of the second class. More: mean over the classes present, each against the rest.
-    """
-    return ranking_areas(*_against_the_rest(log_probabilities, target), weights)[0]
-
-
-def average_precision(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> Values:
-    """Area under the precision-recall curve, as a step sum over thresholds (`ranking_areas`).
-
-    Two classes: of the second class. More: mean over the classes present, each against the rest. Undefined for a class
-    that all rows have, as the curve is trivial there.
-    """
-    return ranking_areas(*_against_the_rest(log_probabilities, target), weights)[1]
 
 
 def log_loss(log_probabilities: LogProbabilities, target: Classes, weights: Weights) -> Values:
@@ -97,21 +80,3 @@ def normalised(scores: Float[np.ndarray, "N K"]) -> LogProbabilities:
     """Log-probabilities up to a constant of each row -> log-probabilities in float64, without overflow."""
     exact = scores.astype(np.float64)
     return np.asarray(exact - np.logaddexp.reduce(exact, axis=1, keepdims=True))
-
-
-def _one_hot(
-    log_probabilities: LogProbabilities, target: Classes
-) -> tuple[Float[np.ndarray, "N K"], Float[np.ndarray, "N K"]]:
-    """True and predicted classes."""
-    identity = np.eye(log_probabilities.shape[1])
-    return identity[target], identity[log_probabilities.argmax(axis=1)]
-
-
-def _against_the_rest(
-    log_probabilities: LogProbabilities, target: Classes
-) -> tuple[Float[np.ndarray, "N G"], Bool[np.ndarray, "N G"]]:
-    """What ranks the rows of each class above the others, and which rows are its own; of two classes, of the second."""
-    if log_probabilities.shape[1] == 2:
-        # The log odds rank: near certainty the log-probability of one class alone rounds to zero.
-        return log_probabilities[:, 1:] - log_probabilities[:, :1], target[:, None] == 1
-    return log_probabilities, target[:, None] == np.arange(log_probabilities.shape[1])

@@ -31,13 +31,9 @@ class RowCounts(Record):
     """Where every row of the table went, and how many cells could not be read.
 
     Attributes:
-        train: learned from.
-        validation: of the validation side.
-        test: of the test side.
         unknown_class: of validation and test, not measured, because no training row has their class.
         unlabelled: left out for want of a target.
         dropped: left out because of a cell that could not be read.
-        rejected_cells: cells that could not be read.
         cleaned: left out by `clean`.
     """
 
@@ -81,8 +77,6 @@ class SubsetResult(Record):
     """The model with some inputs only.
 
     Attributes:
-        inputs: that stay.
-        metrics: over the same rows as with all inputs.
         change: of the first metric, from what all inputs give; None for all inputs, and where it is undefined.
     """
 
@@ -92,12 +86,7 @@ class SubsetResult(Record):
 
 
 class MaskedResult(Record):
-    """The model with inputs masked at random.
-
-    Attributes:
-        rate: with which each input of a row is masked.
-        metrics: over all draws.
-    """
+    """The model with each input of a row masked at random, at one rate; its metrics are over all draws."""
 
     rate: float
     metrics: Report
@@ -107,7 +96,6 @@ class SubsetResults(Record):
     """How well the model does without some of its inputs.
 
     Attributes:
-        metric: the one to look at first.
         subsets: of the inputs; the first is all of them.
         masked: by growing rate.
     """
@@ -118,15 +106,9 @@ class SubsetResults(Record):
 
 
 class UpdateRows(_Sparse):
-    """Where the rows of an update went.
+    """Where the new rows of an update went, and the old ones: `replayed` were learned from again.
 
-    Attributes:
-        learned: new rows that were learned from.
-        held_out: new rows that were measured.
-        replayed: old rows that were learned from again.
-        old_held_out: old rows that were measured.
-        unlabelled: new rows without a target.
-        dropped: new rows with a cell that could not be read.
+    Rows that were held out were measured.
     """
 
     learned: int = 0
@@ -149,7 +131,6 @@ class UpdateResults(_Sparse):
 
     Attributes:
         metric: the task's first.
-        rows: where they went.
         new: of the new rows that were held out.
         old: of the old ones.
         times: calls of `partial_fit` that it stands for; such calls measure nothing.
@@ -170,14 +151,10 @@ class Results(_Sparse):
     Attributes:
         validation: of the model that did not learn from the validation rows.
         test: of the final model.
-        subsets: of the final model with some of its inputs only.
-        baselines: what it has to beat.
-        rows: where they went.
         ensemble_weight: share of the inputs' unimodal predictions in every prediction.
         temperature: by which scores are divided.
         best_epoch: whose weights were kept, counted over all trainings.
         warnings: what the user should hear of the data and the training; `notes` in the file.
-        updates: what the model learned later.
     """
 
     model_config = ConfigDict(populate_by_name=True)

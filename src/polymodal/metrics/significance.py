@@ -51,9 +51,9 @@ class Resampled:
     drawn: Float[np.ndarray, " S"]
     folds: Float[np.ndarray, " J"]
 
-    def interval(self, level: float = 0.95) -> Interval:
-        """The percentile interval, widened to hold the value."""
-        return Interval.around(self.value, self.drawn, level)
+    def interval(self) -> Interval:
+        """The 95 % percentile interval, widened to hold the value."""
+        return Interval.around(self.value, self.drawn)
 
 
 @dataclass(frozen=True)

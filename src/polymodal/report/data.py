@@ -28,14 +28,11 @@ def data(subject: ReportedRun) -> Section:
         (counts.cleaned, "dropped by clean"),
     )  # fmt: skip
     columns = [
-        {
-            "name": column.name,
-            "modality": column.modality or "left out",
-            "encoder": encoders.get(column.name, "–"),
-            "reason": column.reason,
-            "missing": sum(cell is None for cell in table.cells(column.name)) / table.num_rows,
-            "unreadable": unreadable[column.name],
-        }
+        (
+            (column.name, column.modality or "left out", encoders.get(column.name, "–"), column.reason),
+            sum(cell is None for cell in table.cells(column.name)) / table.num_rows,
+            unreadable[column.name],
+        )
         for column in schema.columns[:_MOST_COLUMNS]
     ]
     context = {
@@ -55,7 +52,7 @@ def examples(subject: ReportedRun) -> Section | None:
     chosen = _chosen(subject)
     previews = subject.previewer.rows([row for row, _ in chosen])
     cards = [(subject.where(row), target, preview) for (row, target), preview in zip(chosen, previews, strict=True)]
-    return Section("examples", "Example rows", {"cards": cards})
+    return Section("examples", "Example rows", {"cards": cards, "left_out": subject.previewer.left_out})
 
 
 def unread(subject: ReportedRun) -> Section | None:

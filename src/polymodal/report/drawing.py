@@ -1,4 +1,7 @@
-"""Draws figures as SVG that belongs to the page: its letters, its colours by day and by night, ids of its own."""
+"""Draws figures as SVG that belongs to the page: its letters, its colours by day and by night, ids of its own.
+
+Also what several sections draw: values with their intervals, one below the other.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from markupsafe import Markup
 
 from polymodal.codecs.previews import escaped
 from polymodal.errors import MissingExtraError, UsageError
+from polymodal.metrics.bootstrap import Interval
+from polymodal.report.formatting import figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,12 +31,12 @@ Paint: TypeAlias = "Callable[[Axes], None]"
 # Stand-ins that no data draws; the page's own colours take their places, so that they can change with its theme.
 INK, MUTED, LINE, ACCENT, WARM = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05"
 _VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", WARM: "warm"}
-LIGHT = {INK: "#1b2430", MUTED: "#5c6875", LINE: "#c9d0d8", ACCENT: "#2160c4", WARM: "#b4530f"}
-"""The colours by day, for pictures outside of the page."""
+_BY_DAY = {INK: "#1b2430", MUTED: "#5c6875", LINE: "#c9d0d8", ACCENT: "#2160c4", WARM: "#b4530f"}
 
 _MOST_IN_LEGEND = 8  # of a figure by plotly; of more curves the names show under the pointer
+_LONGEST_NAME = 30  # characters, of what has an interval
 
-STYLE: Mapping[str, Any] = {
+_STYLE: Mapping[str, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,
@@ -64,7 +69,6 @@ class Drawing:
 
     Attributes:
         name: its id.
-        caption: what it shows.
         svg: None where plotly draws it.
         wide: it takes the whole width of a desktop.
     """
@@ -99,16 +103,10 @@ class Pen:
         size: tuple[float, float] = (4.7, 3.2),
         categories: str = "",
     ) -> Drawing:
-        """A figure with its caption.
+        """A figure with its caption, painted with the colours of this module; `traces` are the same for plotly.
 
-        Args:
-            caption: what it shows; above it.
-            paint: draws on its axes, with the colours of this module.
-            traces: the same for plotly.
-            x: name of the axis.
-            y: name of the axis.
-            size: in inches; 4.7 wide fills a phone, and half of a desktop.
-            categories: which of the axes, `y` or `xy`, are of categories (y from above) and not of numbers.
+        `size` is in inches: 4.7 wide fills a phone, and half of a desktop. `categories` says which of the axes, `y` or
+        `xy`, are of categories (y from above) and not of numbers.
         """
         self.count += 1
         name, wide = f"figure-{self.count}", size[0] > 6
@@ -124,20 +122,58 @@ class Pen:
         return Drawing(name, caption, Markup(svg), wide)  # noqa: S704 - matplotlib escapes text, `_embedded` the caption
 
 
-def save_picture(path: Path, figures: Mapping[str, Paint], *, height: float) -> None:
-    """Writes figures side by side as one SVG file that stands by itself, in the colours by day.
+def draw_intervals(pen: Pen, caption: str, metric: str, intervals: Mapping[str, Interval]) -> Drawing:
+    """A figure of one metric, by what it is of; the first stands out."""
+    found = intervals.values()
+    above = [interval.high - interval.value for interval in found]
+    below = [interval.value - interval.low for interval in found]
+    points = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [interval.value for interval in found],
+        "y": [escaped(name) for name in intervals],
+        "error_x": {"type": "data", "symmetric": False, "array": above, "arrayminus": below},
+    }
+    size = (4.7, intervals_height(len(intervals)))
+    return pen.draw(caption, paint_intervals(metric, intervals), [points], x=metric, y="", size=size, categories="y")
 
-    Args:
-        path: ends in `.svg`.
-        figures: what draws on their axes, by title.
-        height: in inches.
+
+def paint_intervals(metric: str, intervals: Mapping[str, Interval]) -> Paint:
+    """Draws one interval on each line; the first stands out."""
+
+    def paint(axes: Axes) -> None:
+        for place, interval in enumerate(intervals.values()):
+            colour = ACCENT if place == 0 else MUTED
+            axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.2)
+            axes.plot(interval.value, place, "o", color=colour, markersize=6)
+            words, end = figure(interval.value), (interval.high, place)
+            axes.annotate(words, end, (7, 0), textcoords="offset points", va="center", color=INK)
+        axes.set_yticks(range(len(intervals)), [short(name, _LONGEST_NAME) for name in intervals])
+        axes.set(xlabel=metric, ylim=(len(intervals) - 0.4, -0.6))
+        axes.margins(x=0.15)
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+
+    return paint
+
+
+def intervals_height(lines: int) -> float:
+    """Inches that the figure wants."""
+    return 0.8 + 0.34 * lines
+
+
+def save_picture(path: Path, figures: Mapping[str, Paint], *, height: float) -> None:
+    """Writes figures, by title, side by side as one SVG file that stands by itself, in the colours by day.
+
+    `height` is in inches.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
         UsageError: the file cannot be written.
     """
     svg = _svg(figures, (5.2 * len(figures), height), salt="polymodal", paper="white")
-    for stand_in, colour in LIGHT.items():
+    for stand_in, colour in _BY_DAY.items():
         svg = svg.replace(stand_in, colour)
     try:
         path.write_text(svg, encoding="utf-8", errors="backslashreplace")
@@ -180,12 +216,13 @@ def evenly(count: int, most: int) -> Int[np.ndarray, " P"]:
 
 def _plotted(traces: Sequence[Mapping[str, Any]], x: str, y: str, categories: str) -> dict[str, Any]:
     """A figure as plotly reads it; its texts may hold markup, and must not."""
-    kind = {name: {"type": "category"} if name in categories else {} for name in "xy"}
-    upside = {"autorange": "reversed"} if "y" in categories else {}
-    axes = {
-        "xaxis": {"title": {"text": escaped(x)}, **kind["x"]},
-        "yaxis": {"title": {"text": escaped(y)}, **kind["y"], **upside},
+    axes: dict[str, dict[str, Any]] = {
+        f"{axis}axis": {"title": {"text": escaped(name)}} for axis, name in zip("xy", (x, y), strict=True)
     }
+    for axis in categories:
+        axes[f"{axis}axis"]["type"] = "category"
+    if "y" in categories:
+        axes["yaxis"]["autorange"] = "reversed"
     named = sum("name" in trace for trace in traces)
     return {"data": traces, "layout": {**axes, "showlegend": 0 < named <= _MOST_IN_LEGEND}}
 
@@ -197,15 +234,15 @@ def _svg(figures: Mapping[str, Paint], size: tuple[float, float], *, salt: str, 
     from matplotlib.figure import Figure
 
     file = io.StringIO()
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's own letters are used
-        figure = Figure(figsize=size, layout="constrained", facecolor=paper)
-        FigureCanvasSVG(figure)
-        places = figure.subplots(1, len(figures), squeeze=False)[0]
+        picture = Figure(figsize=size, layout="constrained", facecolor=paper)
+        FigureCanvasSVG(picture)
+        places = picture.subplots(1, len(figures), squeeze=False)[0]
         for axes, (title, paint) in zip(places, figures.items(), strict=True):
             paint(axes)
             axes.set_title(title)
-        figure.savefig(file, format="svg", metadata={"Date": None}, facecolor=paper)
+        picture.savefig(file, format="svg", metadata={"Date": None}, facecolor=paper)
     return file.getvalue()
 
 

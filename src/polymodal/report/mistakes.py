@@ -40,7 +40,8 @@ def mistakes(subject: ReportedRun) -> Section | None:
     found = [mistake for outcome in subject.outcomes for mistake in worst(outcome)[:each]][: 2 * _SHOWN]
     previews = subject.previewer.rows([mistake.row for mistake in found])
     cards = [(subject.where(mistake.row), mistake, preview) for mistake, preview in zip(found, previews, strict=True)]
-    return Section("mistakes", "Worst mistakes", {"side": subject.results.side, "cards": cards})
+    context = {"side": subject.results.side, "cards": cards, "left_out": subject.previewer.left_out}
+    return Section("mistakes", "Worst mistakes", context)
 
 
 def worst(outcome: Outcome) -> list[Mistake]:

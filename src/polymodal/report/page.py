@@ -15,18 +15,15 @@ from markupsafe import Markup
 from polymodal.abilities import Outcome, Reported
 from polymodal.codecs.previews import escaped, words
 from polymodal.errors import MissingExtraError, UsageError
-from polymodal.report.classes import classes
+from polymodal.report.classes import classes, labels
 from polymodal.report.data import data, examples, unread
 from polymodal.report.drawing import Pen, require_matplotlib
 from polymodal.report.formatting import amount, duration, figure, share
-from polymodal.report.labels import labels
 from polymodal.report.mistakes import mistakes
 from polymodal.report.numbers import numbers
-from polymodal.report.previewer import Previewer
-from polymodal.report.results import results
-from polymodal.report.subject import ReportedRun, Section
+from polymodal.report.subject import Previewer, ReportedRun, Section
 from polymodal.report.subsets import subsets
-from polymodal.report.summary import summary
+from polymodal.report.summary import results, summary
 from polymodal.report.training import training
 from polymodal.report.usage import construction, usage
 

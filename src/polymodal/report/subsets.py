@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polymodal.metrics.results import MaskedResult, SubsetResult, SubsetResults
-from polymodal.report.drawing import ACCENT, Paint
-from polymodal.report.intervals import draw_intervals, intervals_height, paint_intervals
+from polymodal.report.drawing import ACCENT, Paint, draw_intervals, intervals_height, paint_intervals, save_picture
 from polymodal.report.subject import ReportedRun, Section
 
 if TYPE_CHECKING:
@@ -74,13 +74,22 @@ def named(inputs: Sequence[str]) -> str:
     return " + ".join(inputs)
 
 
-def paint_subsets(found: SubsetResults) -> Paint:
-    """Draws one interval for each subset."""
-    return paint_intervals(found.metric, _drawn(found))
+def save_subsets(found: SubsetResults, path: Path) -> None:
+    """Writes a picture of the subsets, and of the curve under growing rates, as an SVG file.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UsageError: the file cannot be written.
+    """
+    drawn = _drawn(found)
+    figures = {
+        "By the inputs that are there": paint_intervals(found.metric, drawn),
+        "Hidden at random": _paint_rates(found),
+    }
+    save_picture(path, figures, height=max(3.4, intervals_height(len(drawn))))
 
 
-def paint_rates(found: SubsetResults) -> Paint:
-    """Draws the curve under growing rates."""
+def _paint_rates(found: SubsetResults) -> Paint:
     metric, lines = found.metric, defined_rates(found)
 
     def paint(axes: Axes) -> None:
@@ -89,16 +98,10 @@ def paint_rates(found: SubsetResults) -> Paint:
         low, high = [interval.low for interval in intervals], [interval.high for interval in intervals]
         axes.fill_between(rates, low, high, color=ACCENT, alpha=0.2, linewidth=0)
         axes.plot(rates, [interval.value for interval in intervals], color=ACCENT, marker="o", markersize=4)
-        axes.set_xlabel("inputs masked at random, %")
-        axes.set_ylabel(metric)
+        axes.set(xlabel="inputs masked at random, %", ylabel=metric)
         axes.grid(axis="y")
 
     return paint
-
-
-def picture_height(found: SubsetResults) -> float:
-    """Inches that the figure of the subsets wants."""
-    return max(3.4, intervals_height(len(_drawn(found))))
 
 
 def _drawn(found: SubsetResults) -> dict[str, Interval]:

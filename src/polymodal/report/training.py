@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from polymodal.metrics.history import History
 from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _MOST_BRANCHES = 8
-
-Points: TypeAlias = dict[int, float]
-"""Epoch -> value."""
 
 
 def training(subject: ReportedRun) -> Section | None:
@@ -65,8 +62,9 @@ def _metric_curves(pen: Pen, caption: str, watched: str, history: History) -> Dr
 
 
 def _curves(
-    pen: Pen, caption: str, name: str, lines: Mapping[str, Points], *, best: int | None = None
+    pen: Pen, caption: str, name: str, lines: Mapping[str, dict[int, float]], *, best: int | None = None
 ) -> Drawing | None:
+    """Draws lines of values by epoch; nothing where none is finite."""
     shown = {
         label: {epoch: value for epoch, value in points.items() if math.isfinite(value)}
         for label, points in lines.items()

@@ -80,15 +80,15 @@ def test_perfect_and_uninformed_rankings() -> None:
     perfect = log_softmax(np.array([[2.0, 0], [1, 0], [0, 1], [0, 2]]), axis=1)
     uninformed = np.log(np.full((4, 2), 0.5))
     ones = np.ones((1, 4))
-    assert classification.roc_auc(perfect, target, ones) == [1.0]
-    assert classification.roc_auc(uninformed, target, ones) == [0.5]
-    assert classification.average_precision(uninformed, target, ones) == [0.5]
+    assert classification.measure(perfect, target, ones)["roc_auc"] == [1.0]
+    values = classification.measure(uninformed, target, ones)
+    assert values["roc_auc"] == values["average_precision"] == [0.5]
 
 
 def test_ranks_two_classes_where_probabilities_round_to_one() -> None:
     logits = np.array([[0.0, 800.0], [0.0, 801.0], [0.0, 802.0]])
-    values = classification.roc_auc(log_softmax(logits, axis=1), np.array([0, 1, 1]), np.ones((1, 3)))
-    assert values == [1.0]
+    values = classification.measure(log_softmax(logits, axis=1), np.array([0, 1, 1]), np.ones((1, 3)))
+    assert values["roc_auc"] == [1.0]
 
 
 def test_one_class_leaves_the_rankings_undefined() -> None:

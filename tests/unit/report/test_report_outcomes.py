@@ -15,14 +15,11 @@ from polymodal.evaluation.evaluate import EvaluatedRows
 from polymodal.metrics.classification import ece
 from polymodal.pipeline.run import Run, train
 from polymodal.protocols import Task
-from polymodal.report.classes import classes, reliability
+from polymodal.report.classes import classes, labels, ranking, reliability
 from polymodal.report.drawing import Pen
-from polymodal.report.labels import labels
 from polymodal.report.mistakes import worst
 from polymodal.report.page import outcomes
-from polymodal.report.previewer import Previewer
-from polymodal.report.ranking import ranking
-from polymodal.report.subject import ReportedRun
+from polymodal.report.subject import Previewer, ReportedRun
 from polymodal.schema import Target
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.tasks.regress import Regress, RegressConfig

@@ -19,7 +19,7 @@ from polymodal.errors import MissingExtraError, UsageError
 from polymodal.pipeline.run import train
 from polymodal.report.drawing import Pen
 from polymodal.report.page import write
-from polymodal.report.previewer import Previewer
+from polymodal.report.subject import Previewer
 
 ROWS = 60
 EVIL = "</script><b onclick=alert(1)>$x$</b>"
@@ -240,8 +240,8 @@ def test_media_beyond_the_budget_are_named_instead(run):
     columns = [Column(name="photo", kind="image", modality="image", reason="")]
     previewer = Previewer(table_, columns, run.bundle.config.limits, left=1_500)
     first, *_, last = previewer.rows([0, 1, 2, 3])
-    assert "<img" in first.cells["photo"]
-    assert "<img" not in last.cells["photo"] and "left out to keep the page small" in last.cells["photo"]
+    assert "<img" in first["photo"]
+    assert "<img" not in last["photo"] and "left out to keep the page small" in last["photo"]
 
 
 def test_a_class_may_be_called_anything_that_a_font_lacks():

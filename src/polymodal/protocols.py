@@ -243,7 +243,7 @@ class Task(Protocol):
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
-        """How sure this task is that it suits a target with these values."""
+        """How sure this task is that it suits a target with these values; None: it is chosen only by name."""
 
     def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """The towers of the model by name, and which of the columns enter each; unless said otherwise one tower, "".

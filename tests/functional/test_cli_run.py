@@ -250,12 +250,12 @@ def test_sigterm_ends_a_training_as_ctrl_c_does(cli, table, run, tmp_path, monke
 
 
 def test_ctrl_c_before_anything_was_learned_saves_nothing(cli, table, run, tmp_path, monkeypatch):
-    import polymodal.training.loop as loop
+    from polymodal.training.loop import Loop
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "_run_epoch", interrupt)
+    monkeypatch.setattr(Loop, "advance", interrupt)
     done = cli("train", table, "-c", run / "run.yaml", "-o", tmp_path / "run")
     assert done.code == 130
     assert not (tmp_path / "run/bundle").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,6 @@ from scipy import sparse
 from torch import Tensor
 
 from polymodal.abilities import Features, InputFeatures
-from polymodal.baselines.features import joined
 from polymodal.types import Cells, Scores
 
 _C = 20.0  # inverse strength of the logistic regression's L2 penalty, for rows of unit size
@@ -33,12 +32,8 @@ def class_baselines(
     """`majority`: the classes' shares; `linear`: logistic regression for each input, their log-probabilities averaged
     over the inputs that a row has; `linear_by_input`: each by itself.
 
-    Args:
-        inputs: features by input.
-        target: classes of the training rows, Int "N 1".
-        num_rows: number of test rows.
-        num_classes: K.
-        as_scores: log-probabilities -> scores of the task.
+    The target, of the training rows, is Int "N 1"; `num_rows` are to be predicted. `as_scores` makes scores of the task
+    of log-probabilities.
     """
     classes = target.values[:, 0].numpy()
     counts = np.bincount(classes, minlength=num_classes)
@@ -66,53 +61,70 @@ def class_baselines(
 def number_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, Scores | dict[str, Scores]]:
     """`mean`; `linear`: ridge regression on the features of all inputs side by side; `linear_by_input`: on each.
 
-    Args:
-        inputs: features by input.
-        target: numbers of the training rows and which of them are known, Float "N 2 K".
-        num_rows: number of test rows.
+    The target, of the training rows, is numbers and which of them are known, Float "N 2 K"; `num_rows` are to be
+    predicted.
     """
     numbers, known = target.values.double().numpy().swapaxes(0, 1)
     constant = (numbers * known).sum(axis=0) / known.sum(axis=0)
 
-    def fit(features: InputFeatures | None) -> Scores:
+    def fit(features: InputFeatures | None) -> np.ndarray:
         scores = np.tile(constant, (num_rows, 1))
         for k, there in enumerate(known.T > 0):  # each target from the rows that have it
             if features is not None and (there & features.in_train).any():
                 of_known = replace(features, train=features.train[there], in_train=features.in_train[there])
                 scores[:, k] = _ridge(of_known, numbers[there, k], constant[k])
-        return _scores(torch.from_numpy(scores))
+        return scores
 
-    fitted = {name: features for name, features in inputs.items() if features.in_train.any()}
-    return {
-        "mean": fit(None),
-        "linear": fit(joined(list(fitted.values())) if fitted else None),
-        "linear_by_input": {name: fit(features) for name, features in fitted.items()},
-    }
+    return _fitted(inputs, fit, without="mean")
 
 
 def label_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, Scores | dict[str, Scores]]:
     """`prevalence`: how frequent each label is; `linear`: one ridge regression a label on the features of all inputs
     side by side; `linear_by_input`: on each.
 
-    Args:
-        inputs: features by input.
-        target: labels of the training rows, Float "N K".
-        num_rows: number of test rows.
+    The target, of the training rows, is Float "N K"; `num_rows` are to be predicted.
     """
     labels = target.values.double().numpy()
     share = (labels.sum(axis=0) + 0.5) / (len(labels) + 1)
-    fitted = {name: features for name, features in inputs.items() if features.in_train.any()}
     prior = np.log(share / (1 - share))
-    constant = np.tile(prior, (num_rows, 1))
 
-    def fit(features: InputFeatures) -> Scores:
-        return _scores(torch.from_numpy(_ridge_labels(features, labels, prior)))
+    def fit(features: InputFeatures | None) -> np.ndarray:
+        return np.tile(prior, (num_rows, 1)) if features is None else _ridge_labels(features, labels, prior)
+
+    return _fitted(inputs, fit, without="prevalence")
+
+
+def side_by_side(features: Sequence[Features]) -> Features:
+    """Features of the same rows in one matrix; sparse if one of them is."""
+    if any(map(sparse.issparse, features)):
+        return sparse.hstack(features, format="csr")
+    return np.hstack(features)
+
+
+def _fitted(
+    inputs: Inputs, fit: Callable[[InputFeatures | None], np.ndarray], *, without: str
+) -> dict[str, Scores | dict[str, Scores]]:
+    """What is predicted from no input, by the name `without`; from all inputs as one; and from each."""
+    known = {name: features for name, features in inputs.items() if features.in_train.any()}
+
+    def scores(features: InputFeatures | None) -> Scores:
+        return _scores(torch.from_numpy(fit(features)))
 
     return {
-        "prevalence": _scores(torch.from_numpy(constant)),
-        "linear": fit(joined(list(fitted.values()))) if fitted else _scores(torch.from_numpy(constant)),
-        "linear_by_input": {name: fit(features) for name, features in fitted.items()},
+        without: scores(None),
+        "linear": scores(_joined(list(known.values())) if known else None),
+        "linear_by_input": {name: scores(features) for name, features in known.items()},
     }
+
+
+def _joined(inputs: Sequence[InputFeatures]) -> InputFeatures:
+    """Several inputs as one, which a row has if it has any of them."""
+    return InputFeatures(
+        train=side_by_side([one.train for one in inputs]),
+        test=side_by_side([one.test for one in inputs]),
+        in_train=np.any([one.in_train for one in inputs], axis=0),
+        in_test=np.any([one.in_test for one in inputs], axis=0),
+    )
 
 
 def _scores(values: Float[Tensor, "M K"]) -> Scores:

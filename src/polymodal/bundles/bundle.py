@@ -38,7 +38,7 @@ from polymodal.files import strict_json, tensorfile
 from polymodal.files.streams import Content
 from polymodal.metrics.results import Results
 from polymodal.models.build import build, task_of
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.protocols import Task
 from polymodal.schema import Schema
 

@@ -33,10 +33,8 @@ class Temperature(nn.Module):
     def fit(self, task: object, scores: Scores, target: Cells) -> None:
         """Sets the temperature with the smallest log loss, held near 1 by a normal prior on its logarithm.
 
-        Args:
-            task: 1 for one whose scores are no probabilities.
-            scores: of rows that the model did not learn from, all of known target, as they are at temperature 1.
-            target: of the same rows.
+        It stays 1 for a task whose scores are no probabilities. The model did not learn from these rows, whose targets
+        are all known; their scores are those at temperature 1.
         """
         from scipy.optimize import minimize_scalar
 

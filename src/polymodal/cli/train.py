@@ -57,12 +57,11 @@ def train(  # noqa: PLR0913 - the options of a command
     )
     with run_folder(output, overwrite=overwrite):
         from polymodal.pipeline.run import train as train_model
-        from polymodal.training.callbacks import JsonLog, Progress
-        from polymodal.training.tensorboard import TensorBoard, clear, require_tensorboard
+        from polymodal.training.callbacks import JsonLog, Progress, TensorBoard, clear_events, require_tensorboard
 
         if tensorboard:
             require_tensorboard()  # before the training
-        clear(output / TENSORBOARD)
+        clear_events(output / TENSORBOARD)
 
         phases: list[str] = []
 

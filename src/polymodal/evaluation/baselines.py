@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from scipy import sparse
 
 from polymodal.abilities import Baselined, Features, InputFeatures
-from polymodal.baselines.features import side_by_side
+from polymodal.baselines.linear import side_by_side
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.store import Store
 from polymodal.evaluation.evaluate import report

@@ -21,7 +21,7 @@ from polymodal.inference.predictor import Predictor
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import MaskedResult, Report, SubsetResult, SubsetResults
 from polymodal.metrics.rows import RowStatistics
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.protocols import Prediction, Task
 from polymodal.types import Batch, Cells, Tokens
 

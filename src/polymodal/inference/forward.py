@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from polymodal.data.cells.loader import Loader
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.protocols import Prediction
 from polymodal.types import Batch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from polymodal.abilities import Scoring
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
-from polymodal.types import Cells, Scores, Tokens, full_precision
+from polymodal.protocols import Task
+from polymodal.types import Cells, Meaning, Scores, Tokens, full_precision
 
 
 class Readout(nn.Module):
@@ -83,3 +85,27 @@ class FirstToken(nn.Module):
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B K"]:
         return full_precision(tokens.values[:, 0])
+
+
+class ScoringTask(Task, Protocol):
+    """A task whose heads are a `ScoresHead` inherits from it, and has what `Scoring` asks for.
+
+    Attributes:
+        config: settings, `hidden` and `dropout` of a `Readout` among them.
+    """
+
+    config: Any
+    meaning: Meaning
+    prior: Float[Tensor, " K"]
+    baseline_rows: ClassVar[int] = 20_000
+
+    def criterion(self) -> nn.Module: ...
+
+    def readout(self, width: int) -> nn.Module:
+        """Tokens -> scores, which start from the prior."""
+        config = self.config
+        return Readout(width, len(self.prior), hidden=config.hidden, dropout=config.dropout, bias=self.prior)
+
+    def head(self, widths: Mapping[str, int]) -> ScoresHead:
+        (width,) = widths.values()
+        return ScoresHead.of(self, width)

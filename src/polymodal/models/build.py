@@ -10,10 +10,10 @@ from polymodal.config.run_config import Part, RunConfig, part_settings
 from polymodal.config.sharing import check as check_shared
 from polymodal.data.cells.prepare import modality_of
 from polymodal.errors import ConfigError
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.models.stage import Parts, stage_of
 from polymodal.protocols import Encoder, Modality, Task
-from polymodal.schema import Input, Schema, Target
+from polymodal.schema import Schema, Target
 
 
 def build(schema: Schema, config: RunConfig, modalities: Mapping[str, Modality] | None = None) -> Network:
@@ -62,32 +62,29 @@ def build_encoder(cls: type, settings: Any, modalities: Sequence[Modality]) -> E
     "encoders/image"}`. These are built first, for the modality that reads one member of a cell (`Video.picture`), and
     handed in as keyword arguments of the same names.
     """
+    first: Any = modalities[0]
     inside = {
-        name: _inner(kind, getattr(settings, name), modalities) for name, kind in getattr(cls, "submodules", {}).items()
+        name: _encoder(kind, getattr(settings, name), [first.picture])
+        for name, kind in getattr(cls, "submodules", {}).items()
     }
     encoder: Encoder = cls(settings, *modalities, **inside)
     return encoder
 
 
-def _inner(kind: str, part: Part, modalities: Sequence[Modality]) -> Encoder:
-    inner: Any = modalities[0]
-    return build_encoder(registry.load(kind, part.name or ""), part_settings(kind, part), [inner.picture])
+def _encoder(kind: str, part: Part, modalities: Sequence[Modality]) -> Encoder:
+    return build_encoder(registry.load(kind, part.name or ""), part_settings(kind, part), modalities)
 
 
 def _encoders(schema: Schema, modalities: Mapping[str, Modality]) -> dict[str, Encoder]:
     """The encoder of each input; one that is shared is built once."""
     check_shared(schema)
     own = {
-        model_input.name: _encoder(model_input, modalities)
+        model_input.name: _encoder(
+            f"encoders/{model_input.modality}",
+            Part(name=model_input.encoder, **model_input.settings),
+            [modalities[column] for column in model_input.columns],
+        )
         for model_input in schema.inputs
         if model_input.shares is None
     }
     return {model_input.name: own[model_input.shares or model_input.name] for model_input in schema.inputs}
-
-
-def _encoder(model_input: Input, modalities: Mapping[str, Modality]) -> Encoder:
-    kind = f"encoders/{model_input.modality}"
-    settings = part_settings(kind, Part(name=model_input.encoder, **model_input.settings))
-    return build_encoder(
-        registry.load(kind, model_input.encoder), settings, [modalities[column] for column in model_input.columns]
-    )

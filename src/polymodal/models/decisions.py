@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from polymodal.layers.by_name import ByName
 from polymodal.layers.scores_head import ScoresHead
-from polymodal.models.model import Model
-from polymodal.models.tower import Tower, encode_input
+from polymodal.models.model import Encoders, Model, Tower
 from polymodal.protocols import Encoder, Fusion, Head
 from polymodal.types import Batch, Meaning, Scores, Tokens
 
@@ -22,12 +21,10 @@ _TINY = 1e-30  # instead of a probability of zero, whose logarithm is infinite
 _FARTHEST = 10.0  # predictions of a stack are cut there: one that is certain and wrong must not outweigh all others
 
 
-class Decisions(nn.Module):
+class Decisions(Encoders):
     """Batch -> an encoder and a head for each input -> combination of their scores -> head -> Scores.
 
     Args:
-        encoders: by input.
-        columns: by input, the columns that its encoder receives.
         heads: by input, tokens of the input by the side "" -> scores.
         combination: scores "B 1 K" by input -> tokens for the last head.
         head: of the combination.
@@ -46,9 +43,7 @@ class Decisions(nn.Module):
         combination: Combination | Stack,
         head: ScoresHead,
     ) -> None:
-        super().__init__()
-        self.encoders = ByName(encoders)
-        self.columns = {name: tuple(model_input) for name, model_input in columns.items()}
+        super().__init__(encoders, columns)
         self.heads = ByName(heads)
         self.combination = combination
         self.head = head
@@ -56,12 +51,6 @@ class Decisions(nn.Module):
 
     def forward(self, batch: Batch) -> Scores:
         return self.combine(self.encode(batch))
-
-    def encode(self, batch: Batch) -> dict[str, Tokens]:
-        return {name: self.encode_input(name, batch) for name in self.encoders}
-
-    def encode_input(self, name: str, batch: Batch) -> Tokens:
-        return encode_input(self.encoders[name], self.columns[name], batch, name)
 
     def combine(self, tokens: Mapping[str, Tokens]) -> Scores:
         return self.fuse(self.unimodal(tokens))
@@ -146,8 +135,6 @@ class Combination(nn.Module):
     Args:
         rule: what to combine, and by which fusion.
         fusion: that fusion, for inputs of `combined_width`; it takes the predictions as they are.
-        meaning: of the scores.
-        prior: "K", of the task.
     """
 
     Config: ClassVar[type] = type(None)  # assembled, not built from settings
@@ -190,12 +177,7 @@ class Stack(nn.Module):
     """Predictions "B 1 K" of the inputs -> what a fusion makes of them, for a head to learn from.
 
     Stacked generalisation (Wolpert 1992). Of probabilities what enters is how far the input has moved them from the
-    prior, in logarithms.
-
-    Args:
-        fusion: any that takes vectors.
-        meaning: of the scores.
-        prior: "K", of the task.
+    prior, in logarithms. The fusion is any that takes vectors.
     """
 
     Config: ClassVar[type] = type(None)  # assembled, not built from settings

@@ -28,7 +28,6 @@ class Ensemble(nn.Module):
         heads: unimodal heads by input; may be none.
         meaning: what the scores are: probabilities are averaged as such.
         weight: ensemble weight of the mean of the unimodal predictions, from 0 to 1; the fused one has the rest.
-        calibrator: scores -> scores.
 
     Attributes:
         weight: which may be changed, and is saved with the weights.

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from polymodal.layers.by_name import ByName
-from polymodal.models.tower import Tower
-from polymodal.protocols import Encoder, Head, Prediction
+from polymodal.protocols import Encoder, Fusion, Head, Module, Prediction
 from polymodal.types import Batch, Tokens
+
+
+@runtime_checkable
+class Network(Module, Protocol):
+    """Batch -> Prediction, in two halves: `encode`, which is costly, and `combine`. An `nn.Module`."""
+
+    @property
+    def encoders(self) -> Mapping[str, Encoder] | ByName[Encoder]:
+        """The encoder of each input."""
+
+    @property
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """By input, the columns that its encoder receives."""
+
+    @property
+    def head(self) -> Head:
+        """What predicts from fused tokens."""
+
+    def encode(self, batch: Batch) -> dict[str, Tokens]:
+        """Tokens of every input, before fusion."""
+
+    def encode_input(self, name: str, batch: Batch) -> Tokens:
+        """Tokens of one input for all rows of the batch; rows without a cell are masked."""
+
+    def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
+        """Prediction from the tokens of every input."""
+
+    def __call__(self, batch: Batch) -> Prediction: ...
 
 
 class Model(nn.Module):
@@ -29,23 +58,19 @@ class Model(nn.Module):
 
     @property
     def encoders(self) -> dict[str, Encoder]:
-        """The encoder of each input, of all towers."""
         return {name: encoder for tower in self.towers.values() for name, encoder in tower.encoders.items()}
 
     @property
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """By input, the columns that its encoder receives."""
         return {name: columns for tower in self.towers.values() for name, columns in tower.columns.items()}
 
     def forward(self, batch: Batch) -> Prediction:
         return self.combine(self.encode(batch))
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
-        """Tokens of every input, before fusion."""
         return {name: tokens for tower in self.towers.values() for name, tokens in tower.encode(batch).items()}
 
     def encode_input(self, name: str, batch: Batch) -> Tokens:
-        """Tokens of one input for all rows of the batch; rows without a cell are masked."""
         return next(tower for tower in self.towers.values() if name in tower.columns).encode_input(name, batch)
 
     def fuse(self, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
@@ -55,5 +80,74 @@ class Model(nn.Module):
         }
 
     def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
-        """Prediction from the tokens of every input."""
         return self.head.predict(self.fuse(tokens))
+
+
+class Encoders(nn.Module):
+    """An encoder for each input: Batch -> Tokens by input.
+
+    A missing cell never enters an encoder: encoders run on the rows that have one, and their tokens are scattered
+    back among rows of masked tokens.
+
+    Args:
+        encoders: by input.
+        columns: by input, the columns that its encoder receives, in order.
+    """
+
+    def __init__(self, encoders: Mapping[str, Encoder], columns: Mapping[str, Sequence[str]]) -> None:
+        super().__init__()
+        self.encoders = ByName(encoders)
+        self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
+
+    def encode(self, batch: Batch) -> dict[str, Tokens]:
+        """Tokens of every input, before fusion."""
+        return {name: self.encode_input(name, batch) for name in self.encoders}
+
+    def encode_input(self, name: str, batch: Batch) -> Tokens:
+        """Tokens of one input for all rows of the batch, or those that were computed before."""
+        if name in batch.encoded:
+            return batch.encoded[name]
+        encoder, cells = self.encoders[name], [batch.cells[column] for column in self.columns[name]]
+        present = torch.stack([column.present for column in cells]).any(dim=0)
+        if bool(present.all()):
+            return encoder(*cells)
+        if not bool(present.any()):
+            return _absent(len(batch), encoder)
+        rows = present.nonzero().squeeze(1)
+        return _scatter(encoder(*[column.rows(rows) for column in cells]), rows, len(batch))
+
+
+class Tower(Encoders):
+    """Batch -> encoders -> fusion, which combines the tokens of all inputs -> Tokens: one side of a model."""
+
+    def __init__(self, encoders: Mapping[str, Encoder], columns: Mapping[str, Sequence[str]], fusion: Fusion) -> None:
+        super().__init__(encoders, columns)
+        self.fusion = fusion
+
+    def forward(self, batch: Batch) -> Tokens:
+        return self.fuse(self.encode(batch))
+
+    def fuse(self, tokens: Mapping[str, Tokens]) -> Tokens:
+        """The tokens of this side's inputs as one."""
+        return self.fusion(tokens)
+
+
+def only(name: str, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
+    """The tokens with every other input made absent."""
+    nobody = torch.zeros_like(tokens[name].present)
+    return {n: model_input if n == name else model_input.where_present(nobody) for n, model_input in tokens.items()}
+
+
+def _absent(num_rows: int, encoder: Encoder) -> Tokens:
+    """Masked tokens where nobody has the input; a gradient reaches every parameter, or DDP would wait for ever."""
+    parameters = list(encoder.parameters())
+    values = torch.zeros(num_rows, 1, encoder.width, device=parameters[0].device if parameters else None)
+    for parameter in parameters if torch.is_grad_enabled() else ():
+        values = values + parameter.sum() * 0.0
+    return Tokens(values, values.new_zeros(num_rows, 1, dtype=torch.bool))
+
+
+def _scatter(tokens: Tokens, rows: Tensor, num_rows: int) -> Tokens:
+    values = tokens.values.new_zeros(num_rows, *tokens.values.shape[1:]).index_copy(0, rows, tokens.values)
+    mask = tokens.mask.new_zeros(num_rows, tokens.mask.shape[1]).index_copy(0, rows, tokens.mask)
+    return Tokens(values, mask)

@@ -15,8 +15,7 @@ from polymodal import registry
 from polymodal.abilities import Scoring
 from polymodal.config.run_config import Part, RunConfig, part_settings
 from polymodal.errors import ConfigError
-from polymodal.models.network import Network
-from polymodal.models.tower import Tower
+from polymodal.models.model import Network, Tower
 from polymodal.protocols import Encoder, Fusion, Prediction, Task
 from polymodal.types import Cells, Tokens
 
@@ -89,7 +88,7 @@ class FitResult:
 
 @runtime_checkable
 class Fitter(Protocol):
-    """What a stage trains with: one prepared table, its target and the settings of the run.
+    """What a stage trains with: one prepared table, its target and the settings of the run. Rows are row numbers.
 
     Attributes:
         task: fitted.
@@ -113,14 +112,9 @@ class Fitter(Protocol):
         phase: str,
         epochs: int | None = None,
     ) -> History:
-        """Trains a network in place; stops early on the validation rows where there are any.
+        """Trains a network, of all inputs or some, in place; stops early on the validation rows where there are any.
 
-        Args:
-            network: of inputs of the schema; all of them, or some.
-            rows: numbers of the training rows.
-            validation: numbers of the rows to stop early on.
-            phase: what the log calls this training.
-            epochs: at most so many; None: as the settings say.
+        The phase is what the log calls this training; it takes `epochs` at most, or as many as the settings say.
         """
 
     def tokens(
@@ -131,10 +125,7 @@ class Fitter(Protocol):
     ) -> dict[str, Tokens]:
         """What a network's encoders give for some rows, in their order and as it is in eval mode, on the CPU.
 
-        Args:
-            network: its encoders are used.
-            rows: row numbers.
-            function: applied to the tokens of every batch, on the device, so that only its result is kept.
+        The function is applied to the tokens of every batch, on the device, so that only its result is kept.
         """
 
     def target(self, rows: np.ndarray) -> Cells | None:
@@ -176,12 +167,7 @@ class Stage(Protocol):
         return None
 
     def check(self, config: RunConfig, task: Task, inputs: Sequence[str]) -> None:
-        """Looks at the configuration, and at the names of the inputs, before any media are read.
-
-        Args:
-            config: complete.
-            task: not fitted.
-            inputs: their names.
+        """Looks at the complete configuration, the unfitted task, and names of inputs, before any media are read.
 
         Raises:
             ConfigError: this fusion, or what the task predicts, makes no sense at this stage; says why, and what to
@@ -194,13 +180,9 @@ class Stage(Protocol):
     def learn(
         self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None
     ) -> FitResult:
-        """Trains a network.
+        """Trains a network on rows by their numbers, and stops early on validation rows; there may be none.
 
-        Args:
-            fitter: what to learn with.
-            rows: numbers of the training rows.
-            validation: numbers of the rows to stop early on; may be none.
-            before: given for a refit, on train and validation rows together: what it repeats, without stopping early.
+        `before` is given for a refit, on train and validation rows together: what it repeats, without stopping early.
         """
 
 

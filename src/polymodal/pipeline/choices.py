@@ -27,7 +27,7 @@ from polymodal.pipeline.task_choice import choose_task, fit_target, target_value
 from polymodal.pipeline.warm_start import WarmStart, start_from
 from polymodal.protocols import Task
 from polymodal.schema import Column, Input, Target
-from polymodal.training.precision import pick_precision
+from polymodal.training.plan import pick_precision
 
 
 @dataclass(frozen=True)

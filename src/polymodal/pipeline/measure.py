@@ -21,7 +21,7 @@ from polymodal.inference.forward import predict_loader
 from polymodal.metrics.history import merged
 from polymodal.metrics.results import Baselines, Report, Results, RowCounts
 from polymodal.models.ensemble import Ensemble
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.pipeline.problem import Problem
 from polymodal.pipeline.trainer import Trained
 from polymodal.protocols import Prediction

@@ -19,16 +19,14 @@ from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.history import History, merged
 from polymodal.models.build import build
 from polymodal.models.ensemble import Ensemble
-from polymodal.models.model import Model
-from polymodal.models.network import Network
+from polymodal.models.model import Model, Network
 from polymodal.models.stage import FitResult, stage_of
 from polymodal.pipeline.problem import Problem
 from polymodal.training.callbacks import Callback
 from polymodal.training.frozen import encode_frozen
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
-from polymodal.training.plan import Plan
-from polymodal.training.precision import pick_precision
+from polymodal.training.plan import Plan, pick_precision
 from polymodal.types import Cells, Tokens
 
 _FAILED = 0.25  # worse than before, on training rows, by this share of the figure and of what was learned for it

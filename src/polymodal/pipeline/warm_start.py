@@ -21,8 +21,7 @@ from polymodal.config.sharing import Groups, groups_of
 from polymodal.config.train import WarmStartConfig
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.models.ensemble import Ensemble
-from polymodal.models.model import Model
-from polymodal.models.network import Network
+from polymodal.models.model import Model, Network
 from polymodal.models.stage import INTERMEDIATE, stage_of
 from polymodal.pipeline.defaults import group_of
 from polymodal.pretrained.adaptation import merged_names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,16 +22,9 @@ _DECAY = 0.05
 def learn_combination(
     network: Decisions, predictions: Mapping[str, Tokens], target: Cells, weight: Tensor, *, seed: int
 ) -> Scores | None:
-    """Trains a network's combination and last head in place; its encoders and their heads stay as they are.
+    """Trains a network's combination and last head in place, on the CPU; its encoders and their heads stay as they are.
 
     AdamW on all rows at once, at that of two rates and for so many steps as do best on rows held out, in three folds.
-
-    Args:
-        network: on the CPU.
-        predictions: of each input for the rows.
-        target: of the rows, as the task encodes it.
-        weight: of the rows.
-        seed: of the folds.
 
     Returns:
         The prediction for each row from a combination that did not learn from that row; None where there is nothing to
@@ -48,7 +40,7 @@ def learn_combination(
     data = (predictions, target, weight)
     order = np.random.default_rng(seed).permutation(len(weight))
     rows = torch.from_numpy(order)
-    best, looked = np.inf, Look(_RATES[0], 0, torch.empty(0))
+    best, best_rate, num_steps, best_scores = np.inf, _RATES[0], 0, torch.empty(0)
     for rate in _RATES:
         kept: list[list[Tensor]] = []
         for fold in np.array_split(order, min(_FOLDS, len(weight))):
@@ -58,23 +50,14 @@ def learn_combination(
         for place, scores in enumerate(map(torch.cat, zip(*kept, strict=True))):
             loss = _loss(network, scores, target.rows(rows), weight[rows])
             if loss < best:
-                best, looked = loss, Look(rate, place * _CHECK, scores)
+                best, best_rate, num_steps, best_scores = loss, rate, place * _CHECK, scores
     _restore(parameters, fresh)
-    _train(network, parameters, data, torch.arange(len(weight)), rate=looked.rate, num_steps=looked.num_steps)
+    _train(network, parameters, data, torch.arange(len(weight)), rate=best_rate, num_steps=num_steps)
     for parameter in parameters:
         parameter.grad = None
-    result = torch.empty_like(looked.scores)
-    result[rows] = looked.scores
+    result = torch.empty_like(best_scores)
+    result[rows] = best_scores
     return Scores(result, torch.ones(len(result), dtype=torch.bool))
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a combination says of the rows that were held out, after so many steps at a rate."""
-
-    rate: float
-    num_steps: int
-    scores: Tensor
 
 
 def _train(

@@ -15,8 +15,7 @@ from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.rows import RowStatistics
 from polymodal.metrics.significance import Scored, difference, resampled
 from polymodal.models.ensemble import Ensemble
-from polymodal.models.model import Model
-from polymodal.models.network import Network
+from polymodal.models.model import Model, Network
 from polymodal.models.stage import FitResult, Fitter, Parts, Stage
 from polymodal.protocols import Fusion, Task
 from polymodal.types import Cells, Scores

@@ -33,9 +33,6 @@ class TrainingArrays:
     Attributes:
         features: of the rows, as they should be.
         wanted: what each score is to be: 1 or -1, or a number, NaN where it is unknown.
-        weight: of the rows.
-        meaning: of the scores.
-        seed: of solvers.
     """
 
     features: Features
@@ -100,10 +97,7 @@ def svm_rbf(data: TrainingArrays, c: float) -> Buffers:
 def _one_each(data: TrainingArrays, *, estimator: Any, of_rows: bool = False) -> Buffers:
     """One machine a score: against the rest, or for the number, from the rows where it is known.
 
-    Args:
-        data: to learn from.
-        estimator: fitted for one score after the other.
-        of_rows: its coefficients are those of rows, the support vectors, in place of features.
+    The estimator's coefficients are those of features, or `of_rows`, the support vectors.
     """
     features, wanted = data.features, data.wanted
     coefficients = np.zeros((wanted.shape[1], features.shape[0 if of_rows else 1]))

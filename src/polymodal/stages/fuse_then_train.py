@@ -23,9 +23,8 @@ from polymodal.layers.scores_head import FirstToken, ScoresHead
 from polymodal.models.model import Model
 from polymodal.models.stage import FitResult, Fitter, Parts, Stage, scoring
 from polymodal.protocols import Fusion, Task
-from polymodal.stages._fitting import learn_machine, require_frozen
 from polymodal.stages._machines import Machine
-from polymodal.stages._predictors import PredictorConfig, PredictorField
+from polymodal.stages._predictors import PredictorConfig, PredictorField, learn_machine, require_frozen
 from polymodal.types import Tokens
 
 _FREE = ("average", "concat", "max", "product", "sum")  # fusions with nothing to learn
@@ -198,13 +197,7 @@ class _Components(nn.Module):
 
 
 class WithTop(nn.Module):
-    """Fused features with what learns from them on top: layers, or a machine, which already gives scores.
-
-    Args:
-        features: fused.
-        top: layers, or a machine.
-        width: of what it gives.
-    """
+    """Fused features with what learns from them on top: layers, or a machine, which already gives scores."""
 
     Config: ClassVar[type] = type(None)  # assembled, not built from settings
     keeps_time = False

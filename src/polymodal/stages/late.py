@@ -19,9 +19,8 @@ from polymodal.models.decisions import RULES, RULES_OF_NUMBERS, Combination, Dec
 from polymodal.models.stage import FitResult, Fitter, Parts, Stage, reads_tokens, scoring
 from polymodal.protocols import Task
 from polymodal.stages._combining import learn_combination
-from polymodal.stages._fitting import learn_machine, require_frozen
 from polymodal.stages._machines import Machine
-from polymodal.stages._predictors import PredictorField
+from polymodal.stages._predictors import PredictorField, learn_machine, require_frozen
 from polymodal.types import Scores, Tokens
 
 if TYPE_CHECKING:

@@ -17,25 +17,16 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
-from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
-from polymodal.errors import ConfigError, DataError, did_you_mean
-from polymodal.layers.scores_head import Readout, ScoresHead
+from polymodal.data.target.class_names import TYPES, ClassNames, factors_of, is_missing, kind_of, name_of, names_of
+from polymodal.errors import DataError
+from polymodal.layers.scores_head import ScoringTask
 from polymodal.metrics import classification
 from polymodal.metrics.class_scores import ClassScores
 from polymodal.metrics.weighted import Values, Weights
-from polymodal.protocols import Recognition, Task
+from polymodal.protocols import Recognition
 from polymodal.types import Cells, Meaning, Scores
 
 _FEW = 20  # more distinct whole numbers than these are quantities rather than names
-
-
-def _by_word(weights: object) -> object:
-    """Classes as words: YAML and Python say 1 or true where the table does."""
-    return {name_of(label): factor for label, factor in weights.items()} if isinstance(weights, Mapping) else weights
-
-
-def _words(classes: object) -> object:
-    return tuple(map(name_of, classes)) if isinstance(classes, list | tuple) else classes
 
 
 @dataclass(frozen=True)
@@ -55,17 +46,17 @@ class ClassifyConfig:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    classes: Annotated[tuple[str, ...], BeforeValidator(_words)] | None = None
+    classes: Annotated[tuple[str, ...], BeforeValidator(names_of)] | None = None
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     class_weight: Annotated[
-        Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None, BeforeValidator(_by_word)
+        Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]] | None, BeforeValidator(names_of)
     ] = None
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Classify(ClassScores, Task):
+class Classify(ClassScores, ScoringTask):
     """One of several classes a row: a logit for each class, from the mean of a row's tokens.
 
     Classes are compared as words, so that 1, 1.0 and "1" are one class; `decode` gives them back with the type that the
@@ -78,7 +69,6 @@ class Classify(ClassScores, Task):
     stratified: ClassVar[bool] = True
     greater_is_better: ClassVar[Mapping[str, bool]] = classification.GREATER_IS_BETTER
     metric_words: ClassVar[Mapping[str, str]] = classification.WORDS
-    baseline_rows: ClassVar[int] = 20_000
     meaning: Meaning = "classes"
 
     def __init__(self, config: ClassifyConfig, statistics: Mapping[str, Any] | None = None) -> None:
@@ -90,7 +80,13 @@ class Classify(ClassScores, Task):
         self.one_vs_rest = config.loss == "bce" and len(self.classes) > 2
         self.meaning: Meaning = "labels" if self.one_vs_rest else "classes"
         self.prior = self._scores(torch.tensor(statistics["prior"], dtype=torch.float64).log()).float()
-        self.class_weight = _class_weight(config, statistics)
+        counts = torch.tensor(statistics["counts"], dtype=torch.float64)
+        if config.class_weight == "balanced":
+            self.class_weight = (counts.sum() / (len(counts) * counts.clamp_min(1))).float()
+        else:
+            named = config.class_weight or {}
+            factors = factors_of(named, statistics["classes"], no_class="not a class", known="Classes")
+            self.class_weight = torch.tensor(factors)
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -146,15 +142,6 @@ class Classify(ClassScores, Task):
     def encode(self, value: object) -> Int[np.ndarray, " 1"] | None:
         """Position of the value's class; None where the value is missing or its class was not in the training rows."""
         return None if is_missing(value) else self.classes.encode(name_of(value))
-
-    def head(self, widths: Mapping[str, int]) -> ScoresHead:
-        (width,) = widths.values()
-        return ScoresHead.of(self, width)
-
-    def readout(self, width: int) -> Readout:
-        """Tokens -> a logit for each class."""
-        config = self.config
-        return Readout(width, len(self.labels), hidden=config.hidden, dropout=config.dropout, bias=self.prior)
 
     def criterion(self) -> ClassLoss:
         """Cross-entropy, or that of each class against the rest."""
@@ -228,22 +215,3 @@ def _kind(present: Sequence[object], names: Collection[str]) -> str:
         return kind if {name_of(TYPES[kind](name)) for name in names} == set(names) else "str"
     except ValueError:
         return "str"
-
-
-def _class_weight(config: ClassifyConfig, statistics: Mapping[str, Any]) -> Float[Tensor, " K"]:
-    """Factor of each class.
-
-    Raises:
-        ConfigError: a weight for a class that the training rows do not hold.
-    """
-    classes, counts = statistics["classes"], torch.tensor(statistics["counts"], dtype=torch.float64)
-    if config.class_weight == "balanced":
-        return (counts.sum() / (len(classes) * counts.clamp_min(1))).float()
-    named = config.class_weight or {}
-    for name in named:
-        if name not in classes:
-            raise ConfigError(
-                f"class_weight names {name!r}, which is not a class of the training rows."
-                f"{did_you_mean(name, classes)} Classes: {', '.join(classes[:20])}."
-            )
-    return torch.tensor([named.get(name, 1.0) for name in classes])

@@ -20,7 +20,7 @@ from polymodal.layers.by_name import ByName
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.layers.pooling import masked_mean
 from polymodal.metrics.weighted import Values, Weights
-from polymodal.protocols import Recognition, Task
+from polymodal.protocols import Task
 from polymodal.types import Cells, Embeddings, Tokens, full_precision
 
 _TOP = (1, 5, 10)
@@ -72,11 +72,6 @@ class Match(Task):
         self.config = config
         self.names = list(config.sides)
 
-    @classmethod
-    def recognise(cls, values: Sequence[object]) -> Recognition | None:
-        """Never: it has no target."""
-        return None
-
     def sides(self, columns: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         """The columns of each side.
 
@@ -111,10 +106,6 @@ class Match(Task):
         """There is no target."""
         return {}
 
-    def encode(self, value: object) -> np.ndarray | None:
-        """There is no target."""
-        return None
-
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """There is no target."""
         return Cells.stacked(arrays, shape=(1,), dtype=np.int64)
@@ -130,11 +121,12 @@ class Match(Task):
         """Recall among the first k, mean reciprocal rank and (lower) median rank; ties count as half before."""
         measured = ~np.isnan(rows["rank"]).any(axis=1)
         rank, weights = rows["rank"][measured], weights[:, measured]
-        first, second = _directions(self.names)
-        by_direction = {name: _measure(rank[:, side], weights) for side, name in enumerate((first, second))}
-        both = {
-            metric: (by_direction[first][metric] + by_direction[second][metric]) / 2 for metric in by_direction[first]
+        by_direction = {
+            f"{one}_to_{other}": _measure(rank[:, side], weights)
+            for side, (one, other) in enumerate((self.names, self.names[::-1]))
         }
+        first, second = by_direction.values()
+        both = {metric: (first[metric] + second[metric]) / 2 for metric in first}
         return both | {
             f"{metric}_{name}": values for name, of_one in by_direction.items() for metric, values in of_one.items()
         }
@@ -234,16 +226,6 @@ def _ranks(prediction: Embeddings, side: int) -> Float[np.ndarray, " N"]:
         before, equal = ((surplus > _EQUAL) & others).sum(dim=1), ((surplus.abs() <= _EQUAL) & others).sum(dim=1)
         ranks[rows] = 1.0 + before.double() + equal.double() / 2
     return ranks.masked_fill(~prediction.mask.all(dim=1), torch.nan).numpy()
-
-
-def _directions(names: Sequence[str]) -> tuple[str, str]:
-    """The two directions in words.
-
-    >>> _directions(["picture", "words"])
-    ('picture_to_words', 'words_to_picture')
-    """
-    first, second = names
-    return f"{first}_to_{second}", f"{second}_to_{first}"
 
 
 def _measure(rank: Float[np.ndarray, " N"], weights: Weights) -> dict[str, Values]:

@@ -17,21 +17,15 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
-from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of
+from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of, names_of
 from polymodal.errors import DataError
-from polymodal.layers.scores_head import Readout, ScoresHead
+from polymodal.layers.scores_head import Readout, ScoringTask
 from polymodal.metrics import classification, ordinal
 from polymodal.metrics.class_scores import ClassScores
 from polymodal.metrics.weighted import Values, Weights
-from polymodal.protocols import Recognition, Task
 from polymodal.types import Cells, Meaning, Scores, Tokens
 
 _NARROWEST = 1e-3  # logits between two thresholds: a class between them keeps a probability above zero
-
-
-def _by_word(order: object) -> object:
-    """Classes as words: YAML and Python say 1 or true where the table does."""
-    return [name_of(label) for label in order] if isinstance(order, list | tuple) else order
 
 
 @dataclass(frozen=True)
@@ -45,12 +39,12 @@ class OrdinalConfig:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-    order: Annotated[tuple[str, ...] | None, BeforeValidator(_by_word)] = None
+    order: Annotated[tuple[str, ...] | None, BeforeValidator(names_of)] = None
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Ordinal(ClassScores, Task):
+class Ordinal(ClassScores, ScoringTask):
     """One of several classes in an order: the mean of a row's tokens -> one position on a line.
 
     The proportional odds model: the log odds of "at most class k" are threshold k minus the position (McCullagh 1980,
@@ -65,7 +59,6 @@ class Ordinal(ClassScores, Task):
     stratified: ClassVar[bool] = True
     greater_is_better: ClassVar[Mapping[str, bool]] = ordinal.GREATER_IS_BETTER
     metric_words: ClassVar[Mapping[str, str]] = ordinal.WORDS
-    baseline_rows: ClassVar[int] = 20_000
     meaning: Meaning = "classes"
 
     def __init__(self, config: OrdinalConfig, statistics: Mapping[str, Any] | None = None) -> None:
@@ -76,11 +69,6 @@ class Ordinal(ClassScores, Task):
         self.labels = self.classes.values
         self.shares = torch.tensor(statistics["prior"], dtype=torch.float64)
         self.prior = self.shares.log().float()
-
-    @classmethod
-    def recognise(cls, values: Sequence[object]) -> Recognition | None:
-        """Never: whether an order is meant, values do not tell."""
-        return None
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Classes in order, their type, counts and shares; missing values do not count.
@@ -124,10 +112,6 @@ class Ordinal(ClassScores, Task):
         name = name_of(value)  # "1.0" is 1 where classes are numbers
         found = self.classes.encode(name)
         return self.classes.encode(name_of(_number(name))) if found is None else found
-
-    def head(self, widths: Mapping[str, int]) -> ScoresHead:
-        (width,) = widths.values()
-        return ScoresHead.of(self, width)
 
     def readout(self, width: int) -> Thresholds:
         """Tokens -> the classes' log-probabilities."""

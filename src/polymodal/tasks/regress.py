@@ -18,10 +18,10 @@ from polymodal.abilities import InputFeatures, Numbers
 from polymodal.baselines.linear import number_baselines
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
-from polymodal.layers.scores_head import Readout, ScoresHead
+from polymodal.layers.scores_head import ScoringTask
 from polymodal.metrics import regression
 from polymodal.metrics.weighted import Values, Weights
-from polymodal.protocols import Recognition, Task
+from polymodal.protocols import Recognition
 from polymodal.types import Cells, Meaning, Scores
 
 _LIMIT = 1e150  # beyond it the square of a number, and so the spread of the target, is infinite
@@ -45,7 +45,7 @@ class RegressConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Regress(Task):
+class Regress(ScoringTask):
     """One number a row, or one for each of several targets, from the mean of a row's tokens.
 
     The network works on the standardised scale, (value - mean) / standard deviation of the training rows, of each
@@ -58,7 +58,6 @@ class Regress(Task):
     monitor: ClassVar[str] = "rmse"  # the one to stop early on
     greater_is_better: ClassVar[Mapping[str, bool]] = regression.GREATER_IS_BETTER
     metric_words: ClassVar[Mapping[str, str]] = regression.WORDS
-    baseline_rows: ClassVar[int] = 20_000
     meaning: Meaning = "numbers"
 
     def __init__(self, config: RegressConfig, statistics: Mapping[str, Any] | None = None) -> None:
@@ -125,15 +124,6 @@ class Regress(Task):
         """Float "B 2 K"."""
         return Cells.stacked(arrays, shape=(2, len(self.mean)), dtype=np.float64)
 
-    def head(self, widths: Mapping[str, int]) -> ScoresHead:
-        (width,) = widths.values()
-        return ScoresHead.of(self, width)
-
-    def readout(self, width: int) -> Readout:
-        """Tokens -> a standardised number for each target."""
-        config = self.config
-        return Readout(width, len(self.mean), hidden=config.hidden, dropout=config.dropout, bias=self.prior)
-
     def criterion(self) -> NumberLoss:
         """Squared, absolute or Huber loss."""
         return NumberLoss(self.config.loss, delta=self.config.delta)
@@ -181,11 +171,7 @@ class Regress(Task):
 
 class NumberLoss(nn.Module):
     """Scores and true numbers -> loss of each row on the standardised scale: the mean over all targets, an unknown one
-    counting as 0.
-
-    Args:
-        name: `mse`, `mae` or `huber`.
-        delta: of `huber`.
+    counting as 0. Delta is that of `huber`.
     """
 
     def __init__(self, name: Literal["mse", "mae", "huber"], *, delta: float) -> None:

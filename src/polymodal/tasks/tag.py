@@ -16,12 +16,12 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Labels
 from polymodal.baselines.linear import label_baselines
-from polymodal.data.target.class_names import is_missing, name_of
-from polymodal.errors import ConfigError, DataError, did_you_mean
-from polymodal.layers.scores_head import Readout, ScoresHead
+from polymodal.data.target.class_names import factors_of, is_missing, name_of
+from polymodal.errors import DataError
+from polymodal.layers.scores_head import ScoringTask
 from polymodal.metrics import tagging
 from polymodal.metrics.weighted import Values, Weights
-from polymodal.protocols import Advice, Recognition, Task
+from polymodal.protocols import Advice, Recognition
 from polymodal.types import Cells, Meaning, Scores
 
 _SEPARATORS = ("|", ";", ",", "\n")  # the surest first
@@ -56,7 +56,7 @@ class TagConfig:
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Tag(Task):
+class Tag(ScoringTask):
     """Any of many labels a row: one logit a label, each label against its absence, from the mean of a row's tokens.
 
     A cell is a list of labels, or a text with a separator between them. An empty list, or a separator alone, says that
@@ -85,7 +85,12 @@ class Tag(Task):
         self.separator: str = statistics["separator"]
         self.column: str = statistics["column"]
         self.prior = torch.logit(torch.tensor(statistics["prior"], dtype=torch.float64)).float()
-        self.positive = _class_weight(config, statistics)
+        if config.class_weight == "balanced":
+            counts = torch.tensor(statistics["counts"], dtype=torch.float64)
+            self.positive = ((int(statistics["rows"]) - counts) / counts).float()
+        else:
+            factors = factors_of(config.class_weight or {}, names, no_class="no label", known="Labels")
+            self.positive = torch.tensor(factors)
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
@@ -147,15 +152,6 @@ class Tag(Task):
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Float "B K"."""
         return Cells.stacked(arrays, shape=(len(self.labels),), dtype=np.float64)
-
-    def head(self, widths: Mapping[str, int]) -> ScoresHead:
-        (width,) = widths.values()
-        return ScoresHead.of(self, width)
-
-    def readout(self, width: int) -> Readout:
-        """Tokens -> a logit for each label."""
-        config = self.config
-        return Readout(width, len(self.labels), hidden=config.hidden, dropout=config.dropout, bias=self.prior)
 
     def criterion(self) -> LabelLoss:
         """Binary cross-entropy of each label."""
@@ -275,22 +271,3 @@ def _recognise(texts: Sequence[object], sign: str) -> Recognition | None:
         return None
     found = f"{different} different labels in {len(texts)} rows, {sign!r} between them"
     return Recognition({"|": 0.96, ";": 0.95, ",": 0.93}[sign], found)
-
-
-def _class_weight(config: TagConfig, statistics: Mapping[str, Any]) -> Float[Tensor, " K"]:
-    """Factor of each label's loss where a row has it.
-
-    Raises:
-        ConfigError: a weight for a label that the training rows do not hold, or hold too rarely.
-    """
-    classes, counts = statistics["classes"], torch.tensor(statistics["counts"], dtype=torch.float64)
-    if config.class_weight == "balanced":
-        return ((int(statistics["rows"]) - counts) / counts).float()
-    named = config.class_weight or {}
-    for name in named:
-        if name not in classes:
-            raise ConfigError(
-                f"class_weight names {name!r}, which is no label of the training rows.{did_you_mean(name, classes)} "
-                f"Labels: {', '.join(classes[:20])}."
-            )
-    return torch.tensor([named.get(name, 1.0) for name in classes])

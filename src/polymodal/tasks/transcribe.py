@@ -21,7 +21,7 @@ from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.pooling import zero_masked
 from polymodal.metrics.weighted import Values, Weights, ratio
-from polymodal.protocols import Advice, Needs, Recognition, Task
+from polymodal.protocols import Advice, Needs, Task
 from polymodal.types import Cells, Sequences, Tokens, full_precision
 
 _BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training rows lack, the first one
@@ -74,11 +74,6 @@ class Transcribe(Task):
         self.prior = _prior(statistics["counts"])
         self.commonest: str = statistics["commonest"]
         self.column: str = statistics["column"]
-
-    @classmethod
-    def recognise(cls, values: Sequence[object]) -> Recognition | None:
-        """Never: whether a text is spoken, its letters do not tell."""
-        return None
 
     @classmethod
     def examples(cls) -> list[object]:
@@ -138,7 +133,8 @@ class Transcribe(Task):
     def rows(self, prediction: Sequences, target: Cells | None) -> dict[str, np.ndarray]:
         """Of each row the edits [N] from predicted to true characters, and how many true ones; the same of words."""
         assert target is not None, "a transcript is a target"
-        predicted, true = self._texts(prediction), self._target_texts(target)
+        predicted = self._texts(prediction.ids[:, 0], prediction.lengths[:, 0])
+        true = self._texts(target.values, target.lengths, unknown=_REPLACEMENT)  # not learned: never predicted
         pairs = list(zip(predicted, true, strict=True))
         return {
             "edits": np.array([edit_distance(one, other) for one, other in pairs]),
@@ -158,7 +154,7 @@ class Transcribe(Task):
 
     def decode(self, prediction: Sequences) -> dict[str, np.ndarray]:
         """`prediction`: the text; `log_probability` of its best path, in nats."""
-        texts = np.array(self._texts(prediction), dtype=object)
+        texts = np.array(self._texts(prediction.ids[:, 0], prediction.lengths[:, 0]), dtype=object)
         return {"prediction": texts, "log_probability": prediction.log_probability[:, 0].double().numpy()}
 
     def baselines(
@@ -178,18 +174,11 @@ class Transcribe(Task):
         text = " ".join(unicodedata.normalize("NFC", value).split())
         return text.lower() if self.config.lower else text
 
-    def _texts(self, prediction: Sequences) -> list[str]:
-        """The best text of each row."""
-        ids, lengths = prediction.ids[:, 0].tolist(), prediction.lengths[:, 0].tolist()
-        return [self._joined(row[:length]) for row, length in zip(ids, lengths, strict=True)]
-
-    def _target_texts(self, target: Cells) -> list[str]:
-        """The true text of each row; a character that was not learned is none that could be predicted."""
-        rows = zip(target.values.tolist(), target.lengths.tolist(), strict=True)
-        return [self._joined(row[:length], unknown=_REPLACEMENT) for row, length in rows]
-
-    def _joined(self, ids: Sequence[int], *, unknown: str = "") -> str:
-        return "".join(unknown if place < _FIRST else self.characters[place - _FIRST] for place in ids)
+    def _texts(self, ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"], *, unknown: str = "") -> list[str]:
+        """The text of each row."""
+        signs = [unknown] * _FIRST + self.characters
+        rows = zip(ids.tolist(), lengths.tolist(), strict=True)
+        return ["".join(signs[place] for place in row[:length]) for row, length in rows]
 
 
 @dataclass(frozen=True)

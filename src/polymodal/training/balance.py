@@ -12,17 +12,13 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from polymodal.config.train import BalanceConfig
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 
 
 def mean_confidence(own: Mapping[str, Float[Tensor, " B"]], weights: Float[Tensor, " B"]) -> dict[str, float]:
-    """By input: the weighted mean of how sure it is by itself, over the rows that have it.
+    """By input: the weighted mean of how sure it is by itself, over the rows that have it; it is NaN for the others.
 
     An input that no row has, or no row that counts, is left out.
-
-    Args:
-        own: by input, the confidence of each row, NaN where the row does not have the input.
-        weights: sample weights.
     """
     confidences = {}
     for name, rows in own.items():

@@ -1,4 +1,4 @@
-"""What looks on while a model learns: the log and the progress line."""
+"""What looks on while a model learns: the log, the progress line, and files for TensorBoard."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from polymodal.errors import MissingExtraError
 from polymodal.metrics.history import EpochRecord, History
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ class JsonLog:
     Each line holds the fields of `EpochRecord`, after `phase` where one is given.
 
     Args:
-        path: of the file.
         phase: which of several trainings with one log this is.
         append: keep what the file holds; else an older file of that name is replaced.
     """
@@ -80,6 +80,57 @@ class Progress:
     def on_end(self, history: History) -> None:
         if self.bar is not None:
             self.bar.stop()
+
+
+class TensorBoard:
+    """Scalars by epoch: `loss/train`, `metric/train`, `validation/METRIC`, `speed/rows_per_second`, `lr`,
+    `contribution/INPUT`.
+
+    What is not finite, or not defined, is left out.
+
+    Args:
+        folder: of this training's event file; made if need be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.writer = require_tensorboard()(str(folder))
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        scalars = {
+            "loss/train": record.loss,
+            "metric/train": record.metric,
+            "lr": record.lr,
+            "speed/rows_per_second": record.rows_per_second,
+            **{f"validation/{name}": value for name, value in record.validation.items()},
+            **{f"contribution/{name}": value for name, value in record.contribution.items()},
+        }
+        for name, value in scalars.items():
+            if value is not None and math.isfinite(value):
+                self.writer.add_scalar(name, value, record.epoch)
+        self.writer.flush()  # a killed run leaves what it learned until then
+
+    def on_end(self, history: History) -> None:
+        self.writer.add_scalar("best_epoch", history.best_epoch, len(history.epochs))
+        self.writer.close()
+
+
+def require_tensorboard() -> Any:
+    """The class that writes event files.
+
+    Raises:
+        MissingExtraError: TensorBoard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise MissingExtraError("tensorboard", "tensorboard", "--tensorboard") from error
+    return SummaryWriter
+
+
+def clear_events(folder: Path) -> None:
+    """Takes away the event files of an older run, which would be drawn into one with the new."""
+    for path in sorted(folder.glob("*/events.out.tfevents.*")):
+        path.unlink()
 
 
 def _bar(epochs: int) -> Bar:

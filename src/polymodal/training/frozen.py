@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from polymodal.data.cells.loader import Loader
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.schema import Column
 from polymodal.types import Tokens
 

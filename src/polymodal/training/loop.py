@@ -1,30 +1,32 @@
-"""The training loop: epochs of updates, validation after each, the best weights kept."""
+"""The training loops: epochs of updates with validation after each; and learning on from new rows beside old ones."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from polymodal.data.cells.loader import Loader
 from polymodal.errors import ConfigError, DataError, NonFiniteLossError, did_you_mean
 from polymodal.inference.forward import finite_rows, joined, predict_batches
 from polymodal.metrics.history import EpochRecord, History
 from polymodal.metrics.rows import RowStatistics
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.protocols import Prediction
 from polymodal.training.balance import contributions
-from polymodal.training.best import BestWeights
 from polymodal.training.callbacks import Callback
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
 from polymodal.training.step import StepOutput, Stepper, confidence_in, learn_epoch, name_rows
-from polymodal.types import Cells
+from polymodal.training.weights import BestWeights
+from polymodal.types import Batch, Cells
 
 
 def fit(
@@ -52,12 +54,6 @@ class Loop:
     """One training, epoch by epoch.
 
     Between two epochs it has a state, with which another loop over the same rows goes on to the very same weights.
-
-    Args:
-        objective: of the network that is trained in place.
-        train: batches to learn from.
-        validation: batches to stop early on; None: there are none.
-        plan: how it goes.
     """
 
     def __init__(self, objective: Objective, train: Loader, validation: Loader | None, *, plan: Plan) -> None:
@@ -85,12 +81,22 @@ class Loop:
 
     def advance(self) -> EpochRecord:
         """Trains for one epoch."""
-        epoch = len(self.history.epochs) + 1
-        record = _run_epoch(epoch, self.stepper, self.train, self.validation, self.plan)
-        self.history.epochs.append(record)
+        epoch, start = len(self.history.epochs) + 1, time.perf_counter()
+        batches, size = self.train.epoch(epoch), self.plan.train.accumulate
+        record, outputs = learn_epoch(epoch, self.stepper, iter(lambda: list(islice(batches, size)), []))
+        validated: dict[str, float] = {}
         if self.validation is not None:
             with self.stepper.averaged():
-                self.best.see(epoch, record.validation[self.plan.metric])
+                validated = _validate(self.objective.network, self.validation, self.plan)
+                self.best.see(epoch, validated[self.plan.metric])
+        record = replace(
+            record,
+            metric=_train_metric(outputs, self.plan),
+            validation=validated,
+            seconds=time.perf_counter() - start,
+            contribution=contributions(confidence_in(outputs)),
+        )
+        self.history.epochs.append(record)
         self.history.best_epoch = self.best.epoch or epoch
         return record
 
@@ -110,26 +116,57 @@ class Loop:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where another loop was."""
         self.objective.load_state_dict(state["objective"])
         self.stepper.load_state_dict(state["stepper"])
         self.best.load_state_dict(state["best"])
         self.history.load_state_dict(state["history"])
 
 
-def _run_epoch(epoch: int, stepper: Stepper, train: Loader, validation: Loader | None, plan: Plan) -> EpochRecord:
-    start = time.perf_counter()
-    batches = train.epoch(epoch)
-    record, outputs = learn_epoch(epoch, stepper, iter(lambda: list(islice(batches, plan.train.accumulate)), []))
-    with stepper.averaged():
-        validated = {} if validation is None else _validate(stepper.objective.network, validation, plan)
-    return replace(
-        record,
-        metric=_train_metric(outputs, plan),
-        validation=validated,
-        seconds=time.perf_counter() - start,
-        contribution=contributions(confidence_in(outputs)),
-    )
+def learn_more(
+    objective: Objective,
+    new: Loader,
+    old: Sequence[Loader],
+    *,
+    plan: Plan,
+    anchor: float,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Trains a network in place, and leaves it on the plan's device, in eval mode.
+
+    Every step learns from a batch of new rows and, where there are any, from old rows beside it: experience replay
+    (Ratcliff 1990; Chaudhry et al. 2019, "On tiny episodic memories in continual learning"). After every step the
+    weights w move back towards those w0 of before, w <- w - a f (w - w0), where f is the learning rate as a share of
+    its highest. That is the penalty |w - w0|^2 (Li, Grandvalet & Davoine 2018, "Explicit inductive bias for transfer
+    learning with convolutional networks", L2-SP), decoupled from the gradient as weight decay is in AdamW.
+
+    Args:
+        objective: of the network as it was trained.
+        new: batches of the new rows.
+        old: batches of the old ones; all are spread over the steps of an epoch.
+        plan: its `train.optimizer` has the learning rate of the update; the other settings are those of the training.
+        anchor: a, from 0 (the weights are free) to 1 (they stay).
+        callbacks: hear of every epoch.
+
+    Raises:
+        NonFiniteLossError: a loss or gradient is NaN or infinite; names the rows.
+    """
+    objective.to(plan.device)
+    history = History()
+    try:
+        with Stepper(objective, plan, steps_per_epoch=len(new)) as stepper:
+            start = [parameter.detach().clone() for parameter in stepper.parameters]
+            for epoch in range(1, plan.epochs + 1):
+                steps = _side_by_side(new, old, epoch)
+                record, _ = learn_epoch(epoch, stepper, steps, after_step=partial(_pull, start, anchor))
+                history.epochs.append(record)
+                history.best_epoch = epoch
+                for callback in callbacks:
+                    callback.on_epoch(record)
+    finally:
+        for callback in callbacks:
+            callback.on_end(history)
+    objective.eval()
+    return history
 
 
 def _train_metric(outputs: Sequence[StepOutput], plan: Plan) -> float | None:
@@ -167,3 +204,20 @@ def _validate(network: Network, loader: Loader, plan: Plan) -> dict[str, float]:
             f" {plan.metric!r}.{did_you_mean(plan.metric, measured)} They give: {', '.join(sorted(measured))}."
         )
     return measured
+
+
+def _side_by_side(new: Loader, old: Sequence[Loader], epoch: int) -> Iterator[list[Batch]]:
+    """What each step learns from: one batch of new rows, and its part of the old ones."""
+    steps, count = len(new), sum(map(len, old))
+    batches = (batch for loader in old for batch in loader.epoch(epoch))
+    for step, batch in enumerate(new.epoch(epoch)):
+        yield [batch, *islice(batches, (step + 1) * count // steps - step * count // steps)]
+
+
+@torch.no_grad()
+def _pull(start: Sequence[Tensor], anchor: float, stepper: Stepper) -> None:
+    """Moves the weights their share of the way back, after a step."""
+    share = anchor * stepper.lr / stepper.base_lr
+    if share:
+        for parameter, before in zip(stepper.parameters, start, strict=True):
+            parameter.lerp_(before, share)

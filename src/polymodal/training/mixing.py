@@ -13,7 +13,7 @@ from torch import Tensor
 from polymodal.config.train import MixupConfig
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import zero_masked
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.types import Batch, Cells, Tokens
 
 

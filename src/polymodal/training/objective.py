@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.export import register_dataclass
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 
 from polymodal.abilities import Confident
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.models.ensemble import Ensemble
-from polymodal.models.model import Model
-from polymodal.models.network import only
+from polymodal.models.model import Model, only
 from polymodal.protocols import Prediction
 from polymodal.training.distributed import gather_rows, num_processes
 from polymodal.training.mixing import Mixing, of_rows
-from polymodal.training.uncertainty import UncertaintyWeights
 from polymodal.types import Batch, Cells, Scores, Tokens
+
+_Tree = TypeVar("_Tree")
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,9 @@ class Objective(nn.Module):
     def outputs(
         self, batch: Batch, *, mixing: Mixing | None = None, progress: float = 1.0, measure_inputs: bool = False
     ) -> Outputs:
-        """What the heads give for a batch.
+        """What the heads give for a batch; progress is how much of the training is done, 0 to 1.
 
-        Args:
-            batch: some training rows.
-            mixing: which rows are mixed.
-            progress: how much of the training is done, 0 to 1.
-            measure_inputs: measure the confidence of inputs also without unimodal heads: the fusion then sees one input
-                at a time.
+        `measure_inputs` is for the confidence of inputs without unimodal heads: the fusion then sees one at a time.
         """
         tokens = self.model.encode(batch if mixing is None else mixing.of_batch(batch))
         tokens = tokens if mixing is None else mixing.of_tokens(tokens)
@@ -147,7 +143,12 @@ class Objective(nn.Module):
         loss = of_rows(partial(head.loss, outputs.head), target, mixing)
         if self.auxiliary_loss and outputs.unimodal:
             losses = {n: of_rows(partial(head.loss, said), target, mixing) for n, said in outputs.unimodal.items()}
-            loss = loss + self.auxiliary_loss * self._blended(losses, outputs.present)
+            every = torch.stack(list(losses.values()))
+            if self.blend is None:
+                blended = every.mean(dim=0)
+            else:
+                blended = self.blend(every, torch.stack([outputs.present[name] for name in losses]))
+            loss = loss + self.auxiliary_loss * blended
         with torch.no_grad():
             confidence = {
                 name: of_rows(partial(self._confidence, said), target, mixing).where(outputs.present[name], torch.nan)
@@ -156,20 +157,47 @@ class Objective(nn.Module):
         predicted = isinstance(outputs.head, Prediction) and not head.in_batch and mixing is None
         return Losses(loss, outputs.head if predicted else None, confidence)
 
+    def backward_joined(
+        self, batches: Sequence[Batch], forward: Callable[[int, Batch], Outputs], reduce: Callable[[Tensor], Tensor]
+    ) -> Losses:
+        """Adds the gradient of the loss of all batches as one to the parameters, with memory for one of them.
+
+        The gradient cache (Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup",
+        arXiv 2101.06983, section 3.2): outputs of all batches are computed without a graph; the loss of all, which has
+        nothing to learn, gives their gradient; then each batch is computed again, with the same random numbers, and
+        takes its part of that gradient back.
+
+        Args:
+            batches: each fits into memory.
+            forward: place and batch -> its outputs, the same whenever it is asked for one place.
+            reduce: losses of all rows -> what is differentiated.
+
+        Returns:
+            The losses of all rows, in the order of the batches, without gradient.
+        """
+        with torch.no_grad():
+            flat = [tree_flatten(forward(place, batch)) for place, batch in enumerate(batches)]
+            leaves = [torch.cat(same) for same in zip(*(leaves for leaves, _ in flat), strict=True)]
+        leaves = [leaf.requires_grad_(leaf.is_floating_point()) for leaf in leaves]
+        targets = [batch.target for batch in batches if batch.target is not None]
+        losses = self.loss(tree_unflatten(leaves, flat[0][1]), Cells.joined(targets) if targets else None)
+        torch.autograd.backward(reduce(losses.values))
+        start = 0
+        for place, batch in enumerate(batches):
+            end = start + len(batch)
+            pairs = zip(tree_leaves(forward(place, batch)), leaves, strict=True)
+            part = [(leaf, of_all.grad[start:end]) for leaf, of_all in pairs if of_all.grad is not None]
+            part = [(leaf, cotangent) for leaf, cotangent in part if leaf.requires_grad]
+            torch.autograd.backward([leaf for leaf, _ in part], [cotangent for _, cotangent in part])
+            start = end
+        return detached(losses)
+
     def _confidence(self, scores: Scores, target: Cells | None) -> Float[Tensor, " B"]:
         """Confidence in the target, as the criterion says, else exp(-loss): the likelihood without constants."""
         head = self.model.head
         if isinstance(head, ScoresHead) and isinstance(head.criterion, Confident) and target is not None:
             return head.criterion.confidence(scores, target)
         return torch.exp(-head.loss(scores, target))
-
-    def _blended(self, losses: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Float[Tensor, " B"]:
-        """One loss of those of the unimodal heads."""
-        every = torch.stack(list(losses.values()))
-        if self.blend is None:
-            return every.mean(dim=0)
-        blended: Tensor = self.blend(every, torch.stack([present[name] for name in losses]))
-        return blended
 
     def _masked(self, tokens: dict[str, Tokens]) -> dict[str, Tokens]:
         """The tokens with some inputs masked; each side of a model keeps at least one."""
@@ -184,6 +212,33 @@ class Objective(nn.Module):
             keep = keep_some(present, self.modality_dropout)
             result |= {name: tokens[name].where_present(row) for name, row in zip(names, keep, strict=True)}
         return result
+
+
+class UncertaintyWeights(nn.Module):
+    """L = mean over i of exp(-s_i) * L_i + s_i / 2, with a learned s_i for each loss.
+
+    Kendall, Gal & Cipolla 2018 (arXiv 1705.07115, equation 10, with s = log of the squared deviation, and the factor of
+    their classification likelihood for every task): at rest exp(-s_i) = 1 / (2 L_i), so that what cannot be learned
+    better pulls less. In the beginning all weights are 1, and L is the mean.
+
+    A row that does not have an input keeps the plain loss there: it tells nothing of how hard the input is.
+    """
+
+    def __init__(self, num_losses: int) -> None:
+        super().__init__()
+        self.log_variance = nn.Parameter(torch.zeros(num_losses))
+
+    def forward(self, losses: Float[Tensor, "I B"], present: Bool[Tensor, "I B"]) -> Float[Tensor, " B"]:
+        """Losses of each input and row, and which of them come from a cell -> one loss a row."""
+        log_variance = self.log_variance.unsqueeze(1)
+        weighted = torch.exp(-log_variance) * losses + log_variance / 2
+        return torch.where(present, weighted, losses).mean(dim=0)
+
+
+def detached(tree: _Tree) -> _Tree:
+    """A pytree whose tensors are out of the graph."""
+    found: _Tree = tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, tree)
+    return found
 
 
 def keep_some(present: Bool[Tensor, "I B"], probability: float) -> Bool[Tensor, "I B"]:

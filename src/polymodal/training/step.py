@@ -18,17 +18,14 @@ from torch.nn.utils import clip_grad_norm_
 from polymodal.errors import ConfigError, NonFiniteLossError
 from polymodal.metrics.history import EpochRecord
 from polymodal.protocols import Prediction
-from polymodal.training.average import WeightAverage
 from polymodal.training.balance import Balance, mean_confidence
 from polymodal.training.constraints import incoming, limit_norms, matrices, orthogonality
 from polymodal.training.distributed import num_processes, sum_over_processes
-from polymodal.training.gradient_cache import backward_joined, detached
 from polymodal.training.mixing import draw_mixing
-from polymodal.training.objective import Losses, Objective, Outputs
-from polymodal.training.optim import make_optimizer
-from polymodal.training.plan import Plan
-from polymodal.training.precision import autocast
-from polymodal.training.schedule import make_schedule, modality_dropout_factor
+from polymodal.training.objective import Losses, Objective, Outputs, detached
+from polymodal.training.optim import make_optimizer, make_schedule, modality_dropout_factor
+from polymodal.training.plan import Plan, autocast
+from polymodal.training.weights import WeightAverage
 from polymodal.types import Batch, Cells, full_precision
 
 _MOST_ROWS_NAMED = 20
@@ -39,13 +36,9 @@ class StepOutput:
     """What one batch gave before the update; detached, on the device of the training.
 
     Attributes:
-        losses: of each row.
-        weights: sample weights.
         rows: row numbers in the table.
         prediction: for the watched metric; None where it is not measured.
-        target: of the same rows.
-        confidence: by input, how confident it is by itself in the target, NaN for rows without it; empty if not
-            measured.
+        confidence: that of `Losses`.
     """
 
     losses: Float[Tensor, " B"]
@@ -77,8 +70,6 @@ class Stepper:
     scaler, average of the weights, place in the schedule) is a `state_dict`.
 
     Args:
-        objective: what to make smaller.
-        plan: of the training.
         steps_per_epoch: for the schedule.
         wrap: makes what is called of the objective, such as `DistributedDataParallel`; None: it is called itself.
 
@@ -149,7 +140,6 @@ class Stepper:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where another stepper was."""
         self.step = int(state["step"])
         self.optimizer.load_state_dict(dict(state["optimizer"]))
         self.scaler.load_state_dict(dict(state["scaler"]))
@@ -177,7 +167,10 @@ class Stepper:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
-        self._complete_update()
+        if self.config.max_norm is not None:
+            limit_norms(self.incoming, self.config.max_norm)
+        if self.average is not None:
+            self.average.update()
         self.step += 1
         return outputs
 
@@ -202,7 +195,7 @@ class Stepper:
                 return self.objective.outputs(batch, progress=self.step / self.num_steps, measure_inputs=self.balances)
 
         weights = torch.cat([self._weights(batch) for batch in batches])
-        found = backward_joined(self.objective, batches, forward, lambda losses: self._reduced(losses, weights, total))
+        found = self.objective.backward_joined(batches, forward, lambda losses: self._reduced(losses, weights, total))
         outputs, start = [], 0
         for batch in batches:
             mine = slice(start, start + len(batch))
@@ -242,7 +235,11 @@ class Stepper:
         if bool(finite.all()):
             return
         for output in outputs:
-            _check_losses(output.losses.cpu(), output.rows)
+            if not (of_row := output.losses.isfinite()).all():
+                raise NonFiniteLossError(
+                    f"The loss is NaN or infinite for {name_rows(output.rows[~of_row])}. The weights are as before the"
+                    " update from them. Look at the cells and the target of these rows, or lower train.optimizer.lr."
+                )
         # A gradient that overflows float16 only says that the scale is too large: the scaler skips and lowers it.
         if not (self.scaler.is_enabled() and self.scaler.get_scale() > 1.0):
             raise NonFiniteLossError(
@@ -259,13 +256,6 @@ class Stepper:
         self.scaler.unscale_(self.optimizer)
         if self.balance is not None and self.balances:
             self.balance.modulate(confidence_in(outputs))
-
-    def _complete_update(self) -> None:
-        """Brings the new weights within their bounds, and into their average."""
-        if self.config.max_norm is not None:
-            limit_norms(self.incoming, self.config.max_norm)
-        if self.average is not None:
-            self.average.update()
 
     def _weights(self, batch: Batch) -> Float[Tensor, " B"]:
         return torch.ones(len(batch), device=self.device) if batch.weight is None else batch.weight
@@ -295,15 +285,6 @@ def learn_epoch(
     rate = sum(len(output.losses) for output in outputs) / seconds
     record = EpochRecord(epoch, loss, None, {}, rows_per_second=rate, seconds=seconds, lr=stepper.lr)
     return record, outputs
-
-
-def _check_losses(losses: Float[Tensor, " B"], rows: Int[Tensor, " B"]) -> None:
-    finite = losses.isfinite()
-    if not finite.all():
-        raise NonFiniteLossError(
-            f"The loss is NaN or infinite for {name_rows(rows[~finite])}. The weights are as before the update from"
-            " them. Look at the cells and the target of these rows, or lower train.optimizer.lr."
-        )
 
 
 def name_rows(rows: Int[Tensor, " N"]) -> str:

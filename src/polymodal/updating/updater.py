@@ -24,14 +24,13 @@ from polymodal.inference.forward import predict_loader
 from polymodal.metrics.history import History
 from polymodal.metrics.results import Report, UpdateResults, UpdateRows
 from polymodal.metrics.rows import RowStatistics
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.models.stage import stage_of
 from polymodal.pipeline.problem import encode_targets
 from polymodal.pipeline.trainer import make_objective
 from polymodal.training.callbacks import Callback
-from polymodal.training.continuing import learn_more
-from polymodal.training.plan import Plan
-from polymodal.training.precision import pick_precision
+from polymodal.training.loop import learn_more
+from polymodal.training.plan import Plan, pick_precision
 from polymodal.updating.replay import Labelled, sample
 
 LR_FACTOR = 0.2  # of the learning rate of the training

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from polymodal.fusions.concat import Concat, ConcatConfig
 from polymodal.layers.scores_head import ScoresHead
-from polymodal.models.model import Model
-from polymodal.models.tower import Tower
+from polymodal.models.model import Model, Tower
 from polymodal.tasks.regress import Regress, RegressConfig
 from polymodal.types import Batch, Cells, Tokens
 

@@ -9,8 +9,7 @@ import torch
 from curves import ABSENT, Curve, grown, make_batch, make_model, row_of
 from torch import Tensor, nn
 
-from polymodal.models.model import Model
-from polymodal.models.tower import Tower
+from polymodal.models.model import Model, Tower
 from polymodal.types import Cells, Scores, Tokens
 
 # --- one tower -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from torch import nn
 
 from polymodal.config.run_config import RunConfig, make
 from polymodal.metrics.history import History
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.models.stage import FitResult, Parts, Stage, stage_of
 from polymodal.protocols import Task
 from polymodal.tasks.classify import Classify, ClassifyConfig

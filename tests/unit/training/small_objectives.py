@@ -12,8 +12,7 @@ from torch import nn
 from polymodal.config.run_config import Part, part_settings
 from polymodal.config.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
 from polymodal.models.decisions import Identity
-from polymodal.models.model import Model
-from polymodal.models.tower import Tower
+from polymodal.models.model import Model, Tower
 from polymodal.protocols import Task
 from polymodal.registry import load
 from polymodal.training.objective import Objective

@@ -7,9 +7,9 @@ from test_loop import Interrupted, X, Y, assert_equal, state, train_rows, valida
 from torch import nn
 from toys import Scripted, coefficients_of, make_model, make_plan
 
-from polymodal.training.average import WeightAverage
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
+from polymodal.training.weights import WeightAverage
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from polymodal.training.best import BestWeights
+from polymodal.training.weights import BestWeights
 
 
 def make_layers() -> nn.Sequential:

@@ -10,7 +10,7 @@ import torch
 from toys import Arrays, make_model, make_plan
 
 from polymodal.errors import NonFiniteLossError
-from polymodal.training.continuing import learn_more
+from polymodal.training.loop import learn_more
 from polymodal.training.objective import Objective
 
 RNG = np.random.default_rng(0)

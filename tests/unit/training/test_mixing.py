@@ -21,7 +21,7 @@ from toys import (
 
 from polymodal.config.train import MixupConfig
 from polymodal.errors import ConfigError
-from polymodal.models.network import Network
+from polymodal.models.model import Network
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.training.loop import fit
 from polymodal.training.mixing import Mixing, draw_mixing, draw_partners, of_rows

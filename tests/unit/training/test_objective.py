@@ -12,8 +12,7 @@ from torch.utils._pytree import tree_leaves
 from toys import Arrays, Flat, Through, assemble, make_head, with_heads
 
 from polymodal.models.ensemble import Ensemble
-from polymodal.models.model import Model
-from polymodal.models.tower import Tower
+from polymodal.models.model import Model, Tower
 from polymodal.training.objective import Objective, keep_some
 from polymodal.types import Batch, Cells, Scores, Tokens
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from polymodal.errors import ConfigError
-from polymodal.training.precision import autocast, pick_precision
+from polymodal.training.plan import autocast, pick_precision
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 

@@ -12,10 +12,9 @@ from torch import nn
 from toys import Arrays, Flat, Through, assemble, make_head, make_stepper, with_heads
 
 from polymodal.config.train import OptimizerConfig, ScheduleConfig
-from polymodal.training.average import WeightAverage
-from polymodal.training.best import BestWeights
 from polymodal.training.objective import Objective
 from polymodal.training.step import Stepper
+from polymodal.training.weights import BestWeights, WeightAverage
 
 RNG = np.random.default_rng(0)
 X, Z = RNG.normal(size=(24, 3)), RNG.normal(size=(24, 2))

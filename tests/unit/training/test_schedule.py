@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from polymodal.config.train import ModalityDropoutScheduleConfig, ScheduleConfig
-from polymodal.training.schedule import make_schedule, modality_dropout_factor
+from polymodal.training.optim import make_schedule, modality_dropout_factor
 
 STEPS, WARMUP = 40, 8
 

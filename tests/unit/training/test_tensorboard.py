@@ -9,7 +9,7 @@ import pytest
 
 from polymodal.errors import MissingExtraError
 from polymodal.metrics.history import EpochRecord, History
-from polymodal.training.tensorboard import TensorBoard, clear, require_tensorboard
+from polymodal.training.callbacks import TensorBoard, clear_events, require_tensorboard
 
 
 def record(epoch: int, loss: float) -> EpochRecord:
@@ -35,7 +35,7 @@ def test_scalars_are_written_by_epoch(tmp_path):
 def test_an_older_run_is_taken_away_and_nothing_else(tmp_path):
     TensorBoard(tmp_path / "train").on_end(History())
     (tmp_path / "train" / "mine.txt").write_text("kept")
-    clear(tmp_path)
+    clear_events(tmp_path)
     assert [path.name for path in (tmp_path / "train").iterdir()] == ["mine.txt"]
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from polymodal.training.uncertainty import UncertaintyWeights
+from polymodal.training.objective import UncertaintyWeights
 
 LOSSES = torch.tensor([[2.0, 4.0], [0.5, 0.1]])
 PRESENT = torch.tensor([[True, True], [True, False]])

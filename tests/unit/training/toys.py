@@ -16,8 +16,7 @@ from polymodal.config.train import EarlyStoppingConfig, OptimizerConfig, Schedul
 from polymodal.data.cells.loader import Loader
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.models.ensemble import Ensemble
-from polymodal.models.model import Model
-from polymodal.models.tower import Tower
+from polymodal.models.model import Model, Tower
 from polymodal.protocols import Encoder, Fusion, Needs
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from polymodal.errors import ConfigError, did_you_mean
 
 TYPES: dict[str, Callable[[str], Any]] = {"bool": "true".__eq__, "int": int, "float": float, "str": str}
 """By what `kind_of` says: a class's name -> the class as the column held it."""
@@ -35,6 +37,28 @@ def name_of(value: object) -> str:
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
     return str(value)
+
+
+def names_of(classes: object) -> object:
+    """Classes in settings as words, before they are validated: YAML and Python say 1 or true where the table does."""
+    if isinstance(classes, Mapping):
+        return {name_of(label): value for label, value in classes.items()}
+    return tuple(map(name_of, classes)) if isinstance(classes, list | tuple) else classes
+
+
+def factors_of(given: Mapping[str, float], classes: Sequence[str], *, no_class: str, known: str) -> list[float]:
+    """The `class_weight` of each class or label; 1 of those that are not named.
+
+    Raises:
+        ConfigError: a factor for a name that the training rows do not hold, or hold too rarely.
+    """
+    for name in given:
+        if name not in classes:
+            raise ConfigError(
+                f"class_weight names {name!r}, which is {no_class} of the training rows.{did_you_mean(name, classes)} "
+                f"{known}: {', '.join(classes[:20])}."
+            )
+    return [given.get(name, 1.0) for name in classes]
 
 
 def kind_of(values: Sequence[object]) -> Literal["bool", "int", "float", "str"]:

@@ -1,13 +1,47 @@
-"""An average over the weights of all updates, which is steadier than the last of them."""
+"""Weights that are kept beside the learning ones: those of the best epoch, and an average over all updates."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+
+class BestWeights:
+    """The weights of the best epoch so far, on the CPU; frozen ones stay where they are."""
+
+    def __init__(self, model: nn.Module, *, greater_is_better: bool) -> None:
+        self.model = model
+        self.sign = 1.0 if greater_is_better else -1.0
+        self.gain = -math.inf
+        self.epoch = 0
+        self.weights: dict[str, Tensor] = {}
+        self.frozen = {
+            name for name, value in model.named_parameters(remove_duplicate=False) if not value.requires_grad
+        }
+
+    def see(self, epoch: int, value: float) -> None:
+        """Keeps the weights as they are now, if the value of the epoch is the best so far."""
+        if self.sign * value >= self.gain:  # of equals the later: its learning rate was lower
+            state = self.model.state_dict()
+            self.weights = {name: state[name].to("cpu", copy=True) for name in state.keys() - self.frozen}
+            self.gain, self.epoch = self.sign * value, epoch
+
+    def restore(self) -> None:
+        """Gives the model its best weights, if there are any."""
+        if self.weights:
+            self.model.load_state_dict(self.weights, strict=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch, its value and its weights."""
+        return {"gain": self.gain, "epoch": self.epoch, "weights": dict(self.weights)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.gain, self.epoch, self.weights = float(state["gain"]), int(state["epoch"]), dict(state["weights"])
 
 
 class WeightAverage:
@@ -47,7 +81,6 @@ class WeightAverage:
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from where another average was."""
         self.num_updates = int(state["num_updates"])
         for mean, saved in zip(self.average, state["average"], strict=True):
             mean.copy_(saved)

@@ -24,8 +24,7 @@ import torch
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.config.run_config import make
-from polymodal.data.cells.dataset import Dataset
-from polymodal.data.cells.loader import Loader
+from polymodal.data.cells.dataset import Dataset, Loader
 from polymodal.data.cells.prepare import modality_of, prepare
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import target_cells

@@ -87,14 +87,13 @@ def _write(run: Run, folder: Path) -> int:
     """Leaves the run in its folder, the bundle first: if that fails, an older run stays as it was. Returns its size."""
     from polymodal.bundles import bundle
     from polymodal.config import run_config as configuration
-    from polymodal.data.cells.clean import write_actions
-    from polymodal.data.cells.prepare import write_rejects
+    from polymodal.data.cells.prepare import write_records
 
     size = bundle.save(run.bundle, folder / BUNDLE)
-    write_rejects(run.rejects, folder / REJECTS)
+    write_records(run.rejects, folder / REJECTS)
     (folder / CLEAN).unlink(missing_ok=True)  # of an older run
     if run.cleaned:
-        write_actions(run.cleaned, folder / CLEAN)
+        write_records(run.cleaned, folder / CLEAN)
     configuration.write(run.bundle.config, folder / CONFIG)
     return size
 

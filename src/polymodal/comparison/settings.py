@@ -15,7 +15,7 @@ from polymodal.comparison.rows import divide
 from polymodal.comparison.trial import Fold
 from polymodal.config import run_config as configuration
 from polymodal.config.run_config import RunConfig
-from polymodal.data.split.folds import groups_of
+from polymodal.data.split.split import groups_of
 from polymodal.errors import ConfigError
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import stage_of

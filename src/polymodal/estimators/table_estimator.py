@@ -15,9 +15,8 @@ from sklearn.exceptions import NotFittedError
 from polymodal import registry
 from polymodal.config.run_config import Part
 from polymodal.data.tables.table import Table, read_table
-from polymodal.data.target.cells import target_cells
+from polymodal.data.target.cells import row_weights, target_cells
 from polymodal.data.target.class_names import name_of
-from polymodal.data.target.weights import row_weights
 from polymodal.data.target.xy import attach, checked, targets_of
 from polymodal.estimators.parameters import Parameters
 from polymodal.metrics.direction import greater_is_better

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from polymodal.data.cells.loader import Loader
+from polymodal.data.cells.dataset import Loader
 from polymodal.models.model import Network
 from polymodal.protocols import Prediction
 from polymodal.types import Batch

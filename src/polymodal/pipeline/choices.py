@@ -14,9 +14,8 @@ from polymodal.config import run_config as configuration
 from polymodal.config.run_config import Part, RunConfig
 from polymodal.config.sharing import Groups, groups_of
 from polymodal.data.cells.clean import with_policies
-from polymodal.data.columns.infer import infer_columns
-from polymodal.data.columns.profile import ColumnProfiles
-from polymodal.data.columns.suggest import suggest_settings
+from polymodal.data.columns.infer import infer_columns, suggest_settings
+from polymodal.data.columns.profile import column_profiler
 from polymodal.data.split.split import Split, split_rows
 from polymodal.data.tables.table import Table
 from polymodal.device import pick_device
@@ -98,8 +97,8 @@ def choose(table: Table, config: RunConfig) -> Choices:
         UsageError: the configuration does not fit the table or this installation.
         DataError: the table cannot be learned from.
     """
-    profiles = ColumnProfiles(table, config.limits)
-    columns = with_policies(infer_columns(table, config, profiles), config.clean)
+    profile = column_profiler(table, config.limits)
+    columns = with_policies(infer_columns(table, config, profile), config.clean)
     warm_start, columns, config = start_from(columns, config)
     values = target_values(table, config)
     part = choose_task(values, config)
@@ -107,7 +106,7 @@ def choose(table: Table, config: RunConfig) -> Choices:
     split = split_rows(table, config.split, target=values, stratify=task.stratified, seed=config.seed)
     num_rows = len(split.train)
     config = complete(config, part, task, num_rows=num_rows)
-    suggested = suggest_settings(table, columns, config.limits, profiles)
+    suggested = suggest_settings(table, columns, config.limits, profile)
     given = () if warm_start is None else warm_start.columns
     columns, inputs = complete_inputs(columns, config, task, num_rows=num_rows, suggested=suggested, given=given)
     config = with_anchor(config, task, inputs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymodal.data.cells.loader import Loader
+from polymodal.data.cells.dataset import Loader
 from polymodal.device import pick_device
 from polymodal.evaluation.baselines import measure_baselines, predict_baselines
 from polymodal.evaluation.evaluate import EvaluatedRows, report

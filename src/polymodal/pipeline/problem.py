@@ -17,7 +17,7 @@ from polymodal.data.cells.prepare import Reject, fit_statistics, modality_of, pr
 from polymodal.data.cells.store import Store
 from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table, read_table
-from polymodal.data.target.weights import row_weights
+from polymodal.data.target.cells import row_weights
 from polymodal.errors import DataError
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose

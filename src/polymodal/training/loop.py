@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polymodal.data.cells.loader import Loader
+from polymodal.data.cells.dataset import Loader
 from polymodal.errors import ConfigError, DataError, NonFiniteLossError, did_you_mean
 from polymodal.inference.forward import finite_rows, joined, predict_batches
 from polymodal.metrics.history import EpochRecord, History

@@ -15,8 +15,7 @@ from polymodal.bundles.card import model_card
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
 from polymodal.data.tables.table import read_table
-from polymodal.data.target.cells import target_cells
-from polymodal.data.target.weights import row_weights
+from polymodal.data.target.cells import row_weights, target_cells
 from polymodal.device import pick_device
 from polymodal.errors import BundleError, DataError
 from polymodal.evaluation.evaluate import report

@@ -12,8 +12,7 @@ from PIL import Image as Pillow
 
 from polymodal.config.run_config import LimitsConfig, RunConfig
 from polymodal.data.cells.prepare import prepare
-from polymodal.data.columns.infer import infer_columns
-from polymodal.data.columns.suggest import suggest_settings
+from polymodal.data.columns.infer import infer_columns, suggest_settings
 from polymodal.data.tables.table import read_table
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.image import Image

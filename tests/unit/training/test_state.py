@@ -8,7 +8,7 @@ from small_objectives import TARGETS, make, plan, take
 from torch import nn
 
 from polymodal.config.train import OptimizerConfig, ScheduleConfig
-from polymodal.data.cells.loader import Loader
+from polymodal.data.cells.dataset import Loader
 from polymodal.training.loop import Loop
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from polymodal.calibration.temperature import Temperature
 from polymodal.config.train import EarlyStoppingConfig, OptimizerConfig, ScheduleConfig, TrainConfig
-from polymodal.data.cells.loader import Loader
+from polymodal.data.cells.dataset import Loader
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model, Tower

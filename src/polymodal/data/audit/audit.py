@@ -13,7 +13,6 @@ from polymodal.data.audit import (
     drift,
     duplicates,
     layout,
-    near_duplicates,
     outliers,
     target_leakage,
     unreadable,
@@ -21,7 +20,7 @@ from polymodal.data.audit import (
 from polymodal.data.audit.finding import ORDER, Finding
 from polymodal.data.audit.profile import AuditProfile, read_profile
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.columns.suggest import suggest_settings
+from polymodal.data.columns.infer import suggest_settings
 from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table
 from polymodal.schema import Column
@@ -29,7 +28,7 @@ from polymodal.schema import Column
 CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     target_leakage.check,
     duplicates.check,
-    near_duplicates.check,
+    duplicates.check_near,
     unreadable.check,
     classes.check,
     drift.check,
@@ -55,8 +54,7 @@ def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: 
         media: decode media, to find unreadable, outlying and near duplicate ones.
     """
     rows = _draw(table.num_rows, MOST_ROWS)
-    whole = len(rows) == table.num_rows
-    sample = table if whole else table.take(rows)
+    sample = table if len(rows) == table.num_rows else table.take(rows)
     profiles = {
         column.name: found
         for column in columns
@@ -64,7 +62,7 @@ def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: 
     }
     subject = AuditedTable(sample, rows, tuple(columns), config, profiles)
     findings = [finding for check in CHECKS for finding in check(subject)]
-    return (*sorted(findings, key=_gravity), *_said(table, subject))
+    return (*sorted(findings, key=lambda finding: ORDER.index(finding.severity)), *_said(table, subject))
 
 
 def leaks(table: Table, columns: Sequence[Column], config: RunConfig, split: Split) -> tuple[Finding, ...]:
@@ -97,10 +95,6 @@ def _profile(table: Table, column: Column, config: RunConfig, *, media: bool) ->
     suggested = suggest_settings(table, [column], config.limits)[column.name]  # read as training would
     column = column.model_copy(update={"settings": {**suggested, **column.settings}})
     return read_profile(table, column, rows, config.limits, compare=MOST_DECODED)
-
-
-def _gravity(finding: Finding) -> int:
-    return ORDER.index(finding.severity)
 
 
 def _said(table: Table, subject: AuditedTable) -> list[Finding]:

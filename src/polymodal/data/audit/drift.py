@@ -50,12 +50,11 @@ def _numbers(name: str, figure: str, learn: np.ndarray, test: np.ndarray) -> Ite
         return
     distance, chance = stats.ks_2samp(learn, test, method="asymp")
     if chance < _CHANCE and distance >= _WEAK:
-        yield _finding(
-            name,
-            float(distance),
+        what = (
             f"{figure} is distributed otherwise in the test rows (Kolmogorov-Smirnov distance {distance:.2f}): "
-            f"median {np.median(learn):.4g} in train, {np.median(test):.4g} in test.",
+            f"median {np.median(learn):.4g} in train, {np.median(test):.4g} in test."
         )
+        yield _finding(name, float(distance), what)
 
 
 def _categories(name: str, learn: np.ndarray, test: np.ndarray) -> Iterator[Finding]:
@@ -69,12 +68,11 @@ def _categories(name: str, learn: np.ndarray, test: np.ndarray) -> Iterator[Find
     if test_of.pvalue < _CHANCE and strength >= _WEAK:
         shares = counts / counts.sum(axis=1, keepdims=True)
         most = int(np.abs(shares[0] - shares[1]).argmax())
-        yield _finding(
-            name,
-            strength,
+        what = (
             f"cells are distributed otherwise in the test rows (Cramer's V {strength:.2f}): "
-            f"{known[most]!r} makes {shares[0][most]:.0%} of train, {shares[1][most]:.0%} of test.",
+            f"{known[most]!r} makes {shares[0][most]:.0%} of train, {shares[1][most]:.0%} of test."
         )
+        yield _finding(name, strength, what)
 
 
 def _unseen(name: str, learn: np.ndarray, test: np.ndarray) -> Iterator[Finding]:
@@ -82,20 +80,11 @@ def _unseen(name: str, learn: np.ndarray, test: np.ndarray) -> Iterator[Finding]
     share = float(np.mean([word not in known for word in test]))
     if share >= _UNSEEN:
         follows = " The split seems to follow this column." if share == 1 else ""
-        yield Finding(
-            check="drift",
-            severity="warning",
-            what=f"{share:.0%} of the test rows hold a word that no training row has.{follows}",
-            advice="What a model learns of these words is of no use there; drop the column if new rows bring new ones.",
-            columns=(name,),
-        )
+        what = f"{share:.0%} of the test rows hold a word that no training row has.{follows}"
+        advice = "What a model learns of these words is of no use there; drop the column if new rows bring new ones."
+        yield Finding("drift", "warning", what, advice, (name,))
 
 
 def _finding(name: str, strength: float, what: str) -> Finding:
-    return Finding(
-        check="drift",
-        severity="warning" if strength >= _STRONG else "note",
-        what=what,
-        advice="Ask whether new rows will look like train or like test; a split by group or time is meant to differ.",
-        columns=(name,),
-    )
+    advice = "Ask whether new rows will look like train or like test; a split by group or time is meant to differ."
+    return Finding("drift", "warning" if strength >= _STRONG else "note", what, advice, (name,))

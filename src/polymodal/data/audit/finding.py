@@ -17,7 +17,7 @@ class Finding:
     """One thing that the audit found.
 
     Attributes:
-        check: what found it: the name of a file in `data/audit`.
+        check: what found it: the name of a file in `data/audit`, or `near_duplicates`, `audit`.
         what: a sentence.
         advice: what to do, in a sentence.
         columns: that it concerns.
@@ -36,16 +36,13 @@ class Finding:
     def __str__(self) -> str:
         where = f"{', '.join(self.columns)}: " if self.columns else ""
         noun = "Row" if self.count == 1 else "Rows"
-        rows = f" {noun} {', '.join(map(str, self.rows))}{' and others' if self._more else ''}." if self.rows else ""
+        others = " and others" if self.count is not None and self.count > len(self.rows) else ""
+        rows = f" {noun} {', '.join(map(str, self.rows))}{others}." if self.rows else ""
         return f"{where}{self.what}{rows} {self.advice}"
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""
         return {**asdict(self), "columns": list(self.columns), "rows": list(self.rows)}
-
-    @property
-    def _more(self) -> bool:
-        return self.count is not None and self.count > len(self.rows)
 
 
 def number(count: int, thing: str) -> str:

@@ -10,13 +10,14 @@ from textwrap import fill
 from polymodal.config.run_config import RunConfig
 from polymodal.data.audit.audit import audit
 from polymodal.data.audit.finding import ORDER, Finding
-from polymodal.data.columns.examples import examples, printable
+from polymodal.data.columns.examples import example, printable
 from polymodal.data.columns.infer import recognise_columns
-from polymodal.data.columns.profile import ColumnProfiles
+from polymodal.data.columns.profile import column_profiler
 from polymodal.data.tables.table import read_table
 from polymodal.schema import Column
 
 _WIDEST_LINE = 120
+_EXAMPLES = 3
 _HEADER = ("column", "kind", "read as", "missing", "distinct", "examples", "why")
 
 
@@ -89,14 +90,15 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
     constant
     """
     table = read_table(source, text=config.table)
-    profiles = ColumnProfiles(table, config.limits)
-    columns = recognise_columns(table, config, profiles)
-    found = tuple(
-        InspectedColumn(column, seen.missing / table.num_rows, seen.distinct, examples(seen.sample.values))
-        for column, seen in zip(columns, profiles.values(), strict=True)
-    )
-    findings = audit(table, columns, config, media=media)
-    return Inspection(table.source, table.num_rows, found, findings)
+    profile = column_profiler(table, config.limits)
+    columns = recognise_columns(table, config, profile)
+    found = []
+    for column in columns:
+        seen = profile(column.name)
+        missing = (table.num_rows - seen.present) / table.num_rows
+        examples = list(dict.fromkeys(map(example, seen.values)))[:_EXAMPLES]
+        found.append(InspectedColumn(column, missing, seen.distinct, tuple(examples)))
+    return Inspection(table.source, table.num_rows, tuple(found), audit(table, columns, config, media=media))
 
 
 def report(findings: Sequence[Finding]) -> list[str]:

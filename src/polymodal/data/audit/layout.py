@@ -25,14 +25,8 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         keys = tuple(None if cell is None else key_of(cell) for cell in subject.cells(column.name))
         missing = keys.count(None) / len(keys)
         if missing >= _NEARLY_EMPTY:
-            yield Finding(
-                "layout",
-                "note",
-                f"{missing:.1%} of the cells are missing.",
-                "It can say something about few rows only; consider to drop it.",
-                (column.name,),
-            )
+            advice = "It can say something about few rows only; consider to drop it."
+            yield Finding("layout", "note", f"{missing:.1%} of the cells are missing.", advice, (column.name,))
         if (first := seen.setdefault(keys, column.name)) != column.name:
-            yield Finding(
-                "layout", "note", "hold the same cells in every row.", "One of them is enough.", (first, column.name)
-            )
+            what, advice = "hold the same cells in every row.", "One of them is enough."
+            yield Finding("layout", "note", what, advice, (first, column.name))

@@ -20,7 +20,10 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         for figure, values in profiles.measures.items():
             if len(values) < _FEWEST:
                 continue
-            far = np.flatnonzero(_outside(values))
+            beyond = _beyond(values)
+            if values.min() > 0:  # a length or price that is far on one scale only is one of a long tail
+                beyond &= _beyond(np.log(values))
+            far = np.flatnonzero(beyond)
             if not 0 < len(far) <= _MOST_SHARE * len(values):
                 continue
             far = far[np.argsort(-np.abs(values[far] - np.median(values)), kind="stable")]
@@ -31,15 +34,6 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             )
             advice = "Look at them. clean.outliers clips or drops outlying numbers."
             yield subject.finding("outliers", "note", what, advice, columns=(name,), rows=profiles.rows[far])
-
-
-def _outside(values: np.ndarray) -> np.ndarray:
-    """Bool [values]: beyond the bounds, and where all are positive also beyond those of the logarithms.
-
-    Lengths and prices have long tails; a value that is far only on one of the two scales is one of the tail.
-    """
-    far = _beyond(values)
-    return far & _beyond(np.log(values)) if values.min() > 0 else far
 
 
 def _beyond(values: np.ndarray) -> np.ndarray:

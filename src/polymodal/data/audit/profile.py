@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +10,7 @@ from scipy import sparse
 
 from polymodal.abilities import Comparable, Measuring
 from polymodal.config.run_config import LimitsConfig
+from polymodal.data.cells.media import digest
 from polymodal.data.cells.reading import ColumnReader, Reject, modality_of
 from polymodal.data.tables.table import Table
 from polymodal.schema import Column
@@ -37,7 +36,7 @@ class AuditProfile:
 
     rows: np.ndarray
     tried: int
-    digests: tuple[bytes, ...]
+    digests: tuple[str, ...]
     measures: dict[str, np.ndarray]
     fingerprints: np.ndarray | sparse.csr_matrix | None
     compared: np.ndarray
@@ -56,25 +55,30 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         compare: of at most so many cells, drawn at random, fingerprints are taken.
     """
     modality = modality_of(column.model_copy(update={"statistics": {}}))
-    kept, digests, rejects = [], [], []
+    reader = ColumnReader(table.without(set(table.names) - {column.name}), column, modality, limits)
+    kept: list[int] = []
+    digests: list[str] = []
+    rejects: list[Reject] = []
     measures: defaultdict[str, list[float]] = defaultdict(list)
     prints: list[np.ndarray | sparse.csr_matrix] = []
     compared: list[int] = []
     drawn = set(np.random.default_rng(0).permutation(rows)[:compare].tolist())
-    for piece, arrays, bad in _pieces(ColumnReader(table, column, modality, limits), rows):
-        present = [place for place, array in enumerate(arrays) if array is not None and array.size]
-        here = [array for place in present if (array := arrays[place]) is not None]
-        kept += [int(piece[place]) for place in present]
-        digests += [hashlib.sha256(f"{a.shape}".encode() + a.tobytes()).digest() for a in here]
-        rejects += bad
+    for start in range(0, len(rows), _PIECE):
+        piece = rows[start : start + _PIECE]
+        read = replace(reader, table=reader.table.take(piece)).read(None)
+        rejects += [replace(reject, row=int(piece[reject.row])) for reject in read.rejects]
+        arrays = zip(piece.tolist(), read.store.arrays(range(len(piece))), strict=True)
+        here = [(row, array) for row, array in arrays if array is not None and array.size]
         if isinstance(modality, Measuring):
-            for found in map(modality.measures, here):
-                for name, value in found.items():
+            for _, array in here:
+                for name, value in modality.measures(array).items():
                     measures[name].append(value)
-        places = [place for place in range(len(here)) if kept[place - len(here)] in drawn]
+        places = [place for place, (row, _) in enumerate(here) if row in drawn]
         if isinstance(modality, Comparable) and places:
-            prints.append(modality.fingerprints([here[place] for place in places]))
-            compared += [len(kept) - len(here) + place for place in places]
+            prints.append(modality.fingerprints([here[place][1] for place in places]))
+            compared += [len(kept) + place for place in places]
+        kept += [row for row, _ in here]
+        digests += [digest(array) for _, array in here]
     joined = None if not prints else sparse.vstack(prints) if sparse.issparse(prints[0]) else np.vstack(prints)
     return AuditProfile(
         rows=np.array(kept, dtype=np.int64),
@@ -86,15 +90,3 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         near=modality.near if isinstance(modality, Comparable) else 1.0,
         rejects=tuple(rejects),
     )
-
-
-def _pieces(
-    reader: ColumnReader, rows: np.ndarray
-) -> Iterator[tuple[np.ndarray, list[np.ndarray | None], list[Reject]]]:
-    """Row numbers, arrays and rejects of some rows at a time."""
-    alone = reader.table.without([name for name in reader.table.names if name != reader.column.name])
-    for start in range(0, len(rows), _PIECE):
-        piece = rows[start : start + _PIECE]
-        read = replace(reader, table=alone.take(piece)).read(None)
-        bad = [replace(reject, row=int(piece[reject.row])) for reject in read.rejects]
-        yield piece, read.store.arrays(np.arange(len(piece))), bad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -44,6 +44,7 @@ class AuditedTable:
     config: RunConfig
     profiles: dict[str, AuditProfile]
     given_sides: np.ndarray | None = None
+    _cells: dict[str, list[object]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -83,18 +84,13 @@ class AuditedTable:
         return tuple(int(self.row_numbers[row]) for row in list(rows)[:most])
 
     @cached_property
-    def _cells(self) -> dict[str, list[object]]:
-        return {}
-
-    @cached_property
     def sides(self) -> np.ndarray | None:
         """By row `train`, `validation` or `test`; "" where the split column names none. None without a split."""
         if self.given_sides is not None:
             return self.given_sides
-        column = self.config.split.column
-        return (
-            None if column is None else np.array([SIDES.get((word or "").lower(), "") for word in self.words(column)])
-        )
+        if (column := self.config.split.column) is None:
+            return None
+        return np.array([SIDES.get((word or "").lower(), "") for word in self.words(column)])
 
     @cached_property
     def groups(self) -> list[object] | None:

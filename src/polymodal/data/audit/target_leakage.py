@@ -116,13 +116,8 @@ def _held(subject: AuditedTable, column: Column, target: str) -> Finding | None:
 
 
 def _finding(column: Column, what: str, *, certain: bool) -> Finding:
-    used = column.modality is not None
-    return Finding(
-        check="target_leakage",
-        severity="note" if not used else "error" if certain else "warning",
-        what=what if used else f"{what[:-1]}; it is left out as {column.kind}.",
-        advice=f"Will you know it of new rows before the answer? If not, leave it out: --drop {column.name}."
-        if used
-        else "Keep it out.",
-        columns=(column.name,),
-    )
+    if column.modality is None:
+        what = f"{what[:-1]}; it is left out as {column.kind}."
+        return Finding("target_leakage", "note", what, "Keep it out.", (column.name,))
+    advice = f"Will you know it of new rows before the answer? If not, leave it out: --drop {column.name}."
+    return Finding("target_leakage", "error" if certain else "warning", what, advice, (column.name,))

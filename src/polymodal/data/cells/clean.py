@@ -7,11 +7,9 @@ what: so the same happens at predict.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
@@ -51,10 +49,8 @@ class Action:
 
 def with_policies(columns: Sequence[Column], clean: CleanConfig) -> tuple[Column, ...]:
     """The columns with policies for cells among their settings, where their modality has such; their own go first."""
-    asked: dict[str, Any] = {"missing": clean.missing, "outliers": clean.outliers}
     return tuple(
-        column.model_copy(update={"settings": {**_policies(column, asked, clean.value), **column.settings}})
-        for column in columns
+        column.model_copy(update={"settings": {**_policies(column, clean), **column.settings}}) for column in columns
     )
 
 
@@ -101,7 +97,18 @@ def _less(split: Split, actions: Sequence[Action]) -> Split:
 
 def clean_cells(prepared: Prepared, modalities: Mapping[str, Modality], rows: np.ndarray) -> tuple[Action, ...]:
     """What the fitted modalities, by column, do to cells of some rows."""
-    return tuple(action for name, modality in modalities.items() for action in _repairs(prepared, name, modality, rows))
+    actions = []
+    for name, modality in modalities.items():
+        config: object = getattr(modality, "config", None)
+        cleans = any(getattr(config, policy, "leave") != "leave" for policy in ("missing", "outliers"))
+        if not isinstance(modality, Repairing) or not cleans:
+            continue
+        for row in rows.tolist():
+            if (done := modality.repair(prepared.stores[name][row])) is not None:
+                action, old, new = done
+                reason = "the cell is missing" if action == "fill" else "an outlier"
+                actions.append(Action(row, name, "fill" if action == "fill" else "clip", old, new, reason))
+    return tuple(actions)
 
 
 def counted(actions: Iterable[Action]) -> Notes:
@@ -115,38 +122,18 @@ def counted(actions: Iterable[Action]) -> Notes:
     return counts
 
 
-def write_actions(actions: Iterable[Action], path: Path) -> None:
-    """Writes actions as JSON lines with row, column, action, old, new and reason."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(asdict(action), ensure_ascii=False) + "\n" for action in actions)
-
-
-def _policies(column: Column, asked: Mapping[str, Any], value: float | str | None) -> dict[str, Any]:
+def _policies(column: Column, clean: CleanConfig) -> dict[str, Any]:
     if column.modality is None:
         return {}
-    config = registry.load("modalities", column.modality).Config
-    kinds = get_type_hints(config)
+    kinds = get_type_hints(registry.load("modalities", column.modality).Config)
+    asked: dict[str, Any] = {"missing": clean.missing, "outliers": clean.outliers}
+    if clean.missing == "constant":
+        fits = kinds.get("value") is (str if isinstance(clean.value, str) else float)
+        asked["missing"] = "constant" if fits else "leave"
     found = {name: policy for name, policy in asked.items() if policy in get_args(kinds.get(name))}
     if found.get("missing") == "constant":
-        fits = kinds.get("value") is (str if isinstance(value, str) else float)
-        found = {**found, "value": value} if fits else {k: v for k, v in found.items() if k != "missing"}
+        found["value"] = clean.value
     return {name: policy for name, policy in found.items() if policy != "leave"}
-
-
-def _repairs(prepared: Prepared, name: str, modality: Modality, rows: np.ndarray) -> Iterator[Action]:
-    if not isinstance(modality, Repairing):
-        return
-    config: object = getattr(modality, "config", None)
-    if all(getattr(config, policy, "leave") == "leave" for policy in ("missing", "outliers")):
-        return
-    store = prepared.stores[name]
-    for row in rows.tolist():
-        if (done := modality.repair(store[row])) is not None:
-            action, old, new = done
-            if action == "fill":
-                yield Action(row, name, "fill", old, new, "the cell is missing")
-            else:
-                yield Action(row, name, "clip", old, new, "an outlier")
 
 
 def _duplicates(prepared: Prepared, target: Sequence[object] | None, split: Split) -> Iterator[Action]:
@@ -168,13 +155,12 @@ def _duplicates(prepared: Prepared, target: Sequence[object] | None, split: Spli
 
 def _key(prepared: Prepared, target: Sequence[object] | None, row: int) -> Hashable:
     """Equal for rows of equal cells and target; None for a row without any cell."""
-    arrays = [store[row] for store in prepared.stores.values()]
-    if all(array is None for array in arrays):
+    if not any(store.present[row] for store in prepared.stores.values()):
         return None
     value = None if target is None else target[row]
     state = hashlib.sha256(repr(value).encode("utf-8", "surrogatepass"))
-    for array in arrays:
-        state.update(b"-" if array is None else f"{array.shape}".encode() + array.tobytes())
+    for store in prepared.stores.values():
+        store.add_to(state, [row])
     return state.digest()
 
 

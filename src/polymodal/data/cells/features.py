@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy import sparse
 
 from polymodal.data.cells.store import Store
@@ -17,8 +16,8 @@ from polymodal.types import Cells
 _ROWS = 256  # cells in memory at a time
 _MOST = 20_000  # cells that mean and spread are taken from
 _PASSED_ON = (
-    "cardinality", "config", "fill", "fingerprints", "group", "measures", "media", "near", "picture", "recognise",
-    "repair", "several", "suggest",
+    "Config", "cardinality", "config", "fill", "fingerprints", "fit", "group", "handcrafted_features", "measures",
+    "media", "near", "note", "picture", "preview", "read", "recognise", "repair", "several", "suggest",
 )  # fmt: skip
 
 
@@ -32,14 +31,10 @@ class Featured:
     Args:
         modality: fitted.
         statistics: what `fit_features` gave; empty: not yet fitted, and features stay as they are.
-
-    Attributes:
-        num_features: F.
     """
 
     def __init__(self, modality: Modality, statistics: Mapping[str, Any] | None = None) -> None:
         self.inner: Any = modality
-        self.Config = modality.Config
         statistics = statistics or {}
         self.centre = np.asarray(statistics.get("centre", 0.0), dtype=np.float64)
         self.spread = np.asarray(statistics.get("spread", 1.0), dtype=np.float64)
@@ -49,19 +44,8 @@ class Featured:
 
     @property
     def num_features(self) -> int:
+        """Floats a cell."""
         return int(self.inner.handcrafted_features([None]).shape[1])
-
-    def read(self, cell: object) -> np.ndarray:
-        return np.asarray(self.inner.read(cell))
-
-    def note(self, cell: object) -> str | None:
-        found: str | None = self.inner.note(cell)
-        return found
-
-    def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
-        """Statistics of the modality itself."""
-        statistics: dict[str, Any] = self.inner.fit(arrays)
-        return statistics
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Nothing: features are computed once."""
@@ -71,16 +55,11 @@ class Featured:
         """Features Float "B F", zeros where the cell is missing."""
         filled = getattr(self, "fill", None) is not None
         present = np.array([filled or (array is not None and array.size > 0) for array in arrays], dtype=np.int64)
-        features = (_dense(self.handcrafted_features(arrays)) - self.centre) / self.spread
+        features = self.inner.handcrafted_features(arrays)
+        dense = np.asarray(features.toarray() if sparse.issparse(features) else features, dtype=np.float64)
+        features = (dense - self.centre) / self.spread
         features = np.where(present[:, None] > 0, np.nan_to_num(features, nan=0.0), 0.0)
         return Cells(torch.from_numpy(features.astype(np.float32)), torch.from_numpy(present))
-
-    def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Any:
-        """As the modality gives them."""
-        return self.inner.handcrafted_features(arrays)
-
-    def preview(self, cell: object) -> str:
-        return str(self.inner.preview(cell))
 
 
 def fit_features(modality: Modality, store: Store, rows: np.ndarray) -> dict[str, Any]:
@@ -101,7 +80,3 @@ def fit_features(modality: Modality, store: Store, rows: np.ndarray) -> dict[str
     constant = spread <= 1e-6 * np.maximum(1.0, np.abs(centre))  # up to rounding
     scale = np.where(constant, 1.0, spread) * np.sqrt(max(int((~constant).sum()), 1))
     return {"centre": centre.tolist(), "spread": scale.tolist()}
-
-
-def _dense(features: Any) -> Float[np.ndarray, "B F"]:
-    return np.asarray(features.toarray() if sparse.issparse(features) else features, dtype=np.float64)

@@ -72,7 +72,7 @@ def open_cell(cell: object, folder: Path, limits: LimitsConfig, *, several: bool
         _check_size(memoryview(cell).nbytes, limits.bytes)
         content = bytes(cell)
         return OpenedCell(content, hashlib.sha256(content).hexdigest(), None)
-    array = _pixels(cell, limits.pixels) if _is_pil(cell) else cell
+    array = as_array(cell, limits)
     if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         raise UnreadableCellError(f"expected a path, bytes or an array of numbers, got {type(cell).__name__}")
     _check_size(array.nbytes, limits.bytes)
@@ -103,7 +103,9 @@ def members(cell: object) -> list[object] | None:
         found = parsed if isinstance(parsed, list) and all(isinstance(path, str) for path in parsed) else None
     elif isinstance(cell, str) and _SEPARATOR.search(cell):
         found = [path.strip() for path in _SEPARATOR.split(cell)]
-    return None if found is None else [member for member in found if member is not None and not _is_blank(member)]
+    if found is None:
+        return None
+    return [member for member in found if member is not None and not (isinstance(member, str) and not member.strip())]
 
 
 def files_of(cell: object, folder: Path) -> list[str | None]:
@@ -152,7 +154,8 @@ def as_array(cell: object, limits: LimitsConfig) -> object:
     Raises:
         UnreadableCellError: the image has too many pixels or is damaged.
     """
-    return _pixels(cell, limits.pixels) if _is_pil(cell) else cell
+    pil = sys.modules.get("PIL.Image")
+    return _pixels(cell, limits.pixels) if pil is not None and isinstance(cell, pil.Image) else cell
 
 
 def _open_members(listed: list[object], folder: Path, limits: LimitsConfig) -> OpenedCell:
@@ -172,10 +175,6 @@ def _open_members(listed: list[object], folder: Path, limits: LimitsConfig) -> O
         contents.append(opened.content)
         state.update(bytes.fromhex(opened.sha256))
     return OpenedCell(tuple(contents), state.hexdigest(), None)
-
-
-def _is_blank(member: object) -> bool:
-    return isinstance(member, str) and not member.strip()
 
 
 def _path(cell: str | Path, folder: Path) -> Path:
@@ -231,11 +230,6 @@ def _check_size(size: int, limit: int) -> None:
         raise UnreadableCellError(f"{size:,} bytes are more than the limit of {limit:,} (limits.bytes)")
 
 
-def _is_pil(cell: object) -> bool:
-    pil = sys.modules.get("PIL.Image")
-    return pil is not None and isinstance(cell, pil.Image)
-
-
 def _pixels(image: object, limit: int) -> np.ndarray:
     """A PIL image, upright -> [H, W], [H, W, 3] or [H, W, 4]; uint8, or uint16 or float32 where it has more bits."""
     from PIL import Image, ImageOps
@@ -254,11 +248,7 @@ def _pixels(image: object, limit: int) -> np.ndarray:
         pixels = np.asarray(upright)
     except (OSError, SyntaxError, ValueError) as error:  # what PIL raises for damaged files, which it reads late
         raise UnreadableCellError(f"not a readable image: {error}") from error
-    return _to_uint16(pixels)  # PIL would clip 16 bits a pixel at 255
-
-
-def _to_uint16(pixels: np.ndarray) -> np.ndarray:
     low, high = int(pixels.min(initial=0)), int(pixels.max(initial=0))
     if low < 0 or high > 65_535:
         raise UnreadableCellError(f"pixels outside 0 to 65535: from {low} to {high}")
-    return pixels.astype(np.uint16)
+    return pixels.astype(np.uint16)  # PIL would clip 16 bits a pixel at 255

@@ -20,7 +20,7 @@ from polymodal.errors import DataError
 from polymodal.protocols import Modality
 from polymodal.schema import Column
 
-__all__ = ["Prepared", "Reject", "Store", "fit_statistics", "modality_of", "prepare", "write_rejects"]
+__all__ = ["Prepared", "Reject", "Store", "fit_statistics", "modality_of", "prepare", "write_records"]
 
 
 @dataclass(frozen=True)
@@ -115,29 +115,24 @@ def fit_statistics(
         raise DataError(f"No training row has a single readable cell.{why} Repair the cells, or use other columns.")
     by_name = {column.name: column for column in columns}
     learned = {name: by_name[name].statistics for name in given}
-    common = {group: _fit(by_name[group[0]], [prepared.stores[name] for name in group], rows)
-              for group in map(tuple, together) if not set(given).issuperset(group)}  # fmt: skip
-    learned |= {name: statistics for group, statistics in common.items() for name in group}
+    for group in [*together, *([column.name] for column in columns if column.modality is not None)]:
+        if not learned.keys() >= set(group):
+            learned |= dict.fromkeys(group, _fit(by_name[group[0]], [prepared.stores[name] for name in group], rows))
+    fitted = []
     for column in columns:
-        if column.modality is not None and column.name not in learned:
-            learned[column.name] = _fit(column, [prepared.stores[column.name]], rows)
-    fitted = [
-        column if column.modality is None else column.model_copy(update={"statistics": learned[column.name]})
-        for column in columns
-    ]
-    return tuple(
-        column if column.features is None or column.name in given else column.model_copy(
-            update={"features": fit_features(modality_of(column), prepared.stores[column.name], rows)}
-        )
-        for column in fitted
-    )  # fmt: skip
+        statistics = learned[column.name] if column.modality is not None else column.statistics
+        fitted.append(column.model_copy(update={"statistics": statistics}))
+        if column.features is not None and column.name not in given:
+            features = fit_features(modality_of(fitted[-1]), prepared.stores[column.name], rows)
+            fitted[-1] = fitted[-1].model_copy(update={"features": features})
+    return tuple(fitted)
 
 
-def write_rejects(rejects: Iterable[Reject], path: Path) -> None:
-    """Writes rejects as JSON lines with file, row, column, reason and sha256; without rejects, an empty file."""
+def write_records(records: Iterable[Any], path: Path) -> None:
+    """Writes dataclasses, such as rejects and what cleaning did, as JSON lines; of none, an empty file."""
     # a lone surrogate in a file's name becomes an escape, which JSON reads back as it was
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-        file.writelines(json.dumps(asdict(reject), ensure_ascii=False) + "\n" for reject in rejects)
+        file.writelines(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
 
 
 def _fit(column: Column, stores: Sequence[Store], rows: np.ndarray) -> dict[str, Any]:

@@ -99,9 +99,11 @@ class ColumnReader:
         """Reads every cell, or its copy in the cache: media are kept there where there is one."""
         if not self.modality.media:
             return self._read_plain()
-        if cache is None:
-            return self._read_media()
-        return self._read_cached(cache)
+        if cache is not None:
+            return self._read_cached(cache)
+        writer, found = ContentsWriter(), Found()
+        opened = list(self._decode(self._items(), writer, found))
+        return self._assemble(opened, writer.contents(), found)
 
     def _items(self) -> Iterator[_Item]:
         return ((row, cell) for row, cell in enumerate(self.table.cells(self.column.name)) if cell is not None)
@@ -112,29 +114,26 @@ class ColumnReader:
         for row, cell in self._items():
             try:
                 index[row] = writer.add(self.modality.read(cell))
-                notes.update(_told(self._note(cell)))
+                notes.update(filter(None, [self._note(cell)]))
             except UnreadableCellError as error:
                 sha256 = hashlib.sha256(as_text(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))
         return ReadColumn(Store(writer.contents(), index), rejects, notes)
 
-    def _read_media(self) -> ReadColumn:
-        writer, found = ContentsWriter(), Found()
-        opened = list(self._decode(self._items(), writer, found))
-        return self._assemble(opened, writer.contents(), found)
-
     def _read_cached(self, cache: Path) -> ReadColumn:
-        """Hashes every cell; decodes only if these contents were not decoded with these settings before."""
+        """Hashes every cell; decodes only if these contents were not decoded with these settings before.
+
+        An entry is named by what it depends on: the contents in order, the modality, its settings, the format.
+        """
         opened = [cell for cell, _ in _in_order(self._open, self._items())]
-        entry = CacheEntry(cache, self._key(opened))
-        first: dict[str, int] = {}
-        for cell in opened:
-            if cell.sha256 is not None:
-                first.setdefault(cell.sha256, cell.row)
-        contents, found = entry.read() or entry.write(lambda writer: self._decode_rows(first, writer))
+        parts = [FORMAT, self.column.modality, asdict(_settings(self.column)), [cell.sha256 for cell in opened]]
+        entry = CacheEntry(cache, hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
+        contents, found = entry.read() or entry.write(lambda writer: self._decode_again(opened, writer))
         return self._assemble(opened, contents, found)
 
-    def _decode_rows(self, first: dict[str, int], writer: ContentsWriter) -> Found:
+    def _decode_again(self, opened: list[_Opened], writer: ContentsWriter) -> Found:
+        """Decodes the first cell of each content."""
+        first = {cell.sha256: cell.row for cell in reversed(opened) if cell.sha256 is not None}
         expected = {row: sha256 for sha256, row in first.items()}
         found = Found()
         for cell in self._decode((item for item in self._items() if item[0] in expected), writer, found):
@@ -177,11 +176,6 @@ class ColumnReader:
     def _note(self, content: object) -> str | None:
         return self.modality.note(content) if self.with_notes else None
 
-    def _key(self, opened: list[_Opened]) -> str:
-        """Names a cache entry by what it depends on: the contents in order, the modality, its settings, the format."""
-        parts = [FORMAT, self.column.modality, asdict(_settings(self.column)), [cell.sha256 for cell in opened]]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
     def _assemble(self, opened: list[_Opened], contents: Contents, found: Found) -> ReadColumn:
         index = np.full(self.table.num_rows, -1, dtype=np.int64)
         rejects, notes = [], Counter[str]()
@@ -189,7 +183,7 @@ class ColumnReader:
             finding = cell.fault or found[cell.sha256 or ""]
             if isinstance(finding.outcome, int):
                 index[cell.row] = finding.outcome
-                notes.update(_told(cell.note, finding.note))
+                notes.update(filter(None, [cell.note, finding.note]))
             else:
                 file = cell.file(finding.member)
                 rejects.append(Reject(file, cell.row, self.column.name, finding.outcome, cell.sha256))
@@ -213,10 +207,6 @@ class _Opened:
     def file(self, member: int | None = None) -> str:
         """The file of one medium; that of the cell where it is not said of which."""
         return self.files[member] if member is not None else ";".join(dict.fromkeys(self.files))
-
-
-def _told(*notes: str | None) -> list[str]:
-    return [note for note in notes if note is not None]
 
 
 def _settings(column: Column) -> Any:

@@ -83,7 +83,7 @@ class Store:
         found: np.ndarray = sizes[self._index]  # -1, missing, is the appended 0
         return found
 
-    def add_to(self, state: hashlib._Hash, rows: np.ndarray) -> None:
+    def add_to(self, state: hashlib._Hash, rows: np.ndarray | Sequence[int]) -> None:
         """Takes the arrays of some rows, in the order given, into a hash: equal for equal cells, however they lie."""
         for array in self.arrays(rows):
             state.update(b"-" if array is None else f"{array.dtype.str} {array.shape} ".encode() + array.tobytes())
@@ -116,21 +116,15 @@ class ContentsWriter:
     def contents(self) -> Contents:
         """What was added, where it was added in memory."""
         assert isinstance(self._file, BytesIO)
-        values = np.frombuffer(self._file.getbuffer().toreadonly(), dtype=self.dtype)
-        return Contents(values, self.offsets, self.shapes)
+        dtype, offsets, shapes = self.layout()
+        return Contents(np.frombuffer(self._file.getbuffer().toreadonly(), dtype=dtype), offsets, shapes)
 
-    @property
-    def dtype(self) -> np.dtype:
-        return np.dtype(np.uint8) if self._dtype is None else self._dtype
-
-    @property
-    def offsets(self) -> np.ndarray:
-        return np.array(self._offsets, dtype=np.int64)
-
-    @property
-    def shapes(self) -> np.ndarray:
+    def layout(self) -> tuple[np.dtype, np.ndarray, np.ndarray]:
+        """Dtype, offsets and shapes of what was added, as `Contents` has them."""
+        dtype = np.dtype(np.uint8) if self._dtype is None else self._dtype
         axes = len(self._shapes[0]) if self._shapes else 1
-        return np.array(self._shapes, dtype=np.int64).reshape(len(self._shapes), axes)
+        shapes = np.array(self._shapes, dtype=np.int64).reshape(len(self._shapes), axes)
+        return dtype, np.array(self._offsets, dtype=np.int64), shapes
 
 
 class CacheEntry:
@@ -169,9 +163,10 @@ class CacheEntry:
             with (whole / "cells.bin").open("wb") as file:
                 writer = ContentsWriter(file)
                 found = fill(writer)
-            np.save(whole / "offsets.npy", writer.offsets, allow_pickle=False)
-            np.save(whole / "shapes.npy", writer.shapes, allow_pickle=False)
-            header = {"dtype": writer.dtype.str, "found": found}
+            dtype, offsets, shapes = writer.layout()
+            np.save(whole / "offsets.npy", offsets, allow_pickle=False)
+            np.save(whole / "shapes.npy", shapes, allow_pickle=False)
+            header = {"dtype": dtype.str, "found": found}
             (whole / "contents.json").write_text(json.dumps(header), encoding="utf-8")
             if self.read() is None:  # else another process was faster
                 shutil.rmtree(self._folder, ignore_errors=True)

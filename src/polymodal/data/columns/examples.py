@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from polymodal.data.tables.column_data import as_text
 
 _WIDEST = 24
-_MOST = 3
-
-
-def examples(values: Iterable[object]) -> tuple[str, ...]:
-    """The first few different cells in print."""
-    return tuple(list(dict.fromkeys(map(example, values)))[:_MOST])
 
 
 def example(cell: object) -> str:

@@ -1,21 +1,25 @@
-"""Finds out what every column of a table is, by its content, and says why in words that a user can check."""
+"""Finds out what every column of a table is and which settings suit it, by its content, and says why in plain words."""
 
 from __future__ import annotations
 
+import math
 import mimetypes
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from polymodal import registry
-from polymodal.config.run_config import ColumnConfig, RunConfig
+from polymodal.config.run_config import ColumnConfig, LimitsConfig, RunConfig
+from polymodal.data.cells.media import lists_media, open_cell
 from polymodal.data.columns.examples import example
-from polymodal.data.columns.profile import ColumnProfile, ColumnProfiles
+from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.tables.table import Table
-from polymodal.errors import ColumnError
-from polymodal.protocols import Recognition
+from polymodal.errors import ColumnError, UnreadableCellError
+from polymodal.protocols import Modality, Sample
 from polymodal.schema import Column
 
+_SUGGEST_FROM = 64  # cells
 _FEWEST_IDENTIFIERS = 20  # rows; fewer values may well differ by chance
 _NEARLY_ALL = 0.98
 _SURE = 0.97  # a modality as sure as this knows its cells by their form: that they all differ makes them no key
@@ -25,12 +29,9 @@ _NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _CODE = re.compile(r"0[0-9]+")
 
 _Left = tuple[str, str]  # kind of a column that is left out, and why
-_Found = tuple[str, str | None, str]  # kind, modality and reason
 
 
-def infer_columns(
-    table: Table, config: RunConfig, profiles: Mapping[str, ColumnProfile] | None = None
-) -> tuple[Column, ...]:
+def infer_columns(table: Table, config: RunConfig, profile: Profiler | None = None) -> tuple[Column, ...]:
     """What every column is, in the order of the table; columns that do not enter the model have no modality.
 
     Every registered modality sees a sample of the column and says how sure it is; the surest reads it. What the
@@ -39,12 +40,12 @@ def infer_columns(
     Args:
         table: the rows.
         config: roles of columns, and what is said of them.
-        profiles: by column, for a caller that needs them again; None: taken here.
+        profile: of a caller that needs its looks again; None: taken here.
 
     Raises:
         ColumnError: the configuration names a column that is absent or gives one two roles; no column remains.
     """
-    columns = recognise_columns(table, config, ColumnProfiles(table, config.limits) if profiles is None else profiles)
+    columns = recognise_columns(table, config, profile or column_profiler(table, config.limits))
     if not any(column.modality for column in columns):
         reasons = "; ".join(f"{column.name}: {column.reason}" for column in columns)
         raise ColumnError(
@@ -54,10 +55,34 @@ def infer_columns(
     return columns
 
 
-def recognise_columns(table: Table, config: RunConfig, profiles: Mapping[str, ColumnProfile]) -> tuple[Column, ...]:
+def recognise_columns(table: Table, config: RunConfig, profile: Profiler) -> tuple[Column, ...]:
     """The same, where it is no error that none of the columns enters the model."""
     roles = _roles(table, config)
-    return tuple(_column(table, name, config, roles, profiles) for name in table.names)
+    return tuple(_column(table, name, config, roles, profile) for name in table.names)
+
+
+def suggest_settings(
+    table: Table, columns: Sequence[Column], limits: LimitsConfig, profile: Profiler | None = None
+) -> dict[str, dict[str, Any]]:
+    """By column, what its modality suggests from up to 64 of its cells; cells that cannot be read do not count.
+
+    Args:
+        table: the rows.
+        columns: those without a modality are passed over.
+        limits: what a cell may cost.
+        profile: of a caller that has looked already; None: taken here.
+    """
+    profile = profile or column_profiler(table, limits)
+    found = {}
+    for column in columns:
+        if column.modality is not None:
+            modality: type[Modality] = registry.load("modalities", column.modality)
+            cells = profile(column.name).values
+            cells = cells[:: max(1, math.ceil(len(cells) / _SUGGEST_FROM))]
+            if modality.media:
+                cells = _opened(cells, table.folder, limits, several=lists_media(modality))
+            found[column.name] = modality.suggest(cells, limits)
+    return found
 
 
 def _roles(table: Table, config: RunConfig) -> Mapping[str, _Left]:
@@ -80,90 +105,71 @@ def _roles(table: Table, config: RunConfig) -> Mapping[str, _Left]:
     if both := set(config.targets).intersection(config.drop):
         raise ColumnError(f"Column {min(both)!r} is the target and in drop; remove it from drop.")
     by = "time" if split.method == "time" else "group"
-    kinds = {"target": "target", "weight": "weight", "split.column": "split", "split.by": by}
-    reasons = {
-        "target": "what is predicted",
-        "weight": "weighs the rows",
-        "split.column": "says which side of the split a row is on",
-        "split.by": f"the {by} by which rows are split",
+    found = {
+        "target": ("target", "what is predicted"),
+        "weight": ("weight", "weighs the rows"),
+        "split.column": ("split", "says which side of the split a row is on"),
+        "split.by": (by, f"the {by} by which rows are split"),
     }
     dropped = dict.fromkeys(config.drop, ("dropped", "left out by the configuration"))
-    return dropped | {name: (kinds[role], reasons[role]) for name, role in taken.items()}
+    return dropped | {name: found[role] for name, role in taken.items()}
 
 
-def _column(
-    table: Table, name: str, config: RunConfig, roles: Mapping[str, _Left], profiles: Mapping[str, ColumnProfile]
-) -> Column:
+def _column(table: Table, name: str, config: RunConfig, roles: Mapping[str, _Left], profile: Profiler) -> Column:
+    said = config.columns.get(name, ColumnConfig()).modality
+    modality: str | None = None
     if name in roles:
         kind, reason = roles[name]
-        return Column(name=name, kind=kind, modality=None, reason=reason)
-    said = config.columns.get(name, ColumnConfig()).modality
-    if said.name is not None:
-        found: _Found = (said.name, said.name, "said by the configuration")
+    elif said.name is not None:
+        kind, modality, reason = said.name, said.name, "said by the configuration"
+    elif not profile(name).values:
+        kind, modality, reason = "number", "number", "no cell holds a value; kept as an always-missing number"
     else:
-        found = _infer(table, name, profiles[name])
-    kind, modality, reason = found
-    if modality is None:
-        return Column(name=name, kind=kind, modality=None, reason=reason)
-    settings = {**config.modalities.get(modality, {}), **said.settings}
+        kind, modality, reason = _infer(table, name, profile(name))
+    settings = {} if modality is None else {**config.modalities.get(modality, {}), **said.settings}
     return Column(name=name, kind=kind, modality=modality, reason=reason, settings=settings)
 
 
-def _infer(table: Table, name: str, seen: ColumnProfile) -> _Found:
-    """What a column is that the configuration says nothing about."""
-    values = seen.sample.values
-    if not values:
-        return "number", "number", "no cell holds a value; kept as an always-missing number"
-    if (left := _says_nothing(table, seen)) is not None:
-        kind, reason = left
-        return kind, None, reason
+def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]:
+    """Kind, modality and reason of a column that the configuration says nothing about."""
+    values = seen.values
+    first = example(values[0])
+    if seen.distinct == 1 and table.num_rows > 1 and seen.present == table.num_rows:
+        return "constant", None, f"left out: every row holds {first}"
+    if _name_absent_media(seen):
+        return "unknown", None, f"left out: cells such as {first} name no file in {table.folder}"
     if all(isinstance(value, bool) for value in values):
         return "boolean", "category", f"all {len(values)} sampled cells are true or false"
-    modality, recognition = _surest(seen)
-    if recognition is None or modality is None:
-        return "unknown", None, f"left out: no modality reads cells such as {example(values[0])}"
+    asked = [(name, registry.load("modalities", name).recognise(seen)) for name in registry.names("modalities")]
+    recognised = [(name, recognition) for name, recognition in asked if recognition is not None]
+    if not recognised:
+        return "unknown", None, f"left out: no modality reads cells such as {first}"
+    modality, recognition = max(recognised, key=lambda pair: pair[1].confidence)  # of equals, the first by name
     known = recognition.confidence >= _SURE or registry.load("modalities", modality).media
     if not known and (why := _identifies(table, name, seen)):
         return "identifier", None, f"left out: {why}"
     return modality, modality, recognition.reason
 
 
-def _says_nothing(table: Table, seen: ColumnProfile) -> _Left | None:
-    first = example(seen.sample.values[0])
-    if seen.distinct == 1 and not seen.missing and seen.rows > 1:
-        return "constant", f"left out: every row holds {first}"
-    if _name_absent_media(seen):
-        return "unknown", f"left out: cells such as {first} name no file in {table.folder}"
-    return None
-
-
-def _surest(seen: ColumnProfile) -> tuple[str | None, Recognition | None]:
-    """The modality that recognises the column with the highest confidence; of equals, the first by name."""
-    best: tuple[str | None, Recognition | None] = (None, None)
-    for name in registry.names("modalities"):
-        recognition: Recognition | None = registry.load("modalities", name).recognise(seen.sample)
-        if recognition is not None and (best[1] is None or recognition.confidence > best[1].confidence):
-            best = (name, recognition)
-    return best
-
-
-def _name_absent_media(seen: ColumnProfile) -> bool:
+def _name_absent_media(seen: Sample) -> bool:
     """Whether the cells are names of media of which none is there: else a wrong folder would make them a text."""
-    names = [value for value in seen.sample.values if isinstance(value, str | Path)]
+    names = [value for value in seen.values if isinstance(value, str | Path)]
     types = [(mimetypes.guess_type(str(name))[0] or "").partition("/")[0] for name in names]
     media = sum(kind in ("image", "audio", "video") for kind in types)
-    found = any(seen.sample.heads) or any(map(any, seen.sample.several))
-    return not found and media >= _NEARLY_ALL * len(seen.sample.values)
+    found = any(seen.heads) or any(map(any, seen.several))
+    return not found and media >= _NEARLY_ALL * len(seen.values)
 
 
-def _identifies(table: Table, name: str, seen: ColumnProfile) -> str | None:
+def _identifies(table: Table, name: str, seen: Sample) -> str | None:
     """Why the column looks like a key of its rows; None where it does not."""
-    present, values = seen.sample.present, seen.sample.values
+    present, values = seen.present, seen.values
     if present < _FEWEST_IDENTIFIERS or seen.distinct < _NEARLY_ALL * present:
         return None
     differ = f"{seen.distinct} different values in {present} cells"
     strings = [value for value in values if isinstance(value, str)]
-    if len(strings) == len(values) and not _are_numerals(strings):
+    numerals = all(_NUMERAL.fullmatch(value.strip()) for value in strings)
+    codes = any(_CODE.fullmatch(value.strip()) for value in strings)
+    if len(strings) == len(values) and (codes or not numerals):
         keys = [value for value in strings if _KEY.fullmatch(value)]
         marked = sum(bool(_MARKED.search(value)) for value in keys)
         found = len(keys) >= _NEARLY_ALL * len(values) and 2 * marked >= len(values)
@@ -172,11 +178,6 @@ def _identifies(table: Table, name: str, seen: ColumnProfile) -> str | None:
     if numbers is None or max(numbers) - min(numbers) >= 2 * seen.distinct:
         return None
     return f"{differ}, whole numbers that run from {min(numbers)} to {max(numbers)}: they count the rows"
-
-
-def _are_numerals(strings: Sequence[str]) -> bool:
-    numerals = all(_NUMERAL.fullmatch(value.strip()) for value in strings)
-    return numerals and not any(_CODE.fullmatch(value.strip()) for value in strings)
 
 
 def _whole_numbers(values: Sequence[object]) -> list[int] | None:
@@ -190,3 +191,13 @@ def _whole_numbers(values: Sequence[object]) -> list[int] | None:
                 return None
             numbers.append(number)
     return numbers
+
+
+def _opened(values: Sequence[object], folder: Path, limits: LimitsConfig, *, several: bool) -> list[object]:
+    cells: list[object] = []
+    for value in values:
+        try:
+            cells.append(open_cell(value, folder, limits, several=several).content)
+        except UnreadableCellError:  # it becomes a reject, with its reason, when all cells are read
+            continue
+    return cells

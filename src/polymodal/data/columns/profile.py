@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,49 +17,16 @@ from polymodal.protocols import Sample
 
 SAMPLE = 256  # cells
 
-
-@dataclass(frozen=True)
-class ColumnProfile:
-    """What a look at one column found.
-
-    Attributes:
-        rows: of the table.
-        sample: cells that are not missing, evenly spread over the column: the same for the same column.
-    """
-
-    rows: int
-    sample: Sample
-
-    @property
-    def missing(self) -> int:
-        return self.rows - self.sample.present
-
-    @property
-    def distinct(self) -> int:
-        return self.sample.distinct
+Profiler: TypeAlias = Callable[[str], Sample]  # by the name of a column
 
 
-class ColumnProfiles(Mapping[str, ColumnProfile]):
-    """A look at every column of a table by name, each taken at first use and then kept."""
-
-    def __init__(self, table: Table, limits: LimitsConfig) -> None:
-        self._table, self._limits = table, limits
-        self._found: dict[str, ColumnProfile] = {}
-
-    def __getitem__(self, name: str) -> ColumnProfile:
-        if name not in self._found:
-            self._found[name] = profile_column(self._table, name, self._limits)
-        return self._found[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._table.names)
-
-    def __len__(self) -> int:
-        return len(self._table.names)
+def column_profiler(table: Table, limits: LimitsConfig) -> Profiler:
+    """Looks at columns of a table by name, at each once."""
+    return cache(lambda name: profile_column(table, name, limits))
 
 
-def profile_column(table: Table, name: str, limits: LimitsConfig) -> ColumnProfile:
-    """Looks at the column of that name."""
+def profile_column(table: Table, name: str, limits: LimitsConfig) -> Sample:
+    """Looks at the column of that name; the cells are evenly spread over it, the same for the same column."""
     present = []
     different = set()
     for row, cell in enumerate(table.cells(name)):
@@ -67,13 +35,11 @@ def profile_column(table: Table, name: str, limits: LimitsConfig) -> ColumnProfi
             different.add(key_of(cell))
     places = np.linspace(0, len(present) - 1, min(SAMPLE, len(present))).astype(np.int64)
     rows = np.array(present, dtype=np.int64)[places]
-    values = table.without([other for other in table.names if other != name]).take(rows).values(name)
+    values = table.without(set(table.names) - {name}).take(rows).values(name)
     heads = [media.head(value, table.folder) for value in values]
     several = [media.heads(value, table.folder) for value in values]
     shown = [_shown(value, limits) for value in values]
-    return ColumnProfile(
-        table.num_rows, Sample(shown, heads, distinct=len(different), present=len(present), several=several)
-    )
+    return Sample(shown, heads, distinct=len(different), present=len(present), several=several)
 
 
 def key_of(cell: object) -> Hashable:

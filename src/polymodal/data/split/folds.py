@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from polymodal.config.run_config import SplitConfig
-from polymodal.data.split.split import method_of
+from polymodal.data.split.split import groups_of, method_of
 from polymodal.data.tables.table import Table
 from polymodal.data.target.class_names import name_of
 from polymodal.errors import ConfigError, DataError
@@ -48,34 +48,19 @@ def fold_of_rows(
     if table.num_rows < folds:
         raise DataError(f"{table.source}: {table.num_rows} rows cannot be divided into {folds} folds; use fewer folds.")
     if method == "group":
+        assert config.by is not None
+        table.require(config.by, role="split.by")
         return _by_group(groups_of(table, config), order, table, config, folds)
     if method == "random" or target is None:
-        found = np.empty(table.num_rows, dtype=np.int64)
-        found[order] = np.arange(table.num_rows) % folds
-        return found
-    return _by_class(target, order, table, folds)
+        return _by_class([""] * table.num_rows, order, table, folds)
+    return _by_class([name_of(value) for value in target], order, table, folds)
 
 
-def groups_of(table: Table, config: SplitConfig) -> Int[np.ndarray, " R"]:
-    """What rows are drawn together: the number of a row's group under the method `group`, else its own.
-
-    Rows without a group are one: they may belong together.
-    """
-    if config.method != "group" or config.by is None:
-        return np.arange(table.num_rows)
-    table.require(config.by, role="split.by")
-    numbers: dict[str, int] = {}
-    names = ("" if cell is None else name_of(cell) for cell in table.cells(config.by))
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
-
-
-def _by_class(
-    target: Sequence[object], order: Int[np.ndarray, " R"], table: Table, folds: int
-) -> Int[np.ndarray, " R"]:
+def _by_class(classes: Sequence[str], order: Int[np.ndarray, " R"], table: Table, folds: int) -> Int[np.ndarray, " R"]:
     """Rows of one class go to one fold after the other; the next class goes on where the last one ended."""
     members: dict[str, list[int]] = defaultdict(list)
     for row in order.tolist():
-        members[name_of(target[row])].append(row)
+        members[classes[row]].append(row)
     if few := {name: len(rows) for name, rows in members.items() if len(rows) < folds}:
         named = ", ".join(f"{name!r} has {count}" for name, count in list(few.items())[:_NAMED])
         more = f" and {len(few) - _NAMED} more classes have as few" if len(few) > _NAMED else ""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from polymodal.config.run_config import SplitConfig
 from polymodal.data.tables.table import Table
@@ -106,6 +107,18 @@ def method_of(config: SplitConfig, stratify: bool, *, others: str = "random, gro
     return method
 
 
+def groups_of(table: Table, config: SplitConfig) -> Int[np.ndarray, " R"]:
+    """What rows are drawn together: the number of a row's group under the method `group`, else its own.
+
+    Rows without a group are one: they may belong together.
+    """
+    if config.method != "group" or config.by is None:
+        return np.arange(table.num_rows)
+    numbers: dict[str, int] = {}
+    names = ("" if cell is None else name_of(cell) for cell in table.cells(config.by))
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class _Divider:
     """Takes sides out of some rows of a table, by one method."""
@@ -142,21 +155,17 @@ class _Divider:
 
     def _units(self, rows: np.ndarray, method: str) -> np.ndarray:
         """What stays together: for each row the number of its unit, numbered in the order in which sides are filled."""
+        scores = self._scores()[rows]
         if method == "random":
-            return np.argsort(np.argsort(self._scores()[rows]))
+            return np.argsort(np.argsort(scores))
+        if method == "group":
+            groups = groups_of(self.table, self.config)[rows]
+            _, first, numbers = np.unique(groups, return_index=True, return_inverse=True)
+            return np.asarray(np.argsort(np.argsort(scores[first]))[numbers])
         assert self.config.by is not None
-        cells = self.table.values(self.config.by)
-        if method == "time":
-            times = _times(cells, rows, self.table, self.config.by)
-            newest_first = {time: unit for unit, time in enumerate(sorted(set(times), reverse=True))}
-            return np.array([newest_first[time] for time in times])
-        # rows without a group are one: they may belong together
-        groups = ["" if cells[row] is None else name_of(cells[row]) for row in rows]
-        scores: dict[str, float] = {}
-        for group, score in zip(groups, self._scores()[rows], strict=True):
-            scores.setdefault(group, score)
-        in_any_order = {group: unit for unit, group in enumerate(sorted(scores, key=scores.__getitem__))}
-        return np.array([in_any_order[group] for group in groups])
+        times = _times(rows, self.table, self.config.by)
+        newest_first = {time: unit for unit, time in enumerate(sorted(set(times), reverse=True))}
+        return np.array([newest_first[time] for time in times])
 
     def _stratified(self, rows: np.ndarray, sizes: dict[str, int]) -> dict[str, np.ndarray]:
         """From each class its share, by the largest remainder; the last row of a class stays in train."""
@@ -226,9 +235,9 @@ def _shares(members: list[int], size: int) -> list[int]:
     return taken
 
 
-def _times(cells: Sequence[object], rows: np.ndarray, table: Table, column: str) -> list[int | float | dt.datetime]:
+def _times(rows: np.ndarray, table: Table, column: str) -> list[int | float | dt.datetime]:
     """Cells of the time column as what sorts: all numbers, or all times in UTC."""
-    times = []
+    cells, times = table.values(column), []
     for row in rows:
         time = _time_of(cells[row])
         if time is None:

@@ -59,7 +59,9 @@ def read_folder(folder: Path) -> pa.Table:
     """
     paths = _files(folder)
     if not paths:
-        raise TableError(f"{folder}: a folder without Parquet or Arrow files. {_instead(folder)}")
+        names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in (".csv", ".tsv", ".jsonl"))
+        instead = f"Name a file in it, such as {names[0]}." if names else "Name the file that holds the table."
+        raise TableError(f"{folder}: a folder without Parquet or Arrow files. {instead}")
     endings = {path.suffix.lower() in PARQUET for path in paths}
     if len(endings) > 1:
         raise TableError(f"{folder}: holds both Parquet and Arrow files. Name one of them, or part them.")
@@ -114,11 +116,6 @@ def _partition(path: Path) -> dict[str, str | None]:
     """What the folders `key=value` on the way to a file say."""
     pairs = [part.partition("=") for part in path.parts[:-1]]
     return {unquote(key): None if value == _NO_VALUE else unquote(value) for key, equals, value in pairs if equals}
-
-
-def _instead(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in (".csv", ".tsv", ".jsonl"))
-    return f"Name a file in it, such as {names[0]}." if names else "Name the file that holds the table."
 
 
 def _checked(table: pa.Table) -> pa.Table:

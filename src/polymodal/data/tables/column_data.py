@@ -26,7 +26,12 @@ def from_sequence(values: object, where: str) -> ColumnData:
     if pandas is not None and isinstance(values, pandas.Series):
         return from_objects(values) if values.dtype == object else _arrow_or_objects(values)
     if polars is not None and isinstance(values, polars.Series):  # in Arrow, its objects would be memory addresses
-        return from_objects(values.to_list()) if values.dtype == polars.Object else _from_polars(values, where)
+        if values.dtype == polars.Object:
+            return from_objects(values.to_list())
+        try:
+            return from_arrow(pa.chunked_array(values))
+        except pa.ArrowException as error:  # a type of polars alone, such as Int128
+            raise TableError(f"{where}: cells that Arrow cannot hold: {error}. Cast them to another type.") from error
     if not isinstance(values, np.ndarray) and hasattr(values, "__array__"):  # the elements of a tensor are tensors
         values = np.asarray(values)
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype != object:
@@ -35,13 +40,6 @@ def from_sequence(values: object, where: str) -> ColumnData:
     if no_cells or not hasattr(values, "__len__") or not isinstance(values, Iterable):
         raise TableError(f"{where}: expected a sequence of cells, got {type(values).__name__}.")
     return from_objects(values)
-
-
-def _from_polars(series: object, where: str) -> pa.ChunkedArray:
-    try:
-        return from_arrow(pa.chunked_array(series))
-    except pa.ArrowException as error:  # a type of polars alone, such as Int128
-        raise TableError(f"{where}: cells that Arrow cannot hold: {error}. Cast them to another type.") from error
 
 
 def from_arrow(column: pa.ChunkedArray) -> pa.ChunkedArray:

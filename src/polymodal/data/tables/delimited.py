@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain, islice
@@ -77,7 +76,7 @@ def read_delimited(
     if (unclosed := _unclosed_quote(source)) is not None:
         raise TableError(unclosed)
     columns = [(name, typed(column, decimal=text.decimal)) for name, column in zip(names, table.columns, strict=True)]
-    return columns, cache(partial(_record_lines, source))
+    return columns, cache(lambda: [line for line, _ in source.records()][1:])  # less the header
 
 
 @dataclass(frozen=True)
@@ -90,28 +89,21 @@ class _Source:
 
     def records(self, *more: str) -> Iterator[tuple[int, Sequence[str]]]:
         """The records, and those of more lines put after them, with the line on which each starts."""
-        with _long_cells(), self.file.open() as file:
+        with self.file.open() as file:
             yield from _records(chain(file, more), self.delimiter, self.quote)
 
 
 def _records(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[tuple[int, Sequence[str]]]:
-    if quote:
-        reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
-    else:
-        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    reader = csv.reader(
+        lines, delimiter=delimiter, quotechar=quote or None, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    )
     start = 1
-    for record in reader:
-        if record:  # a blank line is no record
-            yield start, record
-        start = reader.line_num + 1
-
-
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    """The csv module reads cells as long as Arrow does: beyond its own limit it would know no later line."""
-    limit = csv.field_size_limit(_LONGEST_CELL)
+    limit = csv.field_size_limit(_LONGEST_CELL)  # as Arrow reads them: beyond its own it would know no later line
     try:
-        yield
+        for record in reader:
+            if record:  # a blank line is no record
+                yield start, record
+            start = reader.line_num + 1
     finally:
         csv.field_size_limit(limit)
 
@@ -135,14 +127,8 @@ def _delimiter(file: TextFile, quote: str) -> str:
 
 def _num_cells(lines: Sequence[str], delimiter: str, quote: str) -> int:
     """How many cells every record has; 0 where they differ."""
-    with _long_cells():
-        numbers = {len(record) for _, record in islice(_records(lines, delimiter, quote), _SAMPLE_RECORDS)}
+    numbers = {len(record) for _, record in islice(_records(lines, delimiter, quote), _SAMPLE_RECORDS)}
     return numbers.pop() if len(numbers) == 1 else 0
-
-
-def _record_lines(source: _Source) -> list[int]:
-    """The line on which each data record of a file starts (1 is the first line; the header is not counted)."""
-    return [line for line, _ in source.records()][1:]
 
 
 def _header(source: _Source) -> tuple[int, list[str]]:
@@ -167,8 +153,9 @@ def _diagnose(source: _Source, names: list[str]) -> str | None:
         if len(record) != len(names):
             breaks = sum(map(_num_breaks, record))
             until = f" to {line + breaks}" if breaks else ""
+            cells = "1 cell" if len(record) == 1 else f"{len(record)} cells"
             return (
-                f"{path}, line {line}{until}: {_cells(len(record))}, but the header names {len(names)} columns"
+                f"{path}, line {line}{until}: {cells}, but the header names {len(names)} columns"
                 f" (delimiter {source.delimiter!r}). A cell that holds the delimiter needs quotes."
             )
     return f"{path} holds no rows." if records == 1 else None
@@ -176,8 +163,11 @@ def _diagnose(source: _Source, names: list[str]) -> str | None:
 
 def _unclosed_quote(source: _Source) -> str | None:
     """What is wrong where a quote never closes: Arrow takes the rest of the file as one cell."""
-    if not source.quote or not _holds(source.file, source.quote):
+    if not source.quote:
         return None
+    with source.file.open() as text:
+        if not any(source.quote in block for block in iter(partial(text.read, 1 << 20), "")):
+            return None
     line = 1
     last: Sequence[str] = [_END]
     for line, last in source.records(_END):  # noqa: B007 - the last one counts
@@ -188,17 +178,8 @@ def _unclosed_quote(source: _Source) -> str | None:
     return f"{source.file.path}, line {line}: a quote ({source.quote}) opens here and never closes."
 
 
-def _holds(file: TextFile, character: str) -> bool:
-    with file.open() as text:
-        return any(character in block for block in iter(partial(text.read, 1 << 20), ""))
-
-
 def _num_breaks(cell: str) -> int:
     return len(_LINE_END.findall(cell))
-
-
-def _cells(number: int) -> str:
-    return "1 cell" if number == 1 else f"{number} cells"
 
 
 def typed(column: pa.ChunkedArray, *, decimal: str = "point") -> pa.ChunkedArray:

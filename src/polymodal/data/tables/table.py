@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +71,9 @@ class Table:
         origin = rows if self._origin is None else self._origin[rows]
         return self._holding(taken, origin)
 
-    def without(self, names: Sequence[str]) -> Table:
+    def without(self, names: Collection[str]) -> Table:
         """The table less some columns; names that it does not have are no error."""
-        kept = {name: column for name, column in self._columns.items() if name not in set(names)}
+        kept = {name: column for name, column in self._columns.items() if name not in names}
         return self._holding(kept, self._origin)
 
     def with_column(self, name: str, values: object) -> Table:

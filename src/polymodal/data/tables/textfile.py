@@ -91,16 +91,14 @@ class TextFile:
             return None
         where = f"{self.path}, line {number}"
         if self.encoding not in (_UTF_8, "utf_8_sig"):
-            return (
-                f"{where}: character {found.start() + 1} is not {_shown(self.encoding)}. "
-                "Set table.encoding to the file's encoding."
-            )
+            name = self.encoding.replace("_", "-").removesuffix("-sig")
+            return f"{where}: character {found.start() + 1} is not {name}. Set table.encoding to the file's encoding."
         byte = len(line[: found.start()].encode()) + 1
-        raw = line.strip().encode(errors="surrogateescape")
+        shown = line.strip().encode(errors="surrogateescape").decode("cp1252", "replace")
+        shown = shown[max(0, byte - 20) :][:40]
         return (
-            f"{where}: byte {byte} is not UTF-8. Read as cp1252 the line would be "
-            f"{_short(raw.decode('cp1252', 'replace'), byte)!r}: if that is right, set table.encoding=cp1252, else "
-            "another encoding; or save the file as UTF-8 (iconv -f cp1252 -t utf-8)."
+            f"{where}: byte {byte} is not UTF-8. Read as cp1252 the line would be {shown!r}: if that is right, set "
+            "table.encoding=cp1252, else another encoding; or save the file as UTF-8 (iconv -f cp1252 -t utf-8)."
         )
 
 
@@ -125,17 +123,16 @@ def open_text(path: Path, encoding: str | None) -> TextFile:
         _refuse_binary(path, head)
         if encoding is None:
             _refuse_unmarked_utf16(path, head)
-    text = TextFile(path, marked or _UTF_8, compression, size)
-    if marked is None and encoding is not None and not _is_beyond_ascii(text):
-        text = TextFile(path, encoding, compression, size)
-    return text
+        elif not _is_beyond_ascii(path, compression):
+            marked = encoding
+    return TextFile(path, marked or _UTF_8, compression, size)
 
 
-def _is_beyond_ascii(text: TextFile) -> bool:
+def _is_beyond_ascii(path: Path, compression: str | None) -> bool:
     """Whether the file is UTF-8 for certain: chance does not make valid sequences of several bytes."""
     decoder, beyond = codecs.getincrementaldecoder(_UTF_8)(), False
     try:
-        with text.open_bytes() as file:
+        with _opened(path, compression) as file:
             for block in _blocks(file):
                 beyond |= not block.isascii()
                 decoder.decode(block)
@@ -191,12 +188,3 @@ def _measure(path: Path, compression: str) -> int:
 
 def _blocks(file: io.BufferedIOBase) -> Iterator[bytes]:
     return iter(partial(file.read, _BLOCK), b"")
-
-
-def _shown(encoding: str) -> str:
-    return encoding.replace("_", "-").removesuffix("-sig")
-
-
-def _short(line: str, byte: int) -> str:
-    start = max(0, byte - 20)
-    return line[start : start + 40]

@@ -102,7 +102,11 @@ def targets_of(table: Table, values: object, *, name: str | tuple[str, ...]) -> 
         ValueError: not one value a row for each target.
     """
     if isinstance(name, str):
-        return values_of(table, values, name=name)
+        if values is None or isinstance(values, str):
+            column = name if values is None else values
+            table.require(column, role="y")
+            return table.values(column)
+        return table.without([name]).with_column(name, one_axis(values, table)).values(name)
     columns = None if values is None else _columns(values, name)
     if columns is not None:
         given = table.without([column for column in name if column in table.names])
@@ -141,20 +145,6 @@ def _columns(values: object, names: tuple[str, ...] | None) -> dict[str, object]
     if len(set(known)) != count:
         raise ValueError(f"y has {count} columns, but {len(set(known))} names: {', '.join(known)}.")
     return {name: array[:, k] for k, name in enumerate(known)}
-
-
-def values_of(table: Table, values: object, *, name: str) -> list[object]:
-    """The cells of `y`: one a row of X as given, or of the column of X that it names, or of the one called `name`.
-
-    Raises:
-        ColumnError: no such column.
-        ValueError: not one value a row.
-    """
-    if values is None or isinstance(values, str):
-        column = name if values is None else values
-        table.require(column, role="y")
-        return table.values(column)
-    return table.without([name]).with_column(name, one_axis(values, table)).values(name)
 
 
 def one_axis(values: object, table: Table) -> object:

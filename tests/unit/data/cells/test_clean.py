@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from polymodal.config.run_config import make
-from polymodal.data.cells.clean import write_actions
+from polymodal.data.cells.prepare import write_records
 from polymodal.data.tables.table import read_table
 from polymodal.errors import ConfigError, DataError
 from polymodal.inference.predictor import predict
@@ -196,7 +196,7 @@ def test_a_leak_that_stays_is_told_by_the_run():
 def test_actions_are_lines_of_json(tmp_path):
     rows = table()
     rows["size"][3] = None
-    write_actions(run(rows, {"missing": "mean"}).cleaned, tmp_path / "clean.jsonl")
+    write_records(run(rows, {"missing": "mean"}).cleaned, tmp_path / "clean.jsonl")
     (line,) = (tmp_path / "clean.jsonl").read_text().splitlines()
     read = json.loads(line)
     assert read | {"new": 0} == {"row": 3, "column": "size", "action": "fill", "old": None, "new": 0,

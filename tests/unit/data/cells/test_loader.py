@@ -1,13 +1,15 @@
 """Every row once an epoch, in an order and with variations that depend on seed, epoch and row alone."""
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from fakes import Blob, FakeConfig, Figure
 
-from polymodal.data.cells.loader import Loader, LoaderSettings
+from polymodal.data.cells.dataset import Dataset, Loader
 from polymodal.data.cells.prepare import Prepared, prepare
 from polymodal.data.cells.store import ContentsWriter, Store
 from polymodal.data.tables.table import read_table
@@ -30,19 +32,24 @@ def prepared(fakes):
     return prepare(table, COLUMNS, limits=LimitsConfig(), bad_cells="error")
 
 
+@dataclass(frozen=True)
+class Targeted(Dataset):
+    """Its target is a function of the numbers of rows, or absent."""
+
+    given: Callable | None = None
+
+    def target(self, rows):
+        return None if self.given is None else self.given(rows)
+
+
 @pytest.fixture
 def loader(prepared):
     def make(rows=range(ROWS), *, names=("blob", "number"), target=None, weight=None, encoded=None, **settings):
         modalities = {"blob": Blob(FakeConfig()), "number": Figure(FakeConfig())}
-        return Loader(
-            prepared,
-            {name: modalities[name] for name in names},
-            rows=np.array(rows, dtype=np.int64),
-            settings=LoaderSettings(**{"batch_size": 4, **settings}),
-            target=target,
-            weight=weight,
-            encoded=encoded,
-        )
+        dataset = Targeted(prepared, modalities, weight=weight, encoded=encoded or {}, given=target)
+        columns = {name: [name] for name in (*names, *dataset.encoded)}
+        rows = np.array(rows, dtype=np.int64)
+        return dataset.loader(rows, columns=columns, **{"batch_size": 4, **settings})
 
     return make
 
@@ -138,8 +145,7 @@ class TestAugmentation:
     def test_columns_vary_apart(self, prepared):
         prepared.stores["twin"] = prepared.stores["blob"]
         modalities = {"blob": Blob(FakeConfig()), "twin": Blob(FakeConfig())}
-        settings = LoaderSettings(batch_size=ROWS, augment=True)
-        (batch,) = Loader(prepared, modalities, rows=np.arange(ROWS), settings=settings).epoch(0)
+        (batch,) = Dataset(prepared, modalities).loader(batch_size=ROWS, augment=True).epoch(0)
         assert not torch.equal(batch.cells["blob"].values, batch.cells["twin"].values)
 
     def test_missing_cells_stay_missing_and_none_without_augment(self, loader):
@@ -255,8 +261,7 @@ def test_rows_of_like_size_share_a_batch_and_every_row_still_comes_once():
     sizes = np.random.default_rng(0).integers(1, 1000, 640)
     index = np.array([contents.add(np.zeros(size, np.uint8)) for size in sizes])
     prepared = Prepared({"blob": Store(contents.contents(), index)}, (), np.empty(0, np.int64))
-    settings = LoaderSettings(8, shuffle=True)
-    loader = Loader(prepared, {"blob": Blob(FakeConfig())}, rows=np.arange(640), settings=settings)
+    loader = Dataset(prepared, {"blob": Blob(FakeConfig())}).loader(batch_size=8, shuffle=True)
     batches, others = ([batch.rows.numpy() for batch in loader.epoch(epoch)] for epoch in (0, 1))
     assert sorted(np.concatenate(batches)) == list(range(640))
     padded = sum(len(rows) * sizes[rows].max() for rows in batches)

@@ -12,7 +12,7 @@ from fakes import Blob
 
 from polymodal.config.run_config import LimitsConfig
 from polymodal.data.cells import reading
-from polymodal.data.cells.prepare import fit_statistics, modality_of, prepare, write_rejects
+from polymodal.data.cells.prepare import fit_statistics, modality_of, prepare, write_records
 from polymodal.data.cells.store import CacheEntry, ReadContent
 from polymodal.data.tables.table import read_table
 from polymodal.errors import ColumnError, ConfigError, DataError
@@ -272,12 +272,12 @@ def test_rejects_as_json_lines(table, tmp_path):
     prepared = read(table)
     path = tmp_path / "rejects.jsonl"
     strange = [reading.Reject("\ud800\n.png", 7, "фото", "no such file", None)]
-    write_rejects([*prepared.rejects, *strange], path)
+    write_records([*prepared.rejects, *strange], path)
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 4
     assert list(lines[0]) == ["file", "row", "column", "reason", "sha256"]
     assert lines[3] == {
         "file": "\ud800\n.png", "row": 7, "column": "фото", "reason": "no such file", "sha256": None,
     }  # fmt: skip
-    write_rejects([], path)
+    write_records([], path)
     assert path.read_bytes() == b""

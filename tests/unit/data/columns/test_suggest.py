@@ -7,7 +7,7 @@ import pytest
 from fakes import Blob, Figure
 
 from polymodal.config.run_config import LimitsConfig
-from polymodal.data.columns.suggest import suggest_settings
+from polymodal.data.columns.infer import suggest_settings
 from polymodal.data.tables.table import read_table
 from polymodal.schema import Column
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from polymodal.config.run_config import SplitConfig
-from polymodal.data.split.folds import fold_of_rows, groups_of
+from polymodal.data.split.folds import fold_of_rows
+from polymodal.data.split.split import groups_of
 from polymodal.data.tables.table import read_table
 from polymodal.errors import ColumnError, ConfigError, DataError
 

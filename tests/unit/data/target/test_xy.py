@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from polymodal.data.tables.table import read_table
-from polymodal.data.target.xy import attach, checked, is_numeric, values_of
+from polymodal.data.target.xy import attach, checked, is_numeric, targets_of
 from polymodal.errors import ColumnError, TableError
 
 TABLE = read_table({"a": [1, 2, 3], "y": ["u", "v", "w"]})
@@ -56,7 +56,7 @@ def test_values_join_as_a_column_of_a_free_name(values):
 
 
 def test_a_tensor_gives_numbers():
-    assert list(map(repr, values_of(TABLE, torch.tensor([4, 5, 6]), name="y"))) == ["4", "5", "6"]
+    assert list(map(repr, targets_of(TABLE, torch.tensor([4, 5, 6]), name="y"))) == ["4", "5", "6"]
 
 
 def test_a_role_is_named_by_the_values_else_by_who_asks():
@@ -70,11 +70,11 @@ def test_a_role_is_named_by_the_values_else_by_who_asks():
 
 def test_one_value_a_row():
     with pytest.warns(DataConversionWarning):
-        assert values_of(TABLE, np.array([[1], [2], [3]]), name="y") == [1, 2, 3]
-    assert values_of(TABLE, None, name="y") == ["u", "v", "w"]
-    assert values_of(TABLE, "a", name="y") == [1, 2, 3]
+        assert targets_of(TABLE, np.array([[1], [2], [3]]), name="y") == [1, 2, 3]
+    assert targets_of(TABLE, None, name="y") == ["u", "v", "w"]
+    assert targets_of(TABLE, "a", name="y") == [1, 2, 3]
     for wrong in ([1, 2], np.ones((3, 2)), np.array(1.0)):
         with pytest.raises(ValueError, match=r"inconsistent|1d array"):
-            values_of(TABLE, wrong, name="y")
+            targets_of(TABLE, wrong, name="y")
     with pytest.raises(TableError, match="extra has 2 cells, but the dict has 3 rows"):
         TABLE.with_column("extra", [1, 2])

@@ -51,12 +51,12 @@ class Modality(Protocol):
 
     `Config` is a frozen dataclass of settings. Where a cell lists several media, a class attribute `several = True`
     says so, and `read` receives a tuple of contents. An instance with statistics is fitted; `fit` never changes its
-    object.
+    object. A class that inherits from it says only where it differs from what stands here.
     """
 
     Config: ClassVar[type]
-    group: ClassVar[str | None]  # columns of these modalities enter together, as the input of that name (`table`)
-    media: ClassVar[bool]  # a string cell names a file, whose bytes `read` receives
+    group: ClassVar[str | None] = None  # its columns enter together, as the input of that name (`table`)
+    media: ClassVar[bool] = False  # a string cell names a file, whose bytes `read` receives
 
     def __init__(self, config: Any, statistics: Mapping[str, Any] | None = None) -> None: ...
 
@@ -67,6 +67,7 @@ class Modality(Protocol):
     @classmethod
     def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """Settings that suit a sample of cells, as `read` would receive them; the user's and the encoder's go first."""
+        return {}
 
     def read(self, cell: object) -> np.ndarray:
         """One cell that is not missing -> compact array, the same dtype and ndim for every cell.
@@ -82,6 +83,7 @@ class Modality(Protocol):
 
         A few words that follow "12 cells", equal for equal changes, because they are counted: "cut to 30 s".
         """
+        return None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """Statistics (JSON values) of the arrays of the training rows.
@@ -90,7 +92,8 @@ class Modality(Protocol):
         """
 
     def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A random variation of one array that keeps its meaning; called on training rows only."""
+        """A random variation of one array that keeps its meaning, if one is known; called on training rows only."""
+        return array
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Arrays of one batch, None where the cell is missing -> tensors."""

@@ -51,14 +51,8 @@ def read_frames(
     """Up to `max_frames` frames, spread evenly over the video: all of them where there are so few.
 
     How many there are is counted, not believed. Of a video of more than 512 frames only key frames are decoded, if it
-    has at least `max_frames` of these.
-
-    Args:
-        content: of a file whose format is one of `containers.DEMUXERS`.
-        max_frames: to keep.
-        max_pixels: of a frame; larger ones are refused before anything is decoded.
-        limit_seconds: of the whole video; a longer one is, too.
-        shrink: makes a frame small, before the next one is decoded.
+    has at least `max_frames` of these. Frames of more than `max_pixels` pixels, and a video longer than `limit_seconds`
+    are refused before anything is decoded. `shrink` makes a frame small before the next one is decoded.
 
     Raises:
         UnreadableCellError: damaged, truncated, without a frame, or beyond a limit.
@@ -68,10 +62,10 @@ def read_frames(
         check_pixels(stream.width, stream.height, max_pixels)
         if not stream.width * stream.height:
             raise UnreadableCellError("damaged: its frames have no size")
-        found = containers.packets(container, stream)
-        check_seconds(found.seconds, limit_seconds)
-    count = len(found.keys)
-    keys = [place for place, key in enumerate(found.keys) if key]
+        is_key, seconds = containers.packets(container, stream)
+        check_seconds(seconds, limit_seconds)
+    count = len(is_key)
+    keys = [place for place, key in enumerate(is_key) if key]
     few = count > _WHOLE and len(keys) >= max_frames
     chosen = {keys[place] for place in spread(len(keys), max_frames)} if few else None
     work = (len(chosen) if chosen else count) * stream.width * stream.height
@@ -117,17 +111,16 @@ def _frames(container: Any, stream: Any, chosen: set[int] | None) -> Iterator[An
         if packet.size:
             number += 1
         if chosen is None:
-            yield from _sound(packet.decode())
+            frames = packet.decode()
         elif number in chosen and packet.size:
-            yield from _sound([*packet.decode(), *stream.codec_context.decode(None)])
+            frames = [*packet.decode(), *stream.codec_context.decode(None)]
             stream.codec_context.flush_buffers()
-
-
-def _sound(frames: list[Any]) -> Iterator[Any]:
-    for frame in frames:
-        if frame.is_corrupt:
-            raise UnreadableCellError("damaged: a frame cannot be decoded whole")
-        yield frame
+        else:
+            continue
+        for frame in frames:
+            if frame.is_corrupt:
+                raise UnreadableCellError("damaged: a frame cannot be decoded whole")
+            yield frame
 
 
 def _pixels(frame: Any) -> Pixels:

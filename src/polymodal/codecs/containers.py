@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal, NoReturn
 
@@ -26,42 +25,13 @@ DEMUXERS = {
 _MOST_PACKETS = 1_000_000
 
 
-@dataclass(frozen=True)
-class Packets:
-    """What the packets of one stream say before any of them is decoded.
-
-    Attributes:
-        keys: of each packet, whether it can be decoded without those before it.
-        seconds: from the first to the end of the last; None where they carry no times.
-    """
-
-    keys: list[bool]
-    seconds: float | None
-
-
-def load_av(purpose: str) -> Any:
-    """The package `av`.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtraError("av", "video", purpose) from error
-    return av
-
-
 @contextmanager
 def opened(
     content: bytes, kind: Literal["video", "audio"], *, max_pixels: int | None = None
 ) -> Iterator[tuple[Any, Any]]:
-    """A container, and its first stream of pictures or sound.
+    """A container whose format is one of `DEMUXERS`, and its first stream of pictures or sound.
 
-    Args:
-        content: of a file whose format is one of `DEMUXERS`.
-        kind: of the stream.
-        max_pixels: FFmpeg refuses larger frames before it allocates them.
+    FFmpeg refuses frames of more than `max_pixels` pixels before it allocates them.
 
     Raises:
         UnreadableCellError: truncated or damaged, also where that shows while it is read; no such stream.
@@ -69,7 +39,10 @@ def opened(
     """
     format_ = formats.sniff(content)
     assert format_ is not None, "checked by the modality"
-    av = load_av(f"Reading {format_.name} files")
+    try:
+        import av
+    except ImportError as error:
+        raise MissingExtraError("av", "video", f"Reading {format_.name} files") from error
     check_end(content, format_)
     options = {"enable_drefs": "0", "protocol_whitelist": "none"}
     if max_pixels is not None:
@@ -96,8 +69,12 @@ def opened(
         raise UnreadableCellError(f"damaged {format_.name} file: {reason}") from error
 
 
-def packets(container: Any, stream: Any) -> Packets:
+def packets(container: Any, stream: Any) -> tuple[list[bool], float | None]:
     """Walks through the packets of a stream without decoding them.
+
+    Returns:
+        Of each packet, whether it can be decoded without those before it; and the seconds from the first to the end of
+        the last, None where they carry no times.
 
     Raises:
         UnreadableCellError: there are none, fewer than the header says, or one of them is cut short.
@@ -118,8 +95,8 @@ def packets(container: Any, stream: Any) -> Packets:
     if len(keys) < stream.frames:
         raise UnreadableCellError(f"truncated: {len(keys)} of {stream.frames} packets are there")
     if first is None or last is None or stream.time_base is None:
-        return Packets(keys, None)
-    return Packets(keys, float((last - first) * stream.time_base))
+        return keys, None
+    return keys, float((last - first) * stream.time_base)
 
 
 def stated_seconds(container: Any, stream: Any) -> float | None:

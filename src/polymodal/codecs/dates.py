@@ -68,8 +68,8 @@ def read_date(cell: object, order: Order | None = None) -> DateTime:
     Raises:
         UnreadableCellError: with the reason.
 
-    >>> read_moment("1 Mar 1970 12:00 +02:00")
-    Moment(days=59, micros=36000000000, offset=7200)
+    >>> read_date("1 Mar 1970 12:00 +02:00")
+    DateTime(days=59, micros=36000000000, offset=7200)
     """
     if isinstance(cell, datetime):
         return _joined(cell.date(), cell.time(), _seconds_east(cell))

@@ -116,9 +116,7 @@ def _parse(content: bytes, *, pixels: bool) -> Dataset:
 def _sizes(data: Dataset) -> tuple[int, int, int]:
     try:
         width, height = int(data.Columns), int(data.Rows)
-        num_frames = int(_numbers(data, "NumberOfFrames")[0])
-    except IndexError:
-        num_frames = 1
+        num_frames = int((_numbers(data, "NumberOfFrames") or [1])[0])
     except Exception:  # as above
         raise UnreadableCellError("a DICOM file without a picture: it names no rows and columns") from None
     if width < 1 or height < 1:
@@ -164,7 +162,11 @@ def _shown(data: Dataset, stored: np.ndarray, window: tuple[float, float] | None
         raise UnreadableCellError("damaged DICOM file: it holds values that are NaN or infinite")
     chosen = window or _window(data)
     function = str(_setting(data, "VOILUTFunction") or "LINEAR") if window is None else "LINEAR"
-    grey = _stretch(values, _padding(data, stored)) if chosen is None else _through_window(values, chosen, function)
+    grey = (
+        _stretch(values, stored, data.get("PixelPaddingValue"))
+        if chosen is None
+        else _through_window(values, chosen, function)
+    )
     if colours == "MONOCHROME1":
         grey = 255 - grey
     return _bytes(grey)
@@ -191,19 +193,14 @@ def _through_window(
     return apply_windowing(values, shown)
 
 
-def _stretch(values: Float[np.ndarray, "H W"], padding: np.ndarray) -> Float[np.ndarray, "H W"]:
-    """The picture's own dark and light ends become 0 and 255; black where all is one grey."""
-    counted = values[~padding] if not padding.all() else values
+def _stretch(values: Float[np.ndarray, "H W"], stored: np.ndarray, padding: object) -> Float[np.ndarray, "H W"]:
+    """The ends of what was recorded, not of its padding, become 0 and 255; black where all is one grey."""
+    recorded = stored != padding if isinstance(padding, int) else np.ones(stored.shape, dtype=bool)
+    counted = values[recorded] if recorded.any() else values
     low, high = np.percentile(counted, [_LOW, _HIGH])
     if low == high:
         low, high = counted.min(), counted.max()
     return np.asarray(np.clip((values - low) / ((high - low) or 1.0), 0, 1) * 255)
-
-
-def _padding(data: Dataset, stored: np.ndarray) -> np.ndarray:
-    """Where pixels lie outside of what was recorded."""
-    value = data.get("PixelPaddingValue")
-    return stored == value if isinstance(value, int) else np.zeros(stored.shape, dtype=bool)
 
 
 def _window(data: Dataset) -> tuple[float, float] | None:

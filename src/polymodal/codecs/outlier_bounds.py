@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-WIDTH = 3.0
 
+def tukey_bounds(values: np.ndarray) -> tuple[float, float]:
+    """The lower and the upper fence: 3 interquartile ranges below the first and above the third quartile.
 
-def tukey_bounds(values: np.ndarray, width: float = WIDTH) -> tuple[float, float]:
-    """The lower and the upper fence: so many interquartile ranges below the first and above the third quartile.
-
-    Of 3 ranges Tukey says "far out" (Exploratory Data Analysis, 1977, 2C): two of a million normal values. Where half
+    Of these Tukey says "far out" (Exploratory Data Analysis, 1977, 2C): two of a million normal values. Where half
     of all values are equal, the range is zero and says nothing: no value is outside.
 
     >>> tukey_bounds(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
@@ -20,4 +18,4 @@ def tukey_bounds(values: np.ndarray, width: float = WIDTH) -> tuple[float, float
     spread = high - low
     if not np.isfinite(spread) or spread <= 0:
         return -np.inf, np.inf
-    return low - width * spread, high + width * spread
+    return low - 3 * spread, high + 3 * spread

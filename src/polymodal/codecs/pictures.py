@@ -1,7 +1,4 @@
-"""Opens pictures: files of any common format, known by content, and arrays; gives RGB.
-
-One rule for every picture, in training and in serving: the class `Image` says which.
-"""
+"""Opens pictures as the class `Image` says: files of any common format, known by content, and arrays; gives RGB."""
 
 from __future__ import annotations
 
@@ -99,19 +96,15 @@ def header(cell: object) -> Header | None:
     """Size and kind of a picture; None where the cell is none, or too damaged to tell."""
     if isinstance(cell, np.ndarray):
         return Header(cell.shape[1], cell.shape[0], deep=cell.dtype == np.uint16) if is_picture(cell) else None
-    found = formats.sniff(cell) if isinstance(cell, bytes) else None
-    if found is None or found not in FORMATS:
+    if not isinstance(cell, bytes) or (found := formats.sniff(cell)) is None or found not in FORMATS:
         return None
-    assert isinstance(cell, bytes)
     try:
         if found == formats.DICOM:
             width, height, num_frames = dicom.measure(cell)
             return Header(width, height, several=num_frames > 1)
         with _OPENERS[found](BytesIO(cell)) as file:
             return Header(*file.size, several=bool(getattr(file, "is_animated", False)), deep=file.mode.startswith("I"))
-    except MissingExtraError:  # told when the cell is read
-        return None
-    except _DAMAGE:
+    except (MissingExtraError, *_DAMAGE):  # told when the cell is read
         return None
 
 

@@ -50,9 +50,7 @@ def figure(value: float) -> str:
 def picture(image: Pillow.Image, *, note: str = "") -> str:
     """An RGB picture of at most 160 pixels a side, as JPEG; a strip of several may be three times as wide.
 
-    Args:
-        image: of any size.
-        note: what to say of it where it cannot be seen.
+    Where it cannot be seen, `note` says what it is.
     """
     small = image.copy()
     strip = image.width >= 3 * image.height

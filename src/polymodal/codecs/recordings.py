@@ -5,25 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 import soundfile
 from jaxtyping import Float32
 
+from polymodal.codecs import containers
 from polymodal.codecs import sniffing as formats
-from polymodal.codecs import soundtracks
-from polymodal.codecs.limits import check_rate, check_seconds
-from polymodal.codecs.soundtracks import SoundHeader
+from polymodal.codecs.limits import check_seconds
 from polymodal.codecs.truncation import check_end
 from polymodal.errors import UnreadableCellError
 
 _CONTAINERS = {formats.MP4, formats.MATROSKA, formats.AVI, formats.AAC}
 FORMATS = frozenset({formats.WAV, formats.FLAC, formats.OGG, formats.MP3, *_CONTAINERS})
+_RATES = range(1_000, 384_001)  # Hz; outside of it a header is broken or made to do harm
 _UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's number of frames where a header does not give it
 _BLOCK = 1 << 20  # samples, of all channels, that are decoded at once
 _MP3_PADDING = 4 * 1_152  # samples; an index has 12 bits to tell how much of the end is padding
 _ID3V1 = 128  # bytes of a tag that some programs put behind the last frame
+
+
+@dataclass(frozen=True)
+class SoundHeader:
+    """What a header says of a sound; `seconds` is None where it does not say."""
+
+    rate: int
+    channels: int
+    seconds: float | None
 
 
 @contextmanager
@@ -50,9 +60,7 @@ def _blocks(file: soundfile.SoundFile) -> Iterator[Float32[np.ndarray, "S C"]]:
 def measure(content: bytes, *, count: bool = False) -> SoundHeader | None:
     """By the header alone; None where the content is no recording, or too damaged to tell.
 
-    Args:
-        content: of a file.
-        count: decode a file that does not say how long it is.
+    To `count`, a file that does not say how long it is is decoded.
 
     Raises:
         MissingExtraError: a container, and PyAV is not installed.
@@ -60,16 +68,17 @@ def measure(content: bytes, *, count: bool = False) -> SoundHeader | None:
     format_ = formats.sniff(content)
     if format_ not in FORMATS:
         return None
-    if format_ in _CONTAINERS:
-        return soundtracks.measure(content)
     try:
+        if format_ in _CONTAINERS:
+            with containers.opened(content, "audio") as (container, stream):
+                return SoundHeader(stream.rate, stream.channels, containers.stated_seconds(container, stream))
         with _opened(BytesIO(_without_tag(content))) as file:
             num_frames = _stated_frames(file)
             if num_frames is None and count:
                 num_frames = sum(map(len, _blocks(file)))
             seconds = None if num_frames is None else num_frames / file.samplerate
             return SoundHeader(file.samplerate, file.channels, seconds)
-    except soundfile.SoundFileError:
+    except (UnreadableCellError, soundfile.SoundFileError):
         return None
 
 
@@ -78,25 +87,28 @@ def read_sound(content: bytes, *, max_seconds: float, limit_seconds: float) -> t
 
     Args:
         content: of a file.
-        max_seconds: more is not kept, but decoded to see that it is whole.
+        max_seconds: more is not kept, but outside of containers decoded to see that it is whole.
         limit_seconds: a longer sound is refused, by its header before it is decoded.
 
     Raises:
-        UnreadableCellError: no recording, damaged, truncated, or beyond a limit.
+        UnreadableCellError: no recording, one without sound, damaged, truncated, or beyond a limit.
         MissingExtraError: a container, and PyAV is not installed.
     """
     format_ = formats.sniff(content)
     if format_ is None or format_ not in FORMATS:
         raise UnreadableCellError(f"not audio: {formats.describe(content)}")
     if format_ in _CONTAINERS:
-        return soundtracks.read_sound(content, max_seconds=max_seconds, limit_seconds=limit_seconds)
+        return _read_in_container(content, max_seconds, limit_seconds)
     check_end(content, format_)
     content = _without_tag(content)
     stream, unstated = BytesIO(content), False
     try:
         with _opened(stream) as file:
             unstated = _stated_frames(file) is None
-            _check_header(file, limit_seconds)
+            _check_rate(file.samplerate)
+            if unstated and file.format != "FLAC":
+                raise UnreadableCellError("its header does not say how long it is; encode it again")
+            check_seconds(None if unstated else file.frames / file.samplerate, limit_seconds)
             mono = _read_mono(file, max_seconds, limit_seconds)
             if format_ == formats.MP3:
                 _check_mp3(content, stream.tell(), file.frames)
@@ -119,14 +131,6 @@ def _without_tag(content: bytes) -> bytes:
 
 def _stated_frames(file: soundfile.SoundFile) -> int | None:
     return None if file.frames == _UNKNOWN_FRAMES else int(file.frames)
-
-
-def _check_header(file: soundfile.SoundFile, limit_seconds: float) -> None:
-    check_rate(file.samplerate)
-    num_frames = _stated_frames(file)
-    if num_frames is None and file.format != "FLAC":
-        raise UnreadableCellError("its header does not say how long it is; encode it again")
-    check_seconds(None if num_frames is None else num_frames / file.samplerate, limit_seconds)
 
 
 def _read_mono(file: soundfile.SoundFile, max_seconds: float, limit_seconds: float) -> Float32[np.ndarray, " S"]:
@@ -167,3 +171,36 @@ def _is_damaged(flac: bytes) -> bool:
     except soundfile.SoundFileError:
         return True
     return False
+
+
+def _read_in_container(
+    content: bytes, max_seconds: float, limit_seconds: float
+) -> tuple[Float32[np.ndarray, " S"], int]:
+    with containers.opened(content, "audio") as (container, stream):
+        rate = stream.rate
+        _check_rate(rate)
+        _, seconds = containers.packets(container, stream)
+        check_seconds(seconds, limit_seconds)
+    import av  # `opened` has said so where it is not installed
+
+    keep = math.ceil(max_seconds * rate)
+    blocks, num_samples = [np.zeros(0, np.float32)], 0
+    with containers.opened(content, "audio") as (container, stream):
+        plain = av.AudioResampler(format="fltp")  # sample format alone: channels and rate stay
+        for frame in container.decode(stream):
+            if frame.is_corrupt:
+                raise UnreadableCellError("damaged: a part of it cannot be decoded")
+            if frame.sample_rate != rate:
+                raise UnreadableCellError("its sample rate changes midway")
+            for part in plain.resample(frame):
+                block = part.to_ndarray()[:, : keep - num_samples].mean(axis=0)
+                blocks.append(block)
+                num_samples += len(block)
+            if num_samples >= keep:
+                break
+    return np.concatenate(blocks), rate
+
+
+def _check_rate(rate: int) -> None:
+    if rate not in _RATES:
+        raise UnreadableCellError(f"a sample rate of {rate} Hz; {_RATES[0]} to {_RATES[-1]} are let in")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 HEAD = 132  # so many first bytes are enough to tell every format below
@@ -16,10 +16,19 @@ HEAD = 132  # so many first bytes are enough to tell every format below
 
 @dataclass(frozen=True)
 class Format:
-    """A file format and what it holds: `image`, `audio`, `video`, `photograph`, `document`, `playlist`, `table`, ..."""
+    """A file format.
+
+    Attributes:
+        name: for messages.
+        family: what it holds: `image`, `audio`, `video`, `photograph`, `document`, `playlist`, `table`, ...
+        begins: whether the first bytes of a file are of this format.
+        suffixes: how the names of its files end.
+    """
 
     name: str
     family: str
+    begins: Callable[[bytes], bool] = field(compare=False, repr=False)
+    suffixes: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 def sniff(content: bytes) -> Format | None:
@@ -29,14 +38,7 @@ def sniff(content: bytes) -> Format | None:
     Format(name='HTML', family='document')
     """
     head = content[:HEAD]
-    for format_, fits in _BINARY:
-        if fits(head):
-            return format_
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    for format_, starts in _TEXT:
-        if text.startswith(starts):
-            return format_
-    return PLAIN_TEXT if head and _is_text(head) else None
+    return next((format_ for format_ in _KNOWN if format_.begins(head)), None)
 
 
 def describe(content: bytes) -> str:
@@ -88,6 +90,11 @@ def _starts(*starts: bytes) -> Callable[[bytes], bool]:
     return lambda head: head.startswith(starts)
 
 
+def _says(*starts: bytes) -> Callable[[bytes], bool]:
+    """Of text: in any case, behind a byte order mark and white space."""
+    return lambda head: head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(starts)
+
+
 def _chunk(container: bytes, kind: bytes) -> Callable[[bytes], bool]:
     """RIFF and IFF: four letters, a length, four letters that say what is inside."""
     return lambda head: head[:4] == container and head[8:12] == kind
@@ -124,40 +131,49 @@ def _is_text(head: bytes) -> bool:
     return re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text) is None
 
 
-JPEG = Format("JPEG", "image")
-PNG = Format("PNG", "image")
-WEBP = Format("WebP", "image")
-GIF = Format("GIF", "image")
-BMP = Format("BMP", "image")
-TIFF = Format("TIFF", "image")
-DICOM = Format("DICOM", "image")
-WAV = Format("WAV", "audio")
-FLAC = Format("FLAC", "audio")
-OGG = Format("Ogg", "audio")
-MP3 = Format("MP3", "audio")
-AAC = Format("AAC", "audio")
-MP4 = Format("MP4", "video")
-MATROSKA = Format("Matroska or WebM", "video")
-AVI = Format("AVI", "video")
-PLAIN_TEXT = Format("plain text", "document")
+JPEG = Format("JPEG", "image", _starts(b"\xff\xd8\xff"), (".jpg", ".jpeg", ".jpe", ".jfif"))
+PNG = Format("PNG", "image", _starts(b"\x89PNG\r\n\x1a\n"), (".png",))
+WEBP = Format("WebP", "image", _chunk(b"RIFF", b"WEBP"), (".webp",))
+GIF = Format("GIF", "image", _starts(b"GIF87a", b"GIF89a"), (".gif",))
+BMP = Format("BMP", "image", _is_bmp, (".bmp", ".dib"))
+TIFF = Format("TIFF", "image", _starts(b"II*\0", b"MM\0*"), (".tif", ".tiff"))
+DICOM = Format("DICOM", "image", lambda head: head[128:132] == b"DICM", (".dcm", ".dicom"))
+HEIC = Format("HEIC or AVIF", "photograph", lambda head: head[4:12] in {b"ftypheic", b"ftypavif", b"ftypmif1"})
+WAV = Format("WAV", "audio", _chunk(b"RIFF", b"WAVE"), (".wav", ".wave"))
+FLAC = Format("FLAC", "audio", _starts(b"fLaC"), (".flac",))
+OGG = Format("Ogg", "audio", _starts(b"OggS"), (".ogg", ".oga", ".opus"))
+MP3 = Format("MP3", "audio", lambda head: head.startswith(b"ID3") or _is_mpeg_audio(head), (".mp3",))
+AAC = Format("AAC", "audio", _is_adts, (".aac",))
+MP4 = Format("MP4", "video", _is_quicktime, (".mp4", ".m4v", ".m4a", ".m4b", ".mov", ".3gp"))
+MATROSKA = Format("Matroska or WebM", "video", _starts(b"\x1aE\xdf\xa3"), (".mkv", ".mka", ".webm"))
+AVI = Format("AVI", "video", _chunk(b"RIFF", b"AVI "), (".avi",))
+PLAIN_TEXT = Format("plain text", "document", lambda head: bool(head) and _is_text(head))
 
-_SUFFIXES = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), JPEG),
-    ".png": PNG,
-    ".webp": WEBP,
-    ".gif": GIF,
-    **dict.fromkeys((".bmp", ".dib"), BMP),
-    **dict.fromkeys((".tif", ".tiff"), TIFF),
-    **dict.fromkeys((".dcm", ".dicom"), DICOM),
-    **dict.fromkeys((".wav", ".wave"), WAV),
-    ".flac": FLAC,
-    **dict.fromkeys((".ogg", ".oga", ".opus"), OGG),
-    ".mp3": MP3,
-    ".aac": AAC,
-    **dict.fromkeys((".mp4", ".m4v", ".m4a", ".m4b", ".mov", ".3gp"), MP4),
-    **dict.fromkeys((".mkv", ".mka", ".webm"), MATROSKA),
-    ".avi": AVI,
-}
+# In this order: the 128 bytes before the mark of DICOM may be another format, such as TIFF; HEIC begins as MP4 does.
+_MEDIA = (DICOM, JPEG, PNG, WEBP, GIF, BMP, TIFF, WAV, FLAC, OGG, MP3, AAC, AVI, HEIC, MP4, MATROSKA)
+_KNOWN = (
+    *_MEDIA,
+    Format("AIFF", "audio", _chunk(b"FORM", b"AIFF")),
+    Format("ZIP", "archive", _starts(b"PK\x03\x04", b"PK\x05\x06")),
+    Format("gzip", "archive", _starts(b"\x1f\x8b")),
+    Format("7-Zip", "archive", _starts(b"7z\xbc\xaf\x27\x1c")),
+    Format("NumPy", "array", _starts(b"\x93NUMPY")),
+    Format("Parquet", "table", _starts(b"PAR1")),
+    Format("Python pickle", "program", _starts(b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")),
+    Format("ELF", "program", _starts(b"\x7fELF")),
+    Format("PDF", "document", _starts(b"%PDF-")),
+    Format("PostScript", "document", _starts(b"%!PS", b"\xc5\xd0\xd3\xc6")),
+    Format("HTML", "document", _says(b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<title")),
+    Format("SVG", "document", _says(b"<svg", b"<!doctype svg")),
+    Format("XML", "document", _says(b"<?xml")),
+    Format("an M3U8 playlist", "playlist", _says(b"#extm3u")),
+    Format("an FFmpeg concat list", "playlist", _says(b"ffconcat")),
+    Format("an SDP session", "playlist", _says(b"v=0\no=", b"v=0\r\no=")),
+    Format("a Git LFS pointer", "document", _says(b"version https://git-lfs")),
+    Format("JSON", "document", _says(b'{"', b"[{", b'["')),
+    PLAIN_TEXT,
+)
+_SUFFIXES = {suffix: format_ for format_ in _MEDIA for suffix in format_.suffixes}
 
 # How the kinds of track are named: sound, pictures.
 _TRACKS = {
@@ -167,46 +183,3 @@ _TRACKS = {
 }
 # The extension that says how often to repeat; a graphic control extension with a delay (GIF89a, 23).
 _MOVES = re.compile(rb"\x21\xff\x0bNETSCAPE2\.0|\x21\xf9\x04.(?!\0\0)..", re.DOTALL)
-
-_BINARY: tuple[tuple[Format, Callable[[bytes], bool]], ...] = (
-    (DICOM, lambda head: head[128:132] == b"DICM"),  # the 128 bytes before may be another format, such as TIFF
-    (JPEG, _starts(b"\xff\xd8\xff")),
-    (PNG, _starts(b"\x89PNG\r\n\x1a\n")),
-    (WEBP, _chunk(b"RIFF", b"WEBP")),
-    (GIF, _starts(b"GIF87a", b"GIF89a")),
-    (BMP, _is_bmp),
-    (TIFF, _starts(b"II*\0", b"MM\0*")),
-    (WAV, _chunk(b"RIFF", b"WAVE")),
-    (FLAC, _starts(b"fLaC")),
-    (OGG, _starts(b"OggS")),
-    (MP3, lambda head: head.startswith(b"ID3") or _is_mpeg_audio(head)),
-    (Format("AIFF", "audio"), _chunk(b"FORM", b"AIFF")),
-    (AAC, _is_adts),
-    (AVI, _chunk(b"RIFF", b"AVI ")),
-    (Format("HEIC or AVIF", "photograph"), lambda head: head[4:12] in {b"ftypheic", b"ftypavif", b"ftypmif1"}),
-    (MP4, _is_quicktime),
-    (MATROSKA, _starts(b"\x1aE\xdf\xa3")),
-    (Format("ZIP", "archive"), _starts(b"PK\x03\x04", b"PK\x05\x06")),
-    (Format("gzip", "archive"), _starts(b"\x1f\x8b")),
-    (Format("7-Zip", "archive"), _starts(b"7z\xbc\xaf\x27\x1c")),
-    (Format("NumPy", "array"), _starts(b"\x93NUMPY")),
-    (Format("Parquet", "table"), _starts(b"PAR1")),
-    (
-        Format("Python pickle", "program"),
-        lambda head: head[:1] == b"\x80" and head[1:2] in {b"\2", b"\3", b"\4", b"\5"},
-    ),
-    (Format("ELF", "program"), _starts(b"\x7fELF")),
-    (Format("PDF", "document"), _starts(b"%PDF-")),
-    (Format("PostScript", "document"), _starts(b"%!PS", b"\xc5\xd0\xd3\xc6")),
-)
-
-_TEXT: tuple[tuple[Format, tuple[bytes, ...]], ...] = (
-    (Format("HTML", "document"), (b"<!doctype html", b"<html", b"<head", b"<body", b"<script", b"<title")),
-    (Format("SVG", "document"), (b"<svg", b"<!doctype svg")),
-    (Format("XML", "document"), (b"<?xml",)),
-    (Format("an M3U8 playlist", "playlist"), (b"#extm3u",)),
-    (Format("an FFmpeg concat list", "playlist"), (b"ffconcat",)),
-    (Format("an SDP session", "playlist"), (b"v=0\no=", b"v=0\r\no=")),
-    (Format("a Git LFS pointer", "document"), (b"version https://git-lfs",)),
-    (Format("JSON", "document"), (b'{"', b"[{", b'["')),
-)

@@ -16,10 +16,7 @@ from polymodal.errors import UnreadableCellError
 def check_end(content: bytes, format_: formats.Format, *, first_frame: bool = False) -> None:
     """Checks that a file goes on to its end; one of a format that is not checked here passes.
 
-    Args:
-        content: of the whole file.
-        format_: that it begins as.
-        first_frame: of a GIF no more is read, so that what comes behind is not looked at.
+    Of a GIF of which only the `first_frame` is read, what comes behind is not looked at.
 
     Raises:
         UnreadableCellError: cut short, or so damaged that its end cannot be found.

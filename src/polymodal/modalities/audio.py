@@ -14,15 +14,15 @@ import torch
 from jaxtyping import Float, Float32, Int16
 from pydantic import ConfigDict, Field
 
-from polymodal.codecs import fingerprints, previews, recordings, waveforms
+from polymodal.codecs import fingerprints, previews, recordings
 from polymodal.codecs.limits import check_seconds
 from polymodal.codecs.padding import pad
-from polymodal.codecs.recognition import recognise_media
-from polymodal.codecs.soundtracks import SoundHeader
+from polymodal.codecs.recognition import LOUDEST, count_sounds, is_waveform, recognise_media
+from polymodal.codecs.recordings import SoundHeader
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.layers.spectral import Mfcc
-from polymodal.protocols import Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 Waveform: TypeAlias = Int16[np.ndarray, " S"]
@@ -54,7 +54,7 @@ class AudioConfig:
     shift: Annotated[float, Field(ge=0)] = 0.1
 
 
-class Audio:
+class Audio(Modality):
     """Reads WAV, FLAC, Ogg (Vorbis, Opus) and MP3, known by content, and arrays; gives int16 [S] at one rate.
 
     With the extra `video` also AAC, m4a, and the sound of MP4, Matroska, WebM and AVI; without it the first of these is
@@ -69,21 +69,17 @@ class Audio:
     """
 
     Config: ClassVar[type] = AudioConfig
-    group: ClassVar[str | None] = None
     media: ClassVar[bool] = True
     near: ClassVar[float] = 0.97
 
     def __init__(self, config: AudioConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
-
-    @property
-    def sample_rate(self) -> int:
-        return self.config.sample_rate
+        self.sample_rate = config.sample_rate
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """From half of the cells on: files or bytes that start as a recording, or arrays with the shape of one."""
-        num_arrays = waveforms.count_sounds(sample.values)
+        num_arrays = count_sounds(sample.values)
         return recognise_media(sample, "audio", recordings.FORMATS, num_arrays=num_arrays, arrays="samples")
 
     @classmethod
@@ -99,7 +95,6 @@ class Audio:
         return settings
 
     def read(self, cell: object) -> Waveform:
-        """One recording from the content of a file, or from an array."""
         if isinstance(cell, np.ndarray):
             mono, rate = _from_array(cell, self.config), self.sample_rate
         elif isinstance(cell, bytes):
@@ -110,11 +105,11 @@ class Audio:
             raise UnreadableCellError(f"not audio: a cell of type {type(cell).__name__}")
         if not np.isfinite(mono).all():
             raise UnreadableCellError("damaged: it holds samples that are NaN or infinite")
-        if (peak := np.abs(mono).max(initial=0)) > waveforms.LOUDEST:
+        if (peak := np.abs(mono).max(initial=0)) > LOUDEST:
             raise UnreadableCellError(f"samples reach {peak:g}; as float they lie in [-1, 1]")
         if rate != self.sample_rate:
             mono = soxr.resample(mono, rate, self.sample_rate)
-        kept: np.ndarray = mono[: self._max_samples]
+        kept: np.ndarray = mono[: math.ceil(self.config.max_seconds * self.sample_rate)]
         if not kept.size:
             raise UnreadableCellError("empty: it holds no samples")
         return _to_int16(kept * FULL_SCALE)
@@ -174,11 +169,9 @@ class Audio:
         return {"seconds": array.size / self.sample_rate, "loudness in dB": loudness}
 
     def fingerprints(self, arrays: Sequence[np.ndarray]) -> Float32[np.ndarray, "B F"]:
-        """How each recording's bands move in time."""
         return np.stack([fingerprints.sound(array) for array in arrays])
 
     def preview(self, cell: object) -> str:
-        """A player."""
         return previews.sound(self.read(cell) / np.float32(FULL_SCALE), self.sample_rate)
 
     def _header(self, cell: object) -> SoundHeader | None:
@@ -186,10 +179,6 @@ class Audio:
             num_channels = cell.shape[1] if cell.ndim == 2 else 1
             return SoundHeader(self.sample_rate, num_channels, len(cell) / self.sample_rate)
         return recordings.measure(cell, count=True) if isinstance(cell, bytes) else None
-
-    @property
-    def _max_samples(self) -> int:
-        return math.ceil(self.config.max_seconds * self.config.sample_rate)
 
     @cached_property
     def _mfcc(self) -> Mfcc:
@@ -203,7 +192,7 @@ class Audio:
 
 
 def _from_array(array: np.ndarray, config: AudioConfig) -> np.ndarray:
-    if not waveforms.is_waveform(array):
+    if not is_waveform(array):
         raise UnreadableCellError(
             f"not audio: an array of {array.dtype} and shape {array.shape}; expected [S] or [S, C] of int16 or float"
         )

@@ -17,9 +17,8 @@ from jaxtyping import Float32, UInt8
 from pydantic import ConfigDict, Field
 
 from polymodal.codecs import previews
-from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.protocols import Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 UNSEEN = 0  # the code of every category that the training rows do not hold, or hold too rarely
@@ -47,7 +46,7 @@ class CategoryConfig:
     value: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME, pattern=r"\S")] = "missing"
 
 
-class Category:
+class Category(Modality):
     """Reads strings, numbers, booleans and dates as a name, stored as UTF-8.
 
     One category has one name: "1", 1 and 1.0 are "1"; True is "true"; outer white space goes, letters become NFC, lone
@@ -57,19 +56,14 @@ class Category:
 
     Config: ClassVar[type] = CategoryConfig
     group: ClassVar[str | None] = "table"
-    media: ClassVar[bool] = False
     num_features: ClassVar[int] = 1
 
     def __init__(self, config: CategoryConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
         self.categories: tuple[str, ...] = tuple((statistics or {}).get("categories", ()))
+        self.cardinality = 1 + len(self.categories)  # number of codes, the reserved one included
         self.fill: str | None = (statistics or {}).get("fill")
         self._codes = {name.encode(): code for code, name in enumerate(self.categories, start=UNSEEN + 1)}
-
-    @property
-    def cardinality(self) -> int:
-        """Number of codes, the reserved one included."""
-        return 1 + len(self.categories)
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
@@ -81,7 +75,7 @@ class Category:
             return Recognition(0.95, f"all {num_cells} sampled cells are true or false")
         named = [_name(value) for value in sample.values if isinstance(value, _SCALARS)]
         repeats = f"{sample.distinct} different values in {sample.present} cells"
-        if sum(map(_is_whole, named)) >= 0.95 * num_cells:
+        if sum(bool(_WHOLE.fullmatch(name)) for name in named) >= 0.95 * num_cells:
             few = sample.distinct <= 10 and sample.distinct <= 0.05 * sample.present
             return Recognition(0.6, f"whole numbers, only {repeats}") if few else None
         strings = [value for value, head in zip(sample.values, sample.heads, strict=True)
@@ -94,23 +88,13 @@ class Category:
             return None
         return Recognition(0.6, f"only {repeats}, {words:.1f} words long on average")
 
-    @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
-        """What is declared suits every column."""
-        return {}
-
     def read(self, cell: object) -> UInt8[np.ndarray, " bytes"]:
-        """The category's name in UTF-8."""
         if not isinstance(cell, _SCALARS):
             raise UnreadableCellError(f"not a category: a cell of type {type(cell).__name__}")
         name = _name(cell)
         if len(name) > LONGEST_NAME:
             raise UnreadableCellError(f"not a category: {len(name)} characters, at most {LONGEST_NAME} make a name")
         return np.frombuffer(name.encode(), dtype=np.uint8)
-
-    def note(self, cell: object) -> str | None:
-        """Nothing: another spelling of a category is the same category."""
-        return None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`categories`, in the order of their codes: the most frequent first, equals by name; `fill` if asked for."""
@@ -129,10 +113,6 @@ class Category:
         absent = array is None or not array.size
         return ("fill", None, self.fill) if absent and self.fill is not None else None
 
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The category as it is."""
-        return array
-
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Int64 "B 1": the code; 0 where the category is unseen, and where the cell is missing (length 0)."""
         filled = self.fill is not None
@@ -144,7 +124,6 @@ class Category:
         return np.eye(self.cardinality, dtype=np.float32)[self._encode(arrays), UNSEEN + 1 :]
 
     def preview(self, cell: object) -> str:
-        """The category's name."""
         return previews.words(self.read(cell).tobytes().decode())
 
     def _encode(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -171,7 +150,3 @@ def _name(cell: object) -> str:
     if isinstance(cell, int) and cell.bit_length() > 10_000:  # Python prints none of more than 4,300 digits
         return hex(cell)  # and no name may be as long as this one
     return str(cell)
-
-
-def _is_whole(name: str) -> bool:
-    return bool(_WHOLE.fullmatch(name))

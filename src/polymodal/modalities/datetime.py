@@ -19,7 +19,7 @@ from polymodal.codecs import dates, previews
 from polymodal.codecs.dates import DAY, DateTime, Order
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.protocols import Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 UNKNOWN = np.iinfo(np.int64).min  # stands for the part of a moment that was not written
@@ -46,7 +46,7 @@ class DatetimeConfig:
     cycles: tuple[Literal["hour", "weekday", "year"], ...] = ("hour", "weekday", "year")
 
 
-class Datetime:
+class Datetime(Modality):
     """Reads dates, times and both together as int64 [2]: days since 1970-01-01, and microseconds of the day, in UTC.
 
     Read are `datetime`, `date` and `time`, NumPy's and pandas' too, and as strings:
@@ -68,7 +68,6 @@ class Datetime:
 
     Config: ClassVar[type] = DatetimeConfig
     group: ClassVar[str | None] = "table"
-    media: ClassVar[bool] = False
     cardinality: ClassVar[int | None] = None
 
     def __init__(self, config: DatetimeConfig, statistics: Mapping[str, Any] | None = None) -> None:
@@ -78,14 +77,10 @@ class Datetime:
         self.centre = float(statistics.get("centre", 0.0))
         self.spread = float(statistics.get("spread", 1.0))
         self.cycles: tuple[str, ...] = tuple(statistics.get("cycles", ()))
-
-    @property
-    def num_features(self) -> int:
-        return 1 + 2 * len(self.cycles)
+        self.num_features = 1 + 2 * len(self.cycles)
 
     @classmethod
     def examples(cls) -> list[object]:
-        """Cells for the contract checks."""
         return ["2024-03-01", "2023-12-31 23:59:59", date(2020, 2, 29), "1 May 1999", "2024-03-01T12:00+02:00", "12:30"]
 
     @classmethod
@@ -112,7 +107,6 @@ class Datetime:
         return {} if order is None else {"order": order}
 
     def read(self, cell: object) -> Int64[np.ndarray, " 2"]:
-        """One cell; see the class for what counts as a date."""
         moment = self._moment(cell)
         parts = (moment.days, moment.micros)
         return np.array([UNKNOWN if part is None else part for part in parts], dtype=np.int64)
@@ -136,10 +130,6 @@ class Datetime:
         angles = {name: _turns(table, name) for name in self.config.cycles}
         vary = [name for name, turns in angles.items() if len(np.unique(turns[~np.isnan(turns)])) > 1]
         return {"dated": dated, "centre": centre, "spread": spread, "cycles": vary}
-
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The moment as it is."""
-        return array
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Float32 "B F": position, then sine and cosine of each cycle; zeros where the cell is missing."""

@@ -17,7 +17,7 @@ from polymodal.codecs import fingerprints, pictures, previews
 from polymodal.codecs.pictures import Reading
 from polymodal.codecs.recognition import recognise_media
 from polymodal.config.run_config import LimitsConfig
-from polymodal.protocols import Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 Pixels: TypeAlias = UInt8[np.ndarray, "H W 3"]
@@ -60,7 +60,7 @@ class ImageConfig:
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Image:
+class Image(Modality):
     """Reads JPEG, PNG, WebP, GIF, BMP, TIFF and DICOM, known by content, and arrays: uint8 [size, size, 3], RGB.
 
     One rule for every picture, in training and in serving:
@@ -79,16 +79,13 @@ class Image:
     """
 
     Config: ClassVar[type] = ImageConfig
-    group: ClassVar[str | None] = None
     media: ClassVar[bool] = True
     near: ClassVar[float] = 0.97
 
     def __init__(self, config: ImageConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
-
-    @property
-    def size(self) -> int:
-        return self.config.size
+        self.size = config.size
+        self._reading = Reading(config.max_pixels, side=config.size, bits=config.bits, window=config.window)
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
@@ -116,7 +113,6 @@ class Image:
         return settings
 
     def read(self, cell: object) -> Pixels:
-        """One picture from the content of a file, or from an array."""
         return _to_square(pictures.open_picture(cell, self._reading), self.config)
 
     def note(self, cell: object) -> str | None:
@@ -188,18 +184,12 @@ class Image:
         return {"brightness": float(array.mean()), "contrast": float(array.std())}
 
     def fingerprints(self, arrays: Sequence[np.ndarray]) -> Float32[np.ndarray, "B F"]:
-        """The steps of brightness in each picture."""
         return np.stack([fingerprints.picture(array) for array in arrays])
 
     def preview(self, cell: object) -> str:
         """The picture in its own proportion, small."""
         reading = replace(self._reading, side=previews.LARGEST_SIDE)
         return previews.picture(pictures.open_picture(cell, reading), note="picture")
-
-    @property
-    def _reading(self) -> Reading:
-        config = self.config
-        return Reading(config.max_pixels, side=config.size, bits=config.bits, window=config.window)
 
 
 def _to_square(picture: Pillow.Image, config: ImageConfig) -> Pixels:

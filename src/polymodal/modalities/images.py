@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -53,7 +52,7 @@ class ImagesConfig:
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Images:
+class Images(Modality):
     """Reads lists of what an image column reads one of; gives uint8 [P, 3, size, size], RGB.
 
     In a table such a cell is a list of paths or of bytes (Arrow, JSON lines, Python), or a text that is a JSON list of
@@ -62,27 +61,17 @@ class Images:
     """
 
     Config: ClassVar[type] = ImagesConfig
-    group: ClassVar[str | None] = None
     media: ClassVar[bool] = True
     several: ClassVar[bool] = True
 
     def __init__(self, config: ImagesConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
-
-    @property
-    def size(self) -> int:
-        return self.config.size
-
-    @cached_property
-    def picture(self) -> Modality:
-        """What reads each picture."""
+        self.size = config.size
         image = registry.load("modalities", "image")
-        modality: Modality = image(image.Config(**{name: getattr(self.config, name) for name in _SAME}))
-        return modality
+        self.picture: Modality = image(image.Config(**{name: getattr(config, name) for name in _SAME}))
 
     @classmethod
     def examples(cls) -> list[object]:
-        """Cells for the contract tests."""
         rng = np.random.default_rng(0)
         return [rng.integers(0, 256, (count, 20, 24, 3), dtype=np.uint8) for count in (3, 1, 5, 2, 9, 4)]
 
@@ -111,7 +100,6 @@ class Images:
         return settings
 
     def read(self, cell: object) -> UInt8[np.ndarray, "P 3 H W"]:
-        """The pictures of one cell: a sequence of the contents of files, or an array [P, H, W, 3]."""
         return pictures.stack(self._pictures(cell))
 
     def note(self, cell: object) -> str | None:

@@ -15,9 +15,8 @@ from pydantic import ConfigDict, Field
 
 from polymodal.codecs import previews
 from polymodal.codecs.outlier_bounds import tukey_bounds
-from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.protocols import Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 LARGEST = 1e300  # beyond it, means and differences leave float64
@@ -47,7 +46,7 @@ class NumberConfig:
     outliers: Literal["leave", "clip"] = "leave"
 
 
-class Number:
+class Number(Modality):
     """Reads int, float, bool, Decimal, NumPy scalars and numerals such as "1", "1.0", " 2 ", "1e3" as float64 [1].
 
     Words ("one", "inf", "nan"), infinite values and magnitudes above 1e300 are unreadable. Scaled values are limited to
@@ -57,7 +56,6 @@ class Number:
 
     Config: ClassVar[type] = NumberConfig
     group: ClassVar[str | None] = "table"
-    media: ClassVar[bool] = False
     cardinality: ClassVar[int | None] = None
     num_features: ClassVar[int] = 1
 
@@ -84,13 +82,7 @@ class Number:
             return Recognition(0.5, f"{reason}, few and whole: perhaps codes")
         return Recognition(0.9, reason)
 
-    @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
-        """What is declared suits every column."""
-        return {}
-
     def read(self, cell: object) -> Float[np.ndarray, " F"]:
-        """One cell as float64 [1]; see the class for what counts as a number."""
         if isinstance(cell, str):
             numeral = cell.strip()
             if not _NUMERAL.fullmatch(numeral):
@@ -107,10 +99,6 @@ class Number:
             raise UnreadableCellError(f"not finite, or larger than {LARGEST:g}: {_short(cell)}")
         return np.array([value])
 
-    def note(self, cell: object) -> str | None:
-        """Nothing: a number is read as it is."""
-        return None
-
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`centre` and `spread` of the training rows, by the scaling of the settings; `low`, `high` and `fill` too.
 
@@ -125,16 +113,7 @@ class Number:
                 values = np.clip(values, low, high)
         if (fill := _fill(values, self.config)) is not None:
             repairs["fill"] = fill
-        return {**self._scale(values), **repairs}
-
-    def _scale(self, values: np.ndarray) -> dict[str, Any]:
-        if self.config.scaling == "none" or values.size == 0:
-            return {"centre": 0.0, "spread": 1.0}
-        if values.min() == values.max():
-            return {"centre": float(values[0]), "spread": 1.0}
-        unit = np.abs(values).max()  # so that no square leaves float64
-        centre, spread = _centre_and_spread(values / unit, self.config.scaling)
-        return {"centre": float(centre * unit), "spread": float(spread * unit) or 1.0}
+        return {**_centre_and_spread(values, self.config.scaling), **repairs}
 
     def repair(self, array: np.ndarray | None) -> tuple[str, float | None, float] | None:
         """The number that stands in for a missing one, or for one beyond the bounds."""
@@ -143,10 +122,6 @@ class Number:
         value = float(array[0])
         bounded = min(max(value, self.low), self.high)
         return None if bounded == value else ("clip", value, bounded)
-
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The number as it is: no variation of it is known to keep its meaning."""
-        return array
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Float32 "B 1", scaled; zero where the cell is missing and nothing fills it."""
@@ -159,11 +134,9 @@ class Number:
         return self._scaled(arrays)
 
     def measures(self, array: np.ndarray) -> dict[str, float]:
-        """The number itself."""
         return {"value": float(array[0])}
 
     def preview(self, cell: object) -> str:
-        """The number to six digits."""
         return previews.figure(float(self.read(cell)[0]))
 
     def _scaled(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -192,13 +165,21 @@ def _fill(values: np.ndarray, config: NumberConfig) -> float | None:
     return float(scaled.mean() if config.missing == "mean" else np.median(scaled)) * unit
 
 
-def _centre_and_spread(values: np.ndarray, scaling: str) -> tuple[float, float]:
+def _centre_and_spread(values: np.ndarray, scaling: str) -> dict[str, float]:
+    if scaling == "none" or values.size == 0:
+        return {"centre": 0.0, "spread": 1.0}
+    if values.min() == values.max():
+        return {"centre": float(values[0]), "spread": 1.0}
+    unit = np.abs(values).max()  # so that no square leaves float64
+    scaled = values / unit
     if scaling == "min_max":
-        return values.min(), values.max() - values.min()
-    if scaling == "robust":
-        low, median, high = np.percentile(values, [25, 50, 75])
-        return median, (high - low) or values.std()
-    return values.mean(), values.std()
+        centre, spread = scaled.min(), scaled.max() - scaled.min()
+    elif scaling == "robust":
+        low, centre, high = np.percentile(scaled, [25, 50, 75])
+        spread = (high - low) or scaled.std()
+    else:
+        centre, spread = scaled.mean(), scaled.std()
+    return {"centre": float(centre * unit), "spread": float(spread * unit) or 1.0}
 
 
 def _looks_numeric(value: object) -> bool:

@@ -20,9 +20,8 @@ from scipy.sparse import csr_matrix, hstack
 
 from polymodal.codecs import previews
 from polymodal.codecs.padding import pad
-from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.protocols import Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.tokenizers import subwords, vocabulary
 from polymodal.tokenizers.character_ngrams import CharacterNgrams
 from polymodal.tokenizers.subwords import Subwords
@@ -55,7 +54,7 @@ class TextConfig:
     token_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
-class Text:
+class Text(Modality):
     """Reads strings (and numbers and dates, as they print) as NFC text, stored as UTF-8.
 
     Surrogate pairs become the character they stand for, lone surrogates U+FFFD; every other character stays, NUL and
@@ -63,17 +62,17 @@ class Text:
     """
 
     Config: ClassVar[type] = TextConfig
-    group: ClassVar[str | None] = None
-    media: ClassVar[bool] = False
     near: ClassVar[float] = 0.98
 
     def __init__(self, config: TextConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
+        self.max_tokens = config.max_tokens
         self._statistics = statistics or {}
-
-    @property
-    def max_tokens(self) -> int:
-        return self.config.max_tokens
+        # The words of the tokenizer `words`, the first of which has the id 2; and the id of all that training did not
+        # see. None with other tokenizers, which know all parts of words.
+        with_words = self._statistics.get("tokenizer") == _WORDS
+        self.words: tuple[str, ...] | None = tuple(self._statistics["words"]) if with_words else None
+        self.unknown_id = vocabulary.UNKNOWN_ID if with_words else None
 
     @property
     def vocabulary_size(self) -> int:
@@ -83,16 +82,6 @@ class Text:
     @property
     def padding_id(self) -> int:
         return self._vocabulary.padding_id
-
-    @property
-    def words(self) -> tuple[str, ...] | None:
-        """The words of the tokenizer `words`, the first of which has the id 2; None with another tokenizer."""
-        return tuple(self._statistics["words"]) if self._statistics.get("tokenizer") == _WORDS else None
-
-    @property
-    def unknown_id(self) -> int | None:
-        """What stands for every word that training did not see; None with a tokenizer that knows all parts of words."""
-        return None if self.words is None else vocabulary.UNKNOWN_ID
 
     @property
     def rarity(self) -> Float[np.ndarray, " ids"]:
@@ -121,15 +110,12 @@ class Text:
         reason = f"{len(strings)} of {num_cells} sampled cells are strings, {words:.1f} words long on average"
         return Recognition(confidence, f"{reason}, {sample.distinct} different in all")
 
-    @classmethod
-    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
-        """What is declared suits every column."""
-        return {}
-
     def read(self, cell: object) -> UInt8[np.ndarray, " bytes"]:
-        """One text in UTF-8; empty where it is blank."""
         if isinstance(cell, _PRINTABLE):
-            cell = _print(cell)
+            try:
+                cell = str(cell)
+            except ValueError:  # Python prints no integer of more than 4,300 digits
+                raise UnreadableCellError("not a text: an integer of thousands of digits") from None
         if not isinstance(cell, str):
             raise UnreadableCellError(f"not a text: a cell of type {type(cell).__name__}")
         kept = cell[: self.config.max_characters]
@@ -207,7 +193,6 @@ class Text:
         return csr_matrix(normalize(hstack(blocks)))
 
     def measures(self, array: np.ndarray) -> dict[str, float]:
-        """Its length."""
         return {"characters": float(len(_decode(array)))}
 
     def fingerprints(self, arrays: Sequence[np.ndarray]) -> csr_matrix:
@@ -215,18 +200,16 @@ class Text:
         return self.handcrafted_features(arrays)
 
     def preview(self, cell: object) -> str:
-        """The beginning of the text."""
         return previews.words(_decode(self.read(cell)))
 
     @cached_property
     def _vocabulary(self) -> Subwords | CharacterNgrams | Words:
         tokenizer = self._statistics["tokenizer"]
-        max_tokens = self.config.max_tokens
-        if tokenizer == _WORDS:
-            return self._words(self._statistics["words"], max_tokens)
-        return (
-            self._letters(max_tokens) if tokenizer == _CHARACTER_NGRAMS else Subwords(tokenizer, max_tokens=max_tokens)
-        )
+        if self.words is not None:
+            return self._words(self.words, self.max_tokens)
+        if tokenizer == _CHARACTER_NGRAMS:
+            return self._letters(self.max_tokens)
+        return Subwords(tokenizer, max_tokens=self.max_tokens)
 
     def _letters(self, max_tokens: int | None) -> CharacterNgrams:
         config = self.config
@@ -238,13 +221,6 @@ class Text:
 
 _CHARACTER_NGRAMS, _WORDS = "character_ngrams", "words"
 _PRINTABLE = (int, float, Decimal, date, time, np.bool_, np.integer, np.floating)
-
-
-def _print(cell: object) -> str:
-    try:
-        return str(cell)
-    except ValueError:  # Python prints no integer of more than 4,300 digits
-        raise UnreadableCellError("not a text: an integer of thousands of digits") from None
 
 
 def _decode(array: np.ndarray) -> str:

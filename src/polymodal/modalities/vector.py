@@ -15,10 +15,11 @@ import torch
 from jaxtyping import Float, Float32
 from pydantic import ConfigDict, Field
 
-from polymodal.codecs import previews, waveforms
+from polymodal.codecs import previews
+from polymodal.codecs.recognition import count_sounds
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
-from polymodal.protocols import Recognition, Sample
+from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 LARGEST = 1e30  # beyond it, what a layer makes of a few elements leaves float32
@@ -43,7 +44,7 @@ class VectorConfig:
     standardise: bool = True
 
 
-class Vector:
+class Vector(Modality):
     """Reads arrays [D], lists of numbers and JSON text such as "[0.1, 2]" as float32 [D].
 
     Unreadable are cells of another length than the column's, which is that of most cells; elements that are NaN,
@@ -53,8 +54,6 @@ class Vector:
     """
 
     Config: ClassVar[type] = VectorConfig
-    group: ClassVar[str | None] = None
-    media: ClassVar[bool] = False
 
     def __init__(self, config: VectorConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
@@ -67,18 +66,17 @@ class Vector:
 
     @classmethod
     def examples(cls) -> list[object]:
-        """Cells for the contract checks."""
         return [[1.0, 2.0, 3.0], [0, -1, 5], "[1, 2.5, 3]", np.arange(3.0), np.array([7, 8, 9]), (0.5, 0.25, 4)]
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """Lists or arrays of numbers with one axis, or JSON text of them, mostly of one length of at least 2.
 
-        Long arrays that look like sound are left to audio: `codecs.waveforms` says which.
+        Long arrays that look like sound are left to audio: `count_sounds` says which.
         """
         num_cells = len(sample.values)
         found = [vector for value in sample.values if (vector := _numbers(value)) is not None]
-        if 2 * len(found) < max(num_cells, 1) or 2 * waveforms.count_sounds(sample.values) >= num_cells:
+        if 2 * len(found) < max(num_cells, 1) or 2 * count_sounds(sample.values) >= num_cells:
             return None
         [(length, count)] = Counter(map(len, found)).most_common(1)
         if length < 2 or 2 * count < num_cells:
@@ -93,7 +91,6 @@ class Vector:
         return {"length": lengths.most_common(1)[0][0]} if lengths else {}
 
     def read(self, cell: object) -> Float32[np.ndarray, " D"]:
-        """One cell; see the class for what counts as a vector."""
         values = _numbers(cell)
         if values is None:
             raise UnreadableCellError(f"not a vector of numbers: {_kind(cell)}")
@@ -110,10 +107,6 @@ class Vector:
                 f"element {place} is {values[place]:g}; elements are finite and at most {LARGEST:g}"
             )
         return values.astype(np.float32)
-
-    def note(self, cell: object) -> str | None:
-        """Nothing: a vector is read as it is."""
-        return None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`length`; `centre` and `spread` of each element, unless nothing is standardised; a spread of 0: constant.
@@ -135,10 +128,6 @@ class Vector:
         spread = np.sqrt(square / count)
         spread[spread <= _CONSTANT * np.abs(mean)] = 0.0
         return {"length": length, "centre": _short(mean), "spread": _short(spread)}
-
-    def augment(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The vector as it is: no variation of it is known to keep its meaning."""
-        return array
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Float32 "B D", standardised; zeros where the cell is missing."""

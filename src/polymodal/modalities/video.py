@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -28,6 +27,16 @@ _FORMATS = set(DEMUXERS) - {formats.AAC}
 _GRID = 12  # handcrafted features: so many mean grey levels along each side
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _PREVIEW_FRAMES = 6
+_SAME = (
+    "size",
+    "fit",
+    "max_pixels",
+    "rotate",
+    "scale",
+    "shift",
+    "flip",
+    "colour",
+)  # as of the pictures that frames are
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class VideoConfig:
     colour: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class Video:
+class Video(Modality):
     """Reads MP4 (MOV, M4V, 3GP), Matroska, WebM, AVI and GIF, known by content, and arrays; gives uint8 [T, 3, H, W].
 
     One rule for every video, in training and in serving: its frames are counted, whatever the header says; up to
@@ -74,35 +83,20 @@ class Video:
     """
 
     Config: ClassVar[type] = VideoConfig
-    group: ClassVar[str | None] = None
     media: ClassVar[bool] = True
     near: ClassVar[float] = 0.97
 
     def __init__(self, config: VideoConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
-        self._statistics = dict(statistics or {})
-
-    @property
-    def size(self) -> int:
-        return self.config.size
-
-    @property
-    def frame_seconds(self) -> float | None:
-        """How long a kept frame lasts in a typical clip; None where that is not known."""
-        frames = self._statistics.get("median_frames")
-        return self.config.clip_seconds / frames if self.config.clip_seconds and frames else None
-
-    @cached_property
-    def picture(self) -> Modality:
-        """What makes a picture of each frame."""
-        config, image = self.config, registry.load("modalities", "image")
-        same = ("size", "fit", "max_pixels", "rotate", "scale", "shift", "flip", "colour")
-        modality: Modality = image(image.Config(**{name: getattr(config, name) for name in same}))
-        return modality
+        self.size = config.size
+        image = registry.load("modalities", "image")
+        self.picture: Modality = image(image.Config(**{name: getattr(config, name) for name in _SAME}))
+        frames = (statistics or {}).get("median_frames")
+        # How long a kept frame lasts in a typical clip; None where that is not known.
+        self.frame_seconds = config.clip_seconds / frames if config.clip_seconds and frames else None
 
     @classmethod
     def examples(cls) -> list[object]:
-        """Cells for the contract tests."""
         rng = np.random.default_rng(0)
         return [rng.integers(0, 256, (length, 20, 24, 3), dtype=np.uint8) for length in (3, 1, 5, 2, 17, 4)]
 
@@ -125,7 +119,6 @@ class Video:
         return settings
 
     def read(self, cell: object) -> UInt8[np.ndarray, "T 3 H W"]:
-        """One video from the content of a file, or from an array."""
         return pictures.stack(self._frames(cell))
 
     def note(self, cell: object) -> str | None:

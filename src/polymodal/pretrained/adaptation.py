@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -68,12 +68,7 @@ Layers = Callable[[nn.Module], Sequence[Sequence[str]]]
 def adapt(network: nn.Module, train: Train, *, who: str, layers: Layers, unused: Sequence[str] = ()) -> None:
     """Makes those parameters of a network learn that are meant to, and adds adapters to it where these are meant.
 
-    Args:
-        network: with its weights.
-        train: what is meant.
-        who: whose network it is, for messages.
-        layers: finds its layers.
-        unused: ends of the names of parameters that no result depends on.
+    No result depends on parameters whose names end as one of `unused`; messages say `who` has the network.
 
     Raises:
         ConfigError: it has fewer layers than `top` asks for, or none of the names that `lora` asks for.
@@ -100,7 +95,10 @@ def blocks(network: nn.Module) -> list[list[str]]:
     What is registered behind this list, such as the last norm, belongs to the last layer.
     """
     names = [name for name, _ in network.named_parameters()]
-    lists = dict(_outer_lists(network))
+    lists: dict[str, nn.ModuleList] = {}  # those that lie in no other
+    for name, module in network.named_modules():
+        if isinstance(module, nn.ModuleList) and not name.startswith(tuple(f"{outer}." for outer in lists)):
+            lists[name] = module
     if not lists:
         return [names]
     largest = max(lists, key=lambda name: sum(p.numel() for p in lists[name].parameters()))
@@ -110,14 +108,6 @@ def blocks(network: nn.Module) -> list[list[str]]:
     end = names.index(found[-1][-1])
     found[-1] += names[end + 1 :]
     return found
-
-
-def keep_modes(network: nn.Module, mode: bool, train: Train) -> None:
-    """Train or eval mode, but a frozen network stays in eval mode, and BatchNorm always: rows must not mix."""
-    network.train(mode and train.name != "frozen")
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
 
 
 def merged_state(module: nn.Module) -> dict[str, Tensor]:
@@ -137,20 +127,6 @@ def merged_state(module: nn.Module) -> dict[str, Tensor]:
 def merged_names(module: Module) -> dict[str, str]:
     """By the name that a tensor has in `merged_state`, the one that it has in the module; adapters have none."""
     return {name.replace(".base_layer.", "."): name for name in module.state_dict() if ".lora_" not in name}
-
-
-def without_adapters(train: Train) -> Train:
-    """What fits `merged_state`: the adapters are part of weights that stay."""
-    return FROZEN if train.name == "lora" else train
-
-
-def _outer_lists(network: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
-    """Lists of modules that lie in no other list."""
-    inside: tuple[str, ...] = ()
-    for name, module in network.named_modules():
-        if isinstance(module, nn.ModuleList) and not name.startswith(inside or ("\0",)):
-            inside += (f"{name}.",)
-            yield name, module
 
 
 def _add_adapters(network: nn.Module, train: Train, who: str) -> None:

@@ -75,7 +75,9 @@ class Waves(nn.Module):
 
     def forward(self, network: Any, samples: Float[Tensor, "N S"], lengths: Int[Tensor, " N"]) -> States:
         mask = lengths_to_mask(lengths, samples.shape[1])
-        waves = _standardised(samples, mask) if self.normalises else torch.where(mask, samples, samples.new_zeros(()))
+        waves = torch.where(mask, samples, samples.new_zeros(()))
+        if self.normalises:
+            waves = _standardised(samples, mask, _VARIANCE_FLOOR)
         waves = functional.pad(waves, (0, max(self.shortest - waves.shape[1], 0)))
         heard = lengths.clamp(min=self.shortest)  # a shorter recording ends in silence
         if self.grouped:
@@ -97,11 +99,7 @@ class RowNorm(nn.GroupNorm):
 
     def forward(self, maps: Float[Tensor, "N C T"]) -> Float[Tensor, "N C T"]:
         mask = lengths_to_mask(self.lengths, maps.shape[2]).unsqueeze(1)
-        count = self.lengths.clamp(min=1)[:, None, None]
-        zero = maps.new_zeros(())
-        centred = torch.where(mask, maps - torch.where(mask, maps, zero).sum(dim=2, keepdim=True) / count, zero)
-        variance = centred.square().sum(dim=2, keepdim=True) / count
-        return centred * torch.rsqrt(variance + self.eps) * self.weight[:, None] + self.bias[:, None]
+        return _standardised(maps, mask, self.eps) * self.weight[:, None] + self.bias[:, None]
 
 
 class WhisperMel(nn.Module):
@@ -234,11 +232,11 @@ def _cut(name: str, tensor: Tensor, config: Any) -> Tensor:
     return tensor
 
 
-def _standardised(samples: Float[Tensor, "N S"], mask: Bool[Tensor, "N S"]) -> Float[Tensor, "N S"]:
-    """Every recording less its mean, divided by its deviation; zero behind its end."""
-    count, zero = mask.sum(dim=1, keepdim=True).clamp(min=1), samples.new_zeros(())
-    centred = torch.where(mask, samples - torch.where(mask, samples, zero).sum(dim=1, keepdim=True) / count, zero)
-    return centred * torch.rsqrt(centred.square().sum(dim=1, keepdim=True) / count + _VARIANCE_FLOOR)
+def _standardised(values: Float[Tensor, "N ... T"], mask: Bool[Tensor, "N ... T"], eps: float) -> Tensor:
+    """Every row less its mean over real steps, divided by its deviation; zero elsewhere."""
+    count, zero = mask.sum(dim=-1, keepdim=True).clamp(min=1), values.new_zeros(())
+    centred = torch.where(mask, values - torch.where(mask, values, zero).sum(dim=-1, keepdim=True) / count, zero)
+    return centred * torch.rsqrt(centred.square().sum(dim=-1, keepdim=True) / count + eps)
 
 
 def _number(checkpoint: Checkpoint, key: str, otherwise: float | None) -> float:

@@ -275,20 +275,18 @@ def _building(family: Family) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """It would draw a bar, and report the heads of other tasks that are left out."""
-    from transformers.utils import logging as messages
+    from transformers.utils import logging as untyped
 
+    messages: Any = untyped
     verbosity, bar = messages.get_verbosity(), messages.is_progress_bar_enabled()
-    switch: Mapping[bool, Callable[[], None]] = {
-        True: messages.enable_progress_bar,
-        False: messages.disable_progress_bar,
-    }
     messages.set_verbosity(logging.ERROR)
-    switch[False]()
+    messages.disable_progress_bar()
     try:
         yield
     finally:
         messages.set_verbosity(verbosity)
-        switch[bar]()
+        if bar:
+            messages.enable_progress_bar()
 
 
 def _read(file: Path, family: Family) -> Settings:

@@ -14,7 +14,7 @@ from polymodal.errors import ConfigError
 from polymodal.layers.encoder import EncoderModule, EncoderSettings
 from polymodal.layers.pooling import masked_mean
 from polymodal.pretrained import adaptation
-from polymodal.pretrained.adaptation import Layers, Train
+from polymodal.pretrained.adaptation import FROZEN, Layers, Train
 from polymodal.types import Tokens
 
 Pool: TypeAlias = Literal["auto", "mean", "first", "none"]
@@ -34,9 +34,6 @@ _Config = TypeVar("_Config", bound=PretrainedSettings)
 
 class Pretrained(EncoderModule[_Config]):
     """An encoder around a pretrained network, which learns as its setting `train` says.
-
-    Args:
-        config: settings of the encoder.
 
     Attributes:
         frozen: no weight learns.
@@ -66,8 +63,8 @@ class Pretrained(EncoderModule[_Config]):
 
     def settings_inside(self, **inside: object) -> dict[str, Any]:
         """The settings of a saved encoder, whose weights lie beside it: no checkpoint, and no adapters."""
-        train = asdict(adaptation.without_adapters(self.config.train))
-        return {**super().portable, "checkpoint": None, "train": train, **inside}
+        train = FROZEN if self.config.train.name == "lora" else self.config.train
+        return {**super().portable, "checkpoint": None, "train": asdict(train), **inside}
 
     def portable_state(self) -> dict[str, Tensor]:
         """The weights that fit such settings."""
@@ -76,7 +73,10 @@ class Pretrained(EncoderModule[_Config]):
     def train(self, mode: bool = True) -> Pretrained[_Config]:
         """As for any module, but a frozen network stays in eval mode, and BatchNorm always: rows must not mix."""
         super().train(mode)
-        adaptation.keep_modes(self.network, mode, self.config.train)
+        self.network.train(mode and not self.frozen)
+        for module in self.network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
         return self
 
     def learning(self) -> torch.set_grad_enabled:
@@ -100,11 +100,8 @@ def pooled(
 ) -> Tokens:
     """Tokens of rows that all have a cell.
 
-    Args:
-        first: states of class tokens; P may be 0. Several, such as AST's, count by their mean.
-        rest: the others, in the order of time or space.
-        mask: which of them are real.
-        pool: as chosen.
+    `first` are the states of class tokens (P may be 0; several, such as AST's, count by their mean), `rest` the others,
+    in the order of time or space, of which `mask` says which are real.
     """
     if pool == "none":
         return Tokens(rest, mask)

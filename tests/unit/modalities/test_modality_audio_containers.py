@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from moving import RATE, clip, recording, sine
 
-from polymodal.codecs import soundtracks
+from polymodal.codecs import recordings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import MissingExtraError, UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
@@ -75,7 +75,7 @@ def test_truncated_sound_is_refused(kind, codec):
 
 
 def test_too_long_is_refused_before_decoding(monkeypatch):
-    monkeypatch.setattr(soundtracks.np, "concatenate", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(recordings.np, "concatenate", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UnreadableCellError, match=r"too long: 1 seconds, at most 0\.5 are let in"):
         read(recording(seconds=1.0), limit_seconds=0.5)
 

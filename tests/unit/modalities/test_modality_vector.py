@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from polymodal.codecs.waveforms import count_sounds
+from polymodal.codecs.recognition import count_sounds
 from polymodal.config.run_config import LimitsConfig, RunConfig
 from polymodal.data.audit.inspection import inspect
 from polymodal.data.cells.prepare import prepare

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import asdict, dataclass
 
 import pytest
 import torch
@@ -6,7 +7,14 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from polymodal.errors import ConfigError, MissingExtraError
-from polymodal.pretrained.adaptation import Train, TrainField, adapt, blocks, keep_modes, merged_state, without_adapters
+from polymodal.pretrained.adaptation import Train, TrainField, adapt, blocks, merged_state
+from polymodal.pretrained.network import Pretrained
+
+
+@dataclass
+class Settings:
+    train: Train
+    checkpoint: str | None = "folder"
 
 
 class Small(nn.Module):
@@ -100,11 +108,11 @@ def test_missing_peft_names_the_extra(monkeypatch):
 
 
 def test_frozen_networks_and_batch_norm_stay_in_eval_mode():
-    network = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(2))
-    keep_modes(network, True, Train("full"))
-    assert [module.training for module in network] == [True, False]
-    keep_modes(network, True, Train())
-    assert not network.training
+    for train, modes in ((Train("full"), [True, False]), (Train(), [False, False])):
+        encoder = Pretrained(Settings(train))
+        encoder.adopt(nn.Sequential(nn.Dropout(), nn.BatchNorm2d(2)), who="It")
+        assert [module.training for module in encoder.train().network] == modes
+        assert encoder.training
 
 
 @pytest.mark.parametrize(
@@ -121,5 +129,5 @@ def test_the_rate_is_lower_the_more_learns_unless_said():
 
 
 def test_a_saved_model_needs_no_adapters():
-    assert without_adapters(Train("lora", rank=2)) == Train()
-    assert without_adapters(Train("top", layers=1)) == Train("top", layers=1)
+    for train, saved in ((Train("lora", rank=2), Train()), (Train("top", layers=1), Train("top", layers=1))):
+        assert Pretrained(Settings(train)).settings_inside() == {"train": asdict(saved), "checkpoint": None}

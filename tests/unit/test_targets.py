@@ -12,8 +12,8 @@ from polymodal.config.run_config import RunConfig, make, read, write
 from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.inference.predictor import predict
 from polymodal.metrics.direction import greater_is_better
+from polymodal.pipeline.choices import choose_task
 from polymodal.pipeline.run import train
-from polymodal.pipeline.task_choice import choose_task
 from polymodal.tasks.regress import Regress
 from polymodal.tasks.tag import Tag
 
@@ -61,7 +61,7 @@ def test_several_targets_are_one_task_and_give_a_column_each(several):
     assert [column.name for column in schema.features()] == ["size"]
     predictions = predict(several.bundle, {"size": [0.0, 1.0]})
     assert list(predictions.columns) == ["prediction_weight", "prediction_height"]
-    assert several.unlabelled == 1  # the row that has neither
+    assert several.bundle.metrics.rows.unlabelled == 1  # the row that has neither
     assert {"rmse", "rmse_weight", "rmse_height"} <= several.bundle.metrics.test.keys()
     assert several.bundle.metrics.baselines.reports["linear"]["r2"].value > 0.99
     assert several.bundle.metrics.baselines.reports["mean"]["rmse_height"].value > 300
@@ -99,7 +99,7 @@ def test_lists_of_labels_are_tagged(tagged):
     assert list(tagged.bundle.task.labels) == ["big", "odd"]
     assert tagged.bundle.metrics.baselines.reports["prevalence"]["macro_roc_auc"].value == 0.5
     assert tagged.bundle.metrics.baselines.reports["linear"]["macro_average_precision"].value > 0.6
-    assert tagged.unlabelled == 0
+    assert tagged.bundle.metrics.rows.unlabelled == 0
 
 
 def test_predicted_labels_are_written_as_text(tagged, tmp_path):

@@ -31,11 +31,7 @@ class EntryProgress:
 
 
 def analyse(outcomes: Sequence[EntryProgress], about: ComparedTable) -> tuple[list[Line], list[Pair]]:
-    """Lines of all entries, pairs of those that are done.
-
-    Args:
-        outcomes: of every entry; those that are done keep their resampled metrics, for the next call.
-        about: what is compared on.
+    """Lines of all entries, pairs of those that are done; these keep their resampled metrics, for the next call.
 
     Raises:
         DataError: entries measured different rows; or the metric is defined for none.

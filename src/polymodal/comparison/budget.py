@@ -34,11 +34,7 @@ def seconds_of(duration: str | float) -> float:
 
 
 class Clock:
-    """Ends a training when the time is spent; a callback of its epochs. Without a budget it never does.
-
-    Args:
-        budget: seconds from now.
-    """
+    """Ends a training when `budget` seconds are spent; a callback of its epochs. Without a budget it never does."""
 
     def __init__(self, budget: float | None = None) -> None:
         self.start = time.monotonic()

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import torch
 
@@ -20,9 +20,6 @@ from polymodal.comparison.verdict import needless, verdict
 from polymodal.config.run_config import RunConfig
 from polymodal.errors import PolymodalError
 from polymodal.pipeline.trainer import CallbackFactory
-
-Tell: TypeAlias = Callable[[str], None]
-"""Hears a sentence after every training."""
 
 
 def compare(  # noqa: PLR0913 - one argument for each choice that a comparison leaves
@@ -41,7 +38,7 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
     config: RunConfig | Mapping[str, Any] | str | Path | None = None,
     cache: Path | None = None,
     make_callbacks: CallbackFactory | None = None,
-    on_message: Tell | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Trains several models on the same folds, and tells whether they differ.
 
@@ -106,7 +103,7 @@ class _Work:
     cache: Path
     clock: Clock
     make_callbacks: CallbackFactory
-    on_message: Tell
+    on_message: Callable[[str], None]
     ended: Literal["complete", "budget", "interrupted"] = "complete"
 
     def __post_init__(self) -> None:
@@ -179,9 +176,9 @@ class _Work:
                     entry.config, fold, cache=self.cache, make_callbacks=self.make_callbacks, timed=not outcome.trials
                 )
                 outcome.trials.append(trial)
-                outcome.reason = f"after {len(outcome.trials)} of {every} trainings"
-                place = fold.repeat * self.about.num_folds + fold.number + 1
-                self.on_message(f"{entry.name}: {place} of {every} trainings, {trial.seconds:.0f} s")
+                done = f"{len(outcome.trials)} of {every} trainings"
+                outcome.reason = f"after {done}"
+                self.on_message(f"{entry.name}: {done}, {trial.seconds:.0f} s")
         except PolymodalError as error:
             if entry.kind == "reference":
                 raise

@@ -35,7 +35,6 @@ class CrossValidation:
         rows: how many were measured.
         ended: `complete`, or `budget`: the figures are of the trainings that ended by then.
         notes: on rows that were left out.
-        seconds: all of it took.
     """
 
     metric: str
@@ -48,15 +47,10 @@ class CrossValidation:
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Head and lines for people."""
-        rows: list[tuple[str, ...]] = [
-            (
-                name,
-                between(interval),
-                figure(float(np.nanstd(self.folds[name]))),
-                " ".join(map(figure, self.folds[name])),
-            )
-            for name, interval in self.metrics.items()
-        ]
+        rows: list[tuple[str, ...]] = []
+        for name, interval in self.metrics.items():
+            folds = self.folds[name]
+            rows.append((name, between(interval), figure(float(np.nanstd(folds))), " ".join(map(figure, folds))))
         return ("metric", "mean", "spread", "each training"), rows
 
     def __str__(self) -> str:
@@ -110,7 +104,6 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
     clock = Clock(None if budget is None else seconds_of(budget))
     about = subject(table, y, config, folds=folds, repeats=repeats, purpose="cross-validate")
     trials: list[Trial] = []
-    ended = "complete"
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary, torch.random.fork_rng(devices=[]):
         for fold in about.folds:
             try:
@@ -123,7 +116,6 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
                     timed=False,
                 )
             except OutOfTimeError:
-                ended = "budget"
                 break
             trials.append(trial)
             if on_message is not None:
@@ -131,6 +123,7 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
     if not trials:
         raise DataError(f"No training ended within the budget of {budget}. Give more time, or set train.epochs.")
     notes = (*about.notes, *unread(trials))
+    ended = "complete" if len(trials) == len(about.folds) else "budget"
     if ended == "budget":
         notes = (*notes, f"The budget ended it after {len(trials)} of {len(about.folds)} trainings.")
     found = resampled([trial.scored for trial in trials], about.units, samples=_SAMPLES, seed=about.config.seed)

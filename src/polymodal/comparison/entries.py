@@ -53,14 +53,8 @@ def plan(
 ) -> list[Entry]:
     """The entries that are trained, in the order of their use.
 
-    Args:
-        config: of the reference.
-        columns: by input, the columns that form it.
-        fusions: names, or `all`; the first is the reference's.
-        stages: names, or `all`.
-        own: further configurations, by name.
-        singles: every input by itself.
-        ablations: all inputs but one.
+    `config` is the reference's; `columns` are, by input, those that form it; `own` are the `entries` of `compare`. The
+    other arguments are those of `compare`, too.
 
     Raises:
         ConfigError: an unknown fusion or stage, a name that is given twice, or settings that do not fit.
@@ -112,13 +106,9 @@ def _own(
     name: str, values: RunConfig | Mapping[str, Any] | str | Path, config: RunConfig, columns: Mapping[str, Any]
 ) -> Entry:
     """A configuration of the user's: what it leaves unsaid, and what must be alike for all, is as in the reference."""
-    if isinstance(values, str | Path):
-        values = configuration.read(Path(values))
-    if isinstance(values, RunConfig):
-        values = values.model_dump(mode="json", exclude_unset=True)
-    else:
-        configuration.make(dict(values), source=f"entry {name!r}")
-    said = {key: value for key, value in values.items() if key not in _SHARED}
+    given = configuration.given(values, source=f"entry {name!r}")
+    said = values if isinstance(values, Mapping) else given.model_dump(mode="json", exclude_unset=True)
+    said = {key: value for key, value in said.items() if key not in _SHARED}
     made = configuration.make(_merged(config.model_dump(mode="json"), said), source=f"entry {name!r}")
     kept = tuple(model_input for model_input in sorted(columns) if not set(columns[model_input]) <= set(made.drop))
     return Entry(name, "own", made, kept)

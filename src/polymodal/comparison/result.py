@@ -100,7 +100,6 @@ class Comparison:
 
     Attributes:
         metric: the one that is compared.
-        greater_is_better: of it.
         reference: name of the entry that the others are compared with.
         lines: in the order of their use.
         pairs: the reference with every other entry, and the fusions with one another.
@@ -110,7 +109,6 @@ class Comparison:
         repeats: of the folds, with other seeds.
         ended: `complete`, `budget` or `interrupted`.
         notes: what was left out, and on which terms.
-        seconds: all of it took.
     """
 
     metric: str
@@ -223,8 +221,8 @@ def _line(line: Line) -> dict[str, Any]:
         "metrics": {name: asdict(interval) for name, interval in line.metrics.items()},
         "folds": [finite(value) for value in line.folds],
         "parameters": line.parameters,
-        "training_seconds": _rounded(line.seconds, 3),
-        "one_row_seconds": _rounded(line.latency, 6),
+        "training_seconds": None if line.seconds is None else round(line.seconds, 3),
+        "one_row_seconds": None if line.latency is None else round(line.latency, 6),
         "config": None if entry.kind == "baseline" else entry.config.model_dump(mode="json"),
     }
 
@@ -245,7 +243,3 @@ def _pair(pair: Pair) -> dict[str, Any]:
 def finite(value: float) -> float | None:
     """The number as JSON has it: there is none that is not finite."""
     return value if math.isfinite(value) else None
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)

@@ -31,14 +31,12 @@ class Fold:
         split: which of them are for test.
         drop: columns that only say how rows are divided.
         repeat: number of the repeat, from 0; it moves the seed.
-        number: of the fold, from 0.
     """
 
     table: Table
     split: SplitConfig
     drop: tuple[str, ...]
     repeat: int
-    number: int
 
     def config(self, config: RunConfig) -> RunConfig:
         """A configuration for this fold."""
@@ -84,14 +82,7 @@ def unread(trials: Iterable[Trial]) -> tuple[str, ...]:
 
 
 def run_trial(config: RunConfig, fold: Fold, *, cache: Path, make_callbacks: CallbackFactory, timed: bool) -> Trial:
-    """Trains and measures one entry.
-
-    Args:
-        config: of the entry.
-        fold: on which rows.
-        cache: keeps decoded media and the tokens of frozen encoders.
-        make_callbacks: makes the callbacks of each training.
-        timed: also measure how long one row takes.
+    """Trains and measures one entry; `timed`: and how long one row takes.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, also where the training ended in order.
@@ -105,7 +96,7 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, make_callbacks: Cal
     assert run.measured is not None and run.measured.side == "test", "every fold has test rows"
     found = run.measured.statistics(run.bundle.task)
     return Trial(
-        _scored(found, fold),
+        Scored(found.rows, found.metrics, found.size, fold.repeat),
         train_rows=len(run.split.train) + len(run.split.validation),
         unknown=len(run.measured.rows) - len(found),
         seconds=seconds,
@@ -135,7 +126,7 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
     seconds = time.monotonic() - start
     return {
         name: Trial(
-            _scored(one, fold),
+            Scored(one.rows, one.metrics, one.size, fold.repeat),
             train_rows=len(rows),
             unknown=len(split.test) - len(one),
             seconds=seconds,
@@ -143,10 +134,6 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
         for name, one in found.items()
         if isinstance(one, RowStatistics)
     }
-
-
-def _scored(found: RowStatistics, fold: Fold) -> Scored:
-    return Scored(found.rows, found.metrics, found.size, fold.repeat)
 
 
 def _latency(run: Run) -> float:

@@ -6,7 +6,7 @@ taken for equality: only where the interval leaves no room for more than the mar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from polymodal.comparison.result import Line, Pair, VerdictSentence, figure, find, of_p
@@ -18,23 +18,16 @@ SHARE = 0.02
 def verdict(
     lines: Sequence[Line], pairs: Sequence[Pair], *, metric: str, greater_is_better: bool
 ) -> list[VerdictSentence]:
-    """The findings that the entries which came to their end allow.
-
-    Args:
-        lines: all entries.
-        pairs: those that were compared.
-        metric: that was compared.
-        greater_is_better: of it.
-    """
+    """The findings that the entries which came to their end allow, on the metric that was compared."""
     done = [line for line in lines if line.status == "done"]
     reference = next((line for line in done if line.entry.kind == "reference"), None)
-    found = [*_incomplete(lines)]
+    incomplete = _incomplete(lines)
     if reference is None:
         said = "Nothing can be said: not even the reference came to its end."
-        return [VerdictSentence("incomplete", (), "unclear", said), *found]
+        return [VerdictSentence("incomplete", (), "unclear", said), *incomplete]
     margin = SHARE if greater_is_better else SHARE * abs(reference.metrics[metric].value)
     case = _Case(done, pairs, reference, metric, margin)
-    return [*case.fusing(), *case.inputs(), *case.enough(), *case.fusions(), *case.baseline(), *found]
+    return [*case.fusing(), *case.inputs(), *case.enough(), *case.fusions(), *case.baseline(), *incomplete]
 
 
 def needless(lines: Sequence[Line], pairs: Sequence[Pair]) -> tuple[str, ...]:
@@ -72,11 +65,11 @@ class _Case:
     def value(self, line: Line) -> str:
         return f"{self.metric} {figure(line.metrics[self.metric].value)}"
 
-    def fusing(self) -> list[VerdictSentence]:
+    def fusing(self) -> Iterator[VerdictSentence]:
         """All inputs together against the best of them."""
         singles = self.of_kind("single")
         if not singles:
-            return []
+            return
         best, pair = singles[0], self.against(singles[0])
         both = f"{self.value(self.reference)} with all inputs ({self.reference.entry.name})"
         other = f"{figure(best.metrics[self.metric].value)} with {best.entry.name}, the best single input"
@@ -89,17 +82,16 @@ class _Case:
             decision, text = "unclear", f"Fusing may pay, or be luck: {both}, {other}; gain {gap} corrected."
         else:
             decision, text = "same", f"Fusing does not show a gain: {both}, {other}; gain {gap}."
-        return [VerdictSentence("fusing", (self.reference.entry.name, best.entry.name), decision, text)]
+        yield VerdictSentence("fusing", (self.reference.entry.name, best.entry.name), decision, text)
 
-    def inputs(self) -> list[VerdictSentence]:
+    def inputs(self) -> Iterator[VerdictSentence]:
         """What each input adds to all the others."""
-        found, every = [], self.reference.entry.inputs
+        every = self.reference.entry.inputs
         for name in every:
             others = tuple(other for other in every if other != name)
             line = next((line for line in self._smaller() if line.entry.inputs == others), None)
             if line is not None and len(every) > 1:
-                found.append(self._input(name, self.against(line)))
-        return found
+                yield self._input(name, self.against(line))
 
     def _input(self, name: str, pair: Pair) -> VerdictSentence:
         interval, gap = pair.difference.interval, pair.gain
@@ -115,75 +107,60 @@ class _Case:
             decision, text = "unclear", f"{name} shows no gain: {gap}; up to {figure(interval.high)} is not ruled out."
         return VerdictSentence("input", (name,), decision, text)
 
-    def enough(self) -> list[VerdictSentence]:
+    def enough(self) -> Iterator[VerdictSentence]:
         """The fewest inputs that do as well as all of them."""
         needed = {finding.subject[0] for finding in self.inputs() if finding.decision == "adds"}
         fits = [line for line in self._smaller() if not self.against(line).better]
         confidences = [line for line in fits if self.against(line).difference.interval.high <= self.margin]
         fits = [line for line in fits if needed <= set(line.entry.inputs)]
         if not (confidences or fits):
-            return []
+            return
         fewest = min(confidences or fits, key=lambda line: len(line.entry.inputs))
         names = " + ".join(fewest.entry.inputs)
         gained = f"all inputs gain {self.against(fewest).gain} on it"
         if confidences:
-            text = f"{names} is enough: {gained}."
-            return [VerdictSentence("enough", fewest.entry.inputs, "same", text)]
-        text = f"{names} may be enough: {gained}, which may be chance; more rows or --repeats would tell."
-        return [VerdictSentence("enough", fewest.entry.inputs, "unclear", text)]
+            decision, text = "same", f"{names} is enough: {gained}."
+        else:
+            more = "which may be chance; more rows or --repeats would tell."
+            decision, text = "unclear", f"{names} may be enough: {gained}, {more}"
+        yield VerdictSentence("enough", fewest.entry.inputs, decision, text)
 
     def _smaller(self) -> list[Line]:
         return [line for line in self.done if line.entry.kind in ("single", "ablation", "rest")]
 
-    def fusions(self) -> list[VerdictSentence]:
+    def fusions(self) -> Iterator[VerdictSentence]:
         """Which ways of fusing (and configurations of the user's) cannot be told from the best one."""
         ways = [*self.of_kind("fusion", "own"), self.reference]
         if len(ways) < 2:
-            return []
-        ways.sort(key=self._behind)
+            return
+        ways.sort(key=lambda way: 0.0 if way is self.reference else self.against(way).difference.interval.value)
         best = ways[0]
         beside = [(line, find(self.pairs, best.entry.name, line.entry.name)) for line in ways[1:]]
         alike = [best, *(line for line, pair in beside if pair is not None and not pair.differs)]
-        found = []
         if len(alike) > 1:
             names = [line.entry.name for line in alike]
             cheap = min(alike, key=lambda line: line.seconds or 0.0)
-            text = f"{_listed(names)} cannot be told apart; {cheap.entry.name} trains fastest."
-            found.append(VerdictSentence("fusions", tuple(names), "same", text))
+            listed = f"{', '.join(names[:-1])} and {names[-1]}"
+            text = f"{listed} cannot be told apart; {cheap.entry.name} trains fastest."
+            yield VerdictSentence("fusions", tuple(names), "same", text)
         for line, pair in beside:
             if pair is not None and pair.differs:
                 text = f"{best.entry.name} beats {line.entry.name}: {pair.gain}, p {of_p(pair.p)}."
-                found.append(VerdictSentence("fusions", (best.entry.name, line.entry.name), "better", text))
-        return found
+                yield VerdictSentence("fusions", (best.entry.name, line.entry.name), "better", text)
 
-    def _behind(self, line: Line) -> float:
-        return 0.0 if line is self.reference else self.against(line).difference.interval.value
-
-    def baseline(self) -> list[VerdictSentence]:
+    def baseline(self) -> Iterator[VerdictSentence]:
         """The reference against what costs nothing; said only where it is no better."""
-        found = []
         for line in self.of_kind("baseline"):
             pair = self.against(line)
             if pair.better:
                 continue
             text = f"The baseline {line.entry.name} ({self.value(line)}) is not beaten: {pair.gain}, p {of_p(pair.p)}."
             decision = "worse" if pair.differs else "same"
-            found.append(VerdictSentence("baseline", (self.reference.entry.name, line.entry.name), decision, text))
-        return found
+            yield VerdictSentence("baseline", (self.reference.entry.name, line.entry.name), decision, text)
 
 
-def _incomplete(lines: Sequence[Line]) -> list[VerdictSentence]:
-    left = [line.entry.name for line in lines if line.status in ("stopped", "not run")]
-    failed = [line.entry.name for line in lines if line.status == "failed"]
-    found = []
-    if left:
-        text = f"Not measured: {', '.join(left)}."
-        found.append(VerdictSentence("incomplete", tuple(left), "unclear", text))
-    if failed:
-        text = f"Failed, and left out: {', '.join(failed)}."
-        found.append(VerdictSentence("incomplete", tuple(failed), "unclear", text))
-    return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _incomplete(lines: Sequence[Line]) -> Iterator[VerdictSentence]:
+    for words, statuses in (("Not measured", ("stopped", "not run")), ("Failed, and left out", ("failed",))):
+        names = tuple(line.entry.name for line in lines if line.status in statuses)
+        if names:
+            yield VerdictSentence("incomplete", names, "unclear", f"{words}: {', '.join(names)}.")

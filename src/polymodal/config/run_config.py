@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -186,6 +186,17 @@ def read(path: Path) -> RunConfig:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds no settings; expected lines such as `target: label`.")
     return make(values, source=str(path))
+
+
+def given(config: RunConfig | Mapping[str, Any] | str | Path | None, *, source: str) -> RunConfig:
+    """A RunConfig from what Python takes for one: itself, plain values, or a YAML file.
+
+    Raises:
+        ConfigError: as `make` and `read`.
+    """
+    if isinstance(config, str | Path):
+        return read(Path(config))
+    return config if isinstance(config, RunConfig) else make(dict(config or {}), source=source)
 
 
 def write(config: RunConfig, path: Path) -> None:

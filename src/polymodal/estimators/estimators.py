@@ -65,13 +65,7 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
         Every later call makes `update.epochs` passes over its rows, of which none is held out. As many rows of earlier
         calls (`update.replay`) are learned from again: up to `update.memory` of them stay in this object, until the
         next `fit`. They are in no bundle and no pickle. What is known of columns and classes stays as the first call
-        made it.
-
-        Args:
-            X: as for `fit`.
-            y: as for `fit`.
-            classes: in the first call: all classes there will be; None: those of y.
-            sample_weight: as for `fit`.
+        made it. `classes` are, in the first call, all that there will be; None: those of y. The rest is as for `fit`.
 
         Raises:
             ValueError: other classes than in the first call.

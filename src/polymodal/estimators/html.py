@@ -16,13 +16,11 @@ def summary(bundle: Bundle) -> str:
     counts = bundle.metrics.rows
     sides = {"train": counts.train, "validation": counts.validation, "test": counts.test}
     rows = ", ".join(f"{count} {side}" for side, count in sides.items() if count)
-    target = bundle.config.target
-    named = target if isinstance(target, str) else ", ".join(target or ())
     task = bundle.schema.target.task if bundle.schema.target else "none"
     inputs = [(entry.name, entry.modality, entry.encoder, ", ".join(entry.columns)) for entry in bundle.schema.inputs]
     parts = [
-        f"<p>Target <b>{escape(named)}</b> ({escape(task)}); fusion {escape(bundle.config.fusion.name or '')}, "
-        f"stage {escape(bundle.config.stage.name or INTERMEDIATE)}; "
+        f"<p>Target <b>{escape(', '.join(bundle.config.targets))}</b> ({escape(task)}); "
+        f"fusion {escape(bundle.config.fusion.name or '')}, stage {escape(bundle.config.stage.name or INTERMEDIATE)}; "
         f"rows: {escape(rows)}.</p>",
         _table("Inputs", ("input", "modality", "encoder", "columns"), inputs),
     ]

@@ -75,7 +75,13 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         for given, value in params.items():
             name = _NAMES.get(given, given)  # one setting has one name, or the older value could win
             if name not in names:
-                _check(name, value, known=sorted({*names, *RunConfig.model_fields}))
+                if not _is_path(name):
+                    known = sorted({*names, *RunConfig.model_fields})
+                    near = did_you_mean(name, known)
+                    raise ConfigError(f"No parameter is called {name!r}.{near} Known: {', '.join(known)}.")
+                values: dict[str, Any] = {}
+                configuration.assign(values, name, value)
+                configuration.make(values, source="parameters")
             setattr(self, name, value)
         return self
 
@@ -102,7 +108,8 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         Raises:
             ConfigError: an unknown key or wrong value, or a task that is not this estimator's.
         """
-        values = _plain(self.config)
+        given = configuration.given(self.config, source="config")
+        values = given.model_dump(mode="json", exclude_unset=True)
         named = {path: getattr(self, name) for name, path in _PATHS.items() if getattr(self, name) is not None}
         for path, value in {**named, **self._settings()}.items():
             configuration.assign(values, path, value)
@@ -115,23 +122,5 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         return config
 
 
-def _plain(config: RunConfig | Mapping[str, object] | str | Path | None) -> dict[str, Any]:
-    """What a configuration says, without what it leaves at the default."""
-    if isinstance(config, str | Path):
-        config = configuration.read(Path(config))
-    if not isinstance(config, RunConfig):
-        config = configuration.make(dict(config or {}), source="config")
-    return config.model_dump(mode="json", exclude_unset=True)
-
-
 def _is_path(name: str) -> bool:
     return name.partition(".")[0] in RunConfig.model_fields
-
-
-def _check(path: str, value: object, *, known: list[str]) -> None:
-    """Raises ConfigError where the configuration has no such path, or the path takes no such value."""
-    if not _is_path(path):
-        raise ConfigError(f"No parameter is called {path!r}.{did_you_mean(path, known)} Known: {', '.join(known)}.")
-    values: dict[str, Any] = {}
-    configuration.assign(values, path, value)
-    configuration.make(values, source="parameters")

@@ -21,7 +21,7 @@ from polymodal.data.target.xy import attach, checked, targets_of
 from polymodal.estimators.parameters import Parameters
 from polymodal.metrics.direction import greater_is_better
 from polymodal.schema import Target
-from polymodal.updating.replay import Labelled, Reservoir
+from polymodal.updating.rows import Labelled, Reservoir
 
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
     from polymodal.bundles.bundle import Bundle
@@ -71,8 +71,8 @@ class TableEstimator(Parameters):
         """Trains, and gives what it learned from."""
         import torch
 
+        from polymodal.pipeline.choices import choose_task, with_target
         from polymodal.pipeline.run import train
-        from polymodal.pipeline.task_choice import choose_task, with_target
 
         table, config = with_target(X, y, self._run_config(), several=self._several)
         table, weight = attach(table, sample_weight, name=config.weight, role="sample_weight")
@@ -110,7 +110,11 @@ class TableEstimator(Parameters):
         if not hasattr(self, "bundle_"):
             new = self._fit(X, y, sample_weight, classes=classes)
         else:
-            self._refuse_classes(classes)
+            known: Any = self._target.statistics.get("classes", [])
+            if classes is not None and {name_of(value) for value in classes} != set(known):
+                raise ValueError(
+                    f"classes={list(classes)!r} are not those of the first call of partial_fit: {', '.join(known)}."
+                )
             table = self._table(X)
             weighted, weight = attach(table, sample_weight, name=self.bundle_.config.weight, role="sample_weight")
             weights = row_weights(weighted, weight) if weight in weighted.names else None  # each call may have some
@@ -132,13 +136,6 @@ class TableEstimator(Parameters):
         others = [name for name in new.table.names if name not in used]
         self._memory.add(replace(new, table=new.table.without(others)))
 
-    def _refuse_classes(self, classes: Sequence[object] | None) -> None:
-        known: Any = self._target.statistics.get("classes", [])
-        if classes is not None and {name_of(value) for value in classes} != set(known):
-            raise ValueError(
-                f"classes={list(classes)!r} are not those of the first call of partial_fit: {', '.join(known)}."
-            )
-
     def predict(self, X: object) -> np.ndarray:
         """What the model says of each row of X, which needs no target; of several targets [rows, K]."""
         columns = self._predict(X).columns
@@ -149,10 +146,7 @@ class TableEstimator(Parameters):
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
         """The task's first metric over the rows whose target is known; negative where a smaller one is better.
 
-        Args:
-            X: as for `fit`.
-            y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
-            sample_weight: one number a row.
+        Arguments as for `Classifier.score`.
         """
         from polymodal.metrics.rows import RowStatistics
 

@@ -91,9 +91,7 @@ class Predictor:
     def in_chunks(self, table: Table, *, with_notes: bool = False) -> Iterator[tuple[int, Dataset]]:
         """All rows of a table as the model reads them, some hundred at a time: first row of each part, and the part.
 
-        Args:
-            table: holds the columns that the model uses.
-            with_notes: with the notes on cells that were read, which take a second look at each.
+        Notes on cells that were read take a second look at each.
 
         Raises:
             ColumnError: a column that the model uses is absent.
@@ -104,11 +102,10 @@ class Predictor:
         for start in range(0, table.num_rows, _CHUNK_ROWS):
             rows = np.arange(start, min(start + _CHUNK_ROWS, table.num_rows))
             chunk = table if len(rows) == table.num_rows else table.take(rows)
-            limits = self.bundle.config.limits
             prepared = prepare(
                 chunk,
                 self.columns,
-                limits=limits,
+                limits=self.bundle.config.limits,
                 bad_cells="missing",
                 modalities=self.modalities,
                 with_notes=with_notes,

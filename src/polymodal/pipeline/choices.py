@@ -10,21 +10,22 @@ import numpy as np
 
 from polymodal import registry
 from polymodal.abilities import Advised
-from polymodal.config import run_config as configuration
-from polymodal.config.run_config import Part, RunConfig
+from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, part_settings
 from polymodal.config.sharing import Groups, groups_of
 from polymodal.data.cells.clean import with_policies
 from polymodal.data.columns.infer import infer_columns, suggest_settings
 from polymodal.data.columns.profile import column_profiler
 from polymodal.data.split.split import Split, split_rows
-from polymodal.data.tables.table import Table
+from polymodal.data.tables.table import Table, read_table
+from polymodal.data.target.cells import target_cells
+from polymodal.data.target.xy import attach_target, checked, is_numeric
 from polymodal.device import pick_device
+from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import INTERMEDIATE, Stage, stage_of
 from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
-from polymodal.pipeline.task_choice import choose_task, fit_target, target_values, unfitted
 from polymodal.pipeline.warm_start import WarmStart, start_from
-from polymodal.protocols import Task
+from polymodal.protocols import Recognition, Task
 from polymodal.schema import Column, Input, Target
 from polymodal.training.plan import pick_precision
 
@@ -34,7 +35,6 @@ class Choices:
     """What a run does with a table: every choice that its configuration left open, made.
 
     Attributes:
-        table: the rows.
         config: task, fusion, stage and training settings are complete; columns are as the user named them.
         columns: of the table, with complete settings; nothing is learned of them yet.
         inputs: that they form.
@@ -58,11 +58,6 @@ class Choices:
         """Names of columns that go through one encoder, and of which one thing is learned."""
         return groups_of(self.inputs)
 
-    @property
-    def known(self) -> frozenset[str]:
-        """Names of columns that the model to start from has read before: what it learned of them stays."""
-        return frozenset(() if self.warm_start is None else self.warm_start.columns)
-
     def check(self) -> Target:
         """Finds what is wrong with device, metric, stage or target before media are read: that takes long.
 
@@ -82,16 +77,18 @@ class Choices:
 
     def target(self, train: np.ndarray) -> Target:
         """What the task learns of the target from some rows."""
-        values = self.values
-        return fit_target(self.config, [] if values is None else [values[row] for row in train])
+        task, names, values = self.config.task, self.config.targets, self.values
+        known = [] if values is None else [values[row] for row in train]
+        return Target(
+            column=names[0] if len(names) == 1 else names,
+            task=task.name or "",
+            settings=task.settings,
+            statistics=self.task.fit(known, column=", ".join(names)),
+        )
 
 
 def choose(table: Table, config: RunConfig) -> Choices:
     """Makes every choice that a configuration leaves open; of media some cells are looked at, to suggest settings.
-
-    Args:
-        table: the rows.
-        config: at least `target`, or a task that has none.
 
     Raises:
         UsageError: the configuration does not fit the table or this installation.
@@ -113,23 +110,96 @@ def choose(table: Table, config: RunConfig) -> Choices:
     return Choices(table, config, columns, inputs, values, task, split, warm_start)
 
 
-def complete(config: RunConfig, part: Part, task: Task, *, num_rows: int) -> RunConfig:
-    """The configuration with task, fusion, stage and training settings as they are for so many training rows.
+def with_target(source: object, y: object, config: RunConfig, *, several: bool) -> tuple[Table, RunConfig]:
+    """The table with a target that is given beside it, and the configuration that names it.
 
-    Args:
-        config: what the user says.
-        part: name and settings of the task.
-        task: not fitted.
-        num_rows: training rows.
+    The source is whatever `read_table` takes, or array-like [rows, columns]. The columns of a numeric array are
+    numbers, whatever their cells look like. `y` and `several` are as for `attach_target`.
+
+    Raises:
+        ColumnError: no such column, or the values bear the name of a column of the table.
+        ValueError: not one value a row.
     """
+    source = checked(source)
+    table = read_table(source, text=config.table)
+    numbers = table.names if is_numeric(source) else ()
+    columns = dict.fromkeys(numbers, ColumnConfig(modality=Part(name="number"))) | config.columns
+    table, target = attach_target(table, y, name=config.target, several=several)
+    return table, config.model_copy(update={"target": target, "columns": columns})
+
+
+def target_values(table: Table, config: RunConfig) -> list[object] | None:
+    """The target's cells, of several columns mappings by their names; None where the task has no target.
+
+    Raises:
+        ColumnError: no target is named, or the table lacks it.
+        ConfigError: a target is named, and the task has none.
+    """
+    if config.task.name is not None and not registry.load("tasks", config.task.name).targeted:
+        if config.targets:
+            raise ConfigError(
+                f"The task {config.task.name!r} learns from all columns and predicts none: leave the target "
+                f"{', '.join(config.targets)} out, or choose another task."
+            )
+        return None
+    if not config.targets:
+        raise ColumnError(f"{table.source}: which column is to be predicted? Name it as the target. "
+                          f"Columns: {', '.join(table.names)}.")  # fmt: skip
+    return target_cells(table, config.target or ())
+
+
+def choose_task(values: Sequence[object] | None, config: RunConfig, *, among: Sequence[str] | None = None) -> Part:
+    """The task that the user named, else the one that is surest of the target's values.
+
+    The values are the target's, by row; None: the task that is named has none. `among` names tasks to choose from.
+
+    Raises:
+        DataError: there is no value, or no task suits them.
+        ConfigError: the named task predicts one column, but the target is several.
+    """
+    if values is None:
+        return config.task
+    present, title = [value for value in values if value is not None], ", ".join(config.targets)
+    if config.task.name is not None:
+        if len(config.targets) > 1 and present and _recognise(config.task.name, present) is None:
+            raise ConfigError(
+                f"The task {config.task.name!r} does not predict the columns {title} together: several targets are "
+                "columns of numbers, for the task 'regress'. Name one column as the target, or set another task."
+            )
+        return config.task
+    if not present:
+        raise DataError(f"The target column {title!r} has no values; there is nothing to learn.")
+    found = [(recognition.confidence, name) for name in among or registry.names("tasks")
+             if (recognition := _recognise(name, present)) is not None]  # fmt: skip
+    if not found:
+        hint = " Several targets must be columns of numbers." if len(config.targets) > 1 else ""
+        raise DataError(f"No task suits the target column {title!r} with values such as {present[0]!r}.{hint}")
+    return Part(name=max(found)[1], **config.task.settings)
+
+
+def unfitted(part: Part) -> Task:
+    """The task of that name and settings, which has not seen a target.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    task: Task = registry.load("tasks", part.name or "")(part_settings("tasks", part))
+    return task
+
+
+def _recognise(task: str, values: Sequence[object]) -> Recognition | None:
+    found: Recognition | None = registry.load("tasks", task).recognise(values)
+    return found
+
+
+def complete(config: RunConfig, part: Part, task: Task, *, num_rows: int) -> RunConfig:
+    """The configuration with task, fusion, stage and training settings as they are for so many training rows."""
     advice = task.advice if isinstance(task, Advised) else None
     return config.model_copy(
         update={
-            "task": configuration.completed("tasks", part),
-            "fusion": configuration.completed("fusions", _fusion(config, stage_of(config), task)),
-            "stage": configuration.completed(
-                "stages", config.stage.model_copy(update={"name": config.stage.name or INTERMEDIATE})
-            ),
+            "task": completed("tasks", part),
+            "fusion": completed("fusions", _fusion(config, stage_of(config), task)),
+            "stage": completed("stages", config.stage.model_copy(update={"name": config.stage.name or INTERMEDIATE})),
             "train": complete_train(config.train, num_rows=num_rows, monitor=task.monitor, advice=advice),
         }
     )

@@ -1,12 +1,4 @@
-"""What a user who says nothing gets: the table of defaults, and how it completes a configuration.
-
-| training rows | epochs, at most | batch | text | image  | audio | video  | images    | table |
-|---------------|-----------------|-------|------|--------|-------|--------|-----------|-------|
-| < 500         | 40              | 16    | bag  | cnn    | cnn   | frames | per_image | mlp   |
-| < 5,000       | 16              | 32    | bag  | cnn    | cnn   | frames | per_image | mlp   |
-| < 20,000      | 12              | 64    | bag  | cnn    | cnn   | frames | per_image | mlp   |
-| < 100,000     | 10              | 64    | rnn  | resnet | cnn   | frames | per_image | mlp   |
-| more          | 4               | 128   | rnn  | resnet | cnn   | frames | per_image | mlp   |
+"""What a user who says nothing gets: `TABLE`, by the number of training rows, and how it completes a configuration.
 
 Everywhere: fusion `concat`, AdamW at 0.002 with weight decay 0.05 (the other optimizers: see `OWN_LR` and `L2_PENALTY`)
 and a cosine schedule with warm-up, auxiliary losses of weight 1, modality dropout 0.3, early stopping when the metric
@@ -25,11 +17,11 @@ from typing import Any
 from polymodal import registry
 from polymodal.abilities import Spanning
 from polymodal.config import presets, sharing
-from polymodal.config.run_config import ColumnConfig, Part, RunConfig, part_settings, plain
+from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, part_settings, plain
 from polymodal.config.train import TrainConfig
 from polymodal.errors import ConfigError
 from polymodal.models.stage import stage_of
-from polymodal.protocols import Advice, Modality, Needs, Task
+from polymodal.protocols import Advice, Modality, Task
 from polymodal.schema import Column, Input
 
 Settings = dict[str, Any]
@@ -70,14 +62,7 @@ def default(num_rows: int) -> Default:
 
 
 def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: Advice | None = None) -> TrainConfig:
-    """Training settings with every None filled in.
-
-    Args:
-        config: what the user said.
-        num_rows: training rows.
-        monitor: the metric that the task stops early on.
-        advice: how the task differs from the table.
-    """
+    """Training settings with every None filled in, for a task that stops early on the metric `monitor`."""
     line, advice = default(num_rows), advice or Advice()
     epochs = config.epochs or round(line.epochs * advice.epochs)
     stopping, optimizer = config.early_stopping, config.optimizer
@@ -115,26 +100,25 @@ def complete_inputs(
 ) -> tuple[tuple[Column, ...], tuple[Input, ...]]:
     """The columns with complete settings, and the inputs that they form.
 
-    Args:
-        columns: as inferred.
-        config: what the user said.
-        task: says which columns enter which side, and what encoders must keep.
-        num_rows: training rows.
-        suggested: by column, what its modality suggests from a sample of the cells.
-        given: names of columns that are complete, because a trained model has read them before.
+    The task says which columns enter which side, and what encoders must keep. `suggested` is what the modality of each
+    column suggests from a sample of the cells; `given` names columns that a trained model has read before: they are
+    complete.
 
     Raises:
         ConfigError: an unknown encoder or setting; an encoder for a single column that enters with others; columns
             that cannot share an encoder.
     """
-    inputs = []
+    inputs, needs = [], task.needs()
     together = sharing.groups(columns, config, allowed=stage_of(config).shares_encoders)
     suggested = sharing.suggestions(suggested, together)
-    completed = {column.name: column for column in columns}
+    by_name = {column.name: column for column in columns}
     for side, name, modality, members in _groups(columns, task):
-        part = _encoder(name, modality, members, config, _default_encoder(modality, task, num_rows))
+        usual = ENCODERS_IN_TIME.get(modality) if needs.time else default(num_rows).encoders.get(modality)
+        part = _encoder(name, modality, members, config, usual)
         encoder = registry.load(f"encoders/{modality}", part.name or "")
-        settings = _in_time(encoder, part_settings(f"encoders/{modality}", part), task.needs())
+        settings = part_settings(f"encoders/{modality}", part)
+        if needs.time and needs.token_seconds is not None and issubclass(encoder, Spanning):
+            settings = encoder.spanning(settings, needs.token_seconds)
         names = tuple(sorted(column.name for column in members))
         inputs.append(
             Input(
@@ -149,9 +133,10 @@ def complete_inputs(
         for column in members:
             if column.name not in given:
                 features: Settings | None = {} if getattr(encoder, "takes_features", False) else None
-                complete = _complete(column, suggested.get(column.name, {}), encoder.needs(settings))
-                completed[column.name] = column.model_copy(update={"settings": complete, "features": features})
-    ordered = tuple(completed[column.name] for column in columns)
+                chosen = {**suggested.get(column.name, {}), **encoder.needs(settings), **column.settings}
+                complete = completed("modalities", Part(name=column.modality, **chosen)).settings
+                by_name[column.name] = column.model_copy(update={"settings": complete, "features": features})
+    ordered = tuple(by_name[column.name] for column in columns)
     inputs = sharing.joined(inputs, ordered, together)
     return ordered, tuple(sorted(inputs, key=lambda model_input: model_input.name))
 
@@ -172,22 +157,11 @@ def _groups(columns: Iterable[Column], task: Task) -> list[tuple[str, str, str, 
                 grouped.setdefault((side, group), []).append(column)
     taken = {name for _, name, _, _ in found}
     for (side, group), members in grouped.items():
-        name = _free(group, taken)
+        numbered = (f"{group}_{number}" for number in range(2, len(taken) + 3))
+        name = next(word for word in (group, *numbered) if word not in taken)  # a column may have the group's name
         taken.add(name)
         found.append((side, name, group, members))
     return found
-
-
-def _in_time(encoder: Any, settings: Any, needs: Needs) -> Any:
-    """The settings of an encoder, with tokens as short as a task needs them, where it can keep time."""
-    if not needs.time or needs.token_seconds is None or not issubclass(encoder, Spanning):
-        return settings
-    return encoder.spanning(settings, needs.token_seconds)
-
-
-def _default_encoder(modality: str, task: Task, num_rows: int) -> str | None:
-    """That of the table; of sounds, for a task that needs time, one that reads them step by step."""
-    return ENCODERS_IN_TIME.get(modality) if task.needs().time else default(num_rows).encoders.get(modality)
 
 
 def with_anchor(config: RunConfig, task: Task, inputs: Sequence[Input]) -> RunConfig:
@@ -218,11 +192,6 @@ def group_of(column: Column) -> str | None:
     return cls.group
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """The name, or where a column of that name is an input by itself, the first free one after it."""
-    return next(n for n in (name, *(f"{name}_{k}" for k in range(2, len(taken) + 3))) if n not in taken)
-
-
 def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, usual: str | None) -> Part:
     """What the user said of the column, else of the modality; else stage, preset, table; else the first."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
@@ -243,12 +212,6 @@ def _encoder(name: str, modality: str, members: Sequence[Column], config: RunCon
         raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
     inherited = by_modality.settings if by_modality.name in (None, chosen) else {}
     return Part(name=chosen, **{**preset.settings, **inherited, **by_column.settings})
-
-
-def _complete(column: Column, suggested: Settings, needed: Settings) -> Settings:
-    """All settings of a column: the user's, else the encoder's needs, else the suggestion, else as declared."""
-    part = Part(name=column.modality, **{**suggested, **needed, **column.settings})
-    return plain(part_settings("modalities", part))
 
 
 def _or(value: float | None, otherwise: float) -> float:

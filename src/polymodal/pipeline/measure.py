@@ -31,17 +31,11 @@ _MOST_INPUTS = 8  # that are hidden in turn after a training
 
 @dataclass(frozen=True)
 class Measurement:
-    """Measures what came of a training.
-
-    Attributes:
-        problem: what was learned.
-        trained: the models.
-        full: also fit what the model has to beat, and hide its inputs in turn.
-    """
+    """Measures what came of a training; in `full`, also what the model has to beat, and how it does without inputs."""
 
     problem: Problem
     trained: Trained
-    full: bool = True
+    full: bool
 
     def results(self) -> tuple[Results, EvaluatedRows | None]:
         """The figures, and what those of the model are about; None without rows to measure on."""
@@ -57,11 +51,22 @@ class Measurement:
         measured, subsets = test or validation, None
         if hidden is not None and measured is not None:
             subsets = measure_subsets(problem.task, hidden, measured.target, seed=seed)
+        baselines = Baselines()
+        if self.full:
+            found = predict_baselines(
+                problem.task,
+                trained.dataset,
+                inputs=network.columns,
+                train=trained.rows,
+                test=split.test,
+                seed=seed,
+            )
+            baselines = measure_baselines(found, seed=seed)
         results = Results(
             validation=self._report(validation),
             test=self._report(test),
             subsets=subsets,
-            baselines=self._baselines() if self.full else Baselines(),
+            baselines=baselines,
             rows=self._rows(),
             ensemble_weight=0.0 if ensemble is None else float(ensemble.weight),
             temperature=1.0 if ensemble is None else float(ensemble.calibrator.value),
@@ -100,29 +105,18 @@ class Measurement:
             return {}
         return report(measured.statistics(self.problem.task), seed=self.problem.config.seed)
 
-    def _baselines(self) -> Baselines:
-        problem, seed = self.problem, self.problem.config.seed
-        found = predict_baselines(
-            problem.task,
-            self.trained.dataset,
-            inputs=self.trained.network.columns,
-            train=self.trained.rows,
-            test=problem.split.test,
-            seed=seed,
-        )
-        return measure_baselines(found, seed=seed)
-
     def _rows(self) -> RowCounts:
         """Where every row of the table went; the class of a measured one may be missing among the training rows."""
-        problem, split = self.problem, self.problem.split
+        problem, split, values = self.problem, self.problem.split, self.problem.values
+        dropped = problem.dataset.prepared.dropped
         measured = np.concatenate([split.validation, split.test])
         return RowCounts(
             train=len(split.train),
             validation=len(split.validation),
             test=len(split.test),
             unknown_class=len(measured) - len(problem.dataset.known(measured)),
-            unlabelled=problem.unlabelled,
-            dropped=problem.dropped,
+            unlabelled=0 if values is None else sum(value is None for value in values),
+            dropped=len(dropped) if values is None else sum(values[row] is not None for row in dropped),
             rejected_cells=len(problem.rejects),
             cleaned=sum(action.action == "drop" for action in problem.cleaned),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.bundles.card import model_card
@@ -24,50 +24,47 @@ class Run:
 
     Attributes:
         bundle: the trained model; its `config` is complete, so that running it again gives the same numbers.
-        history: of the training with validation rows.
+        history: of the training with validation rows; where inputs learn by themselves, of all, one after the other.
         rejects: cells that could not be read.
         split: row numbers of each side.
-        unlabelled: number of rows left out because they have no target.
         notes: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
         measured: what the figures of the final model are about; None without rows to measure on.
         refit: history of the last training, on all rows but test; None where there was none.
         seconds: from the table to the figures.
         table: what was learned from, by whose rows all of the above count.
         cleaned: what `clean` changed.
-        branches: by input, the history of its own training, where inputs learn by themselves; `history` is then all of
-            them, one after the other.
+        branches: by input, the history of its own training, where inputs learn by themselves.
     """
 
     bundle: Bundle
     history: History
     rejects: tuple[Reject, ...]
     split: Split
-    unlabelled: int
     notes: tuple[str, ...]
     measured: EvaluatedRows | None
     refit: History | None
     seconds: float
     table: Table
     cleaned: tuple[Action, ...]
-    branches: Mapping[str, History] = field(default_factory=dict)
+    branches: Mapping[str, History]
 
 
 def finished(
     problem: Problem, trained: Trained, results: Results, measured: EvaluatedRows | None, *, seconds: float
 ) -> Run:
     """What a run leaves, from what its steps gave."""
+    branches = {phase.partition(":")[2]: one for phase, one in trained.histories.items() if phase.startswith("train:")}
     card = model_card(problem.schema, problem.config, results)
     return Run(
         bundle=Bundle(trained.network, problem.schema, problem.config, results, card),
         history=merged(trained.histories.values()),
         rejects=problem.rejects,
         split=problem.split,
-        unlabelled=problem.unlabelled,
         notes=results.warnings,
         measured=measured,
         refit=trained.refit,
         seconds=seconds,
         table=problem.table,
         cleaned=problem.cleaned,
-        branches=trained.branches,
+        branches=branches,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,6 @@ from polymodal.data.target.cells import row_weights
 from polymodal.errors import DataError
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
-from polymodal.pipeline.task_choice import notes as on_target
 from polymodal.pipeline.warm_start import WarmStart
 from polymodal.protocols import Modality, Task
 from polymodal.schema import Schema
@@ -38,11 +38,10 @@ class Problem:
         task: fitted.
         split: of the rows, without those that were dropped.
         dataset: the cells, the target and the sample weights of all rows.
-        values: the target's cell of each row, None where it is missing; None of a task without a target.
+        values: as in `Choices`, like `warm_start`.
         rejects: cells that could not be read.
         cleaned: what `clean` changed.
         warnings: what the user should hear of the table, in sentences.
-        warm_start: the trained model that the run starts from.
     """
 
     table: Table
@@ -57,25 +56,11 @@ class Problem:
     warnings: tuple[str, ...]
     warm_start: WarmStart | None = None
 
-    @property
-    def unlabelled(self) -> int:
-        """Rows that are left out because they have no target."""
-        return 0 if self.values is None else sum(value is None for value in self.values)
-
-    @property
-    def dropped(self) -> int:
-        """Rows with a target that are left out because of a cell that could not be read."""
-        dropped, values = self.dataset.prepared.dropped, self.values
-        return len(dropped) if values is None else sum(values[row] is not None for row in dropped)
-
 
 def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     """Answers every question that a table and a configuration leave open, and reads the table's cells.
 
-    Args:
-        source: whatever `read_table` takes.
-        config: at least `target`, or a task that has none; what it leaves open is chosen.
-        folder: where decoded media are kept, and looked for; they have to stay there while the problem is used.
+    Decoded media are kept in a folder, and looked for there; they have to stay while the problem is used.
 
     Raises:
         UsageError: the configuration does not fit the table or this installation.
@@ -92,7 +77,8 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     if not np.array_equal(split.train, choices.split.train):
         target = choices.target(split.train)
         targets = encode_targets(task_of(target), choices.values)
-    fitted = fit_statistics(columns, prepared, split.train, together=choices.together, given=choices.known)
+    given = () if choices.warm_start is None else tuple(choices.warm_start.columns)  # what it learned of them stays
+    fitted = fit_statistics(columns, prepared, split.train, together=choices.together, given=given)
     schema = Schema(columns=fitted, inputs=choices.inputs, target=target)
     modalities = {column.name: modality_of(column) for column in schema.features()}
     config = _written_out(config, schema, modalities)
@@ -127,7 +113,8 @@ def _of_cells(
         unseen(dataset.prepared, dataset.modalities, measured),
     )
     assert schema.target is not None, "a problem has a target"
-    return (*read, *sentences(counted(cleaned)), *on_target(schema.target))
+    of_target: Any = schema.target.statistics.get("notes", [])  # such as labels that are left out
+    return (*read, *sentences(counted(cleaned)), *map(str, of_target))
 
 
 def _written_out(config: RunConfig, schema: Schema, modalities: Mapping[str, Modality]) -> RunConfig:

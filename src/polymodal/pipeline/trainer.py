@@ -65,22 +65,11 @@ class Trained:
         """The final model, in eval mode."""
         return self.final.network
 
-    @property
-    def branches(self) -> dict[str, History]:
-        """By input, the history of its own training, where inputs learn by themselves."""
-        return {
-            phase.partition(":")[2]: history for phase, history in self.histories.items() if phase.startswith("train:")
-        }
-
 
 class Trainer:
-    """Trains networks for one problem: the `Fitter` of its stage, which says what the methods take.
+    """Trains networks for one problem: the `Fitter` of its stage, which says what the methods do and take.
 
-    Args:
-        problem: what to learn, and from what.
-        make_callbacks: makes the callbacks of each training.
-        cache: a folder that keeps the tokens of frozen encoders for later runs.
-        estimators: of scikit-learn, from Python, by input.
+    The other arguments are those of `run.train`.
     """
 
     def __init__(
@@ -116,11 +105,11 @@ class Trainer:
                 failures.append(failed)
             else:
                 rows, final, refit = joined, again, merged(again.histories.values())
-        warnings = (*_of_encoders(final.network), *self._started, *failures)
-        return Trained(first, final, rows, histories, refit, self._dataset, warnings)
+        inside = ((name, part) for name, encoder in final.network.encoders.items() for part in encoder.modules())
+        notes = [f"{name}: {note}" for name, part in inside for note in getattr(part, "notes", ())]
+        return Trained(first, final, rows, histories, refit, self._dataset, (*notes, *self._started, *failures))
 
     def build(self) -> Network:
-        """A network that has not learned yet, always with the same weights."""
         torch.manual_seed(self.config.seed)
         network = build(self.schema, self.config, self._dataset.modalities)
         if self.warm_start is not None:
@@ -136,7 +125,6 @@ class Trainer:
         phase: str,
         epochs: int | None = None,
     ) -> History:
-        """Trains a network in place; stops early on the validation rows where there are any."""
         self._freeze(network)
         settings = self.config.train
         epochs = epochs or settings.epochs or 1
@@ -162,7 +150,6 @@ class Trainer:
         rows: np.ndarray,
         function: Callable[[Mapping[str, Tokens]], Mapping[str, Tokens]] | None = None,
     ) -> dict[str, Tokens]:
-        """What a network's encoders give for some rows, in their order and as it is in eval mode, on the CPU."""
         self._freeze(network)
         network.to(self.device).eval()
         parts: list[dict[str, Tokens]] = []
@@ -175,11 +162,9 @@ class Trainer:
         return {name: Tokens.joined([part[name] for part in parts]) for name in parts[0]}
 
     def target(self, rows: np.ndarray) -> Cells | None:
-        """The target of some rows, as the task collates it."""
         return self._dataset.target(rows)
 
     def weights(self, rows: np.ndarray) -> torch.Tensor:
-        """The sample weights of some rows; 1 where there are none."""
         weight = self._dataset.weight
         return torch.ones(len(rows)) if weight is None else torch.as_tensor(weight[rows], dtype=torch.float32)
 
@@ -207,11 +192,7 @@ def failure(
 ) -> str | None:
     """Says so where the last training came nowhere near what the first had learned of its own training rows.
 
-    Args:
-        first: epochs of the training that found when to stop, by phase (`train`, ...).
-        again: epochs of the last training, on all rows but test, by phase (`refit`, ...).
-        metric: name of the metric that the epochs record, for the sentence.
-        greater_is_better: direction of that metric.
+    Both are epochs by phase: of the training that found when to stop (`train`, ...) and of the last one (`refit`, ...).
     """
     sign = 1 if greater_is_better else -1
     for phase, history in again.items():
@@ -231,13 +212,7 @@ def failure(
 
 
 def make_objective(network: Network, settings: TrainConfig, *, joint: bool) -> Objective:
-    """What a training with these settings makes smaller.
-
-    Args:
-        network: model, or ensemble around one.
-        settings: with every None filled in.
-        joint: its inputs learn together: some of them are masked.
-    """
+    """What a training with these settings, complete, makes smaller; `joint`: inputs learn together, some are masked."""
     assert isinstance(network, Model | Ensemble), "a stage trains models and ensembles"
     return Objective(
         network,
@@ -245,9 +220,3 @@ def make_objective(network: Network, settings: TrainConfig, *, joint: bool) -> O
         learned_blend=settings.auxiliary_blend == "learned",
         modality_dropout=(settings.modality_dropout or 0.0) if joint else 0.0,
     )
-
-
-def _of_encoders(network: Network) -> list[str]:
-    """What the encoders have to tell, each with the name of its input."""
-    inside = ((name, module) for name, encoder in network.encoders.items() for module in encoder.modules())
-    return [f"{name}: {note}" for name, module in inside for note in getattr(module, "notes", ())]

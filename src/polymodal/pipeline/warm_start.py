@@ -34,8 +34,7 @@ class WarmStart:
     """A trained model, and what of it a run takes.
 
     Attributes:
-        bundle: the trained model.
-        source: its folder.
+        bundle: the trained model, from the folder `source`.
         columns: by column of the run that comes from it, the name that it has there.
         inputs: by the columns of an input of the run that comes from it, what it is there.
         notes: why inputs with columns of the bundle do not come from it.
@@ -74,11 +73,8 @@ class WarmStart:
                     fresh.append(f"the encoder of {name!r}")
                 continue
             names[name] = there.name
-            _copy(
-                old.encoders[there.name],
-                encoder,
-                where=f"warm_start: input {name!r}, whose encoder is in {self.source}",
-            )
+            where = f"warm_start: input {name!r}, whose encoder is in {self.source}"
+            _copy(old.encoders[there.name], encoder, where=where)
             if config.warm_start.freeze:
                 for parameter in encoder.parameters():
                     parameter.requires_grad_(False)
@@ -102,7 +98,7 @@ class WarmStart:
         # A fusion knows its inputs by their order alone.
         alike = [names.get(name) for name in network.encoders] == list(old.encoders)
         fits = alike and stage_of(config).joint and config.stage.name == (before.stage.name or INTERMEDIATE)
-        fits = fits and config.fusion == before.fusion and _take_fusions(_model(old), _model(network))
+        fits = fits and config.fusion == before.fusion and _take_fusions(old, network)
         return {"the fusion": fits, "the head": fits and same_task and _take_weights(old.head, network.head)}
 
     def _same_task(self, target: Target | None) -> bool:
@@ -276,17 +272,13 @@ def _shape(tensor: Tensor | None) -> str:
     return "absent" if tensor is None else " x ".join(map(str, tensor.shape)) or "one number"
 
 
-def _model(network: Network) -> Model | None:
-    """The model, without what a stage assembles around it."""
-    found = network.model if isinstance(network, Ensemble) else network
-    return found if isinstance(found, Model) else None
-
-
-def _take_fusions(old: Model | None, new: Model | None) -> bool:
+def _take_fusions(old: Network, new: Network) -> bool:
     """Copies the parameters of the fusions of all sides, if both models have the same ones."""
-    if old is None or new is None or old.towers.names != new.towers.names:
+    before, after = (network.model if isinstance(network, Ensemble) else network for network in (old, new))
+    assert isinstance(before, Model) and isinstance(after, Model), "a stage that learns as a whole has one model"
+    if before.towers.names != after.towers.names:
         return False
-    return all(_take_weights(old.towers[side].fusion, new.towers[side].fusion) for side in new.towers)
+    return all(_take_weights(before.towers[side].fusion, after.towers[side].fusion) for side in after.towers)
 
 
 @torch.no_grad()

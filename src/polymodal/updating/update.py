@@ -12,8 +12,7 @@ from polymodal.bundles.bundle import Bundle
 from polymodal.data.cells.prepare import Reject
 from polymodal.metrics.history import History
 from polymodal.metrics.results import BeforeAfter, UpdateResults, UpdateRows
-from polymodal.updating.holdout import new_sides, sides_of_training
-from polymodal.updating.replay import Labelled
+from polymodal.updating.rows import Labelled, new_sides, sides_of_training
 from polymodal.updating.updater import CallbackFactory, ReadRows, Updater
 
 
@@ -100,11 +99,7 @@ def learn_rows(
 ) -> Bundle:
     """The model after it learned from all of the new rows, and again from some old ones. Nothing is measured.
 
-    Args:
-        bundle: the trained model; its `config.update` says how to learn.
-        new: rows to learn from.
-        old: tables of rows that have a target, of which so many are learned from again as `update.replay` says.
-        make_callbacks: makes the callbacks of the learning.
+    Of the old tables, whose rows have a target, so many rows are learned from again as `update.replay` says.
 
     Raises:
         BundleError, DataError, NonFiniteLossError: as `update`.

@@ -30,7 +30,7 @@ from polymodal.pipeline.trainer import make_objective
 from polymodal.training.callbacks import Callback
 from polymodal.training.loop import learn_more
 from polymodal.training.plan import Plan, pick_precision
-from polymodal.updating.replay import Labelled, sample
+from polymodal.updating.rows import Labelled, sample
 
 LR_FACTOR = 0.2  # of the learning rate of the training
 
@@ -58,10 +58,7 @@ class ReadRows:
 
 
 class Updater:
-    """One update of one model.
-
-    Args:
-        bundle: the trained model; it stays as it is.
+    """One update of one model; the bundle stays as it is.
 
     Attributes:
         rejects: cells that could not be read so far.
@@ -97,7 +94,7 @@ class Updater:
 
         Raises:
             ColumnError: it lacks a column.
-            DataError: no row has a target, or one has a class that the model does not know.
+            DataError: as `check`.
         """
         table = read_table(source, text=self.config.table)
         table.require(*(column.name for column in self.columns))

@@ -68,7 +68,7 @@ def test_every_question_is_answered_once(counted, tmp_path):
         ("survey", "size"): 1, ("survey", "place"): 1, ("survey", "number"): 1, "encode": ROWS,
         ("modality", "size"): 1, ("modality", "place"): 1,
     }  # fmt: skip
-    assert problem.unlabelled == 1 and problem.dropped == 0
+    assert problem.values.count(None) == 1 and not len(problem.dataset.prepared.dropped)
     assert set(problem.dataset.modalities) == {"size", "place"}
 
 
@@ -87,7 +87,7 @@ def test_the_target_is_encoded_anew_where_training_rows_were_dropped(counted, tm
     config = {**SMALL, "bad_cells": "drop", "columns": {"size": {"modality": "number"}}}
     problem = resolve(table, make(config), folder=tmp_path)
     assert counted["encode"] == 2 * ROWS
-    assert problem.dropped == 5 and len(problem.rejects) == 5
+    assert len(problem.dataset.prepared.dropped) == 5 and len(problem.rejects) == 5
     learned = [problem.values[row] for row in problem.split.train]
     counts = np.array([learned.count(name) for name in ("class 0", "class 1")])
     np.testing.assert_allclose(problem.schema.target.statistics["prior"], counts / counts.sum())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from polymodal.data.tables.table import read_table
-from polymodal.updating.replay import Labelled, Reservoir, sample
+from polymodal.updating.rows import Labelled, Reservoir, sample
 
 
 def seen(first, last, *, folder=None, weight=None):

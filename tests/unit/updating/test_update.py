@@ -16,7 +16,7 @@ from polymodal.errors import BundleError, ColumnError, DataError
 from polymodal.inference.predictor import predict
 from polymodal.metrics.results import BeforeAfter, UpdateRows
 from polymodal.pipeline.run import train
-from polymodal.updating.replay import Labelled
+from polymodal.updating.rows import Labelled
 from polymodal.updating.update import learn_rows, update
 
 COLOURS = ("red", "green", "blue")
@@ -195,7 +195,7 @@ def test_what_is_not_held_out_is_said(bundle):
 
 
 def test_groups_stay_together_where_the_training_kept_them_together(bundle):
-    from polymodal.updating.holdout import new_sides
+    from polymodal.updating.rows import new_sides
 
     config = make({"split": {"method": "group", "by": "who"}})
     table = read_table({"who": [f"p{k // 5}" for k in range(50)], "label": ["a"] * 50})

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn
 
 from polymodal.codecs import sniffing as formats
 from polymodal.codecs.truncation import check_end
-from polymodal.errors import MissingExtraError, UnreadableCellError
+from polymodal.errors import UnreadableCellError, needs_extra
 
 DEMUXERS = {
     formats.MP4: "mov",
@@ -39,10 +39,8 @@ def opened(
     """
     format_ = formats.sniff(content)
     assert format_ is not None, "checked by the modality"
-    try:
+    with needs_extra("av", "video", f"Reading {format_.name} files"):
         import av
-    except ImportError as error:
-        raise MissingExtraError("av", "video", f"Reading {format_.name} files") from error
     check_end(content, format_)
     options = {"enable_drefs": "0", "protocol_whitelist": "none"}
     if max_pixels is not None:

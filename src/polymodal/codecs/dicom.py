@@ -20,7 +20,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image as Pillow
 
 from polymodal.codecs.limits import check_pixels
-from polymodal.errors import MissingExtraError, UnreadableCellError
+from polymodal.errors import MissingExtraError, UnreadableCellError, needs_extra
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -100,10 +100,8 @@ def has_window(content: bytes) -> bool:
 
 
 def _parse(content: bytes, *, pixels: bool) -> Dataset:
-    try:
+    with needs_extra("pydicom", "medical", "Reading DICOM pictures"):
         import pydicom
-    except ImportError as error:
-        raise MissingExtraError("pydicom", "medical", "Reading DICOM pictures") from error
     if _DEFLATED in content:  # wherever it stands: what is no header here might be one to pydicom
         raise UnreadableCellError("a deflated DICOM file; save it in another transfer syntax")
     wanted: list[Any] = [*_SHOWN, *(_PIXELS if pixels else ())]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, TypeVar, dataclass_transform
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
@@ -11,6 +12,16 @@ class Settings(BaseModel):
     """A node of the configuration: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+_T = TypeVar("_T")
+
+
+@dataclass_transform(frozen_default=True)
+def settings(cls: type[_T]) -> type[_T]:
+    """Makes the settings of a part of a class: a frozen dataclass, in which an unknown key is an error."""
+    cls.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+    return dataclass(frozen=True)(cls)
 
 
 def short_for(key: str) -> BeforeValidator:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from polymodal.errors import MissingExtraError, PolymodalError
+from polymodal.errors import PolymodalError, needs_extra
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,8 @@ def speak(utterances: Sequence[Utterance], *, sample_rate: int) -> Iterator[np.n
         MissingExtraError: `espeakng-loader` is not installed.
         PolymodalError: eSpeak NG failed, with what it said.
     """
-    try:
+    with needs_extra("espeakng-loader", "demo", "Synthetic speech"):
         import espeakng_loader
-    except ImportError:
-        raise MissingExtraError("espeakng-loader", "demo", "Synthetic speech") from None
     import soxr
 
     program = Path(__file__).with_name("_espeak.py")

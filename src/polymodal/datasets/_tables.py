@@ -14,7 +14,7 @@ import numpy as np
 
 from polymodal.data.split.split import DataWarning
 from polymodal.datasets._cache import Progress
-from polymodal.errors import DataError, MissingExtraError
+from polymodal.errors import DataError, needs_extra
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,10 +85,8 @@ def render(drawing: Path, width: int) -> Image:
         MissingExtraError: `resvg-py` is not installed.
         DataError: it is no drawing.
     """
-    try:
+    with needs_extra("resvg-py", "datasets", "Rendering drawings (SVG)"):
         import resvg_py
-    except ImportError:
-        raise MissingExtraError("resvg-py", "datasets", "Rendering drawings (SVG)") from None
     from PIL import Image as Pictures
 
     try:  # without a density, lengths in points would be 0

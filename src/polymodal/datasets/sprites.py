@@ -13,7 +13,7 @@ import numpy as np
 from polymodal.datasets._cache import Progress
 from polymodal.datasets._packages import Package, archives, unpack
 from polymodal.datasets._tables import check_count, on_white, sides, tracked, write_licence, write_table
-from polymodal.errors import MissingExtraError
+from polymodal.errors import needs_extra
 
 PACKAGE = Package("apt-get", "wesnoth-1.16-data")
 UNITS = "usr/share/games/wesnoth/1.16/data/core/images/units"
@@ -118,10 +118,8 @@ def _write_clip(frames: Sequence[Path], path: Path) -> None:
     Raises:
         MissingExtraError: `av` is not installed.
     """
-    try:
+    with needs_extra("av", "datasets", "Writing clips"):
         import av
-    except ImportError:
-        raise MissingExtraError("av", "datasets", "Writing clips") from None
     from PIL import Image
 
     with av.open(str(path), "w") as container:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import JsonValue
 
+from polymodal.config.node import settings
 from polymodal.pretrained import checkpoints
 from polymodal.pretrained.adaptation import FROZEN, TrainField
 from polymodal.pretrained.checkpoint_pictures import pixel_norm
 from polymodal.pretrained.network import Pool, Pretrained, choose_pool
 
 
-@dataclass(frozen=True)
+@settings
 class CheckpointSettings:
     """Settings of encoders of images, sounds and clips around a checkpoint.
 
@@ -29,7 +29,6 @@ class CheckpointSettings:
         train: how the weights learn: `frozen` (every cell is then encoded only once), `full`, `top` or `lora`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     checkpoint: str | None = None
     architecture: dict[str, JsonValue] | None = None
     preprocessing: dict[str, JsonValue] | None = None

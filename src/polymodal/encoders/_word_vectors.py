@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError
 from polymodal.modalities.text import Text
 from polymodal.tokenizers import word_vectors
@@ -20,7 +20,7 @@ from polymodal.tokenizers.vocabulary import FIRST_ID
 _MOST_WORDS = 50_000  # that a vocabulary holds, unless the user says otherwise
 
 
-@dataclass(frozen=True)
+@settings
 class VectorSettings:
     """Settings of a text encoder that may begin with word vectors.
 
@@ -31,7 +31,6 @@ class VectorSettings:
         vectors_width: of the vectors; filled in when a model is saved.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     vectors: str | None = None
     train_vectors: bool = False
     vectors_width: PositiveInt | None = None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BeforeValidator, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError
 from polymodal.layers.fbank import Fbank
 from polymodal.layers.normalisation import standardise_rows
@@ -18,7 +19,7 @@ from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.spectral import LogSpectrogram, Mfcc
 
 
-@dataclass(frozen=True)
+@settings
 class Features:
     """Settings of `AudioFeatures`, shared by all audio encoders that compute them.
 
@@ -34,7 +35,6 @@ class Features:
         time_masks: stretches of time hidden from a clip in training.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Literal["log_mel", "stft", "fbank", "mfcc"] = "log_mel"
     num_mels: PositiveInt = 64
     num_coefficients: PositiveInt = 20

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
+
+from polymodal.config.node import settings
 
 _MANY = 100  # codes; columns with more hold people, films, shops, of which new ones come
 
@@ -29,7 +30,7 @@ class TableColumn(Protocol):
     def num_features(self) -> int: ...
 
 
-@dataclass(frozen=True)
+@settings
 class CategorySettings:
     """What encoders of a table let the user choose of the vectors of categories.
 
@@ -40,7 +41,6 @@ class CategorySettings:
             times only must not be learned by heart.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
     category_decay: Annotated[float, Field(ge=0)] = 60.0
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
+
+from polymodal.config.node import settings
 
 
 @runtime_checkable
@@ -16,7 +18,7 @@ class EncoderSettings(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-@dataclass(frozen=True)
+@settings
 class EmbeddingSettings:
     """Settings of encoders for early fusion; some have more.
 
@@ -25,7 +27,6 @@ class EmbeddingSettings:
         dropout: probability, on the tokens.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from pydantic import ConfigDict
 
+from polymodal.config.node import settings
 from polymodal.layers.encoder import EncoderModule
 from polymodal.types import Cells, Tokens
 
 
-@dataclass(frozen=True)
+@settings
 class HandcraftedConfig:
     """Settings of `Handcrafted`: none."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 @runtime_checkable

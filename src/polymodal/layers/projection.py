@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import ConfigDict, PositiveInt
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.pooling import masked_mean
 from polymodal.types import Tokens
 
 
-@dataclass(frozen=True)
+@settings
 class StackConfig:
     """Settings of fusions of one vector for each input; some have more.
 
@@ -25,7 +25,6 @@ class StackConfig:
         project: bring every input to `width` first (LayerNorm, Linear); False combines the inputs as they are.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     project: bool = True
 

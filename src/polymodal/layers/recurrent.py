@@ -6,14 +6,14 @@ No packed sequences: torch.export fails on them, and ONNX's RNN, GRU and LSTM ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from polymodal.config.node import settings
 from polymodal.layers.pooling import lengths_to_mask, zero_masked
 
 CellName = Literal["rnn", "lstm", "gru"]
@@ -21,7 +21,7 @@ CellName = Literal["rnn", "lstm", "gru"]
 _CELLS: dict[CellName, type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-@dataclass(frozen=True)
+@settings
 class RecurrentSettings:
     """What encoders let the user choose of their recurrent layers.
 
@@ -33,7 +33,6 @@ class RecurrentSettings:
         dropout: probability, before the first layer and between layers.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     cell: CellName = "gru"
     width: PositiveInt = 128
     layers: PositiveInt = 1

@@ -5,15 +5,15 @@ Tokens of an input attend to each other (`TransformerStack`), or gather what ano
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.pooling import zero_masked
@@ -87,7 +87,7 @@ def feed_forward(width: int, *, hidden: int, activation_name: ActivationName, dr
     )
 
 
-@dataclass(frozen=True)
+@settings
 class BlockSettings:
     """What encoders and fusions let the user choose of their blocks; some `activation`, too.
 
@@ -101,7 +101,6 @@ class BlockSettings:
             that in equal steps, block by block (stochastic depth).
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     layers: PositiveInt = 2
     heads: PositiveInt = 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, TypeAlias
 
@@ -12,13 +11,14 @@ import numpy as np
 import soxr
 import torch
 from jaxtyping import Float, Float32, Int16
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal.codecs import fingerprints, previews, recordings
 from polymodal.codecs.limits import check_seconds
 from polymodal.codecs.padding import pad
 from polymodal.codecs.recognition import LOUDEST, count_sounds, is_waveform, recognise_media
 from polymodal.codecs.recordings import SoundHeader
+from polymodal.config.node import settings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.layers.spectral import Mfcc
@@ -32,7 +32,7 @@ FULL_SCALE = 32_767  # the stored value of 1.0
 _NUM_MFCC = 20
 
 
-@dataclass(frozen=True)
+@settings
 class AudioConfig:
     """Settings of an audio column.
 
@@ -45,7 +45,6 @@ class AudioConfig:
         shift: moved by up to so many seconds either way; what leaves at one end enters at the other.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     sample_rate: Annotated[int, Field(ge=1_000, le=192_000)] = 16_000
     max_seconds: Annotated[float, Field(gt=0)] = 30.0
     limit_seconds: Annotated[float, Field(gt=0)] = 600.0

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
@@ -14,9 +13,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal.codecs import previews
+from polymodal.config.node import settings
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
@@ -27,7 +27,7 @@ LONGEST_NAME = 1_000  # characters
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
 
 
-@dataclass(frozen=True)
+@settings
 class CategoryConfig:
     """Settings of a category column.
 
@@ -39,7 +39,6 @@ class CategoryConfig:
         value: what `constant` fills in; a category of its own.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     max_categories: Annotated[int, Field(ge=1)] = 1_000
     min_count: Annotated[int, Field(ge=1)] = 1
     missing: Literal["leave", "mode", "constant"] = "leave"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
@@ -13,10 +12,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from pydantic import ConfigDict
 
 from polymodal.codecs import dates, previews
 from polymodal.codecs.dates import DAY, DateTime, Order
+from polymodal.config.node import settings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
@@ -30,7 +29,7 @@ _YEARS = range(1600, 2401)  # strings with other years are codes rather than dat
 _NUMERAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
-@dataclass(frozen=True)
+@settings
 class DatetimeConfig:
     """Settings of a datetime column.
 
@@ -40,7 +39,6 @@ class DatetimeConfig:
         cycles: which of `hour`, `weekday` and `year` enter as sine and cosine, if they vary in training rows.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     order: Order | None = None
     unix: Literal["seconds", "milliseconds"] | None = None
     cycles: tuple[Literal["hour", "weekday", "year"], ...] = ("hour", "weekday", "year")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image as Pillow
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal.codecs import fingerprints, pictures, previews
 from polymodal.codecs.pictures import Reading
 from polymodal.codecs.recognition import recognise_media
+from polymodal.config.node import settings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
@@ -27,7 +28,7 @@ _GRID = 8  # handcrafted features: so many mean colours along each side
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's own grey
 
 
-@dataclass(frozen=True)
+@settings
 class ImageConfig:
     """Settings of an image column.
 
@@ -47,7 +48,6 @@ class ImageConfig:
         colour: brightness, contrast and saturation each change by up to this share.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     size: Annotated[int, Field(ge=8, le=2_048)] = 64
     fit: Literal["pad", "crop", "stretch"] = "pad"
     max_pixels: Annotated[int, Field(ge=1)] = 50_000_000

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal import registry
 from polymodal.codecs import pictures, previews
 from polymodal.codecs import sniffing as formats
 from polymodal.codecs.padding import pad
+from polymodal.config.node import settings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
@@ -24,7 +24,7 @@ _PREVIEW_PICTURES = 6
 _SAME = ("size", "fit", "max_pixels", "rotate", "scale", "shift", "flip", "colour")
 
 
-@dataclass(frozen=True)
+@settings
 class ImagesConfig:
     """Settings of a column with several pictures in a cell.
 
@@ -40,7 +40,6 @@ class ImagesConfig:
         colour: brightness, contrast and saturation each change by up to this share.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     size: Annotated[int, Field(ge=8, le=1_024)] = 64
     max_pictures: Annotated[int, Field(ge=1, le=1_024)] = 8
     fit: Literal["pad", "crop", "stretch"] = "pad"

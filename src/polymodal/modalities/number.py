@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal.codecs import previews
 from polymodal.codecs.outlier_bounds import tukey_bounds
+from polymodal.config.node import settings
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
@@ -26,7 +26,7 @@ SCALED_LIMIT = 1e6  # a scaled value beyond it says no more, and its square must
 _NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-@dataclass(frozen=True)
+@settings
 class NumberConfig:
     """Settings of a number column.
 
@@ -39,7 +39,6 @@ class NumberConfig:
         outliers: `clip` moves numbers beyond 3 interquartile ranges from the quartiles of the training rows to there.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     scaling: Literal["z_score", "min_max", "robust", "none"] = "z_score"
     missing: Literal["leave", "mean", "median", "mode", "constant"] = "leave"
     value: Annotated[float, Field(allow_inf_nan=False)] = 0.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
 from functools import cached_property
@@ -15,11 +14,12 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from scipy.sparse import csr_matrix, hstack
 
 from polymodal.codecs import previews
 from polymodal.codecs.padding import pad
+from polymodal.config.node import settings
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.tokenizers import subwords, vocabulary
@@ -29,7 +29,7 @@ from polymodal.tokenizers.vocabulary import Words
 from polymodal.types import Cells
 
 
-@dataclass(frozen=True)
+@settings
 class TextConfig:
     """Settings of a text column.
 
@@ -45,7 +45,6 @@ class TextConfig:
         token_dropout: in training, the share of words that are left out at random; one word always stays.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     tokenizer: str = "bpe"
     vocabulary_size: Annotated[int, Field(ge=16)] = 8_000
     max_tokens: Annotated[int, Field(ge=1)] = 256

@@ -6,17 +6,17 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Real
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal.codecs import previews
 from polymodal.codecs.recognition import count_sounds
+from polymodal.config.node import settings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
@@ -30,7 +30,7 @@ _SHOWN = 6  # elements of a preview
 _WIDEST = 2_000  # handcrafted features: of more elements those that vary most
 
 
-@dataclass(frozen=True)
+@settings
 class VectorConfig:
     """Settings of a vector column.
 
@@ -39,7 +39,6 @@ class VectorConfig:
         standardise: each element less its mean and divided by its deviation in training rows.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     length: Annotated[int, Field(ge=1)] | None = None
     standardise: bool = True
 

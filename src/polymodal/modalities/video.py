@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal import registry
 from polymodal.codecs import clips, fingerprints, pictures, previews
@@ -18,6 +17,7 @@ from polymodal.codecs import sniffing as formats
 from polymodal.codecs.containers import DEMUXERS
 from polymodal.codecs.padding import pad
 from polymodal.codecs.recognition import recognise_media
+from polymodal.config.node import settings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
@@ -39,7 +39,7 @@ _SAME = (
 )  # as of the pictures that frames are
 
 
-@dataclass(frozen=True)
+@settings
 class VideoConfig:
     """Settings of a video column.
 
@@ -57,7 +57,6 @@ class VideoConfig:
         colour: brightness, contrast and saturation each change by up to this share.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     size: Annotated[int, Field(ge=8, le=1_024)] = 64
     max_frames: Annotated[int, Field(ge=1, le=1_024)] = 16
     clip_seconds: Annotated[float, Field(gt=0)] | None = None

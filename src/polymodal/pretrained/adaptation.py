@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError, MissingExtraError
+from polymodal.config.node import settings
+from polymodal.errors import ConfigError, needs_extra
 from polymodal.protocols import Module
 
 LR_SCALE = {"frozen": 1.0, "full": 0.02, "top": 0.05, "lora": 0.2}
 _ADAPTER = "default"  # what peft calls the only one
 
 
-@dataclass(frozen=True)
+@settings
 class Train:
     """How the weights of a pretrained network learn, shared by all encoders that start from a checkpoint.
 
@@ -34,7 +34,6 @@ class Train:
             for `top`, 0.2 for `lora`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Literal["frozen", "full", "top", "lora"] = "frozen"
     layers: PositiveInt = 2
     rank: PositiveInt = 8
@@ -130,10 +129,8 @@ def merged_names(module: Module) -> dict[str, str]:
 
 
 def _add_adapters(network: nn.Module, train: Train, who: str) -> None:
-    try:
+    with needs_extra("peft", "lora", f"{who} with train: lora"):
         from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingExtraError("peft", "lora", f"{who} with train: lora") from error
     targets = _targets(network, train.targets)
     if not targets:
         wanted = "linear layer or convolution" if train.targets is None else " or ".join(train.targets)

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from polymodal.errors import ConfigError, MissingExtraError
+from polymodal.errors import ConfigError, needs_extra
 from polymodal.pretrained import fetching
 
 Settings = dict[str, JsonValue]
@@ -108,10 +108,8 @@ class Checkpoint:
             ConfigError: transformers does not take them.
             MissingExtraError: transformers is not installed.
         """
-        try:
+        with needs_extra("transformers", "hf", f"The {self.family.what} 'hf'"):
             from transformers import AutoConfig
-        except ImportError as error:
-            raise MissingExtraError("transformers", "hf", f"The {self.family.what} 'hf'") from error
         settings: dict[str, Any] = dict(self.architecture)
         with _building(self.family):
             config: Any = AutoConfig.for_model(**settings)

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from polymodal.errors import ConfigError, MissingExtraError
+from polymodal.errors import ConfigError, needs_extra
 
 PREFIX = "hf:"
 FILES = (
@@ -41,10 +41,8 @@ def fetch(name: str, *, who: str) -> Path:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{who}: {name!r} is no name of a checkpoint such as 'organisation/model'. {instead(name)}")
-    try:
+    with needs_extra("huggingface_hub", "hf", who):
         import huggingface_hub as hub
-    except ImportError as error:
-        raise MissingExtraError("huggingface_hub", "hf", who) from error
     repository, _, revision = name.partition("@")
     if (folder := _cached(hub, repository, revision or None)) is not None:
         return folder

@@ -18,7 +18,7 @@ from jaxtyping import Int
 from markupsafe import Markup
 
 from polymodal.codecs.previews import escaped
-from polymodal.errors import MissingExtraError, UsageError
+from polymodal.errors import UsageError, needs_extra
 from polymodal.metrics.bootstrap import Interval
 from polymodal.report.formatting import figure
 
@@ -187,10 +187,8 @@ def require_matplotlib() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
+    with needs_extra("matplotlib", "plots", "report.html"):
         import matplotlib
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plots", "report.html") from error
     return matplotlib
 
 

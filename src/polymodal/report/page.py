@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from polymodal.abilities import Outcome, Reported
 from polymodal.codecs.previews import escaped, words
-from polymodal.errors import MissingExtraError, UsageError
+from polymodal.errors import UsageError, needs_extra
 from polymodal.report.classes import classes, labels
 from polymodal.report.data import data, examples, unread
 from polymodal.report.drawing import Pen, require_matplotlib
@@ -129,8 +129,6 @@ def _file(name: str) -> str:
 
 
 def _plotly() -> str:
-    try:
+    with needs_extra("plotly", "plots", "an interactive report"):
         from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingExtraError("plotly", "plots", "an interactive report") from error
     return str(get_plotlyjs())

@@ -5,16 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, PositiveFloat
+from pydantic import PositiveFloat
 from scipy import sparse
 
 from polymodal.abilities import Scoring
-from polymodal.config.node import short_for
+from polymodal.config.node import settings, short_for
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import masked_mean
 from polymodal.models.model import Network
@@ -52,7 +52,7 @@ _PREDICTORS: Mapping[str, PredictorKind] = {
 }
 
 
-@dataclass(frozen=True)
+@settings
 class PredictorConfig:
     """One predictor and its setting.
 
@@ -63,7 +63,6 @@ class PredictorConfig:
             10 for `svm_rbf`, else 1.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     name: Literal["logistic", "ridge", "svm", "svm_rbf", "mlp", "given"] = "logistic"
     c: PositiveFloat | None = None
 

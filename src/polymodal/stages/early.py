@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
 from polymodal import registry
+from polymodal.config.node import settings
 from polymodal.layers.mlp import MultiLayerPerceptron
 from polymodal.models.stage import Parts, reads_tokens
 from polymodal.protocols import Fusion
@@ -19,7 +19,7 @@ from polymodal.types import Tokens
 _EMBEDDING = "embedding"
 
 
-@dataclass(frozen=True)
+@settings
 class EarlyConfig:
     """Settings of `Early`, for fusions that take vectors; others are a joint encoder by themselves.
 
@@ -29,7 +29,6 @@ class EarlyConfig:
         dropout: probability, after each of them.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     layers: PositiveInt = 2
     width: PositiveInt = 128
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

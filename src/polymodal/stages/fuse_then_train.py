@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from scipy import sparse
 from torch import Tensor, nn
 
 from polymodal.abilities import Scoring
+from polymodal.config.node import settings
 from polymodal.config.run_config import RunConfig, part_settings
 from polymodal.errors import ConfigError
 from polymodal.layers.by_name import ByName
@@ -31,7 +31,7 @@ _FREE = ("average", "concat", "max", "product", "sum")  # fusions with nothing t
 _EXACT = 1_000  # features; of more, the components are found by random projections
 
 
-@dataclass(frozen=True)
+@settings
 class FuseThenTrainConfig:
     """Settings of `FuseThenTrain`.
 
@@ -43,7 +43,6 @@ class FuseThenTrainConfig:
         dropout: probability, of `mlp`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     predictor: PredictorField | None = None
     components: PositiveInt = 64
     hidden: PositiveInt = 128

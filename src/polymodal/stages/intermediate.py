@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import ConfigDict
-
+from polymodal.config.node import settings
 from polymodal.stages._joint import JointStage
 
 
-@dataclass(frozen=True)
+@settings
 class IntermediateConfig:
     """Settings of `Intermediate`: none."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 class Intermediate(JointStage):

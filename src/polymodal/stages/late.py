@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from polymodal import registry
 from polymodal.abilities import Scoring
+from polymodal.config.node import settings
 from polymodal.config.run_config import RunConfig, part_settings
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.scores_head import FirstToken, ScoresHead
@@ -30,7 +31,7 @@ _ENOUGH = 50  # validation rows to learn a combination from
 _FOLDS = 5
 
 
-@dataclass(frozen=True)
+@settings
 class LateConfig:
     """Settings of `Late`.
 
@@ -43,7 +44,6 @@ class LateConfig:
             user names a frozen encoder.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     folds: Annotated[int, Field(ge=0)] | None = None
     branches: dict[str, PredictorField] = field(default_factory=dict)
 

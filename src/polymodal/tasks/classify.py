@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from numbers import Real
 from typing import Annotated, Any, ClassVar, Literal, SupportsFloat
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
+from polymodal.config.node import settings
 from polymodal.data.target.class_names import TYPES, ClassNames, factors_of, is_missing, kind_of, name_of, names_of
 from polymodal.errors import DataError
 from polymodal.layers.scores_head import ScoringTask
@@ -29,7 +29,7 @@ from polymodal.types import Cells, Meaning, Scores
 _FEW = 20  # more distinct whole numbers than these are quantities rather than names
 
 
-@dataclass(frozen=True)
+@settings
 class ClassifyConfig:
     """Settings of classification.
 
@@ -45,7 +45,6 @@ class ClassifyConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     classes: Annotated[tuple[str, ...], BeforeValidator(names_of)] | None = None
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1

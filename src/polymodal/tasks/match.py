@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.by_name import ByName
 from polymodal.layers.mlp import MultiLayerPerceptron
@@ -29,7 +30,7 @@ _EQUAL = 1e-6  # cosines that differ by less are equal: as well as networks of f
 _SHARPEST = 100.0  # the largest factor on cosines, as in CLIP: beyond it training becomes unstable
 
 
-@dataclass(frozen=True)
+@settings
 class MatchConfig:
     """Settings of matching.
 
@@ -41,7 +42,6 @@ class MatchConfig:
         temperature: by which cosines are divided at the beginning; it is learned.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     sides: dict[str, tuple[str, ...]] = field(default_factory=dict)
     width: PositiveInt = 256
     hidden: Annotated[int, Field(ge=0)] = 0

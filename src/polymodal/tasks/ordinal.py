@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
+from polymodal.config.node import settings
 from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of, names_of
 from polymodal.errors import DataError
 from polymodal.layers.scores_head import Readout, ScoringTask
@@ -28,7 +28,7 @@ from polymodal.types import Cells, Meaning, Scores, Tokens
 _NARROWEST = 1e-3  # logits between two thresholds: a class between them keeps a probability above zero
 
 
-@dataclass(frozen=True)
+@settings
 class OrdinalConfig:
     """Settings of ordinal regression.
 
@@ -38,7 +38,6 @@ class OrdinalConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     order: Annotated[tuple[str, ...] | None, BeforeValidator(names_of)] = None
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

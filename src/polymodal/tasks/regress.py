@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Numbers
 from polymodal.baselines.linear import number_baselines
+from polymodal.config.node import settings
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.scores_head import ScoringTask
@@ -27,7 +27,7 @@ from polymodal.types import Cells, Meaning, Scores
 _LIMIT = 1e150  # beyond it the square of a number, and so the spread of the target, is infinite
 
 
-@dataclass(frozen=True)
+@settings
 class RegressConfig:
     """Settings of regression.
 
@@ -38,7 +38,6 @@ class RegressConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     loss: Literal["mse", "mae", "huber"] = "mse"
     delta: Annotated[float, Field(gt=0)] = 1.0
     hidden: Annotated[int, Field(ge=0)] = 0

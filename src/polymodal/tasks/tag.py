@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, TypeGuard
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Labels
 from polymodal.baselines.linear import label_baselines
+from polymodal.config.node import settings
 from polymodal.data.target.class_names import factors_of, is_missing, name_of
 from polymodal.errors import DataError
 from polymodal.layers.scores_head import ScoringTask
@@ -29,7 +29,7 @@ _LONGEST = 3.0  # words of a part on average; longer ones are clauses of a sente
 _REPEATS = 1.5  # parts for each different part, of labels in a sample
 
 
-@dataclass(frozen=True)
+@settings
 class TagConfig:
     """Settings of tagging.
 
@@ -46,7 +46,6 @@ class TagConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     separator: Annotated[str, Field(min_length=1)] | None = None
     min_count: Annotated[int, Field(ge=1)] = 5
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5

@@ -11,12 +11,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.export import register_dataclass
 from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
+from polymodal.config.node import settings
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.pooling import zero_masked
@@ -28,7 +29,7 @@ _BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training r
 _REPLACEMENT = "\ufffd"
 
 
-@dataclass(frozen=True)
+@settings
 class TranscribeConfig:
     """Settings of speech to text.
 
@@ -39,7 +40,6 @@ class TranscribeConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     lower: bool = True
     token_seconds: Annotated[float, Field(gt=0)] = 0.04
     min_count: Annotated[int, Field(ge=1)] = 2

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from polymodal.errors import MissingExtraError
+from polymodal.errors import needs_extra
 from polymodal.metrics.history import EpochRecord, History
 
 if TYPE_CHECKING:
@@ -120,10 +120,8 @@ def require_tensorboard() -> Any:
     Raises:
         MissingExtraError: TensorBoard is not installed.
     """
-    try:
+    with needs_extra("tensorboard", "tensorboard", "--tensorboard"):
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise MissingExtraError("tensorboard", "tensorboard", "--tensorboard") from error
     return SummaryWriter
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polymodal.config.node import settings
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
 from polymodal.layers.encoder import EncoderModule
@@ -20,7 +21,7 @@ from polymodal.modalities.audio import Audio
 from polymodal.types import Cells, Tokens
 
 
-@dataclass(frozen=True)
+@settings
 class CnnConfig:
     """Settings of `Cnn`.
 
@@ -34,7 +35,6 @@ class CnnConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     features: FeaturesField = LOG_MEL
     channels: PositiveInt = 16

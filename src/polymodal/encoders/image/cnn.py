@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
+from polymodal.config.node import settings
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
@@ -17,7 +17,7 @@ from polymodal.modalities.image import Image
 from polymodal.types import Cells, Tokens
 
 
-@dataclass(frozen=True)
+@settings
 class CnnConfig:
     """Settings of `Cnn`.
 
@@ -33,7 +33,6 @@ class CnnConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     channels: PositiveInt = 32
     blocks: PositiveInt = 3

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
@@ -19,7 +19,7 @@ _SMALLEST = 75  # side in pixels of a picture that leaves one cell of it: its co
 _CLASSIFIER = ("avgpool", "dropout", "fc")
 
 
-@dataclass(frozen=True)
+@settings
 class InceptionConfig:
     """Settings of `Inception`.
 
@@ -30,7 +30,6 @@ class InceptionConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     size: Annotated[int, Field(ge=_SMALLEST)] = 128
     width: PositiveInt = 128
     spatial_tokens: bool = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
+from polymodal.config.node import settings
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
 from polymodal.layers.stochastic_depth import StochasticDepth, rising
@@ -17,7 +17,7 @@ from polymodal.types import Cells, Tokens
 _STRIDE = 32  # pixels between two cells of the last feature map, in every ResNet
 
 
-@dataclass(frozen=True)
+@settings
 class ResnetConfig:
     """Settings of `Resnet`.
 
@@ -30,7 +30,6 @@ class ResnetConfig:
             that in equal steps, block by block (stochastic depth).
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     depth: Literal[18, 34, 50] = 18
     width: PositiveInt = 128
     spatial_tokens: bool = False

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from pydantic import ConfigDict, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from polymodal.errors import ConfigError, MissingExtraError, did_you_mean
+from polymodal.config.node import settings
+from polymodal.errors import ConfigError, did_you_mean, needs_extra
 from polymodal.layers.normalisation import PixelNorm
 from polymodal.modalities.image import Image
 from polymodal.pretrained import fetching
@@ -36,7 +37,7 @@ _ARCHITECTURE, _SIZE = "tf_efficientnet_lite0", 224
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's
 
 
-@dataclass(frozen=True)
+@settings
 class TimmConfig:
     """Settings of `Timm`.
 
@@ -54,7 +55,6 @@ class TimmConfig:
         deviation: of each channel, likewise.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     architecture: str | None = None
     checkpoint: str | None = None
     size: PositiveInt | None = None
@@ -181,10 +181,8 @@ def _plain(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timm() -> Any:
-    try:
+    with needs_extra("timm", "vision", "The image encoder 'timm'"):
         import timm
-    except ImportError as error:
-        raise MissingExtraError("timm", "vision", "The image encoder 'timm'") from error
     return timm
 
 

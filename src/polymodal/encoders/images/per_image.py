@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict
 from torch import nn
 
+from polymodal.config.node import settings
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.per_image import KIND, SMALL, ImageEncoder, PerImageEncoder, needs_of, portable_of
 from polymodal.layers.pooling import masked_mean, masked_softmax
@@ -17,7 +16,7 @@ from polymodal.protocols import Encoder
 from polymodal.types import Cells, Tokens
 
 
-@dataclass(frozen=True)
+@settings
 class PerImageConfig:
     """Settings of `PerImage`.
 
@@ -26,7 +25,6 @@ class PerImageConfig:
         pool: `mean`, or `attention`: a mean with learned weights, so that telling pictures count for more.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     image: ImageEncoder = SMALL
     pool: Literal["mean", "attention"] = "mean"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, JsonValue, PositiveInt
+from pydantic import JsonValue, PositiveInt
 from torch import Tensor
 
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError
 from polymodal.layers.pooling import lengths_to_mask, masked_mean
 from polymodal.modalities.text import Text
@@ -28,7 +28,7 @@ _FAMILY = Family(
 _FROM_POSITION_TWO = ("camembert", "mpnet", "roberta", "xlm-roberta")  # they number positions after the padding id
 
 
-@dataclass(frozen=True)
+@settings
 class HfConfig:
     """Settings of `Hf`.
 
@@ -42,7 +42,6 @@ class HfConfig:
         train: how the weights learn: `frozen` (every text is then encoded only once), `full`, `top` or `lora`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     checkpoint: str | None = None
     architecture: dict[str, JsonValue] | None = None
     pool: Literal["mean", "first", "none"] = "mean"

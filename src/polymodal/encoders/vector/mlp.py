@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
+from polymodal.config.node import settings
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.mlp import MultiLayerPerceptron
@@ -15,7 +15,7 @@ from polymodal.modalities.vector import Vector
 from polymodal.types import Cells, Tokens
 
 
-@dataclass(frozen=True)
+@settings
 class MlpConfig:
     """Settings of `Mlp`.
 
@@ -28,7 +28,6 @@ class MlpConfig:
         dropout: probability, after every layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     layers: PositiveInt = 1
     activation: ActivationName = "relu"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from polymodal.config.node import settings
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.normalisation import PixelNorm, group_norm
@@ -19,7 +20,7 @@ from polymodal.modalities.video import Video
 from polymodal.types import Cells, Tokens
 
 
-@dataclass(frozen=True)
+@settings
 class Conv3dConfig:
     """Settings of `Conv3d`.
 
@@ -34,7 +35,6 @@ class Conv3dConfig:
         dropout: probability, before the last layer.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     width: PositiveInt = 128
     channels: PositiveInt = 16
     blocks: PositiveInt = 3

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
+from polymodal.config.node import settings
 from polymodal.errors import ConfigError
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.per_image import KIND, SMALL, ImageEncoder, PerImageEncoder, needs_of, portable_of
@@ -25,7 +26,7 @@ from polymodal.types import Cells, Tokens
 _HEADS = 4
 
 
-@dataclass(frozen=True)
+@settings
 class FramesConfig:
     """Settings of `Frames`.
 
@@ -40,7 +41,6 @@ class FramesConfig:
         dropout: probability, inside of `attention`.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     image: ImageEncoder = SMALL
     motion: bool = True
     pool: Literal["mean", "rnn", "attention"] = "mean"

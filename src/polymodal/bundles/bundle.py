@@ -128,9 +128,8 @@ def _files(bundle: Bundle) -> dict[str, Content]:
                 "Use logistic, ridge, svm or svm_rbf by name instead."
             )
     try:
-        alone = bundle.config.model_copy(
-            update={"warm_start": WarmStartConfig()}
-        )  # what it started from is in the weights
+        # What it started from is in the weights.
+        alone = bundle.config.model_copy(update={"warm_start": WarmStartConfig()})
         config = strict_json.dump(alone.model_dump(mode="json"))
         schema = strict_json.dump(_portable(bundle).model_dump(mode="json"))
         files: dict[str, Content] = {

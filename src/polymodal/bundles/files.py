@@ -229,8 +229,13 @@ def _read_manifest(source: str, data: bytes) -> _Manifest:
     _refuse_pickle(source, MANIFEST, data)
     with refusing(f"{source}: {MANIFEST}"):
         values = strict_json.parse(data)
-        if isinstance(values, dict):
-            _refuse_newer(source, values.get("format"), values.get("polymodal"))
+        if isinstance(values, dict) and isinstance(version := values.get("format"), int) and version > FORMAT:
+            # Before anything else is looked at: a newer manifest may have other keys.
+            raise NewerBundleError(
+                f"{source} is in format {version}, written by Polymodal {str(values.get('polymodal'))[:40]!r}; this is "
+                f"Polymodal {__version__}, which reads formats up to {FORMAT}. Update with: pip install --upgrade "
+                "polymodal"
+            )
         manifest = _Manifest.model_validate(values)
         if manifest.format < 1:
             raise ValueError(f"there is no format {manifest.format}")
@@ -241,15 +246,6 @@ def _read_manifest(source: str, data: bytes) -> _Manifest:
             raise ValueError("a file has an impossible size")
         _check_members(sizes)
     return manifest.model_copy(update={"files": {path: manifest.files[path] for path in sizes}})
-
-
-def _refuse_newer(source: str, version: object, writer: object) -> None:
-    """Before anything else in a manifest is looked at: a newer one may have other keys."""
-    if isinstance(version, int) and version > FORMAT:
-        raise NewerBundleError(
-            f"{source} is in format {version}, written by Polymodal {str(writer)[:40]!r}; this is Polymodal "
-            f"{__version__}, which reads formats up to {FORMAT}. Update with: pip install --upgrade polymodal"
-        )
 
 
 def _listing(folder: Path) -> dict[str, bool]:

@@ -83,18 +83,10 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
     make_callbacks: CallbackFactory | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> CrossValidation:
-    """Trains one setting on all folds but one, measures it on that one, and so for each of them.
+    """Trains one setting, `config`, on all folds but one, measures it on that one, and so for each of them.
 
-    Args:
-        table: whatever `read_table` takes, or array-like [rows, columns].
-        y: the target: a column's name, or one value a row; without it the configuration names the column.
-        folds: every row is for test once; rows that a split column says are for test are left alone.
-        repeats: of the folds, with other seeds.
-        budget: seconds, or words such as `15m`: the trainings that ended by then count.
-        config: the setting; `split` says how rows are divided (group, ...).
-        cache: a folder that keeps decoded media; without it they live in a temporary one.
-        make_callbacks: makes callbacks of each training.
-        on_message: hears a sentence after every training.
+    The arguments are those of `compare`. Rows that a split column says are for test are left alone. Of a `budget` the
+    trainings count that ended by then.
 
     Raises:
         UsageError: settings that do not fit the table.

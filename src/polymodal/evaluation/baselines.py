@@ -41,15 +41,8 @@ def predict_baselines(
 
     An input is fitted on the rows that have it and says nothing about the others; a row with no input gets the prior.
     Of more training rows than the task says (`baseline_rows`) as many are drawn. Rows whose target is unknown are left
-    out; without test rows, or where the task names none, there are none.
-
-    Args:
-        task: fitted.
-        dataset: the table's cells and its target.
-        inputs: by input of the model, its columns.
-        train: row numbers.
-        test: row numbers.
-        seed: of the draw.
+    out; without test rows, or where the task names none, there are none. `inputs` are those of the model, by their
+    columns.
     """
     train, test = dataset.known(train), dataset.known(test)
     if not isinstance(task, Baselined) or not len(test):

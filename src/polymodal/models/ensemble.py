@@ -27,10 +27,8 @@ class Ensemble(nn.Module):
         model: of a task that gives scores.
         heads: unimodal heads by input; may be none.
         meaning: what the scores are: probabilities are averaged as such.
-        weight: ensemble weight of the mean of the unimodal predictions, from 0 to 1; the fused one has the rest.
-
-    Attributes:
-        weight: which may be changed, and is saved with the weights.
+        weight: ensemble weight of the mean of the unimodal predictions, from 0 to 1; the fused one has the rest. It may
+            be changed, and is saved with the model's weights.
     """
 
     weight: Tensor

@@ -44,11 +44,8 @@ class Network(Module, Protocol):
 class Model(nn.Module):
     """Batch -> towers (encoders -> fusion) -> head -> Prediction.
 
-    Most tasks have a single tower, of the name ""; a task that matches two sides has one for each.
-
-    Args:
-        towers: by side; each has inputs of its own.
-        head: turns the fused tokens of all sides into a prediction.
+    Towers are by side, each with inputs of its own. Most tasks have a single one, of the name ""; a task that matches
+    two sides has one for each.
     """
 
     def __init__(self, towers: Mapping[str, Tower], head: Head) -> None:

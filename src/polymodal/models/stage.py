@@ -96,7 +96,6 @@ class Fitter(Protocol):
     """
 
     config: RunConfig
-    device: torch.device
     task: Task
     estimators: Mapping[str, Any]
 
@@ -148,19 +147,17 @@ class Stage(Protocol):
     Attributes:
         joint: encoders, fusion and head learn together: they can go on learning, and start warm, as a whole.
         shares_encoders: several inputs may go through one encoder.
+        fusion_settings: those that suit a fusion at this stage, where it has them and the user says nothing.
     """
 
     Config: ClassVar[type]
-    joint: ClassVar[bool]
-    shares_encoders: ClassVar[bool]
+    joint: ClassVar[bool] = False
+    shares_encoders: ClassVar[bool] = True
+    fusion_settings: ClassVar[Mapping[str, Any]] = {}
     config: Any
 
     def __init__(self, config: Any) -> None:
         self.config = config
-
-    def settings_of_fusion(self) -> dict[str, Any]:
-        """Settings that suit a fusion at this stage, where it has them and the user says nothing."""
-        return {}
 
     def encoder(self, name: str, modality: str) -> str | None:
         """The encoder of an input where the user names none; None: that of the table of defaults."""
@@ -200,9 +197,7 @@ def stage_of(config: RunConfig) -> Stage:
 def with_estimators(config: RunConfig, given: Mapping[str, Any] | None) -> RunConfig:
     """The configuration of a run for which Python gives estimators: each has its place in the stage's settings.
 
-    Args:
-        config: its stage is `late`, or `fuse_then_train`.
-        given: estimators by input; or one by "", for the top of all.
+    They are given by input (stage `late`), or there is one by "", for the top of all (`fuse_then_train`).
 
     Raises:
         ConfigError: the stage has no place for them.

@@ -210,5 +210,5 @@ def _fusion(config: RunConfig, stage: Stage, task: Task) -> Part:
     asked = FUSION_IN_TIME if task.needs().time else Part(name=FUSION)
     name = config.fusion.name or asked.name or ""
     known = {field.name for field in dataclasses.fields(registry.load("fusions", name).Config)}
-    suited = {key: value for key, value in stage.settings_of_fusion().items() if key in known}
+    suited = {key: value for key, value in stage.fusion_settings.items() if key in known}
     return Part(name=name, **{**suited, **(asked.settings if name == asked.name else {}), **config.fusion.settings})

@@ -40,7 +40,7 @@ class Measurement:
     def results(self) -> tuple[Results, EvaluatedRows | None]:
         """The figures, and what those of the model are about; None without rows to measure on."""
         problem, trained, split = self.problem, self.trained, self.problem.split
-        network, first, seed = trained.network, trained.first, problem.config.seed
+        network, first, seed = trained.final.network, trained.first, problem.config.seed
         ensemble = network if isinstance(network, Ensemble) else None
         known = problem.dataset.known(split.validation)
         validation = self._evaluated("validation", first.network, known, first.validation)
@@ -91,7 +91,8 @@ class Measurement:
 
         Its first subset is all inputs.
         """
-        network, final = self.trained.network, self.trained.final
+        final = self.trained.final
+        network = final.network
         if not len(rows) or not 1 < len(network.columns) <= _MOST_INPUTS:
             return None
         if final.fitted_on_validation and not len(self.problem.split.test):

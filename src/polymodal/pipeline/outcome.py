@@ -56,7 +56,7 @@ def finished(
     branches = {phase.partition(":")[2]: one for phase, one in trained.histories.items() if phase.startswith("train:")}
     card = model_card(problem.schema, problem.config, results)
     return Run(
-        bundle=Bundle(trained.network, problem.schema, problem.config, results, card),
+        bundle=Bundle(trained.final.network, problem.schema, problem.config, results, card),
         history=merged(trained.histories.values()),
         rejects=problem.rejects,
         split=problem.split,

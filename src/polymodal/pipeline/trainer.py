@@ -60,11 +60,6 @@ class Trained:
     dataset: Dataset
     warnings: tuple[str, ...]
 
-    @property
-    def network(self) -> Network:
-        """The final model, in eval mode."""
-        return self.final.network
-
 
 class Trainer:
     """Trains networks for one problem: the `Fitter` of its stage, which says what the methods do and take.
@@ -169,7 +164,6 @@ class Trainer:
         return torch.ones(len(rows)) if weight is None else torch.as_tensor(weight[rows], dtype=torch.float32)
 
     def present(self, columns: Sequence[str], rows: np.ndarray) -> Bool[np.ndarray, " N"]:
-        """Which of the rows have a cell in one of the columns; all, where a column's gaps are filled."""
         return self._dataset.present(columns, rows)
 
     @property

@@ -20,12 +20,11 @@ from polymodal.report.data import data, examples, unread
 from polymodal.report.drawing import Pen, require_matplotlib
 from polymodal.report.formatting import amount, duration, figure, share
 from polymodal.report.mistakes import mistakes
+from polymodal.report.model import construction, training, usage
 from polymodal.report.numbers import numbers
 from polymodal.report.subject import Previewer, ReportedRun, Section
 from polymodal.report.subsets import subsets
 from polymodal.report.summary import results, summary
-from polymodal.report.training import training
-from polymodal.report.usage import construction, usage
 
 if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
@@ -35,7 +34,7 @@ _SECTIONS: tuple[Callable[[ReportedRun], Section | None], ...] = (
 )  # fmt: skip
 
 
-def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: bool = False) -> int:
+def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: bool = False) -> None:
     """Writes the report of a run.
 
     Args:
@@ -43,9 +42,6 @@ def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: b
         path: of the HTML file.
         bundle: where the model was saved, for the commands that the report shows.
         interactive: figures by plotly, which adds about 5 MB; the page then runs that code, and no other.
-
-    Returns:
-        Its size in bytes.
 
     Raises:
         MissingExtraError: matplotlib, or plotly, is not installed.
@@ -60,7 +56,6 @@ def write(run: Run, path: Path, *, bundle: Path | str = "bundle", interactive: b
         path.write_bytes(page)
     except OSError as error:
         raise UsageError(f"Cannot write the report to {path}: {error.strerror}.") from error
-    return len(page)
 
 
 def outcomes(run: Run) -> list[Outcome]:

@@ -30,7 +30,6 @@ class JointStage(Stage, Protocol):
     """A stage at which a tower for each side and a head learn together; an ensemble around them where they score."""
 
     joint: ClassVar[bool] = True
-    shares_encoders: ClassVar[bool] = True
 
     def fusion(self, parts: Parts, widths: Mapping[str, int]) -> Fusion:
         """The fusion of a side's inputs, which have these widths."""

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from pydantic import PositiveFloat
 from scipy import sparse
+from torch import nn
 
 from polymodal.abilities import Scoring
 from polymodal.config.node import settings, short_for
@@ -19,7 +20,7 @@ from polymodal.errors import ConfigError
 from polymodal.layers.pooling import masked_mean
 from polymodal.models.model import Network
 from polymodal.models.stage import Fitter
-from polymodal.protocols import Encoder, Fusion
+from polymodal.protocols import Encoder
 from polymodal.stages._machines import Given, KernelMachine, LinearMachine, Machine
 from polymodal.stages._solvers import Buffers, TrainingArrays, logistic, ridge, svm, svm_rbf
 from polymodal.types import Cells, Meaning
@@ -109,19 +110,12 @@ def learn_machine(
     rows: np.ndarray,
     *,
     key: str,
-    fusion: Fusion | None = None,
+    fusion: nn.Module | None = None,
 ) -> bool:
-    """Fits a machine on features of some rows.
+    """Fits a machine, as the predictor says, on what a network of frozen encoders makes of some rows.
 
-    Args:
-        fitter: knows the target and the weights of the rows.
-        network: of frozen encoders.
-        machine: where the result goes.
-        predictor: what to fit.
-        rows: numbers of the rows to learn from.
-        key: of the estimator that Python gave, if it gave one.
-        fusion: what makes features of the encoders' tokens, scaled as they should be; None: the only input's tokens
-            are the features.
+    `key` is that of the estimator that Python gave, if it gave one. The fusion makes features of the encoders' tokens,
+    scaled as they should be; without one the only input's tokens are the features.
 
     Returns:
         Whether there was anything to learn.

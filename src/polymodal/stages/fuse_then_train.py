@@ -60,12 +60,7 @@ class FuseThenTrain(Stage):
 
     Config: ClassVar[type] = FuseThenTrainConfig
     config: FuseThenTrainConfig
-    joint: ClassVar[bool] = False
-    shares_encoders: ClassVar[bool] = True
-
-    def settings_of_fusion(self) -> dict[str, Any]:
-        """There are no weights that could project."""
-        return {"project": False}
+    fusion_settings: ClassVar[Mapping[str, Any]] = {"project": False}  # there are no weights that could project
 
     def encoder(self, name: str, modality: str) -> str | None:
         """Handcrafted features."""
@@ -130,9 +125,6 @@ class FusedFeatures(nn.Module):
         fusion: takes inputs that are `components` wide.
         components: how many; where features or rows are fewer, zeros fill up.
     """
-
-    Config: ClassVar[type] = type(None)  # assembled, not built from settings
-    keeps_time = False
 
     def __init__(self, widths: Mapping[str, int], fusion: Fusion, *, components: int) -> None:
         super().__init__()

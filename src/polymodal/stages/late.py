@@ -58,12 +58,8 @@ class Late(Stage):
 
     Config: ClassVar[type] = LateConfig
     config: LateConfig
-    joint: ClassVar[bool] = False
     shares_encoders: ClassVar[bool] = False
-
-    def settings_of_fusion(self) -> dict[str, Any]:
-        """Scores are combined as they are."""
-        return {"project": False}
+    fusion_settings: ClassVar[Mapping[str, Any]] = {"project": False}  # scores are combined as they are
 
     def encoder(self, name: str, modality: str) -> str | None:
         """Handcrafted features for scikit-learn; else the table of defaults knows."""
@@ -102,17 +98,15 @@ class Late(Stage):
         if len(set(map(id, parts.encoders.values()))) < len(parts.encoders):
             raise ConfigError("stage 'late': inputs that learn by themselves cannot share an encoder.")
         task = scoring("late", parts.task)
-        heads = {name: self._head(name, parts, task) for name in parts.encoders}
+        heads: dict[str, ScoresHead | Machine] = {}
+        for name, encoder in parts.encoders.items():
+            if (predictor := self.config.branches.get(name)) is None:
+                heads[name] = ScoresHead.of(task, encoder.width)
+            else:
+                require_frozen(f"stage.branches.{name}", name, encoder)
+                heads[name] = predictor.machine(encoder.width, task)
         combination, head = _combination(parts, task)
         return Decisions(parts.encoders, parts.columns, heads, combination, head)
-
-    def _head(self, name: str, parts: Parts, task: Scoring) -> ScoresHead | Machine:
-        """A head of the task, or what the predictor of the input will fill."""
-        encoder = parts.encoders[name]
-        if name not in self.config.branches:
-            return ScoresHead.of(task, encoder.width)
-        require_frozen(f"stage.branches.{name}", name, encoder)
-        return self.config.branches[name].machine(encoder.width, task)
 
     def learn(
         self, fitter: Fitter, rows: np.ndarray, validation: np.ndarray, *, before: FitResult | None = None

@@ -161,7 +161,8 @@ class Thresholds(nn.Module):
         self.position = position
         thresholds = torch.logit(shares.cumsum(0)[:-1])
         self.first = nn.Parameter(thresholds[:1].float())
-        self.steps = nn.Parameter(_inverse_softplus(thresholds.diff() - _NARROWEST).float())
+        gaps = (thresholds.diff() - _NARROWEST).clamp_min(_NARROWEST)
+        self.steps = nn.Parameter((gaps + torch.log(-torch.expm1(-gaps))).float())  # the inverse of softplus
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B K"]:
         """Of sigmoids of a > b the difference is sigmoid(a) sigmoid(-b) (1 - exp(b - a)): no digits cancel."""
@@ -169,11 +170,6 @@ class Thresholds(nn.Module):
         at_most = torch.cat([self.first, self.first + gaps.cumsum(0)]) - self.position(tokens)
         inner = F.logsigmoid(at_most[:, 1:]) + F.logsigmoid(-at_most[:, :-1]) + torch.log(-torch.expm1(-gaps))
         return torch.cat([F.logsigmoid(at_most[:, :1]), inner, F.logsigmoid(-at_most[:, -1:])], dim=1)
-
-
-def _inverse_softplus(values: Tensor) -> Tensor:
-    positive = values.clamp_min(_NARROWEST)
-    return positive + torch.log(-torch.expm1(-positive))
 
 
 def _number(name: str) -> float:

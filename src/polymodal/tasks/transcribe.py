@@ -201,12 +201,8 @@ class TranscribeHead(nn.Module):
     """Every token -> log-probabilities of the characters and of the blank.
 
     The loss is that of connectionist temporal classification (Graves et al. 2006, equation 8): minus the log of the sum
-    over all paths of steps that give the text once repeats and then blanks are taken out, by character.
-
-    Args:
-        width: D of the tokens.
-        prior: "V", logarithm of how frequent each id is.
-        dropout: probability, before the linear layer.
+    over all paths of steps that give the text once repeats and then blanks are taken out, by character. The prior is
+    the logarithm of how frequent each id is.
     """
 
     in_batch = False

@@ -57,8 +57,9 @@ def check_encoder(
     cls, config = load_checked(f"encoders/{modality}", part, settings)
     needs = cls.needs(config)
     expect(same_json(needs, json.loads(json.dumps(needs))), "needs must hold JSON values")
-    names = _members(modality)
-    columns = [_Column.fitted(name, (cells or {}).get(name), needs, encoder=cls) for name in names]
+    # Columns of a group enter its encoder together.
+    names = [name for name in registry.names("modalities") if registry.load("modalities", name).group == modality]
+    columns = [_Column.fitted(name, (cells or {}).get(name), needs, encoder=cls) for name in names or [modality]]
 
     def build(settings: Any, seed: int) -> nn.Module:
         torch.manual_seed(seed)
@@ -84,12 +85,6 @@ def check_encoder(
     portable = json.loads(json.dumps(encoder.portable))
     rebuilt = build(settings_of(cls, portable), 1)
     check_weights(encoder, rebuilt, lambda module: module(*inputs).values)
-
-
-def _members(modality: str) -> list[str]:
-    """The modalities whose columns an encoder of this folder receives: those of a group, together."""
-    grouped = [name for name in registry.names("modalities") if registry.load("modalities", name).group == modality]
-    return grouped or [modality]
 
 
 @dataclass(frozen=True)
@@ -148,11 +143,6 @@ def _check_time(encoder: Any, modality: Modality, arrays: Sequence[np.ndarray | 
     """Checks what an encoder of one column says of time by `keeps_time` and `token_span`.
 
     It can tell the more, the longer the longest cell is: some ten tokens should fit into it.
-
-    Args:
-        encoder: in eval.
-        modality: of its column, fitted.
-        arrays: cells of it; how many seconds they last, `measures` of the modality says, if it can.
     """
     cells = modality.collate(arrays)
     row = int(cells.lengths.argmax())

@@ -48,15 +48,10 @@ def sample_cells(modality: str) -> list[object]:
         "category": lambda: ["red", "green", "blue", "white", "black", "grey"],
     }
     if modality not in samples:
-        cls = load("modalities", modality)
+        cls = registry.load("modalities", modality)
         expect(hasattr(cls, "examples"), f"no sample cells for the modality {modality!r}: pass cells=[...]")
         return list(cls.examples())
     return samples[modality]()
-
-
-def load(kind: str, part: str | type) -> Any:
-    """The class of a part given by name or as itself."""
-    return registry.load(kind, part) if isinstance(part, str) else part
 
 
 def as_it_enters(encoder: type, modality: Modality) -> Modality:
@@ -70,8 +65,8 @@ def settings_of(cls: Any, values: Settings | None) -> Any:
 
 
 def load_checked(kind: str, part: str | type, values: Settings | None) -> tuple[Any, Any]:
-    """The class of a part, and its settings: a frozen dataclass that survives JSON and refuses unknown keys."""
-    cls = load(kind, part)
+    """The class of a part, by name or as itself, and its settings: frozen, surviving JSON, without unknown keys."""
+    cls: Any = registry.load(kind, part) if isinstance(part, str) else part
     adapter: TypeAdapter[Any] = TypeAdapter(cls.Config)
     config = settings_of(cls, values)
     frozen = is_dataclass(cls.Config) and getattr(cls.Config, "__dataclass_params__").frozen  # noqa: B009 - no type knows of it

@@ -7,25 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from torch.nn import Parameter
 
 from polymodal.config.train import BalanceConfig
 from polymodal.models.model import Network
-
-
-def mean_confidence(own: Mapping[str, Float[Tensor, " B"]], weights: Float[Tensor, " B"]) -> dict[str, float]:
-    """By input: the weighted mean of how sure it is by itself, over the rows that have it; it is NaN for the others.
-
-    An input that no row has, or no row that counts, is left out.
-    """
-    confidences = {}
-    for name, rows in own.items():
-        there = ~rows.isnan()
-        if total := float(weights[there].sum()):
-            confidences[name] = float((rows[there] * weights[there]).sum()) / total
-    return confidences
 
 
 def contributions(confidences: Mapping[str, float]) -> dict[str, float]:
@@ -74,10 +59,6 @@ class Balance:
             name: [parameter for parameter in parameters if owners[parameter] == 1 and parameter.requires_grad]
             for name, parameters in owned.items()
         }
-
-    def acts_in(self, epoch: int) -> bool:
-        """Whether this epoch, from 1, is one of those it is asked for."""
-        return self.config.start <= epoch <= (self.config.end or epoch)
 
     def modulate(self, confidences: Mapping[str, float]) -> None:
         """Changes the gradients, which are those of one update, by how sure each input is."""

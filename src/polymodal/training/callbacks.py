@@ -53,12 +53,9 @@ class JsonLog:
 
 
 class Progress:
-    """Shows on stderr how the training goes: live on a terminal, elsewhere not at all unless `verbose`.
+    """Shows on stderr how the training goes: live on a terminal, elsewhere one plain line an epoch, if `verbose`.
 
-    Args:
-        epochs: how many there will be at most.
-        metric: the name of the watched metric.
-        verbose: without a terminal, write one plain line an epoch.
+    There will be at most so many epochs; the metric is the watched one.
     """
 
     def __init__(self, epochs: int, *, metric: str, verbose: bool = False) -> None:

@@ -28,14 +28,8 @@ def encode_frozen(
     """The tokens of every input whose encoder is frozen, for `Batch.encoded`, on the CPU.
 
     Row r of a result is row r of the table; rows that the loader does not give are absent. T is that of the longest.
-
-    Args:
-        model: holds the encoders.
-        loader: gives all rows.
-        device: what the encoders run on.
-        cache: a folder that keeps tokens for later runs, by all that they depend on: the encoder's class, settings and
-            weights, the cells as they are stored, and how their modality makes tensors of them.
-        columns: of the schema, with settings and statistics; needed with a cache.
+    The cache, a folder, keeps tokens for later runs, by all that they depend on: the encoder's class, settings and
+    weights, the cells as they are stored, and how their modality makes tensors of them, which the columns say.
     """
     names = [name for name, encoder in model.encoders.items() if encoder.frozen]
     model.to(device).eval()
@@ -81,16 +75,12 @@ def _file_name(model: Network, name: str, loader: Loader, columns: Mapping[str, 
     read = [columns[column].model_dump(mode="json", exclude=_NAMES) for column in model.columns[name]]
     described = [FORMAT, kind.__module__, kind.__qualname__, settings, torch.__version__, read]
     state = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    _add(state, encoder.state_dict())
-    state.update(loader.digest(model.columns[name]).encode())
-    return f"tokens-{state.hexdigest()}.safetensors"
-
-
-def _add(state: hashlib._Hash, tensors: Mapping[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+    for key, tensor in encoder.state_dict().items():
+        state.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         plain = tensor.detach().cpu().contiguous().reshape(-1)
         state.update(plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b"")
+    state.update(loader.digest(model.columns[name]).encode())
+    return f"tokens-{state.hexdigest()}.safetensors"
 
 
 def _read(file: Path) -> Tokens | None:

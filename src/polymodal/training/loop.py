@@ -139,13 +139,9 @@ def learn_more(
     its highest. That is the penalty |w - w0|^2 (Li, Grandvalet & Davoine 2018, "Explicit inductive bias for transfer
     learning with convolutional networks", L2-SP), decoupled from the gradient as weight decay is in AdamW.
 
-    Args:
-        objective: of the network as it was trained.
-        new: batches of the new rows.
-        old: batches of the old ones; all are spread over the steps of an epoch.
-        plan: its `train.optimizer` has the learning rate of the update; the other settings are those of the training.
-        anchor: a, from 0 (the weights are free) to 1 (they stay).
-        callbacks: hear of every epoch.
+    The old rows are spread over the steps of an epoch. The plan's `train.optimizer` has the learning rate of the
+    update; the other settings are those of the training. The anchor is a, from 0 (the weights are free) to 1 (they
+    stay).
 
     Raises:
         NonFiniteLossError: a loss or gradient is NaN or infinite; names the rows.

@@ -11,8 +11,6 @@ from torch.optim import SGD, Adadelta, Adam, AdamW, Optimizer, RMSprop
 
 from polymodal.config.train import ModalityDropoutScheduleConfig, OptimizerConfig, ScheduleConfig
 
-Schedule = Callable[[int], float]
-
 
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> Optimizer:
     """The optimizer of all parameters of a model that learn; frozen ones are left out.
@@ -63,7 +61,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, li
     ]
 
 
-def make_schedule(config: ScheduleConfig, num_steps: int) -> Schedule:
+def make_schedule(config: ScheduleConfig, num_steps: int) -> Callable[[int], float]:
     """The factor on the learning rate as a function of the step, 0 to `num_steps` - 1.
 
     With W warm-up steps of N, p = (step - W) / (N - W):

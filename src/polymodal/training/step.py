@@ -18,7 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from polymodal.errors import ConfigError, NonFiniteLossError
 from polymodal.metrics.history import EpochRecord
 from polymodal.protocols import Prediction
-from polymodal.training.balance import Balance, mean_confidence
+from polymodal.training.balance import Balance
 from polymodal.training.constraints import incoming, limit_norms, matrices, orthogonality
 from polymodal.training.distributed import num_processes, sum_over_processes
 from polymodal.training.mixing import draw_mixing
@@ -50,17 +50,17 @@ class StepOutput:
 
 
 def confidence_in(outputs: Sequence[StepOutput]) -> dict[str, float]:
-    """How confident each input is by itself, over the rows of some batches."""
-    names = outputs[0].confidence
-    confidence = {name: torch.cat([output.confidence[name].float() for output in outputs]).cpu() for name in names}
-    return mean_confidence(confidence, torch.cat([output.weights for output in outputs]).cpu())
+    """How confident each input is by itself: the weighted mean over the rows of some batches that have it.
 
-
-def mean_loss(outputs: Sequence[StepOutput]) -> float:
-    """Weighted mean over the rows of some batches."""
-    losses = torch.cat([output.losses for output in outputs])
-    weights = torch.cat([output.weights for output in outputs])
-    return float((losses * weights).sum().cpu() / weights.sum().cpu().clamp_min(torch.finfo(weights.dtype).tiny))
+    An input that no row has, or no row that counts, is left out.
+    """
+    confidences, weights = {}, torch.cat([output.weights for output in outputs]).cpu()
+    for name in outputs[0].confidence:
+        rows = torch.cat([output.confidence[name].float() for output in outputs]).cpu()
+        there = ~rows.isnan()
+        if total := float(weights[there].sum()):
+            confidences[name] = float((rows[there] * weights[there]).sum()) / total
+    return confidences
 
 
 class Stepper:
@@ -122,7 +122,8 @@ class Stepper:
         """Makes ready for an epoch, from 1: what depends on it is set."""
         factor = modality_dropout_factor(self.config.modality_dropout_schedule, epoch, self.plan.epochs)
         self.objective.modality_dropout = self.modality_dropout * factor
-        self.balances = self.balance is not None and self.balance.acts_in(epoch)
+        asked = self.config.balance.start <= epoch <= (self.config.balance.end or epoch)
+        self.balances = self.balance is not None and asked
         self.objective.train()
 
     def averaged(self) -> AbstractContextManager[None]:
@@ -280,9 +281,12 @@ def learn_epoch(
         outputs += stepper.update(batches)
         if after_step is not None:
             after_step(stepper)
-    loss = mean_loss(outputs)  # waits for the device
+    losses = torch.cat([output.losses for output in outputs])
+    weights = torch.cat([output.weights for output in outputs])
+    counted = weights.sum().cpu().clamp_min(torch.finfo(weights.dtype).tiny)  # waits for the device
+    loss = float((losses * weights).sum().cpu() / counted)
     seconds = time.perf_counter() - start
-    rate = sum(len(output.losses) for output in outputs) / seconds
+    rate = len(losses) / seconds
     record = EpochRecord(epoch, loss, None, {}, rows_per_second=rate, seconds=seconds, lr=stepper.lr)
     return record, outputs
 

@@ -105,14 +105,10 @@ class _Row:
 
 
 class Reservoir:
-    """A fair sample of all rows that were seen: each is in it with the same probability.
+    """A fair sample of at most `size` of all rows that were seen: each is in it with the same probability.
 
     Every row draws a random number, and those with the smallest stay: as fair as a reservoir (Vitter 1985, "Random
     sampling with a reservoir"), and the order in which rows come does not matter.
-
-    Args:
-        size: rows that are kept at most.
-        seed: of the draw.
     """
 
     def __init__(self, size: int, *, seed: int) -> None:

@@ -9,10 +9,10 @@ from toys import Arrays, Flat, Through, assemble, make_head, make_plan, make_ste
 from polymodal.config.train import BalanceConfig
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model
-from polymodal.training.balance import Balance, coefficients, contributions, mean_confidence
+from polymodal.training.balance import Balance, coefficients, contributions
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
-from polymodal.training.step import Stepper
+from polymodal.training.step import StepOutput, Stepper, confidence_in
 
 RNG = np.random.default_rng(0)
 X, Z = RNG.normal(size=(8, 1)), RNG.normal(size=(8, 1))
@@ -96,13 +96,15 @@ def test_fusion_and_heads_move_as_ever():
 
 
 def test_it_acts_from_its_first_epoch_to_its_last():
-    made = stepper(two_inputs(), start=2, end=3)
-    acting = []
-    for epoch in range(1, 6):
-        made.begin(epoch)
-        acting.append(made.balances)
-    assert acting == [False, True, True, False, False]
-    assert Balance(two_inputs(), BalanceConfig(name="ogm_ge", start=4)).acts_in(99)
+    for made, acting in (
+        (stepper(two_inputs(), start=2, end=3), [2, 3]),
+        (stepper(two_inputs(), start=4), [4, 5, 99]),
+    ):
+        found = []
+        for epoch in (1, 2, 3, 4, 5, 99):
+            made.begin(epoch)
+            found += [epoch] if made.balances else []
+        assert found == acting
 
 
 def test_the_factor_of_three_inputs_is_that_of_each_against_the_mean_of_the_others():
@@ -153,8 +155,11 @@ def test_confidence_counts_rows_that_have_the_input_by_their_weight():
         "z": torch.tensor([np.nan] * 3),
         "w": torch.tensor([1.0, np.nan, np.nan]),
     }
-    confidences = mean_confidence(own, torch.tensor([0.0, 2.0, 1.0]))
-    assert confidences == {"x": pytest.approx(0.3)}
+    weights, outputs = torch.tensor([0.0, 2.0, 1.0]), []
+    for part in (slice(2), slice(2, 3)):
+        own_part = {name: rows[part] for name, rows in own.items()}
+        outputs.append(StepOutput(weights[part], weights[part], torch.arange(3)[part], None, None, own_part))
+    assert confidence_in(outputs) == {"x": pytest.approx(0.3)}
 
 
 def test_contributions_sum_to_one_and_say_nothing_of_a_single_input():

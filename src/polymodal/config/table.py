@@ -51,11 +51,6 @@ class TableConfig(Settings):
     quote: Literal["double", "single", "none"] = "double"
     decimal: Literal["point", "comma"] = "point"
 
-    @property
-    def quote_character(self) -> str:
-        """Empty where there is none."""
-        return {"double": '"', "single": "'", "none": ""}[self.quote]
-
 
 class CleanConfig(Settings):
     """What is changed in the data before the model learns; nothing, unless asked. Each change is written down.

@@ -54,7 +54,7 @@ class Attention(nn.Module):
         self.pool = config.pool
         self.width = config.width
         self.inputs = TokenInputs(widths, width=config.width)
-        self.anchor = self.inputs.only  # of several inputs, the tokens of all come out
+        self.anchor = next(iter(widths)) if len(widths) == 1 else None  # of several inputs, the tokens of all come out
         self.summary = learned_vectors(1, config.width) if config.pool == "token" else None
         self.transformer = TransformerStack(config)
 

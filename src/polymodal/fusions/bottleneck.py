@@ -70,7 +70,7 @@ class Bottleneck(nn.Module):
         self.pool = config.pool
         self.width = config.width
         self.inputs = TokenInputs(widths, width=config.width)
-        self.anchor = self.inputs.only  # of several inputs, the tokens of all come out
+        self.anchor = next(iter(widths)) if len(widths) == 1 else None  # of several inputs, the tokens of all come out
         num_inputs = len(self.inputs.names)
         self.summaries = learned_vectors(num_inputs, config.width) if config.pool == "token" else None
         self.shared = learned_vectors(config.tokens, config.width)
@@ -113,16 +113,7 @@ class _Layer(nn.Module):
 
     def __init__(self, config: BottleneckConfig, *, num_inputs: int, drop_path: float) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            TransformerBlock(
-                config.width,
-                num_heads=config.heads,
-                hidden=config.hidden,
-                dropout=config.dropout,
-                drop_path=drop_path,
-            )
-            for _ in range(num_inputs)
-        )
+        self.blocks = nn.ModuleList(TransformerBlock(config, drop_path=drop_path) for _ in range(num_inputs))
 
     def forward(
         self, inputs: list[Tokens], shared: Float[Tensor, "B S D"], present: Bool[Tensor, "B M"]

@@ -61,8 +61,9 @@ class Tensor(nn.Module):
         self.width = config.width
         self.linear = nn.Linear(_num_features(self.inputs.names, self.inputs.widths, config), config.width)
         with torch.no_grad():
-            bounds = _flat_product([_bounds(width) for width in self.inputs.widths])
-            self.linear.weight.uniform_(-1, 1).mul_(bounds)
+            # Of each input's share in the weights; that of the one alone begins as a bias would.
+            shares = [prepend_one(torch.full((1, width), width**-0.5)) for width in self.inputs.widths]
+            self.linear.weight.uniform_(-1, 1).mul_(_flat_product(shares))
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         vectors, present = self.inputs(tokens)
@@ -76,11 +77,6 @@ def _flat_product(vectors: Sequence[Float[torch.Tensor, "B _"]]) -> Float[torch.
     for vector in others:
         product = (product.unsqueeze(2) * vector.unsqueeze(1)).flatten(1)
     return product
-
-
-def _bounds(width: int) -> Float[torch.Tensor, "1 _"]:
-    """Of one input's share in the first weights; the weight of the one alone begins as that of a bias would."""
-    return prepend_one(torch.full((1, width), width**-0.5))
 
 
 def _fitting(num_inputs: int) -> int:

@@ -7,16 +7,18 @@ from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BeforeValidator, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polymodal.config.node import settings
+from polymodal.config.node import settings, short_for
 from polymodal.errors import ConfigError
 from polymodal.layers.fbank import Fbank
 from polymodal.layers.normalisation import standardise_rows
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.spectral import LogSpectrogram, Mfcc
+
+_BAND_SHARE, _TIME_SHARE = 0.15, 0.1  # the most that one mask hides
 
 
 @settings
@@ -44,14 +46,10 @@ class Features:
     time_masks: NonNegativeInt = 0
 
 
-def _features(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
 LOG_MEL = Features()
 """What an encoder reads unless told otherwise."""
 
-FeaturesField = Annotated[Features, BeforeValidator(_features)]
+FeaturesField = Annotated[Features, short_for("name")]
 """A setting of an encoder: `{name: fbank, num_mels: 80}`, or just `fbank`."""
 
 
@@ -93,20 +91,14 @@ class SpecAugment(nn.Module):
     Expects standardised spectrograms, in which zero is the mean. Draws from torch's global generator.
 
     Args:
-        band_masks: how many bands are hidden, each of up to `band_share` of all frequencies.
-        time_masks: how many stretches are hidden, each of up to `time_share` of the row's own length.
-        band_share: see `band_masks`.
-        time_share: see `time_masks`.
+        band_masks: how many bands are hidden, each of up to 15 % of all frequencies.
+        time_masks: how many stretches are hidden, each of up to 10 % of the row's own length.
     """
 
-    def __init__(
-        self, *, band_masks: int = 2, time_masks: int = 2, band_share: float = 0.15, time_share: float = 0.1
-    ) -> None:
+    def __init__(self, *, band_masks: int, time_masks: int) -> None:
         super().__init__()
         self.band_masks = band_masks
         self.time_masks = time_masks
-        self.band_share = band_share
-        self.time_share = time_share
 
     def forward(self, values: Float[Tensor, "B T F"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B T F"]:
         if not self.training:
@@ -114,10 +106,10 @@ class SpecAugment(nn.Module):
         num_rows, num_steps, num_bands = values.shape
         hidden = torch.zeros_like(values, dtype=torch.bool)
         for _ in range(self.band_masks):
-            bands = _stretch(torch.full((num_rows,), num_bands, device=values.device), num_bands, self.band_share)
+            bands = _stretch(torch.full((num_rows,), num_bands, device=values.device), num_bands, _BAND_SHARE)
             hidden |= bands.unsqueeze(1)
         for _ in range(self.time_masks):
-            hidden |= _stretch(lengths, num_steps, self.time_share).unsqueeze(2)
+            hidden |= _stretch(lengths, num_steps, _TIME_SHARE).unsqueeze(2)
         return values.masked_fill(hidden, 0.0)
 
 

@@ -22,24 +22,6 @@ LOWEST = 20.0  # Hz
 ENERGY_FLOOR = float(np.finfo(np.float32).eps)  # about the rounding noise of 16-bit samples in a 25 ms window
 
 
-def kaldi_filters(
-    num_mels: int, *, fft_size: int, sample_rate: int, low: float = LOWEST, high: float | None = None
-) -> np.ndarray:
-    """Filters that are triangles on the mel axis, float64 [fft_size // 2 + 1, num_mels].
-
-    mel = 1127 ln(1 + f / 700), from `feat/mel-computations.h`.
-
-    Args:
-        num_mels: number of bands.
-        fft_size: of the spectrum.
-        sample_rate: in Hz.
-        low: lower edge of the first band, Hz.
-        high: upper edge of the last band, Hz; None: half the sample rate.
-    """
-    edges = np.linspace(_to_mel(low), _to_mel(high or sample_rate / 2), num_mels + 2)
-    return triangles(_to_mel(np.arange(fft_size // 2 + 1) * sample_rate / fft_size), edges)
-
-
 class Fbank(nn.Module):
     """Waveforms -> natural logarithm of the power in Kaldi's mel bands.
 
@@ -75,7 +57,8 @@ class Fbank(nn.Module):
         self.hop = _samples(hop_seconds, sample_rate)
         self.num_bands = num_mels
         self.fft_size = 1 << (self.window - 1).bit_length()
-        filters = kaldi_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate)
+        edges = np.linspace(_to_mel(LOWEST), _to_mel(sample_rate / 2), num_mels + 2)
+        filters = triangles(_to_mel(np.arange(self.fft_size // 2 + 1) * sample_rate / self.fft_size), edges)
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / max(self.window - 1, 1))
         # Not persistent: both follow from the settings.
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
@@ -105,4 +88,5 @@ def _samples(seconds: float, sample_rate: int) -> int:
 
 
 def _to_mel(hertz: np.ndarray | float) -> np.ndarray:
+    """From `feat/mel-computations.h`; filters are triangles on this axis."""
     return np.asarray(1127.0 * np.log1p(np.asarray(hertz) / 700.0))

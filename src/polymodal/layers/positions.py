@@ -74,10 +74,3 @@ class LearnedPositions(nn.Module):
 
     def forward(self, values: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         return values + self.vectors[: values.shape[1]]
-
-
-def positions(name: PositionsName, width: int, *, max_steps: int, deviation: float) -> nn.Module:
-    """The position encoding of that name; `max_steps` matters to `learned` alone."""
-    if name == "learned":
-        return LearnedPositions(width, max_steps=max_steps, deviation=deviation)
-    return SinusoidalPositions(width, deviation=deviation)

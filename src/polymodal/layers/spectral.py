@@ -50,11 +50,10 @@ def mel_filters(
     *,
     fft_size: int,
     sample_rate: int,
-    low: float = 0.0,
     high: float | None = None,
     scale: MelScale = "htk",
 ) -> np.ndarray:
-    """Triangular filters from power spectrum to mel bands, float64 [fft_size // 2 + 1, num_mels].
+    """Triangular filters from power spectrum to mel bands, from 0 Hz on; float64 [fft_size // 2 + 1, num_mels].
 
     `htk`: mel = 2595 log10(1 + f / 700) (O'Shaughnessy 1987; HTK book, equation 5.13), peaks of height one.
     `slaney`: linear below 1 kHz, logarithmic above, filters of equal area (Slaney 1998, Auditory Toolbox).
@@ -63,11 +62,10 @@ def mel_filters(
         num_mels: number of bands.
         fft_size: of the spectrum.
         sample_rate: in Hz.
-        low: lower edge of the first band, Hz.
         high: upper edge of the last band, Hz; None: half the sample rate.
         scale: which mel scale.
     """
-    edges_mel = np.linspace(_to_mel(low, scale), _to_mel(high or sample_rate / 2, scale), num_mels + 2)
+    edges_mel = np.linspace(0.0, _to_mel(high or sample_rate / 2, scale), num_mels + 2)
     edges = _to_hertz(edges_mel, scale)
     filters = triangles(np.arange(fft_size // 2 + 1) * sample_rate / fft_size, edges)
     if scale == "slaney":
@@ -100,7 +98,6 @@ class LogSpectrogram(nn.Module):
         num_mels: mel bands, from 0 Hz to half the sample rate; None: every frequency by itself.
         window_seconds: of a frame.
         hop_seconds: from one frame to the next.
-        scale: mel scale, see `mel_filters`.
 
     Attributes:
         window, hop: samples. The transform is the next power of two of the window.
@@ -117,7 +114,6 @@ class LogSpectrogram(nn.Module):
         num_mels: int | None = None,
         window_seconds: float = 0.025,
         hop_seconds: float = 0.010,
-        scale: MelScale = "htk",
     ) -> None:
         super().__init__()
         self.window = max(round(window_seconds * sample_rate), 1)
@@ -126,7 +122,7 @@ class LogSpectrogram(nn.Module):
         self.num_bands = num_mels or self.fft_size // 2 + 1
         filters = None
         if num_mels is not None:
-            mels = mel_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate, scale=scale)
+            mels = mel_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate)
             filters = torch.from_numpy(mels).float()
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)  # both follow from the settings
         self.register_buffer("filters", filters, persistent=False)
@@ -151,9 +147,7 @@ class Mfcc(nn.Module):
     Args:
         sample_rate: in Hz.
         num_coefficients: the first ones, of the loudness and the coarse shape of a spectrum; at most `num_mels`.
-        num_mels: see `LogSpectrogram`.
-        window_seconds: of a frame.
-        hop_seconds: from one frame to the next.
+        num_mels, window_seconds, hop_seconds: see `LogSpectrogram`.
 
     Attributes:
         hop: samples.

@@ -29,9 +29,6 @@ class StochasticDepth(nn.Module):
         # `where`, because infinity times zero is NaN
         return torch.where(kept, branch / stays, branch.new_zeros(()))
 
-    def extra_repr(self) -> str:
-        return f"probability={self.probability}"
-
 
 def rising(drop_path: float, num_blocks: int) -> list[float]:
     """The probability of each block: in equal steps up to that of the last (Huang et al. 2016, equation 4).

@@ -42,11 +42,6 @@ class TokenInputs(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(widths[name], width, bias=False) for name in self.names)
         self.embeddings = learned_vectors(len(self.names), width)
 
-    @property
-    def only(self) -> str | None:
-        """The name of the only input; None where there are several."""
-        return self.names[0] if len(self.names) == 1 else None
-
     def forward(self, tokens: Mapping[str, Tokens]) -> list[Tokens]:
         """The inputs in the order of their names; what stands at masked positions is finite."""
         result = []

@@ -75,18 +75,6 @@ class MultiHeadAttention(nn.Module):
         return values.view(*values.shape[:2], self.num_heads, -1).transpose(1, 2)
 
 
-def feed_forward(width: int, *, hidden: int, activation_name: ActivationName, dropout: float) -> nn.Sequential:
-    """The network on each token of a block, its norm first (Vaswani et al. 2017, section 3.3)."""
-    return nn.Sequential(
-        nn.LayerNorm(width),
-        nn.Linear(width, hidden),
-        activation(activation_name),
-        nn.Dropout(dropout),
-        nn.Linear(hidden, width),
-        nn.Dropout(dropout),
-    )
-
-
 @settings
 class BlockSettings:
     """What encoders and fusions let the user choose of their blocks; some `activation`, too.
@@ -129,11 +117,8 @@ class TransformerBlock(nn.Module):
     then Z'' = Z' + FeedForward(LayerNorm(Z')): the crossmodal block of Tsai et al. (2019, arXiv 1906.00295, eq. 4).
 
     Args:
-        width: D of the tokens, and of the memory; a multiple of `num_heads`.
-        num_heads: of the attention.
-        hidden: width inside of the feed-forward network.
+        settings: D of the tokens, and of the memory, is their width; `layers` and `drop_path` are of the whole stack.
         activation_name: inside of the feed-forward network.
-        dropout: probability, of attention weights, inside of the feed-forward network and before each addition.
         drop_path: probability with which a row goes without the one or the other while training (stochastic depth).
         cross: attend to a memory.
 
@@ -143,20 +128,25 @@ class TransformerBlock(nn.Module):
 
     def __init__(
         self,
-        width: int,
+        settings: BlockSettings,
         *,
-        num_heads: int,
-        hidden: int,
         activation_name: ActivationName = "gelu",
-        dropout: float = 0.0,
-        drop_path: float = 0.0,
+        drop_path: float,
         cross: bool = False,
     ) -> None:
         super().__init__()
+        width, dropout = settings.width, settings.dropout
         self.attention_norm = nn.LayerNorm(width)
         self.memory_norm = nn.LayerNorm(width) if cross else None
-        self.attention = MultiHeadAttention(width, num_heads=num_heads, dropout=dropout)
-        self.feed_forward = feed_forward(width, hidden=hidden, activation_name=activation_name, dropout=dropout)
+        self.attention = MultiHeadAttention(width, num_heads=settings.heads, dropout=dropout)
+        self.feed_forward = nn.Sequential(  # Vaswani et al. 2017, section 3.3
+            nn.LayerNorm(width),
+            nn.Linear(width, settings.hidden),
+            activation(activation_name),
+            nn.Dropout(dropout),
+            nn.Linear(settings.hidden, width),
+            nn.Dropout(dropout),
+        )
         self.dropout = nn.Dropout(dropout)
         self.drop_path = StochasticDepth(drop_path)
 
@@ -216,14 +206,6 @@ class CrossTransformer(nn.Module):
 
 def _blocks(settings: BlockSettings, *, activation_name: ActivationName, cross: bool) -> nn.ModuleList:
     return nn.ModuleList(
-        TransformerBlock(
-            settings.width,
-            num_heads=settings.heads,
-            hidden=settings.hidden,
-            activation_name=activation_name,
-            dropout=settings.dropout,
-            drop_path=drop_path,
-            cross=cross,
-        )
+        TransformerBlock(settings, activation_name=activation_name, drop_path=drop_path, cross=cross)
         for drop_path in rising(settings.drop_path, settings.layers)
     )

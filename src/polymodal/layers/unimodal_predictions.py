@@ -11,21 +11,14 @@ from polymodal.types import Meaning
 
 
 def pool(scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"], meaning: Meaning) -> Float[Tensor, "B K"]:
-    """Scores of the weighted mean of what M sources predict; the weights of a row sum to one."""
-    if meaning == "classes":
-        return pool_classes(scores, weights)
-    if meaning == "labels":
-        return pool_labels(scores, weights)
-    return (scores * weights.unsqueeze(-1)).sum(dim=0)
+    """Scores of the weighted mean of what M sources predict; the weights of a row sum to one.
 
-
-def pool_classes(scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-    """Logarithms of the weighted means of M softmax distributions; the weights of a row sum to one."""
-    return torch.logsumexp(F.log_softmax(scores, dim=-1) + weights.log().unsqueeze(-1), dim=0)
-
-
-def pool_labels(scores: Float[Tensor, "M B K"], weights: Float[Tensor, "M B"]) -> Float[Tensor, "B K"]:
-    """Log odds of the weighted means of M probabilities, label by label; the weights of a row sum to one."""
+    Of classes the logarithms of the mean probabilities, of labels their log odds, label by label.
+    """
+    if meaning == "numbers":
+        return (scores * weights.unsqueeze(-1)).sum(dim=0)
     shares = weights.log().unsqueeze(-1)
+    if meaning == "classes":
+        return torch.logsumexp(F.log_softmax(scores, dim=-1) + shares, dim=0)
     yes, no = (torch.logsumexp(F.logsigmoid(side) + shares, dim=0) for side in (scores, -scores))
     return yes - no

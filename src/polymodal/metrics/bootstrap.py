@@ -14,6 +14,7 @@ Metrics = Callable[[Mapping[str, np.ndarray]], Mapping[str, float]]
 WeightedMetrics = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 """Weights [S, N] of rows -> values [S] by name, NaN where undefined."""
 
+_LEVEL = 0.95  # share of the distribution that an interval holds
 _CELLS = 1_000_000  # weights held at a time: 8 MB, which with the temporaries stays near the processor's cache
 
 
@@ -26,10 +27,10 @@ class Interval:
     high: float
 
     @classmethod
-    def around(cls, value: float, drawn: Float[np.ndarray, " S"], level: float = 0.95) -> Interval:
-        """The percentile interval of what was drawn, of which NaN does not count, widened to hold the value."""
+    def around(cls, value: float, drawn: Float[np.ndarray, " S"]) -> Interval:
+        """The 95 % percentile interval of what was drawn, of which NaN does not count, widened to hold the value."""
         finite = drawn[np.isfinite(drawn)]
-        low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2]) if finite.size else (value, value)
+        low, high = np.quantile(finite, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]) if finite.size else (value, value)
         return cls(value, low=min(value, float(low)), high=max(value, float(high)))
 
 
@@ -41,23 +42,21 @@ def point(function: WeightedMetrics, num_rows: int) -> dict[str, float]:
     return {name: float(value[0]) for name, value in values.items() if np.isfinite(value[0])}
 
 
-def intervals(
-    function: WeightedMetrics, num_rows: int, *, samples: int = 1000, seed: int, level: float = 0.95
-) -> dict[str, Interval]:
-    """Percentile bootstrap over rows (Efron & Tibshirani 1993, section 13.3).
+def intervals(function: WeightedMetrics, num_rows: int, *, samples: int = 1000, seed: int) -> dict[str, Interval]:
+    """95 % intervals of the percentile bootstrap over rows (Efron & Tibshirani 1993, section 13.3).
 
     Samples in which a metric is undefined, for instance because they miss a class, do not count for it; one that is
     undefined for the rows themselves, or in every sample, is left out. Metrics that resampling tends to raise (ECE)
     can have an interval that lies above their value; it is widened to hold it.
 
-    `level` is the share of the distribution between `low` and `high`. See `repeated` for metrics that know no weights.
+    See `repeated` for metrics that know no weights.
     """
     draws = [function(weights) for weights in resamples(num_rows, samples, seed)]
     result = {}
     for name, value in point(function, num_rows).items():
         drawn = np.concatenate([draw[name] for draw in draws if name in draw])
         if np.isfinite(drawn).any():
-            result[name] = Interval.around(value, drawn, level)
+            result[name] = Interval.around(value, drawn)
     return result
 
 

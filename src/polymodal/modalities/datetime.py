@@ -169,10 +169,8 @@ class Datetime(Modality):
         return dates.read_date(cell, self.config.order)
 
     def _features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
-        table = np.full((len(arrays), 2), UNKNOWN, dtype=np.int64)
-        for row, array in enumerate(arrays):
-            if array is not None:
-                table[row] = array
+        filled = [(UNKNOWN, UNKNOWN) if array is None else array for array in arrays]
+        table = np.array(filled, dtype=np.int64).reshape(-1, 2)
         position = np.clip((_positions(table, self.dated) - self.centre) / self.spread, -LIMIT, LIMIT)
         columns = [position]
         for name in self.cycles:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32, UInt8
 from PIL import Image as Pillow
 from pydantic import Field
@@ -164,11 +163,8 @@ class Image(Modality):
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """UInt8 "B 3 H W"; black where the cell is missing, which its length 0 says."""
-        values = torch.zeros(len(arrays), 3, self.size, self.size, dtype=torch.uint8)
-        for row, array in enumerate(arrays):
-            if array is not None:
-                values[row] = torch.tensor(array).permute(2, 0, 1)
-        return Cells(values, torch.tensor([int(array is not None) for array in arrays]))
+        turned = [None if array is None else array.transpose(2, 0, 1) for array in arrays]
+        return Cells.stacked(turned, shape=(3, self.size, self.size), dtype=np.uint8)
 
     def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         """The mean colours of an 8 x 8 grid, in [0, 1]; NaN where the cell is missing."""

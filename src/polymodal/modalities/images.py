@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,7 +22,6 @@ from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
 
 _PREVIEW_PICTURES = 6
-_SAME = ("size", "fit", "max_pixels", "rotate", "scale", "shift", "flip", "colour")
 
 
 @settings
@@ -67,7 +67,10 @@ class Images(Modality):
         self.config = config
         self.size = config.size
         image = registry.load("modalities", "image")
-        self.picture: Modality = image(image.Config(**{name: getattr(config, name) for name in _SAME}))
+        same = {
+            field.name: getattr(config, field.name) for field in fields(image.Config) if hasattr(config, field.name)
+        }
+        self.picture: Modality = image(image.Config(**same))
 
     @classmethod
     def examples(cls) -> list[object]:

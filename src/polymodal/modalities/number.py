@@ -125,20 +125,11 @@ class Number(Modality):
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Float32 "B 1", scaled; zero where the cell is missing and nothing fills it."""
         present = np.array([array is not None or self.fill is not None for array in arrays], dtype=np.int64)
-        values = np.nan_to_num(self._scaled(arrays), nan=0.0).astype(np.float32)
+        values = np.nan_to_num(self.handcrafted_features(arrays), nan=0.0).astype(np.float32)
         return Cells(torch.from_numpy(values), torch.from_numpy(present))
 
     def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
         """Float64 [rows, 1], scaled; NaN where the cell is missing and nothing fills it."""
-        return self._scaled(arrays)
-
-    def measures(self, array: np.ndarray) -> dict[str, float]:
-        return {"value": float(array[0])}
-
-    def preview(self, cell: object) -> str:
-        return previews.figure(float(self.read(cell)[0]))
-
-    def _scaled(self, arrays: Sequence[np.ndarray | None]) -> np.ndarray:
         absent = np.nan if self.fill is None else self.fill
         values = np.array([[absent if array is None else float(array[0])] for array in arrays]).reshape(-1, 1)
         limit = UNSCALED_LIMIT if self.config.scaling == "none" else SCALED_LIMIT
@@ -146,6 +137,12 @@ class Number(Modality):
             scaled = (np.clip(values, self.low, self.high) - self.centre) / self.spread
             limited: np.ndarray = np.clip(scaled, -limit, limit)
         return limited
+
+    def measures(self, array: np.ndarray) -> dict[str, float]:
+        return {"value": float(array[0])}
+
+    def preview(self, cell: object) -> str:
+        return previews.figure(float(self.read(cell)[0]))
 
 
 def _fill(values: np.ndarray, config: NumberConfig) -> float | None:

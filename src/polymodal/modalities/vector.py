@@ -10,7 +10,6 @@ from numbers import Real
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float32
 from pydantic import Field
 
@@ -130,11 +129,8 @@ class Vector(Modality):
 
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Float32 "B D", standardised; zeros where the cell is missing."""
-        values = np.zeros((len(arrays), self.length), dtype=np.float32)
-        for row, array in enumerate(arrays):
-            if array is not None:
-                values[row] = self._standardised(array)
-        return Cells(torch.from_numpy(values), torch.tensor([int(array is not None) for array in arrays]))
+        scaled = [None if array is None else self._standardised(array) for array in arrays]
+        return Cells.stacked(scaled, shape=(self.length,), dtype=np.float32)
 
     def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> Float32[np.ndarray, "B D"]:
         """The same; NaN where the cell is missing. Of more than 2,000 elements, those that vary most before scaling."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -27,16 +28,6 @@ _FORMATS = set(DEMUXERS) - {formats.AAC}
 _GRID = 12  # handcrafted features: so many mean grey levels along each side
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _PREVIEW_FRAMES = 6
-_SAME = (
-    "size",
-    "fit",
-    "max_pixels",
-    "rotate",
-    "scale",
-    "shift",
-    "flip",
-    "colour",
-)  # as of the pictures that frames are
 
 
 @settings
@@ -89,7 +80,10 @@ class Video(Modality):
         self.config = config
         self.size = config.size
         image = registry.load("modalities", "image")
-        self.picture: Modality = image(image.Config(**{name: getattr(config, name) for name in _SAME}))
+        same = {
+            field.name: getattr(config, field.name) for field in fields(image.Config) if hasattr(config, field.name)
+        }
+        self.picture: Modality = image(image.Config(**same))
         frames = (statistics or {}).get("median_frames")
         # How long a kept frame lasts in a typical clip; None where that is not known.
         self.frame_seconds = config.clip_seconds / frames if config.clip_seconds and frames else None

@@ -130,9 +130,6 @@ class WhisperMel(nn.Module):
         )
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
 
-    def prepare(self, network: Any) -> None:
-        """As it is."""
-
     def forward(self, network: Any, samples: Float[Tensor, "N S"], lengths: Int[Tensor, " N"]) -> States:
         found: Tensor = network(self.features(samples, lengths)).last_hidden_state
         steps = torch.div(lengths + 2 * self.hop - 1, 2 * self.hop, rounding_mode="floor")
@@ -178,9 +175,6 @@ class AstBanks(nn.Module):
         self.token_seconds = self.stride * hop_seconds
         self.window_seconds: float | None = self.num_frames * hop_seconds
 
-    def prepare(self, network: Any) -> None:
-        """As it is."""
-
     def forward(self, network: Any, samples: Float[Tensor, "N S"], lengths: Int[Tensor, " N"]) -> States:
         found: Tensor = network(self.features(samples, lengths)).last_hidden_state
         patches = found[:, self.num_first :].reshape(found.shape[0], self.num_bands, -1, found.shape[2]).mean(dim=1)
@@ -216,12 +210,8 @@ def shortened(checkpoint: Checkpoint, seconds: float) -> Checkpoint:
     return replace(checkpoint, architecture={**checkpoint.architecture, **length})
 
 
-def cut_positions(tensors: dict[str, Tensor], *, config: Any) -> dict[str, Tensor]:
-    """The same weights, but the position embeddings of a whole window cut to that of the network's settings."""
-    return {name: _cut(name, tensor, config) for name, tensor in tensors.items()}
-
-
-def _cut(name: str, tensor: Tensor, config: Any) -> Tensor:
+def cut_positions(name: str, tensor: Tensor, *, config: Any) -> Tensor:
+    """A weight; the position embeddings of a whole window are cut to that of the network's settings."""
     if config.model_type == "whisper" and name.endswith("embed_positions.weight"):
         return tensor[: config.max_source_positions]
     if name.endswith("position_embeddings") and config.model_type == "audio-spectrogram-transformer":

@@ -25,7 +25,7 @@ from polymodal.errors import ConfigError, needs_extra
 from polymodal.pretrained import fetching
 
 Settings = dict[str, JsonValue]
-Reshape = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+Reshape = Callable[[str, Tensor], Tensor]
 
 _WORDS = (
     "activation", "activation_function", "feat_extract_activation", "feat_extract_norm", "hidden_act", "layer_type",
@@ -128,7 +128,7 @@ class Checkpoint:
 
         Args:
             part: of an encoder-decoder the half that is wanted: `encoder`.
-            reshape: changes tensors before they are loaded.
+            reshape: changes a tensor, given its name, before it is loaded.
 
         Raises:
             ConfigError: transformers cannot build it; no safetensors, damaged ones, or others than the architecture
@@ -144,7 +144,7 @@ class Checkpoint:
         if part is not None:
             tensors = {key.partition(f"{part}.")[2]: value for key, value in tensors.items() if f"{part}." in key}
         if reshape is not None:
-            tensors = reshape(tensors)
+            tensors = {name: reshape(name, tensor) for name, tensor in tensors.items()}
         with _building(self.family), _quiet():
             network, report = cls.from_pretrained(
                 None,

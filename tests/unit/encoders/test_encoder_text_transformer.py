@@ -3,6 +3,7 @@ import torch
 
 from polymodal.encoders.text.transformer import Transformer
 from polymodal.errors import ConfigError
+from polymodal.layers.positions import LearnedPositions
 from polymodal.modalities.text import Text
 from polymodal.testing import sample_cells
 from polymodal.types import Cells
@@ -42,6 +43,7 @@ def test_learned_positions_reach_as_far_as_a_text_may(text):
     encoder = Transformer(Transformer.Config(width=8, positions="learned"), text).eval()
     cells = texts(text, "red sun " * 1_000)
     assert int(cells.lengths) == text.max_tokens
+    assert isinstance(encoder.positions, LearnedPositions)
     assert torch.isfinite(encoder(cells).values).all()
 
 

@@ -9,7 +9,7 @@ MASK = lengths_to_mask(torch.tensor([5, 1, 3]), 5)
 
 def test_attends_as_torchs_own_attention_does():
     torch.manual_seed(0)
-    block = TransformerBlock(8, num_heads=2, hidden=12, cross=True)
+    block = TransformerBlock(BlockSettings(width=8, heads=2, hidden=12, dropout=0.0), drop_path=0.0, cross=True)
     for parameter in block.parameters():
         nn.init.normal_(parameter, std=0.5)
     twin = nn.MultiheadAttention(8, 2, batch_first=True)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from polymodal.layers.positions import LearnedPositions, SinusoidalPositions, positions
+from polymodal.layers.positions import LearnedPositions, SinusoidalPositions
 
 
 @pytest.mark.parametrize("width", [6, 7, 1])
@@ -26,8 +26,3 @@ def test_learned_adds_a_vector_of_its_own_to_each_place():
     values = torch.randn(2, 3, 4)
     torch.testing.assert_close(layer(values) - values, layer.vectors[:3].expand(2, 3, 4))
     assert 0.3 < float(layer.vectors.detach().std()) < 0.7
-
-
-@pytest.mark.parametrize(("name", "kind"), [("learned", LearnedPositions), ("sinusoidal", SinusoidalPositions)])
-def test_gives_the_one_of_that_name(name, kind):
-    assert isinstance(positions(name, 4, max_steps=3, deviation=0.1), kind)

@@ -10,7 +10,7 @@ import torch
 import torchaudio
 from torch.nn import functional
 
-from polymodal.layers.spectral import POWER_FLOOR, LogSpectrogram, Mfcc
+from polymodal.layers.spectral import POWER_FLOOR, LogSpectrogram, Mfcc, mel_filters
 
 RATE, WINDOW, HOP, SIZE = 16_000, 400, 160, 512
 SAMPLES = torch.from_numpy(np.random.default_rng(0).normal(0, 0.3, (3, 4_000)).astype(np.float32))
@@ -38,9 +38,15 @@ def test_stft_equals_torchaudio():
 
 
 @pytest.mark.parametrize(("scale", "norm"), [("htk", None), ("slaney", "slaney")])
-def test_log_mel_equals_torchaudio(scale, norm):
-    theirs = torchaudio.transforms.MelSpectrogram(RATE, n_mels=40, mel_scale=scale, norm=norm, **SETTINGS)
-    compare(LogSpectrogram(RATE, num_mels=40, scale=scale), theirs, logarithm=True)
+def test_mel_filters_equal_torchaudio(scale, norm):
+    theirs = torchaudio.functional.melscale_fbanks(SIZE // 2 + 1, 0.0, RATE / 2, 40, RATE, norm, scale)
+    ours = torch.from_numpy(mel_filters(40, fft_size=SIZE, sample_rate=RATE, scale=scale)).float()
+    torch.testing.assert_close(ours, theirs, **TOLERANCE)
+
+
+def test_log_mel_equals_torchaudio():
+    theirs = torchaudio.transforms.MelSpectrogram(RATE, n_mels=40, **SETTINGS)
+    compare(LogSpectrogram(RATE, num_mels=40), theirs, logarithm=True)
 
 
 def test_mfcc_equals_torchaudio():

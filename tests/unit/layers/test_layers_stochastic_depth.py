@@ -5,6 +5,7 @@ from polymodal.layers.stochastic_depth import StochasticDepth, rising
 from polymodal.layers.transformer import BlockSettings, TransformerBlock, TransformerStack
 
 MASK = torch.ones(4, 5, dtype=torch.bool)
+BLOCK = BlockSettings(width=8, heads=2, hidden=8, dropout=0.0)
 
 
 def test_a_row_has_the_whole_branch_or_none_of_it_and_the_mean_stays():
@@ -42,7 +43,7 @@ def test_the_last_block_has_the_whole_probability_and_the_ones_before_in_equal_s
 
 def test_a_block_without_its_branches_hands_its_tokens_through():
     torch.manual_seed(0)
-    block = TransformerBlock(8, num_heads=2, hidden=8, drop_path=0.999999)
+    block = TransformerBlock(BLOCK, drop_path=0.999999)
     values = torch.randn(4, 5, 8)
     assert torch.equal(block(values, MASK), values)
     assert not torch.equal(block.eval()(values, MASK), values)
@@ -50,7 +51,7 @@ def test_a_block_without_its_branches_hands_its_tokens_through():
 
 def test_the_mean_of_a_block_over_many_draws_is_the_block():
     torch.manual_seed(0)
-    block = TransformerBlock(8, num_heads=2, hidden=8, drop_path=0.5)
+    block = TransformerBlock(BLOCK, drop_path=0.5)
     block.feed_forward.requires_grad_(False)
     torch.nn.init.zeros_(block.feed_forward[-2].weight)  # one branch alone is linear in what is drawn
     torch.nn.init.zeros_(block.feed_forward[-2].bias)

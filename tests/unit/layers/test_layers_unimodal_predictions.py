@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, softmax
 
-from polymodal.layers.unimodal_predictions import pool, pool_classes, pool_labels
+from polymodal.layers.unimodal_predictions import pool
 
 
 def some(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,29 +20,27 @@ def some(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_classes_are_pooled_as_the_mean_of_their_distributions():
     scores, weights = some()
     expected = (softmax(scores, axis=-1) * weights[..., None]).sum(axis=0)
-    pooled = pool_classes(torch.from_numpy(scores), torch.from_numpy(weights))
+    pooled = pool(torch.from_numpy(scores), torch.from_numpy(weights), "classes")
     np.testing.assert_allclose(softmax(pooled.numpy(), axis=-1), expected, rtol=1e-10)
 
 
 def test_labels_are_pooled_each_by_itself():
     scores, weights = some()
     expected = (expit(scores) * weights[..., None]).sum(axis=0)
-    pooled = pool_labels(torch.from_numpy(scores), torch.from_numpy(weights))
+    pooled = pool(torch.from_numpy(scores), torch.from_numpy(weights), "labels")
     np.testing.assert_allclose(expit(pooled.numpy()), expected, rtol=1e-10)
     np.testing.assert_allclose(pooled[0], scores[1, 0], rtol=1e-10)
 
 
-@pytest.mark.parametrize("pooled_by", [pool_classes, pool_labels])
-def test_extreme_scores_stay_finite(pooled_by):
+@pytest.mark.parametrize("meaning", ["classes", "labels"])
+def test_extreme_scores_stay_finite(meaning):
     scores = torch.tensor([[[300.0, -300.0]], [[-300.0, 300.0]]])
-    pooled = pooled_by(scores, torch.tensor([[0.5], [0.5]]))
+    pooled = pool(scores, torch.tensor([[0.5], [0.5]]), meaning)
     torch.testing.assert_close(pooled[0, 0], pooled[0, 1])
     assert pooled.isfinite().all()
 
 
-def test_what_the_scores_mean_says_how_they_are_pooled():
+def test_numbers_are_pooled_as_their_mean():
     scores, weights = (torch.from_numpy(array) for array in some())
-    torch.testing.assert_close(pool(scores, weights, "classes"), pool_classes(scores, weights))
-    torch.testing.assert_close(pool(scores, weights, "labels"), pool_labels(scores, weights))
     expected = (scores.numpy() * weights.numpy()[..., None]).sum(axis=0)
     np.testing.assert_allclose(pool(scores, weights, "numbers"), expected)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 
@@ -51,10 +49,9 @@ def _rare(subject: AuditedTable, target: str, classes: Sequence[str], counts: Co
 def _one_sided(subject: AuditedTable, target: str, classes: Sequence[str]) -> Iterator[Finding]:
     if subject.sides is None:
         return
-    side = subject.sides
-    of = {name: {c for c, s in zip(classes, side, strict=True) if c and s == name} for name in np.unique(side)}
-    learned = of.get("train", set())
-    strange = sorted(set().union(*(of.get(name, set()) for name in ("validation", "test"))) - learned)
+    learned = {name for name, side in zip(classes, subject.sides, strict=True) if side == "train"}
+    measured = {name for name, side in zip(classes, subject.sides, strict=True) if side in ("validation", "test")}
+    strange = sorted(measured - learned - {""})
     if strange:
         rows = [row for row, name in enumerate(classes) if name in set(strange)]
         what = f"{len(strange)} of the classes in validation and test have no training row: {_names(strange)}."

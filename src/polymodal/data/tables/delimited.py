@@ -28,6 +28,7 @@ _WITH_COMMA = r"^(-?[0-9]*),([0-9]+([eE][+-]?[0-9]+)?)$"
 _LONGEST_CELL = 2**31 - 1  # characters: the most that the csv module can be told on every system
 _END = "end of file"
 _DELIMITERS = (",", ";", "\t", "|")  # of CSV files; a comma is taken unless it cannot be
+_QUOTES = {"double": '"', "single": "'", "none": ""}
 _SAMPLE_RECORDS = 100
 _SAMPLE_CHARACTERS = 1 << 20
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -51,7 +52,7 @@ def read_delimited(
     Raises:
         TableError: empty, ragged, not in its encoding, an unclosed quote; with the line.
     """
-    quote = text.quote_character
+    quote = _QUOTES[text.quote]
     source = _Source(file, text.delimiter or delimiter or _delimiter(file, quote), quote)
     line, names = _header(source)
     read = pa_csv.ReadOptions(

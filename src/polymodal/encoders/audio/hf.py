@@ -56,7 +56,8 @@ class Hf(Pretrained[HfConfig]):
         _check_fit(self.reader, modality)
         cut = partial(checkpoint_sounds.cut_positions, config=self.checkpoint.config())
         network = self.checkpoint.network(part=self.reader.part, reshape=cut)
-        self.reader.prepare(network)
+        if isinstance(self.reader, checkpoint_sounds.Waves):
+            self.reader.prepare(network)
         self.adopt(network, who=_FAMILY.who, unused=checkpoints.UNUSED)
         self.width = checkpoints.width_of(self.network)
         self.keeps_time = self.pool == "none"

@@ -64,7 +64,9 @@ class Hf(PictureNetwork[HfConfig]):
         self.num_registers = int(getattr(self.network.config, "num_register_tokens", 0))
         # Position embeddings are interpolated for pictures of another size than those of the pretraining.
         sized = "interpolate_pos_encoding" in inspect.signature(self.network.forward).parameters
-        self.options = {"interpolate_pos_encoding": True} if sized and self._has_other_size(modality.size) else {}
+        own = getattr(self.network.config, "image_size", modality.size)
+        other = modality.size != self.checkpoint.architecture.get("image_size", own)
+        self.options = {"interpolate_pos_encoding": True} if sized and other else {}
         self.token_span = self._span(modality.size) if self.pool == "none" else None
 
     @classmethod
@@ -95,9 +97,6 @@ class Hf(PictureNetwork[HfConfig]):
         """What some kinds apply to their pooled states alone."""
         name = _LAST_NORM.get(self.checkpoint.model_type)
         return self.network.get_submodule(name) if name else nn.Identity()
-
-    def _has_other_size(self, size: int) -> bool:
-        return size != self.checkpoint.architecture.get("image_size", getattr(self.network.config, "image_size", size))
 
     def _span(self, size: int) -> float:
         """Pixels along a side that a token covers."""

@@ -10,7 +10,7 @@ from torch import nn
 from polymodal.layers.activation import ActivationName
 from polymodal.layers.encoder import EncoderModule
 from polymodal.layers.pooling import lengths_to_mask
-from polymodal.layers.positions import PositionsName, positions
+from polymodal.layers.positions import LearnedPositions, PositionsName, SinusoidalPositions
 from polymodal.layers.transformer import BlockSettings, require_heads
 from polymodal.layers.transformer import TransformerStack as Blocks
 from polymodal.modalities.text import Text
@@ -45,7 +45,11 @@ class Transformer(EncoderModule[TransformerConfig]):
         self.width = config.width
         self.embedding = nn.Embedding(modality.vocabulary_size, config.width)
         nn.init.normal_(self.embedding.weight, std=_DEVIATION)
-        self.positions = positions(config.positions, config.width, max_steps=modality.max_tokens, deviation=_DEVIATION)
+        self.positions = (
+            LearnedPositions(config.width, max_steps=modality.max_tokens, deviation=_DEVIATION)
+            if config.positions == "learned"
+            else SinusoidalPositions(config.width, deviation=_DEVIATION)
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = Blocks(config, activation_name=config.activation)
 

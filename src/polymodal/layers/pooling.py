@@ -23,6 +23,8 @@ def lengths_to_mask(lengths: Int[Tensor, " B"], num_steps: int | torch.SymInt) -
 
 def masked_mean(values: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B D"]:
     """Mean over the real tokens."""
+    if values.shape[1] == 1:
+        return zero_masked(values, mask)[:, 0]
     count = mask.sum(dim=1, keepdim=True).clamp(min=1)
     return zero_masked(values, mask).sum(dim=1) / count
 

@@ -66,8 +66,9 @@ def open_cell(cell: object, folder: Path, limits: LimitsConfig, *, several: bool
     if several and (listed := members(cell)) is not None:
         return _open_members(listed, folder, limits)
     if isinstance(cell, str | Path):
-        content = _read(_path(cell, folder), limits.bytes)
-        return OpenedCell(content, hashlib.sha256(content).hexdigest(), file_of(cell, folder))
+        path = _path(cell, folder)
+        content = _read(path, limits.bytes)
+        return OpenedCell(content, hashlib.sha256(content).hexdigest(), str(path))
     if isinstance(cell, bytes | bytearray | memoryview):
         _check_size(memoryview(cell).nbytes, limits.bytes)
         content = bytes(cell)

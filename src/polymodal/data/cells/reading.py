@@ -170,7 +170,9 @@ class ColumnReader:
             opened = open_cell(cell, self.table.folder, self.limits, several=several)
         except UnreadableCellError as error:
             return _Opened(row, files, None, ReadContent(str(error), member=error.member)), None
-        note = formats.misnamed(files[0], opened.content) if isinstance(opened.content, bytes) and opened.file else None
+        note = None
+        if self.with_notes and isinstance(opened.content, bytes) and opened.file:
+            note = formats.misnamed(opened.file, opened.content)
         return _Opened(row, files, opened.sha256, None, note), opened
 
     def _note(self, content: object) -> str | None:

@@ -42,14 +42,12 @@ def read_memory(source: object, name: str) -> Pairs:
 def _columns(source: object) -> list[tuple[object, object]] | None:
     """Names and cells of a mapping, an array or a data frame, of which two may have one name; None of anything else."""
     pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if isinstance(source, Mapping):
+    if isinstance(source, Mapping) or (pandas is not None and isinstance(source, pandas.DataFrame)):
         return list(source.items())
     if isinstance(source, np.ndarray):
         if source.ndim != 2:
             raise TableError(f"A NumPy table has two axes, [rows, columns]; this one has shape {source.shape}.")
         return [(f"x{number}", source[:, number]) for number in range(source.shape[1])]
-    if pandas is not None and isinstance(source, pandas.DataFrame):
-        return [(key, source.iloc[:, place]) for place, key in enumerate(source.columns)]
     if polars is not None and isinstance(source, polars.DataFrame):
         return [(series.name, series) for series in source.get_columns()]
     return None

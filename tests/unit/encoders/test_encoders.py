@@ -149,10 +149,19 @@ def test_image_cnn_tells_places_apart_unless_its_grid_is_one():
     cells = Cells(image, torch.ones(2, dtype=torch.int64))
     modality = Image(Image.Config(size=64))
     torch.manual_seed(0)
-    placed = ImageCnn(ImageCnn.Config(channels=4, grid=4), modality).eval()(cells).values
-    pooled = ImageCnn(ImageCnn.Config(channels=4, grid=1), modality).eval()(cells).values
+    placed = ImageCnn(ImageCnn.Config(channels=4, stride=1, grid=4), modality).eval()(cells).values
+    pooled = ImageCnn(ImageCnn.Config(channels=4, stride=1, grid=1), modality).eval()(cells).values
     assert not torch.allclose(placed[0], placed[1], atol=1e-2)
     torch.testing.assert_close(pooled[0], pooled[1], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("size", "halved"), [(48, 6), (64, 4)])
+def test_image_cnn_strides_over_large_pictures_only(size, halved):
+    encoder = ImageCnn(ImageCnn.Config(channels=4), Image(Image.Config(size=size))).eval()
+    maps = {}
+    encoder.features[3].register_forward_hook(lambda _module, _given, result: maps.update(last=result))
+    assert encoder(pictures(size)).values.shape == (2, 1, 128)
+    assert maps["last"].shape[2:] == (halved, halved)
 
 
 def test_image_cnn_keeps_space_as_a_token_for_each_cell_of_its_grid():

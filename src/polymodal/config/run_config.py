@@ -83,6 +83,17 @@ class SplitConfig(Settings):
     validation: float = Field(0.15, ge=0, lt=1)
 
 
+class InputsConfig(Settings):
+    """Which inputs the model has.
+
+    Attributes:
+        keep: `useful` leaves out the inputs that say nothing of the target, by a permutation test on the training rows;
+            `all` none of them; a list of inputs: as `useful`, but these stay.
+    """
+
+    keep: Literal["useful", "all"] | tuple[str, ...] = "useful"
+
+
 class LimitsConfig(Settings):
     """What a cell may cost, checked before anything is allocated.
 
@@ -113,6 +124,7 @@ class RunConfig(Settings):
         share: lists of columns, each of which go through one encoder together; a modality's name stands for all of its
             columns. Their vocabulary and the like are then learned from all of them, too.
         drop: columns that are not used.
+        inputs: which of those that are left the model has.
         table: how CSV, TSV and JSON lines are written, where they do not say so themselves.
         weight: a column of sample weights.
         split: how rows are divided into train, validation and test.
@@ -137,6 +149,7 @@ class RunConfig(Settings):
     pretrained_folder: str | None = None
     share: tuple[str | tuple[str, ...], ...] = ()
     drop: tuple[str, ...] = ()
+    inputs: InputsConfig = InputsConfig()
     table: TableConfig = TableConfig()
     weight: str | None = None
     split: SplitConfig = SplitConfig()

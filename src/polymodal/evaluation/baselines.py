@@ -50,7 +50,7 @@ def predict_baselines(
     if len(train) > task.baseline_rows:
         train = np.random.default_rng(seed).choice(train, task.baseline_rows, replace=False)
     rows = np.concatenate([train, test])
-    features = {name: _input_features(dataset, columns, rows, len(train)) for name, columns in inputs.items()}
+    features = {name: input_features(dataset, columns, rows, len(train)) for name, columns in inputs.items()}
     truth = dataset.target(test)
 
     def measured(prediction: Prediction) -> RowStatistics:
@@ -74,7 +74,7 @@ def measure_baselines(found: Statistics, *, seed: int) -> Baselines:
     return Baselines(reports=reports, linear_by_input=by_input)
 
 
-def _input_features(
+def input_features(
     dataset: Dataset, columns: Sequence[str], rows: Int[np.ndarray, " R"], num_train: int
 ) -> InputFeatures:
     """Features of an input's columns side by side, scaled by the rows that come first: the training rows."""

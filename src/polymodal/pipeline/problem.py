@@ -20,8 +20,10 @@ from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import row_weights
 from polymodal.errors import DataError
+from polymodal.evaluation.input_tests import InputTest
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
+from polymodal.pipeline.selection import Selection, select_inputs
 from polymodal.pipeline.warm_start import WarmStart
 from polymodal.protocols import Modality, Task
 from polymodal.schema import Schema
@@ -54,6 +56,7 @@ class Problem:
     rejects: tuple[Reject, ...]
     cleaned: tuple[Action, ...]
     warnings: tuple[str, ...]
+    tests: Mapping[str, InputTest]
     warm_start: WarmStart | None = None
 
 
@@ -84,12 +87,17 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     config = _written_out(config, schema, modalities)
     task = task_of(target)
     dataset = Dataset(prepared, modalities, task, targets, weight=_weights(table, config, split.train))
+    selection = Selection(schema) if choices.warm_start else select_inputs(schema, config, dataset, split.train)
     used = np.sort(np.concatenate([split.train, split.validation, split.test]))
     cleaned += clean_cells(prepared, modalities, used)
     return Problem(
-        table, schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
-        (*_of_cells(choices, schema, dataset, split, cleaned), *map(str, leaks(table, columns, config, split))),
-        choices.warm_start,
+        table, selection.schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
+        (
+            *selection.warnings,
+            *_of_cells(choices, schema, dataset, split, cleaned),
+            *map(str, leaks(table, columns, config, split)),
+        ),
+        selection.tests, choices.warm_start,
     )  # fmt: skip
 
 

@@ -34,6 +34,7 @@ SMALL = {
     "target": "label",
     "columns": {"words": "text", "more": "text", "size": "number", "colour": "category"},
     "encoders": {"table": {"width": 8, "layers": 1}, "text": {"name": "bag", "width": 8}},
+    "inputs": {"keep": "all"},
     "fusion": {"name": "concat", "width": 8},
     "train": {"epochs": 6, "final": "best", "optimizer": {"lr": 0.02}},
 }

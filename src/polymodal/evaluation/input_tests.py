@@ -1,0 +1,101 @@
+"""Whether an input says anything of the target: permutation tests on handcrafted features of the training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.stats import norm, rankdata
+
+from polymodal.data.cells.dataset import Dataset
+from polymodal.evaluation.baselines import input_features
+from polymodal.metrics.independence import (
+    discoveries,
+    gaussian_kernel,
+    p_of_interaction,
+    p_of_prediction,
+    residual_of,
+)
+from polymodal.types import Cells
+
+FEWEST_ROWS = 50  # fewer tell too little: a useful input would look like a dead one
+_MOST_ROWS, _MOST_ROWS_TOGETHER = 1_000, 500
+_RATE, _RATE_TOGETHER = 0.01, 0.01  # of false discoveries: by itself, and together with others
+
+
+@dataclass(frozen=True)
+class InputTest:
+    """What the training rows say of one input.
+
+    Attributes:
+        p_value: of the hypothesis that it says nothing by itself.
+        p_together: of the hypothesis that it says nothing together with others; None where the first was rejected.
+        useful: one of them is rejected; false discoveries are kept rare over all inputs.
+    """
+
+    p_value: float
+    p_together: float | None
+    useful: bool
+
+
+def test_inputs(
+    dataset: Dataset,
+    inputs: Mapping[str, Sequence[str]],
+    rows: Int[np.ndarray, " N"],
+    *,
+    num_scores: int,
+    seed: int,
+) -> dict[str, InputTest]:
+    """Tests every input, first by itself, then those that failed together with the others.
+
+    Args:
+        dataset: the table's cells and its target.
+        inputs: by input, its columns.
+        rows: numbers of training rows of known target; of many some are drawn.
+        num_scores: K, of a task that gives scores.
+        seed: of the draw and the permutations.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(rows)[:_MOST_ROWS]
+    cells = dataset.target(rows)
+    assert cells is not None, "a task that gives scores has a target"
+    target = _as_numbers(cells, num_scores)
+    kernels = {}
+    for name, columns in inputs.items():
+        features = input_features(dataset, columns, rows, len(rows))
+        kernels[name] = gaussian_kernel(features.train, features.in_train)
+    alone = {name: p_of_prediction(kernel, target, rng) for name, kernel in kernels.items()}
+    useful = dict(zip(alone, discoveries(np.array([*alone.values()]), _RATE), strict=True))
+    doubtful = [name for name in alone if not useful[name]]
+    few = slice(0, _MOST_ROWS_TOGETHER)
+    kernels = {name: kernel[few, few] for name, kernel in kernels.items()}
+    residual = target[few] - target[few].mean(axis=0)
+    if any(useful.values()):
+        residual = residual_of(np.mean([kernels[name] for name in alone if useful[name]], axis=0), target[few])
+    together: dict[str, float] = {}
+    total = np.sum(list(kernels.values()), axis=0)
+    for name in doubtful:
+        others = (total - kernels[name]) / max(len(kernels) - 1, 1)
+        together[name] = p_of_interaction(kernels[name], others, residual, rng)
+    found = dict(zip(doubtful, discoveries(np.array([*together.values()]), _RATE_TOGETHER), strict=True))
+    return {
+        name: InputTest(p_value, together.get(name), bool(useful[name] or found.get(name)))
+        for name, p_value in alone.items()
+    }
+
+
+def _as_numbers(target: Cells, num_scores: int) -> Float[np.ndarray, "N K"]:
+    """Classes as indicators, labels as they are, numbers as normal scores of their ranks, whatever their outliers."""
+    if not target.values.is_floating_point():
+        classes: np.ndarray = np.eye(num_scores)[target.values[:, 0].numpy()]
+        return classes
+    values: np.ndarray = target.values.double().numpy()
+    if values.ndim < 3:
+        return values
+    numbers, known = values.swapaxes(0, 1)
+    scores: np.ndarray = np.zeros_like(numbers)
+    for k, there in enumerate(known.T > 0):
+        scores[there, k] = norm.ppf((rankdata(numbers[there, k]) - 0.5) / max(there.sum(), 1))
+    return scores

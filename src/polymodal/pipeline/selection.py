@@ -1,0 +1,96 @@
+"""Leaves out the inputs that say nothing of the target: a model would learn them by heart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from polymodal.abilities import Scoring
+from polymodal.config.run_config import RunConfig
+from polymodal.data.cells.dataset import Dataset
+from polymodal.errors import ConfigError, did_you_mean
+from polymodal.evaluation.input_tests import FEWEST_ROWS, InputTest, test_inputs
+from polymodal.schema import Column, Schema
+
+_LISTED = 5
+_REASON = "says nothing of the target, by a permutation test on the training rows"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The inputs that a model has.
+
+    Attributes:
+        schema: with these inputs; columns of the others do not enter the model.
+        tests: what the training rows say of each input; empty where none was tested.
+        warnings: what the user is told of those that were left out.
+    """
+
+    schema: Schema
+    tests: Mapping[str, InputTest] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np.ndarray) -> Selection:
+    """Tests the inputs on the training rows, and leaves out those that say nothing of the target.
+
+    All stay where the user says so, of one input alone, of too few rows, where none is found useful, and for tasks that
+    do not give scores. An input stays that a setting names, or that shares its encoder.
+
+    Raises:
+        ConfigError: `inputs.keep` names an input that there is not.
+    """
+    names, keep, task = [one.name for one in schema.inputs], config.inputs.keep, dataset.task
+    for name in keep if isinstance(keep, tuple) else ():
+        if name not in names:
+            raise ConfigError(f"inputs.keep: no input is called {name!r}.{did_you_mean(name, names)}")
+    rows = dataset.known(train)
+    if keep == "all" or len(names) < 2 or len(rows) < FEWEST_ROWS or not isinstance(task, Scoring):
+        return Selection(schema)
+    inputs = {one.name: one.columns for one in schema.inputs}
+    tests = test_inputs(dataset, inputs, rows, num_scores=len(task.prior), seed=config.seed)
+    if not any(found.useful for found in tests.values()):
+        return Selection(schema, tests)
+    staying = {
+        *(() if isinstance(keep, str) else keep),
+        *_words(config.fusion.settings),
+        *_words(config.stage.settings),
+    }
+    for one in schema.inputs:
+        staying |= set() if one.shares is None else {one.name, one.shares}
+    gone = [name for name, found in tests.items() if not found.useful and name not in staying]
+    return Selection(_without(schema, gone), tests, (_sentence(gone, schema),) if gone else ())
+
+
+def _without(schema: Schema, names: list[str]) -> Schema:
+    gone = {column for one in schema.inputs if one.name in names for column in one.columns}
+    columns = tuple(
+        Column(name=column.name, kind=column.kind, modality=None, reason=_REASON) if column.name in gone else column
+        for column in schema.columns
+    )
+    inputs = tuple(one for one in schema.inputs if one.name not in names)
+    return schema.model_copy(update={"columns": columns, "inputs": inputs})
+
+
+def _sentence(names: list[str], schema: Schema) -> str:
+    listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
+    target = "the target" if schema.target is None else schema.target.name
+    return (
+        f"{listed}: left out of the model; by a permutation test on the training rows "
+        f"{'it says' if len(names) == 1 else 'they say'} nothing of {target}. Set inputs.keep to all, or to a list of "
+        "inputs, to keep them."
+    )
+
+
+def _words(settings: object) -> Iterator[str]:
+    """All texts in settings, keys too: names of inputs among them."""
+    if isinstance(settings, str):
+        yield settings
+    elif isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from (str(key), *_words(value))
+    elif isinstance(settings, list | tuple):
+        for value in settings:
+            yield from _words(value)

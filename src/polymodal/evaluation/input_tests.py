@@ -21,7 +21,7 @@ from polymodal.metrics.independence import (
 from polymodal.types import Cells
 
 FEWEST_ROWS = 50  # fewer tell too little: a useful input would look like a dead one
-_MOST_ROWS, _MOST_ROWS_TOGETHER = 1_000, 500
+_MOST_ROWS, _MOST_ROWS_TOGETHER = 1_000, 300
 _RATE, _RATE_TOGETHER = 0.01, 0.01  # of false discoveries: by itself, and together with others
 
 
@@ -75,9 +75,8 @@ def test_inputs(
     if any(useful.values()):
         residual = residual_of(np.mean([kernels[name] for name in alone if useful[name]], axis=0), target[few])
     together: dict[str, float] = {}
-    total = np.sum(list(kernels.values()), axis=0)
     for name in doubtful:
-        others = (total - kernels[name]) / max(len(kernels) - 1, 1)
+        others = [kernel for other, kernel in kernels.items() if other != name]
         together[name] = p_of_interaction(kernels[name], others, residual, rng)
     found = dict(zip(doubtful, discoveries(np.array([*together.values()]), _RATE_TOGETHER), strict=True))
     return {

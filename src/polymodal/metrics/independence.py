@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import sparse
 from scipy.stats import pearson3, skew
 
-_PERMUTATIONS = 299
+_PERMUTATIONS = 300
 _ENOUGH = 10  # permutations that do as well end a test early (Besag & Clifford 1991)
 _AT_ONCE = 50
 _MOST_COLUMNS = 32  # of a target; of more its principal components are taken
@@ -44,34 +44,37 @@ def p_of_prediction(kernel: Square, target: Float[np.ndarray, "N K"], rng: np.ra
     say something of the target; anything from 0 to 1 where they do not.
     """
     target, residual = _few_columns(target), _residual_from_others(kernel)
-
-    def error(number: int) -> Float[np.ndarray, " P"]:
-        shuffled = np.stack([target[rng.permutation(len(target))] for _ in range(number)], axis=1)
-        residuals = (residual @ shuffled.reshape(len(target), -1)).reshape(shuffled.shape)
-        return np.asarray(np.einsum("npk,npk->p", residuals, shuffled))
-
-    return _p_value(-float((target * (residual @ target)).sum()), lambda number: -error(number), at_once=_AT_ONCE)
+    shuffled = np.zeros(0)
+    true = -float((target * (residual @ target)).sum())
+    while len(shuffled) < _PERMUTATIONS and (shuffled >= true).sum() < _ENOUGH:
+        drawn = np.stack([target[rng.permutation(len(target))] for _ in range(_AT_ONCE)], axis=1)
+        residuals = (residual @ drawn.reshape(len(target), -1)).reshape(drawn.shape)
+        shuffled = np.append(shuffled, -np.einsum("npk,npk->p", residuals, drawn))
+    return _p_value(true, shuffled)
 
 
 def p_of_interaction(
-    kernel: Square, others: Square, residual: Float[np.ndarray, "N K"], rng: np.random.Generator
+    kernel: Square, others: Sequence[Square], residual: Float[np.ndarray, "N K"], rng: np.random.Generator
 ) -> float:
-    """How often shuffled rows explain together with the other inputs as much of what these leave unexplained.
+    """How often shuffled rows explain with one of the other inputs as much of what is left to explain as the true ones.
+
+    The product of two kernels is large where rows are alike in both inputs. Of all pairs the one that stands out most
+    counts, among the permutations too, so that many pairs find no more than one would (Westfall & Young 1993).
 
     Args:
         kernel: of one input.
-        others: the mean of the kernels of the others.
-        residual: the target less what the others predict of it.
+        others: those of the others, at least one.
+        residual: the target less what is predicted already.
         rng: draws the permutations.
     """
     residual = _few_columns(residual)
-    own, left = _centred(kernel), others * (residual @ residual.T)
-
-    def explained(number: int) -> Float[np.ndarray, " P"]:
-        orders = (rng.permutation(len(own)) for _ in range(number))
-        return np.array([(own[np.ix_(order, order)] * left).sum() for order in orders])
-
-    return _p_value(float((own * left).sum()), explained, at_once=_ENOUGH)
+    own, alike = _centred(kernel), residual @ residual.T
+    left = np.stack([(_centred(other) * alike).ravel() for other in others], axis=1)
+    orders = [np.arange(len(own)), *(rng.permutation(len(own)) for _ in range(_PERMUTATIONS))]
+    explained = np.stack([own[np.ix_(order, order)].ravel() @ left for order in orders])
+    spread = explained[1:].std(axis=0)
+    standing_out = ((explained - explained[1:].mean(axis=0)) / np.where(spread > 0, spread, 1)).max(axis=1)
+    return _p_value(float(standing_out[0]), standing_out[1:])
 
 
 def residual_of(kernel: Square, target: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
@@ -88,20 +91,16 @@ def discoveries(p_values: Float[np.ndarray, " M"], rate: float) -> Bool[np.ndarr
     return found
 
 
-def _p_value(true: float, shuffled: Callable[[int], Float[np.ndarray, " P"]], *, at_once: int) -> float:
+def _p_value(true: float, shuffled: Float[np.ndarray, " P"]) -> float:
     """The share of permutations that reach the true value, which counts as one of them.
 
     Where none does, the tail of a gamma distribution with the moments of the others (Minas & Montana 2014), so that a
     correction for many tests has something to go by.
     """
-    values = np.zeros(0)
-    as_good = 0
-    while len(values) < _PERMUTATIONS and as_good < _ENOUGH:
-        values = np.append(values, shuffled(min(at_once, _PERMUTATIONS - len(values))))
-        as_good = int((values >= true - 1e-9 * abs(true)).sum())
-    p_value = (1 + as_good) / (1 + len(values))
-    if not as_good and values.std() > 0:
-        p_value = min(p_value, float(pearson3.sf(true, skew(values), values.mean(), values.std())))
+    as_good = int((shuffled >= true - 1e-9 * abs(true)).sum())
+    p_value = (1 + as_good) / (1 + len(shuffled))
+    if not as_good and shuffled.std() > 0:
+        p_value = min(p_value, float(pearson3.sf(true, skew(shuffled), shuffled.mean(), shuffled.std())))
     return p_value
 
 

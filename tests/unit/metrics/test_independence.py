@@ -74,8 +74,8 @@ def test_two_inputs_that_only_tell_together_are_found():
     of_first, of_second, of_third = kernel_of(first), kernel_of(second), kernel_of(third)
     assert p_of_prediction(of_first, target, rng) > 0.05
     residual = target - target.mean(axis=0)
-    assert p_of_interaction(of_first, (of_second + of_third) / 2, residual, rng) < 1e-3
-    assert p_of_interaction(of_third, (of_first + of_second) / 2, residual, rng) > 0.02
+    assert p_of_interaction(of_first, [of_third, of_second], residual, rng) < 1e-3
+    assert p_of_interaction(of_third, [of_first, of_second], residual, rng) > 0.02
 
 
 def test_discoveries_are_those_of_benjamini_and_hochberg():

@@ -115,10 +115,10 @@ class RunConfig(Settings):
         target: the column that is predicted, or a list of several: columns of numbers, which one model predicts.
         task: `classify`, `regress`, ...; a name of None is chosen from the target's values.
         columns: what the user says about single columns.
-        modalities: settings for every column of a modality; `columns` goes first.
-        encoders: encoder for every input of a modality (and of the group `table`); `columns` goes first.
+        modalities: settings for every column of a modality; `columns` takes precedence.
+        encoders: encoder for every input of a modality (and of the group `table`); `columns` takes precedence.
         preset: `scratch`: encoders learn from the first weight on; `pretrained`: those of text, images, audio and video
-            start from small public checkpoints. What is said of an encoder goes first.
+            start from small public checkpoints. Settings of an encoder take precedence.
         pretrained_folder: where `preset: pretrained` finds its checkpoints, each in a folder of its modality's name;
             null: in installed packages, or else at huggingface.co.
         share: lists of columns, each of which go through one encoder together; a modality's name stands for all of its

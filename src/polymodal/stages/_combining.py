@@ -15,7 +15,7 @@ from polymodal.types import Cells, Scores, Tokens
 _STEPS = 100
 _CHECK = 10  # steps between two looks at the rows held out
 _FOLDS = 3
-_RATES = (0.05, 0.005)  # the second for fusions whose products of opinions are large
+_RATES = (0.05, 0.005)  # the second for fusions whose products of predictions are large
 _DECAY = 0.05
 
 

@@ -35,7 +35,7 @@ def infer_columns(table: Table, config: RunConfig, profile: Profiler | None = No
     """What every column is, in the order of the table; columns that do not enter the model have no modality.
 
     Every registered modality sees a sample of the column and says how sure it is; the surest reads it. What the
-    configuration says about a column goes first. `settings` are those of the configuration, not yet complete.
+    configuration says about a column takes precedence. `settings` are those of the configuration, not yet complete.
 
     Args:
         table: the rows.

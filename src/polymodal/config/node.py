@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, dataclass_transform
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, with_config
 
 
 class Settings(BaseModel):
@@ -19,9 +19,8 @@ _T = TypeVar("_T")
 
 @dataclass_transform(frozen_default=True)
 def settings(cls: type[_T]) -> type[_T]:
-    """Makes the settings of a part of a class: a frozen dataclass, in which an unknown key is an error."""
-    cls.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
-    return dataclass(frozen=True)(cls)
+    """Turns a class into the settings of a part: a frozen dataclass, in which an unknown key is an error."""
+    return with_config(ConfigDict(extra="forbid"))(dataclass(frozen=True)(cls))
 
 
 def short_for(key: str) -> BeforeValidator:

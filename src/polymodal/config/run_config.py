@@ -87,7 +87,7 @@ class InputsConfig(Settings):
     """Which inputs the model has.
 
     Attributes:
-        keep: `useful` leaves out the inputs that say nothing of the target, by a permutation test on the training rows;
+        keep: `useful` leaves out the inputs that do not predict the target, by a permutation test on the training rows;
             `all` none of them; a list of inputs: as `useful`, but these stay.
     """
 

@@ -1,4 +1,4 @@
-"""Whether an input says anything of the target: permutation tests on handcrafted features of the training rows."""
+"""Whether an input predicts the target: permutation tests on handcrafted features of the training rows."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from polymodal.types import Cells
 
 FEWEST_ROWS = 50  # fewer tell too little: a useful input would look like a dead one
 _MOST_ROWS, _MOST_ROWS_TOGETHER = 1_000, 300
+_MOST_OTHERS = 20  # with which an input is tested: those of the smallest p-values
 _RATE, _RATE_TOGETHER = 0.01, 0.01  # of false discoveries: by itself, and together with others
 
 
@@ -30,9 +31,10 @@ class InputTest:
     """What the training rows say of one input.
 
     Attributes:
-        p_value: of the hypothesis that it says nothing by itself.
-        p_together: of the hypothesis that it says nothing together with others; None where the first was rejected.
-        useful: one of them is rejected; false discoveries are kept rare over all inputs.
+        p_value: of the null hypothesis that it is independent of the target.
+        p_together: of the null hypothesis that it has no interaction with another input; None where the first was
+            rejected.
+        useful: one of them is rejected, at a controlled false discovery rate over all inputs.
     """
 
     p_value: float
@@ -62,21 +64,22 @@ def test_inputs(
     cells = dataset.target(rows)
     assert cells is not None, "a task that gives scores has a target"
     target = _as_numbers(cells, num_scores)
-    kernels = {}
+    kernels, alone = {}, {}
+    few = slice(0, _MOST_ROWS_TOGETHER)
     for name, columns in inputs.items():
         features = input_features(dataset, columns, rows, len(rows))
-        kernels[name] = gaussian_kernel(features.train, features.in_train)
-    alone = {name: p_of_prediction(kernel, target, rng) for name, kernel in kernels.items()}
+        kernel = gaussian_kernel(features.train, features.in_train)
+        alone[name] = p_of_prediction(kernel, target, rng)
+        kernels[name] = kernel[few, few].copy()  # of many inputs the whole ones would not fit into memory
     useful = dict(zip(alone, discoveries(np.array([*alone.values()]), _RATE), strict=True))
     doubtful = [name for name in alone if not useful[name]]
-    few = slice(0, _MOST_ROWS_TOGETHER)
-    kernels = {name: kernel[few, few] for name, kernel in kernels.items()}
     residual = target[few] - target[few].mean(axis=0)
     if any(useful.values()):
         residual = residual_of(np.mean([kernels[name] for name in alone if useful[name]], axis=0), target[few])
+    likely = sorted(alone, key=lambda name: alone[name])[: _MOST_OTHERS + 1]
     together: dict[str, float] = {}
     for name in doubtful:
-        others = [kernel for other, kernel in kernels.items() if other != name]
+        others = [kernels[other] for other in likely if other != name]
         together[name] = p_of_interaction(kernels[name], others, residual, rng)
     found = dict(zip(doubtful, discoveries(np.array([*together.values()]), _RATE_TOGETHER), strict=True))
     return {

@@ -37,8 +37,8 @@ class CategorySettings:
     Attributes:
         category_dropout: in columns of more than 100 categories, the probability with which one is taken for an unseen
             one while training, so that the model learns what to say of those that come later: new users, new shops.
-        category_decay: the vectors of categories decay so many times as fast as other weights: one that comes a few
-            times only must not be learned by heart.
+        category_decay: weight decay of category embeddings, in multiples of that of other weights: few rows of
+            a category are easily overfitted.
     """
 
     category_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25

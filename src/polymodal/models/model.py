@@ -94,7 +94,7 @@ class Encoders(nn.Module):
     def __init__(self, encoders: Mapping[str, Encoder], columns: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         self.encoders = ByName(encoders)
-        self.columns = {name: tuple(of_input) for name, of_input in columns.items()}
+        self.columns = {name: tuple(in_order) for name, in_order in columns.items()}
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
         """Tokens of every input, before fusion."""

@@ -1,4 +1,4 @@
-"""Leaves out the inputs that say nothing of the target: a model would learn them by heart."""
+"""Selects the inputs of a model: those that are independent of the target are left out, since a model overfits them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from polymodal.evaluation.input_tests import FEWEST_ROWS, InputTest, test_inputs
 from polymodal.schema import Column, Schema
 
 _LISTED = 5
-_REASON = "says nothing of the target, by a permutation test on the training rows"
+_REASON = "does not predict the target, by a permutation test on the training rows"
+_NONE_PREDICTS = (
+    "By a permutation test on the training rows no input predicts the target. All are kept, but the model may be no "
+    "better than chance."
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Selection:
     Attributes:
         schema: with these inputs; columns of the others do not enter the model.
         tests: what the training rows say of each input; empty where none was tested.
-        warnings: what the user is told of those that were left out.
+        warnings: what the user is told of those that do not predict the target.
     """
 
     schema: Schema
@@ -34,7 +38,7 @@ class Selection:
 
 
 def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np.ndarray) -> Selection:
-    """Tests the inputs on the training rows, and leaves out those that say nothing of the target.
+    """Tests the inputs on the training rows, and leaves out those that do not predict the target.
 
     All stay where the user says so, of one input alone, of too few rows, where none is found useful, and for tasks that
     do not give scores. An input stays that a setting names, or that shares its encoder.
@@ -52,7 +56,7 @@ def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np
     inputs = {one.name: one.columns for one in schema.inputs}
     tests = test_inputs(dataset, inputs, rows, num_scores=len(task.prior), seed=config.seed)
     if not any(found.useful for found in tests.values()):
-        return Selection(schema, tests)
+        return Selection(schema, tests, (_NONE_PREDICTS,))
     staying = {
         *(() if isinstance(keep, str) else keep),
         *_words(config.fusion.settings),
@@ -79,7 +83,7 @@ def _sentence(names: list[str], schema: Schema) -> str:
     target = "the target" if schema.target is None else schema.target.name
     return (
         f"{listed}: left out of the model; by a permutation test on the training rows "
-        f"{'it says' if len(names) == 1 else 'they say'} nothing of {target}. Set inputs.keep to all, or to a list of "
+        f"{'it does' if len(names) == 1 else 'they do'} not predict {target}. Set inputs.keep to all, or to a list of "
         "inputs, to keep them."
     )
 

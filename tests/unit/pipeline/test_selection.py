@@ -1,4 +1,4 @@
-"""Inputs that say nothing of the target are left out of the model, and never silently."""
+"""Inputs that do not predict the target are left out of the model, and never silently."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def test_an_input_that_a_setting_names_stays():
 def test_where_nothing_says_anything_all_stay():
     names, notes = inputs_of({key: cells for key, cells in table().items() if key != "useful"})
     assert sorted(names) == ["more_noise", "noise"]
+    assert "no input predicts" in notes
     assert "inputs.keep" not in notes
 
 

@@ -57,7 +57,12 @@ def test_metrics_have_the_promised_shape_and_rows_add_up(run):
 
 def test_what_train_prints(cli, table, tmp_path):
     done = cli("train", table, "--target", "label", "--split", "side", "-o", tmp_path / "run", settings=SMALL)
-    assert "model, test" in done.out and "majority" in done.out and "linear" in done.out
+    assert (
+        "model, test" in done.out
+        and "majority" in done.out
+        and "linear" in done.out
+        and "gradient boosting" in done.out
+    )
     accuracy = metrics_of(tmp_path / "run")["test"]["accuracy"]
     assert f"{accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]" in done.out
     assert "Rows: 40 = 27 train + 5 validation + 8 test" in done.out

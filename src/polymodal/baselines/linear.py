@@ -1,9 +1,9 @@
-"""Linear models on handcrafted features of each input: what a model has to beat. All fit in seconds."""
+"""Simple models on handcrafted features of each input: what a model has to beat. All fit in seconds."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,12 +13,14 @@ from scipy import sparse
 from torch import Tensor
 
 from polymodal.abilities import Features, InputFeatures
+from polymodal.baselines.trees import Inputs, boosted_classes, boosted_columns
 from polymodal.types import Cells, Scores
 
 _C = 20.0  # inverse strength of the logistic regression's L2 penalty, for rows of unit size
 _ALPHA = 1.0  # strength of the ridge penalty, for rows of unit size
 
-Inputs = Mapping[str, InputFeatures]
+Found = dict[str, Scores | dict[str, Scores]]
+"""Predictions for the test rows by the name of the baseline; of `linear_by_input`, one for each input."""
 
 
 def class_baselines(
@@ -28,9 +30,10 @@ def class_baselines(
     *,
     num_classes: int,
     as_scores: Callable[[Tensor], Tensor] = lambda log_probabilities: log_probabilities,
-) -> dict[str, Scores | dict[str, Scores]]:
+) -> Found:
     """`majority`: the classes' shares; `linear`: logistic regression for each input, their log-probabilities averaged
-    over the inputs that a row has; `linear_by_input`: each by itself.
+    over the inputs that a row has; `gradient_boosting`: of trees on all inputs, where there are at most 50 classes;
+    `linear_by_input`: logistic regressions, each by itself.
 
     The target, of the training rows, is Int "N 1"; `num_rows` are to be predicted. `as_scores` makes scores of the task
     of log-probabilities.
@@ -51,15 +54,18 @@ def class_baselines(
     def scores(log_probabilities: np.ndarray) -> Scores:
         return _scores(as_scores(torch.from_numpy(np.ascontiguousarray(log_probabilities))))
 
+    boosted = boosted_classes(inputs, classes, np.exp(log_prior), num_rows)
     return {
         "majority": scores(np.tile(log_prior, (num_rows, 1))),
         "linear": scores(np.where(num_present[:, None] > 0, mean, log_prior)),
+        **({} if boosted is None else {"gradient_boosting": scores(boosted)}),
         "linear_by_input": {name: scores(found) for name, found in alone.items()},
     }
 
 
-def number_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, Scores | dict[str, Scores]]:
-    """`mean`; `linear`: ridge regression on the features of all inputs side by side; `linear_by_input`: on each.
+def number_baselines(inputs: Inputs, target: Cells, num_rows: int) -> Found:
+    """`mean`; `linear`: ridge regression on the features of all inputs side by side; `gradient_boosting`: of trees on
+    them, for at most 10 targets; `linear_by_input`: ridge regression on each.
 
     The target, of the training rows, is numbers and which of them are known, Float "N 2 K"; `num_rows` are to be
     predicted.
@@ -75,12 +81,14 @@ def number_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, 
                 scores[:, k] = _ridge(of_known, numbers[there, k], constant[k])
         return scores
 
-    return _fitted(inputs, fit, without="mean")
+    boosted = boosted_columns(inputs, np.where(known > 0, numbers, np.nan), constant, num_rows, numbers=True)
+    return _fitted(inputs, fit, boosted, without="mean")
 
 
-def label_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, Scores | dict[str, Scores]]:
+def label_baselines(inputs: Inputs, target: Cells, num_rows: int) -> Found:
     """`prevalence`: how frequent each label is; `linear`: one ridge regression a label on the features of all inputs
-    side by side; `linear_by_input`: on each.
+    side by side; `gradient_boosting`: of trees on them, for at most 10 labels; `linear_by_input`: ridge regression on
+    each.
 
     The target, of the training rows, is Float "N K"; `num_rows` are to be predicted.
     """
@@ -91,7 +99,7 @@ def label_baselines(inputs: Inputs, target: Cells, num_rows: int) -> dict[str, S
     def fit(features: InputFeatures | None) -> np.ndarray:
         return np.tile(prior, (num_rows, 1)) if features is None else _ridge_labels(features, labels, prior)
 
-    return _fitted(inputs, fit, without="prevalence")
+    return _fitted(inputs, fit, boosted_columns(inputs, labels, prior, num_rows, numbers=False), without="prevalence")
 
 
 def side_by_side(features: Sequence[Features]) -> Features:
@@ -102,9 +110,9 @@ def side_by_side(features: Sequence[Features]) -> Features:
 
 
 def _fitted(
-    inputs: Inputs, fit: Callable[[InputFeatures | None], np.ndarray], *, without: str
-) -> dict[str, Scores | dict[str, Scores]]:
-    """What is predicted from no input, by the name `without`; from all inputs as one; and from each."""
+    inputs: Inputs, fit: Callable[[InputFeatures | None], np.ndarray], boosted: np.ndarray | None, *, without: str
+) -> Found:
+    """What is predicted from no input, by the name `without`; from all inputs as one, also by trees; and from each."""
     known = {name: features for name, features in inputs.items() if features.in_train.any()}
 
     def scores(features: InputFeatures | None) -> Scores:
@@ -113,6 +121,7 @@ def _fitted(
     return {
         without: scores(None),
         "linear": scores(_joined(list(known.values())) if known else None),
+        **({} if boosted is None else {"gradient_boosting": _scores(torch.from_numpy(boosted))}),
         "linear_by_input": {name: scores(features) for name, features in known.items()},
     }
 

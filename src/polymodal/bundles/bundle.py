@@ -125,7 +125,7 @@ def _files(bundle: Bundle) -> dict[str, Content]:
         if name := getattr(module, "unsaveable", None):
             raise BundleError(
                 f"A bundle cannot hold this model: its {name} came from Python, and only tensors and JSON are saved. "
-                "Use logistic, ridge, svm or svm_rbf by name instead."
+                "Use logistic, ridge, svm, svm_rbf or gradient_boosting by name instead."
             )
     try:
         # What it started from is in the weights.

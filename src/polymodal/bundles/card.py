@@ -162,7 +162,7 @@ def _side(metrics: Results) -> str:
 
 def _results(metrics: Results) -> str:
     """One line a metric: the model on the test rows (else validation) beside the baselines."""
-    baselines = metrics.baselines.reports
+    baselines = metrics.baselines.shown
     head = "| metric | " + " | ".join([f"model, {metrics.side}", *baselines]) + " |"
     lines = [head, "|" + "---|" * (2 + len(baselines))]
     for name, interval in metrics.measured.items():

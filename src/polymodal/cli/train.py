@@ -115,7 +115,7 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
     metrics = run.bundle.metrics
     if run.history.interrupted:
         say(f"Interrupted after {len(run.history.epochs)} epochs; the best of them, {run.history.best_epoch}, is kept.")
-    print_metrics({f"model, {metrics.side}": metrics.measured, **metrics.baselines.reports})
+    print_metrics({f"model, {metrics.side}": metrics.measured, **metrics.baselines.shown})
     say()
     say(_rows(metrics.rows))
     for note in run.notes:

@@ -107,7 +107,7 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, make_callbacks: Cal
 
 
 def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Trial]:
-    """Baselines by name: a constant, and linear models on handcrafted features. Reads the media first of all.
+    """Baselines by name: a constant, and simple models on handcrafted features. Reads the media first of all.
 
     They learn from the validation rows too: nothing of theirs has to be stopped.
     """
@@ -125,7 +125,7 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
     )
     seconds = time.monotonic() - start
     return {
-        name: Trial(
+        name.replace("_", " "): Trial(
             Scored(one.rows, one.metrics, one.size, fold.repeat),
             train_rows=len(rows),
             unknown=len(split.test) - len(one),

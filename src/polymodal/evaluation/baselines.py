@@ -1,6 +1,6 @@
 """What a model has to beat: the simple predictions that its task names, on handcrafted features of each input.
 
-`baselines/linear.py` has those of classes, numbers and labels.
+`baselines/` has those of classes, numbers and labels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _ROWS = 256  # cells in memory at a time
 _MAX_DENSE = 2_000  # dense features of one input; those that vary most are kept
 
 Statistics: TypeAlias = dict[str, RowStatistics | dict[str, RowStatistics]]
-"""`majority` (`mean` of numbers, `prevalence` of labels), `linear`, and `linear_by_input`: one for each input."""
+"""`majority` (`mean` of numbers, `prevalence` of labels), `linear`, `gradient_boosting` (unless classes or labels are
+too many), and `linear_by_input`: one for each input.
+"""
 
 
 def predict_baselines(

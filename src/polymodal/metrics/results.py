@@ -51,12 +51,17 @@ class Baselines(Record):
     """What the model has to beat, on the same rows; in the file one report by name, and `linear_by_input`.
 
     Attributes:
-        reports: by name, such as `majority` or `linear`: those that use all inputs, or none.
+        reports: by name, such as `majority`, `linear` or `gradient_boosting`: those that use all inputs, or none.
         linear_by_input: a linear model on handcrafted features of each input alone.
     """
 
     reports: dict[str, Report] = Field({})
     linear_by_input: dict[str, Report] = Field({})
+
+    @property
+    def shown(self) -> dict[str, Report]:
+        """The reports, by names as people write them: `gradient boosting`."""
+        return {name.replace("_", " "): report for name, report in self.reports.items()}
 
     @model_validator(mode="before")
     @classmethod

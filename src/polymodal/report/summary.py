@@ -45,7 +45,7 @@ def verdict(subject: ReportedRun) -> str:
     if metric is None:
         return "No row was left to measure the model on."
     own = subject.results.measured[metric]
-    found = {name: report[metric] for name, report in subject.results.baselines.reports.items() if metric in report}
+    found = {name: report[metric] for name, report in subject.results.baselines.shown.items() if metric in report}
     if not found:
         return ""
     sign = 1 if greater_is_better(subject.run.bundle.task.greater_is_better, metric) else -1
@@ -63,7 +63,7 @@ def results(subject: ReportedRun) -> Section | None:
     metric = subject.main_metric
     if metric is None:
         return None
-    baselines, by_input = subject.results.baselines.reports, subject.results.baselines.linear_by_input
+    baselines, by_input = subject.results.baselines.shown, subject.results.baselines.linear_by_input
     shown = {"model": subject.results.measured, **baselines}
     shown |= {f"linear, {name} alone": report for name, report in by_input.items()}
     compared = {name: report[metric] for name, report in shown.items() if metric in report}

@@ -24,6 +24,7 @@ class Machine(nn.Module):
     """
 
     in_batch = False
+    standardises = True  # features that nobody has standardised
 
     prior: Tensor
     centre: Tensor
@@ -54,10 +55,10 @@ class Machine(nn.Module):
     def put(self, **arrays: Any) -> None:
         """Takes over arrays by the names of the buffers, whatever their shapes are."""
         for name, array in arrays.items():
-            setattr(self, name, torch.as_tensor(np.asarray(array), dtype=torch.float32).to(self.prior.device))
+            setattr(self, name, torch.as_tensor(np.asarray(array)).to(getattr(self, name)))  # its type and device
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Takes tensors of any shape: how many support vectors there are, training decided."""
+        """Takes tensors of any shape: how many support vectors or trees there are, training decided."""
         for name, buffer in self.named_buffers(recurse=False):
             saved = state_dict.get(prefix + name)
             if isinstance(saved, Tensor) and saved.ndim == buffer.ndim:

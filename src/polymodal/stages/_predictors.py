@@ -23,6 +23,7 @@ from polymodal.models.stage import Fitter
 from polymodal.protocols import Encoder
 from polymodal.stages._machines import Given, KernelMachine, LinearMachine, Machine
 from polymodal.stages._solvers import Buffers, TrainingArrays, logistic, ridge, svm, svm_rbf
+from polymodal.stages._trees import TreesMachine, gradient_boosting
 from polymodal.types import Cells, Meaning
 
 
@@ -32,14 +33,14 @@ class PredictorKind:
 
     Attributes:
         machine: holds what was fitted; None: layers, which are trained as other layers are.
-        solve: training arrays and the inverse strength of the penalty -> buffers of the machine.
-        c: that strength, where nobody says it.
+        solve: training arrays, and the inverse strength of the penalty if it has one -> buffers of the machine.
+        c: that strength, where nobody says it; None: it has no penalty.
         predicts_numbers: beside classes and labels.
     """
 
     machine: type[Machine] | None
-    solve: Callable[[TrainingArrays, float], Buffers] | None = None
-    c: float = 1.0
+    solve: Callable[..., Buffers] | None = None
+    c: float | None = 1.0
     predicts_numbers: bool = True
 
 
@@ -48,6 +49,7 @@ _PREDICTORS: Mapping[str, PredictorKind] = {
     "ridge": PredictorKind(LinearMachine, ridge),
     "svm": PredictorKind(LinearMachine, svm),
     "svm_rbf": PredictorKind(KernelMachine, svm_rbf, c=10.0),
+    "gradient_boosting": PredictorKind(TreesMachine, gradient_boosting, c=None),
     "given": PredictorKind(Given),
     "mlp": PredictorKind(machine=None),
 }
@@ -58,17 +60,20 @@ class PredictorConfig:
     """One predictor and its setting.
 
     Attributes:
-        name: `logistic` regression (of classes and labels), `ridge` regression, `svm` (linear), `svm_rbf`; `mlp`:
-            layers that are trained, on top of fused features only; `given`: an estimator that Python hands over.
+        name: `logistic` regression (of classes and labels), `ridge` regression, `svm` (linear), `svm_rbf`,
+            `gradient_boosting` (decision trees); `mlp`: layers that are trained, on top of fused features only;
+            `given`: an estimator that Python hands over.
         c: inverse strength of the penalty, for features whose rows have the mean square one; None: 20 for `logistic`,
-            10 for `svm_rbf`, else 1.
+            10 for `svm_rbf`, else 1. `gradient_boosting` has none.
     """
 
-    name: Literal["logistic", "ridge", "svm", "svm_rbf", "mlp", "given"] = "logistic"
+    name: Literal["logistic", "ridge", "svm", "svm_rbf", "gradient_boosting", "mlp", "given"] = "logistic"
     c: PositiveFloat | None = None
 
     def check(self, where: str, *, numbers: bool) -> None:
-        """Raises ConfigError where it does not suit scores that are numbers."""
+        """Raises ConfigError where it does not suit scores that are numbers, or has no setting `c`."""
+        if self.c is not None and _PREDICTORS[self.name].c is None:
+            raise ConfigError(f"{where}.c: {self.name} has no penalty, whose strength c would be; leave it out.")
         if numbers and not _PREDICTORS[self.name].predicts_numbers:
             raise ConfigError(f"{where}: logistic regression predicts classes, and the target is a number. Use ridge.")
 
@@ -87,7 +92,7 @@ class PredictorConfig:
         """Puts what it learns into its machine."""
         kind = _PREDICTORS[self.name]
         assert kind.solve is not None, "others are fitted elsewhere"
-        machine.put(**kind.solve(data, self.c or kind.c))
+        machine.put(**(kind.solve(data) if kind.c is None else kind.solve(data, self.c or kind.c)))
 
 
 PredictorField = Annotated[PredictorConfig, short_for("name")]
@@ -128,7 +133,7 @@ def learn_machine(
     if isinstance(machine, Given) and key not in fitter.estimators:
         raise ConfigError(
             "stage: the predictor is one that Python gave, and that no file holds. Train again from Python, or name "
-            "one: logistic, ridge, svm or svm_rbf."
+            "one: logistic, ridge, svm, svm_rbf or gradient_boosting."
         )
     tokens = fitter.tokens(network, rows)
     if fusion is not None:
@@ -142,7 +147,8 @@ def learn_machine(
     wanted = _wanted(target, machine.meaning, len(machine.prior))[known]
     if not len(features) or (machine.meaning != "numbers" and not np.ptp(wanted, axis=0).any()):
         return False
-    if fusion is None and not all(getattr(encoder, "takes_features", False) for encoder in network.encoders.values()):
+    standardised = all(getattr(encoder, "takes_features", False) for encoder in network.encoders.values())
+    if fusion is None and machine.standardises and not standardised:
         centre, spread = _scale(features)
         machine.put(centre=centre, spread=spread)
         features = (features - centre) / spread

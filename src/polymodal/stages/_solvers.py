@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 
 from polymodal.types import Meaning
 
-_UNSEEN = -10.0  # score of a class that the rows do not hold: a probability near zero
+UNSEEN = -10.0  # score of a class that the rows do not hold: a probability near zero
 _FOLDS = 5
 _GAMMA = 1.0  # of the RBF kernel, for features whose rows have the mean square one
 
@@ -52,7 +52,7 @@ def logistic(data: TrainingArrays, c: float) -> Buffers:
 
     features, wanted = data.features, data.wanted
     num_rows, num_scores = wanted.shape
-    weight, bias = np.zeros((num_scores, features.shape[1])), np.full(num_scores, _UNSEEN)
+    weight, bias = np.zeros((num_scores, features.shape[1])), np.full(num_scores, UNSEEN)
     if data.meaning == "classes":
         fitted = LogisticRegression(C=c, max_iter=300)
         fitted.fit(features, wanted.argmax(axis=1), sample_weight=data.weight)
@@ -150,7 +150,7 @@ def _calibrated(data: TrainingArrays, fit: Callable[[TrainingArrays], Buffers]) 
             return -float(np.average(log_probability, weights=data.weight))
 
         slope *= np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x)
-        return buffers | {"slope": slope, "offset": np.where(seen, 0.0, _UNSEEN)}
+        return buffers | {"slope": slope, "offset": np.where(seen, 0.0, UNSEEN)}
     for k, column in enumerate((data.wanted > 0).T):
         if np.ptp(column.astype(int)):
             fitted = LogisticRegression(C=100.0).fit(decisions[:, [k]], column, sample_weight=data.weight)

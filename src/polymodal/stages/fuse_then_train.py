@@ -36,8 +36,8 @@ class FuseThenTrainConfig:
     """Settings of `FuseThenTrain`.
 
     Attributes:
-        predictor: what learns from the fused features: `logistic`, `ridge`, `svm`, `svm_rbf`, or `mlp`, with a hidden
-            layer; None: `logistic`, of numbers `ridge`.
+        predictor: what learns from the fused features: `logistic`, `ridge`, `svm`, `svm_rbf`, `gradient_boosting`, or
+            `mlp`, with a hidden layer; None: `logistic`, of numbers `ridge`.
         components: principal components of each input's features, which make all inputs equally wide.
         hidden: width of the hidden layer of `mlp`.
         dropout: probability, of `mlp`.

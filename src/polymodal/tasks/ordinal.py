@@ -135,7 +135,9 @@ class Ordinal(ClassScores, ScoringTask):
     def baselines(
         self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
     ) -> dict[str, Scores | dict[str, Scores]]:
-        """`majority`: the classes' shares; `linear` and `linear_by_input`: logistic regression on each input."""
+        """`majority`: the classes' shares; `linear` and `linear_by_input`: logistic regression on each input;
+        `gradient_boosting`: of trees on all inputs.
+        """
         assert target is not None, "ordinal regression has a target"
         return class_baselines(features, target, num_rows, num_classes=len(self.labels))
 

@@ -146,7 +146,7 @@ class Regress(ScoringTask):
     def baselines(
         self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
     ) -> dict[str, Scores | dict[str, Scores]]:
-        """`mean`; `linear` and `linear_by_input`: ridge regression."""
+        """`mean`; `linear` and `linear_by_input`: ridge regression; `gradient_boosting`: of trees on all inputs."""
         assert target is not None, "regression has a target"
         return number_baselines(features, target, num_rows)
 

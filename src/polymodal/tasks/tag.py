@@ -185,7 +185,9 @@ class Tag(ScoringTask):
     def baselines(
         self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
     ) -> dict[str, Scores | dict[str, Scores]]:
-        """`prevalence`: each label's share; `linear` and `linear_by_input`: one ridge regression a label."""
+        """`prevalence`: each label's share; `linear` and `linear_by_input`: one ridge regression a label;
+        `gradient_boosting`: of trees on all inputs.
+        """
         assert target is not None, "a tagger has a target"
         return label_baselines(features, target, num_rows)
 

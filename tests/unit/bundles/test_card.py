@@ -20,7 +20,9 @@ SCORE = Interval(0.9312, 0.9061, 0.9534)
 METRICS = Results(
     test={"accuracy": SCORE, "log_loss": SCORE},
     validation={"accuracy": replace(SCORE, value=0.5)},
-    baselines=Baselines(majority={"accuracy": replace(SCORE, value=0.25)}, linear={}, linear_by_input={"a": {}}),
+    baselines=Baselines(
+        majority={"accuracy": replace(SCORE, value=0.25)}, gradient_boosting={}, linear_by_input={"a": {}}
+    ),
     rows=RowCounts(train=70, unknown_class=2),
 )
 
@@ -49,7 +51,7 @@ def test_the_card_names_task_inputs_rows_and_results():
     assert "\n- photo id: every cell differs\n" in card
     counts = "train 70, validation 0, test 0, unknown class 2, unlabelled 0, dropped 0, rejected cells 0, cleaned 0"
     assert f"Rows: {counts}. Divided by the method `auto`." in card
-    assert "\n| metric | model, test | majority | linear |\n|---|---|---|---|\n" in card
+    assert "\n| metric | model, test | majority | gradient boosting |\n|---|---|---|---|\n" in card
     assert "\n| accuracy | 0.931 [0.906, 0.953] | 0.250 [0.906, 0.953] |  |\n" in card
 
 

@@ -78,7 +78,7 @@ def found():
 def test_every_entry_is_measured_on_all_rows(found):
     assert found.ended == "complete"
     assert [line.entry.name for line in found.lines] == [
-        *("majority", "linear", "concat", "noise only", "note only", "table only"),
+        *("majority", "linear", "gradient boosting", "concat", "noise only", "note only", "table only"),
         *("without noise", "without note", "without table", "sum"),
     ]
     assert all(line.status == "done" and line.trainings == 2 for line in found.lines)
@@ -113,7 +113,7 @@ def test_results_are_json_and_a_table_for_people(found):
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert values["schema"] == 1
     assert [entry["name"] for entry in values["entries"]] == [line.entry.name for line in found.lines]
-    assert values["entries"][2]["config"]["fusion"]["name"] == "concat"
+    assert values["entries"][3]["config"]["fusion"]["name"] == "concat"
     assert values["entries"][0]["config"] is None  # a baseline
     text = str(found)
     assert text.splitlines()[0].split() == [
@@ -206,7 +206,7 @@ def test_a_budget_ends_it_with_what_there_is(monkeypatch, untrained):
     assert status["concat"] == "done" and status["noise only"] == "stopped" and status["note only"] == "not run"
     assert not next(line for line in found.lines if line.entry.name == "noise only").metrics
     assert found.findings[-1].text.startswith("Not measured: noise only, note only")
-    assert {pair.second for pair in found.pairs} == {"majority", "linear"}
+    assert {pair.second for pair in found.pairs} == {"majority", "linear", "gradient boosting"}
 
 
 def test_a_training_under_way_is_ended_by_the_budget():
@@ -224,7 +224,7 @@ def test_ctrl_c_ends_it_with_what_there_is(untrained):
     found = compare(rows(), "label", config=TINY, folds=2, on_message=interrupt)
     assert found.ended == "interrupted"
     assert [line.entry.name for line in found.lines if line.status == "done"] == [
-        "majority", "linear", "concat", "noise only"
+        "majority", "linear", "gradient boosting", "concat", "noise only"
     ]  # fmt: skip
 
 
@@ -258,9 +258,9 @@ def test_inputs_that_seem_needless_are_left_out_together(untrained):
 @pytest.mark.parametrize(
     ("target", "task", "metric", "baselines"),
     [
-        ("price", {}, "r2", ["mean", "linear"]),
-        ("tags", {}, "macro_average_precision", ["prevalence", "linear"]),
-        ("grade", {"task": "ordinal"}, "quadratic_weighted_kappa", ["majority", "linear"]),
+        ("price", {}, "r2", ["mean", "linear", "gradient boosting"]),
+        ("tags", {}, "macro_average_precision", ["prevalence", "linear", "gradient boosting"]),
+        ("grade", {"task": "ordinal"}, "quadratic_weighted_kappa", ["majority", "linear", "gradient boosting"]),
     ],
 )
 def test_every_task_is_compared_by_its_own_metric(target, task, metric, baselines):
@@ -274,7 +274,7 @@ def test_every_task_is_compared_by_its_own_metric(target, task, metric, baseline
     }[target]
     found = compare(table, target, config=TINY | task, folds=2, ablations=False, singles=False)
     assert found.metric == metric
-    assert [line.entry.name for line in found.lines][:2] == baselines
+    assert [line.entry.name for line in found.lines][:3] == baselines
     assert all(line.status == "done" for line in found.lines)
     assert all(math.isfinite(line.metrics[metric].value) for line in found.lines)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from scipy.special import softmax
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +20,7 @@ from polymodal.metrics.results import Baselines
 from polymodal.protocols import Modality, Task
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.tasks.regress import Regress, RegressConfig
+from polymodal.tasks.tag import Tag, TagConfig
 
 Arrays = Sequence[np.ndarray | None]
 
@@ -33,6 +35,11 @@ def classifier(values: Sequence[object]) -> Classify:
 
 def regressor(values: Sequence[object]) -> Regress:
     return Regress(RegressConfig(), Regress(RegressConfig()).fit(values, column="y"))
+
+
+def tagger(values: Sequence[Sequence[str]]) -> Tag:
+    config = TagConfig(min_count=1)
+    return Tag(config, Tag(config).fit(values, column="y"))
 
 
 class FakeModality(Modality):
@@ -125,7 +132,7 @@ def test_linear_equals_averaged_logistic_regressions() -> None:
 def test_reports_are_json_in_the_shape_of_metrics_json() -> None:
     task, target, features = classification()
     found = run(task, {"a": (list(features(1)), FakeModality(5))}, target)
-    assert list(found.model_dump()) == ["majority", "linear", "linear_by_input"]
+    assert list(found.model_dump()) == ["majority", "linear", "gradient_boosting", "linear_by_input"]
     written = json.loads(json.dumps(found.model_dump(mode="json"), allow_nan=False))
     assert Baselines.model_validate(written) == found
     reports = written["majority"], written["linear"], written["linear_by_input"]["a"]
@@ -240,7 +247,7 @@ def test_regression_beats_the_mean_by_what_the_features_explain() -> None:
     value = 50 + 10 * (a @ [1.0, 2.0, 0.0] + b[:, 0] + rng.normal(size=600))
     columns = {"a": (list(a), FakeModality(3)), "b": (list(b), FakeModality(30, as_sparse=True))}
     found = run(regressor(value[:300].tolist()), columns, value.tolist())
-    assert list(found.model_dump()) == ["mean", "linear", "linear_by_input"]
+    assert list(found.model_dump()) == ["mean", "linear", "gradient_boosting", "linear_by_input"]
     error = value[300:] - value[:300].mean()
     assert found.reports["mean"]["rmse"].value == pytest.approx(np.sqrt((error**2).mean()))
     assert found.reports["mean"]["mae"].value == pytest.approx(np.abs(error).mean())
@@ -264,6 +271,74 @@ def test_constant_and_wide_features_do_no_harm(monkeypatch: pytest.MonkeyPatch) 
     assert found.reports["linear"]["accuracy"].value > 0.95
     found = run(task, {"x": (list(x[:, :20]), FakeModality(20))}, target)
     assert found.reports["linear"]["accuracy"].value == found.reports["majority"]["accuracy"].value
+
+
+def boosted(train: np.ndarray, target: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Probabilities of the test rows, the classes' shares having entered as one more training row."""
+    min_rows = min(20, len(train) // 20)
+    model = HistGradientBoostingClassifier(
+        max_iter=100, max_leaf_nodes=15, max_bins=63, min_samples_leaf=min_rows, early_stopping=False
+    ).fit(train, target)
+    num_classes = target.max() + 1
+    prior = (np.bincount(target) + 1 / num_classes) / (len(target) + 1)
+    return (len(train) * model.predict_proba(test) + prior) / (len(train) + 1)
+
+
+def test_gradient_boosting_is_that_of_scikit_learn_with_gaps_as_missing_values() -> None:
+    task, target, features = classification()
+    a, b = features(2), features(1)
+    a[::3] = np.nan
+    cells = {"a": [None if np.isnan(x).any() else x for x in a], "b": list(b)}
+    found = run(task, {name: (some, FakeModality(5)) for name, some in cells.items()}, target)
+    joined = np.hstack([a, b])
+    same_report(found.reports["gradient_boosting"], target[200:], boosted(joined[:200], target[:200], joined[200:]))
+
+
+def test_gradient_boosting_sees_what_two_inputs_tell_together() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(600, 1)), rng.normal(size=(600, 1))
+    same = (a * b > 0)[:, 0]
+    columns = {"a": (list(a), FakeModality(1)), "b": (list(b), FakeModality(1))}
+    found = run(classifier([0, 1]), columns, same.astype(int).tolist())
+    assert found.reports["gradient_boosting"]["accuracy"].value > 0.9
+    assert found.reports["linear"]["accuracy"].value < 0.65
+    found = run(regressor([-1.0, 1.0]), columns, (a * b)[:, 0].tolist())
+    assert found.reports["gradient_boosting"]["r2"].value > 0.6
+    assert found.reports["linear"]["r2"].value < 0.1
+    tagged = [["same", "high"] if both and high else ["same"] if both else ["high"] if high else []
+              for both, high in zip(same, a[:, 0] > 0, strict=True)]  # fmt: skip
+    found = run(tagger(tagged), columns, tagged)
+    assert found.reports["gradient_boosting"]["macro_average_precision"].value > 0.95
+    assert found.reports["linear"]["macro_average_precision"].value < 0.85
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_gradient_boosting_of_wide_inputs_rests_on_their_principal_components(as_sparse: bool) -> None:
+    task, target, _ = classification()
+    rng = np.random.default_rng(1)
+    wide = np.eye(3)[target] @ rng.normal(size=(3, 500)) + rng.normal(size=(400, 500))
+    if as_sparse:
+        wide = (rng.random((400, 500)) < 0.01).astype(float)
+        wide[np.arange(400), target * 100] = 2.0
+    found = run(task, {"x": (list(wide), FakeModality(500, as_sparse=as_sparse))}, target)
+    assert found.reports["gradient_boosting"]["accuracy"].value > 0.9
+
+
+def test_gradient_boosting_without_any_input_is_the_prior() -> None:
+    task, target, features = classification()
+    cells: list[np.ndarray | None] = [None] * 200 + list(features(1)[200:])
+    found = run(task, {"late": (cells, FakeModality(5))}, target)
+    assert found.reports["gradient_boosting"] == found.reports["majority"]
+    found = run(task, {"early": (cells[::-1], FakeModality(5))}, target)
+    assert found.reports["gradient_boosting"] == found.reports["majority"]
+
+
+def test_gradient_boosting_is_left_out_where_it_would_take_long() -> None:
+    columns = {"x": (list(np.random.default_rng(0).normal(size=(240, 2))), FakeModality(2))}
+    target = [f"c{row % 51:02}" for row in range(240)]
+    assert "gradient_boosting" not in run(classifier(target), columns, target).reports
+    tags = [[f"l{row % 11}"] for row in range(240)]
+    assert "gradient_boosting" not in run(tagger(tags), columns, tags).reports
 
 
 def test_no_test_rows_no_report() -> None:

@@ -155,7 +155,7 @@ def test_colours_of_figures_follow_the_theme(html):
 def test_the_figures_of_the_bundle_are_shown(html, run):
     accuracy = run.bundle.metrics.test["accuracy"]
     assert f"<b>{accuracy.value:.3f}</b>" in html
-    assert "majority" in html and "linear, note alone" in html
+    assert "majority" in html and "linear, note alone" in html and "gradient boosting" in html
 
 
 def test_what_each_input_is_worth_is_shown(html, run):

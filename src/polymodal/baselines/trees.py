@@ -59,8 +59,9 @@ def fit_boosting(
         early_stopping=False,
         random_state=seed % 2**32,
     )
+    empty = np.isnan(features).all(axis=0)  # of which scikit-learn can make no histogram
     with _one_thread():
-        return estimator.fit(features, target, sample_weight=weight)
+        return estimator.fit(np.where(empty, 0, features), target, sample_weight=weight)
 
 
 def min_rows_of_leaf(num_rows: int) -> int:

@@ -333,6 +333,15 @@ def test_gradient_boosting_without_any_input_is_the_prior() -> None:
     assert found.reports["gradient_boosting"] == found.reports["majority"]
 
 
+def test_gradient_boosting_of_a_target_whose_rows_all_lack_an_input() -> None:
+    rng = np.random.default_rng(0)
+    a, known = rng.normal(size=(400, 1)), np.arange(400) % 2 == 0
+    cells: list[np.ndarray | None] = [None if there else x for there, x in zip(known, a, strict=True)]
+    values = [{"u": float(abs(x)) if there else None, "v": float(x)} for there, (x,) in zip(known, a, strict=True)]
+    found = run(regressor(values), {"a": (list(a), FakeModality(1)), "b": (cells, FakeModality(1))}, values)
+    assert found.reports["gradient_boosting"]["r2_u"].value > 0.9
+
+
 def test_gradient_boosting_is_left_out_where_it_would_take_long() -> None:
     columns = {"x": (list(np.random.default_rng(0).normal(size=(240, 2))), FakeModality(2))}
     target = [f"c{row % 51:02}" for row in range(240)]

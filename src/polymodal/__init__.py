@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from polymodal.comparison.compare import compare as compare
     from polymodal.comparison.cross_validation import cross_validate as cross_validate
     from polymodal.config.run_config import RunConfig as RunConfig
-    from polymodal.data.audit.inspection import inspect as inspect
     from polymodal.data.tables.table import Table as Table
     from polymodal.data.tables.table import read_table as read_table
     from polymodal.errors import PolymodalError as PolymodalError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from polymodal.estimators.estimators import Estimator as Estimator
     from polymodal.estimators.estimators import Regressor as Regressor
     from polymodal.estimators.estimators import load as load
+    from polymodal.pipeline.inspection import inspect as inspect
     from polymodal.protocols import Prediction as Prediction
     from polymodal.types import Cells as Cells
     from polymodal.types import Tokens as Tokens
@@ -41,7 +41,7 @@ _HOMES = {
     "Tokens": "types",
     "compare": "comparison.compare",
     "cross_validate": "comparison.cross_validation",
-    "inspect": "data.audit.inspection",
+    "inspect": "pipeline.inspection",
     "load": "estimators.estimators",
     "read_table": "data.tables.table",
 }

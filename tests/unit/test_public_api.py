@@ -17,7 +17,7 @@ HOMES = {
     "Tokens": "polymodal.types",
     "compare": "polymodal.comparison.compare",
     "cross_validate": "polymodal.comparison.cross_validation",
-    "inspect": "polymodal.data.audit.inspection",
+    "inspect": "polymodal.pipeline.inspection",
     "load": "polymodal.estimators.estimators",
     "read_table": "polymodal.data.tables.table",
 }

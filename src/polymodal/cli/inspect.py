@@ -27,7 +27,7 @@ def inspect(  # noqa: PLR0913 - the options of a command
     """Show what every column of a table is, and why; and what is wrong with the table."""
     said = arguments.Overrides(None if target is None else [target], split, group, drop, assignments=assignments)
     config = arguments.run_config(None, said)
-    from polymodal.data.audit.inspection import inspect as inspect_table
+    from polymodal.pipeline.inspection import inspect as inspect_table
 
     found = inspect_table(table, config=config, media=media)
     say(json.dumps(found.to_dict(), indent=2) if as_json else str(found))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,28 +17,14 @@ from polymodal.metrics.independence import (
     p_of_prediction,
     residual_of,
 )
+from polymodal.metrics.results import InputTest
 from polymodal.types import Cells
 
 FEWEST_ROWS = 50  # fewer tell too little: a useful input would look like a dead one
-_MOST_ROWS, _MOST_ROWS_TOGETHER = 1_000, 300
+MOST_ROWS = 1_000  # of more some are drawn
+_MOST_ROWS_TOGETHER = 300
 _MOST_OTHERS = 20  # with which an input is tested: those of the smallest p-values
 _RATE, _RATE_TOGETHER = 0.01, 0.01  # of false discoveries: by itself, and together with others
-
-
-@dataclass(frozen=True)
-class InputTest:
-    """What the training rows say of one input.
-
-    Attributes:
-        p_value: of the null hypothesis that it is independent of the target.
-        p_together: of the null hypothesis that it has no interaction with another input; None where the first was
-            rejected.
-        useful: one of them is rejected, at a controlled false discovery rate over all inputs.
-    """
-
-    p_value: float
-    p_together: float | None
-    useful: bool
 
 
 def test_inputs(
@@ -60,7 +45,7 @@ def test_inputs(
         seed: of the draw and the permutations.
     """
     rng = np.random.default_rng(seed)
-    rows = rng.permutation(rows)[:_MOST_ROWS]
+    rows = rng.permutation(rows)[:MOST_ROWS]
     cells = dataset.target(rows)
     assert cells is not None, "a task that gives scores has a target"
     target = _as_numbers(cells, num_scores)
@@ -83,7 +68,9 @@ def test_inputs(
         together[name] = p_of_interaction(kernels[name], others, residual, rng)
     found = dict(zip(doubtful, discoveries(np.array([*together.values()]), _RATE_TOGETHER), strict=True))
     return {
-        name: InputTest(p_value, together.get(name), bool(useful[name] or found.get(name)))
+        name: InputTest(
+            p_value=p_value, p_together=together.get(name), useful=bool(useful[name] or found.get(name, False))
+        )
         for name, p_value in alone.items()
     }
 

@@ -110,6 +110,21 @@ class SubsetResults(Record):
     masked: tuple[MaskedResult, ...] = ()
 
 
+class InputTest(Record):
+    """What the training rows say of one input, by permutation tests.
+
+    Attributes:
+        p_value: of the null hypothesis that it is independent of the target.
+        p_together: of the null hypothesis that it has no interaction with another input; None where the first was
+            rejected.
+        useful: one of them is rejected, at a controlled false discovery rate over all inputs.
+    """
+
+    p_value: float
+    p_together: float | None
+    useful: bool
+
+
 class UpdateRows(_Sparse):
     """Where the new rows of an update went, and the old ones: `replayed` were learned from again.
 
@@ -156,6 +171,7 @@ class Results(_Sparse):
     Attributes:
         validation: of the model that did not learn from the validation rows.
         test: of the final model.
+        input_tests: by input, also of those that were left out of the model; empty where none was tested.
         ensemble_weight: share of the inputs' unimodal predictions in every prediction.
         temperature: by which scores are divided.
         best_epoch: whose weights were kept, counted over all trainings.
@@ -169,6 +185,7 @@ class Results(_Sparse):
     subsets: SubsetResults | None = None
     baselines: Baselines = Baselines()
     rows: RowCounts = RowCounts()
+    input_tests: dict[str, InputTest] = Field({})
     ensemble_weight: float = 0.0
     temperature: float = 1.0
     best_epoch: int | None = None

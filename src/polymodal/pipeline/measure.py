@@ -68,6 +68,7 @@ class Measurement:
             subsets=subsets,
             baselines=baselines,
             rows=self._rows(),
+            input_tests=dict(problem.tests),
             ensemble_weight=0.0 if ensemble is None else float(ensemble.weight),
             temperature=1.0 if ensemble is None else float(ensemble.calibrator.value),
             best_epoch=merged(trained.histories.values()).best_epoch,

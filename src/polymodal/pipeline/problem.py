@@ -20,7 +20,7 @@ from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import row_weights
 from polymodal.errors import DataError
-from polymodal.evaluation.input_tests import InputTest
+from polymodal.metrics.results import InputTest
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
 from polymodal.pipeline.selection import Selection, select_inputs
@@ -44,6 +44,7 @@ class Problem:
         rejects: cells that could not be read.
         cleaned: what `clean` changed.
         warnings: what the user should hear of the table, in sentences.
+        tests: by input, what the training rows say of it; empty where none was tested.
     """
 
     table: Table

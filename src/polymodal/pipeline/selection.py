@@ -11,7 +11,8 @@ from polymodal.abilities import Scoring
 from polymodal.config.run_config import RunConfig
 from polymodal.data.cells.dataset import Dataset
 from polymodal.errors import ConfigError, did_you_mean
-from polymodal.evaluation.input_tests import FEWEST_ROWS, InputTest, test_inputs
+from polymodal.evaluation.input_tests import FEWEST_ROWS, test_inputs
+from polymodal.metrics.results import InputTest
 from polymodal.schema import Column, Schema
 
 _LISTED = 5

@@ -19,6 +19,7 @@ from polymodal.report.classes import classes, labels
 from polymodal.report.data import data, examples, unread
 from polymodal.report.drawing import Pen, require_matplotlib
 from polymodal.report.formatting import amount, duration, figure, share
+from polymodal.report.inputs import inputs
 from polymodal.report.mistakes import mistakes
 from polymodal.report.model import construction, training, usage
 from polymodal.report.numbers import numbers
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
 
 _SECTIONS: tuple[Callable[[ReportedRun], Section | None], ...] = (
-    results, classes, labels, numbers, subsets, mistakes, unread, training, data, examples, construction, usage,
+    results, classes, labels, numbers, inputs, subsets, mistakes, unread, training, data, examples, construction, usage,
 )  # fmt: skip
 
 

@@ -28,6 +28,10 @@ FILE = {
         "train": 70, "validation": 10, "test": 20, "unknown_class": 2,
         "unlabelled": 1, "dropped": 3, "rejected_cells": 4, "cleaned": 5,
     },
+    "input_tests": {
+        "a": {"p_value": 0.001, "p_together": None, "useful": True},
+        "b": {"p_value": 0.5, "p_together": 0.75, "useful": False},
+    },
     "ensemble_weight": 0.5,
     "temperature": 1.25,
     "best_epoch": 7,
@@ -43,8 +47,15 @@ def test_a_file_is_read_and_written_as_it_was():
     assert found.subsets.subsets[1].change.low == 0.25
     assert found.baselines.reports == {"majority": {"accuracy": Interval(**SCORE)}, "linear": {}}
     assert found.baselines.linear_by_input == {"a": {"accuracy": Interval(**SCORE)}}
+    assert found.input_tests["b"].p_together == 0.75
     assert found.warnings == ("a: 2 cells cut",)
     assert (found.side, found.measured) == ("test", found.test)
+
+
+def test_an_older_file_without_tests_of_the_inputs_is_read():
+    found = Results.model_validate({key: value for key, value in FILE.items() if key != "input_tests"})
+    assert found.input_tests == {}
+    assert "input_tests" not in found.model_dump()
 
 
 def test_what_was_never_measured_is_left_out():
@@ -74,6 +85,7 @@ def test_without_test_rows_the_validation_rows_are_what_was_measured():
         ({"test": {"accuracy": {"value": 0.5, "low": 0.1}}}, "test.accuracy.high"),
         ({"test": {"accuracy": SCORE | {"value": "much"}}}, "test.accuracy.value"),
         ({"rows": {"trian": 5}}, "rows.trian"),
+        ({"input_tests": {"a": {"p_value": 0.5, "useful": True}}}, "input_tests.a.p_together"),
         ({"baselines": {"majority": {"accuracy": 0.5}}}, "baselines.reports.majority.accuracy"),
         ({"baselines": {"linear_by_input": {"a": 3}}}, "baselines.linear_by_input.a"),
         ({"updates": [{"metric": "r2", "rows": {}, "settings": {}, "old": {"befor": {}}}]}, "updates.0.old.befor"),

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from polymodal.config.run_config import LimitsConfig
-from polymodal.data.audit.inspection import inspect
+from polymodal.data.audit.inspection import inspect_table
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.datetime import UNKNOWN, Datetime, DatetimeConfig
 from polymodal.protocols import Sample
@@ -213,5 +213,5 @@ def test_dates_that_all_differ_are_no_identifiers():
     days = [date(2020, 1, 1) + timedelta(days=7 * week) for week in range(60)]
     table = {"text": [day.isoformat() for day in days], "object": days, "stamp": pd.to_datetime(pd.Series(days)),
              "key": [f"A-{week}" for week in range(60)]}  # fmt: skip
-    kinds = [found.column.kind for found in inspect(table).columns]
+    kinds = [found.column.kind for found in inspect_table(table).columns]
     assert kinds == ["datetime", "datetime", "datetime", "identifier"]

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from polymodal.codecs.recognition import count_sounds
 from polymodal.config.run_config import LimitsConfig, RunConfig
-from polymodal.data.audit.inspection import inspect
+from polymodal.data.audit.inspection import inspect_table
 from polymodal.data.cells.prepare import prepare
 from polymodal.data.tables.table import read_table
 from polymodal.errors import UnreadableCellError
@@ -200,7 +200,7 @@ def test_lists_of_arrow_come_through_parquet(tmp_path, kind):
     table = read_table(tmp_path / "t.parquet").take(np.arange(31)[::-1])
     assert table.values("v")[-1] is None
     np.testing.assert_array_equal(np.stack(table.values("v")[:-1]), rows[::-1])
-    assert inspect(tmp_path / "t.parquet", config=RunConfig()).columns[0].column.kind == "vector"
+    assert inspect_table(tmp_path / "t.parquet", config=RunConfig()).columns[0].column.kind == "vector"
 
 
 def test_lists_with_gaps_are_told_not_filled():
@@ -214,7 +214,7 @@ def test_lists_with_gaps_are_told_not_filled():
 
 def test_polars_arrays_are_vectors():
     frame = pl.DataFrame({"v": RNG.normal(size=(20, 5)), "n": RNG.normal(size=20)})
-    assert inspect(frame).columns[0].column.kind == "vector"
+    assert inspect_table(frame).columns[0].column.kind == "vector"
 
 
 def test_preview_says_how_long_it_is():

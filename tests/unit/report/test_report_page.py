@@ -16,6 +16,7 @@ import pytest
 
 from polymodal.config.run_config import make
 from polymodal.errors import MissingExtraError, UsageError
+from polymodal.metrics.results import InputTest
 from polymodal.pipeline.run import train
 from polymodal.report.drawing import Pen
 from polymodal.report.page import write
@@ -85,6 +86,27 @@ def test_metrics_are_explained_in_the_words_of_the_task(html, run):
 def test_it_has_every_section(html):
     for name in ("results", "classes", "subsets", "mistakes", "training", "data", "examples", "model", "usage"):
         assert f'<section id="{name}">' in html and f'href="#{name}"' in html
+
+
+def test_it_tells_which_inputs_predict_the_target(html, run, tmp_path):
+    tested = {
+        "text": InputTest(p_value=1e-9, p_together=None, useful=True),
+        "table": InputTest(p_value=0.4, p_together=0.5, useful=False),
+        "gone": InputTest(p_value=0.6, p_together=0.25, useful=False),
+    }
+    tested = {run.bundle.schema.inputs[place].name if place < 2 else name: tested[name]
+              for place, name in enumerate(tested)}  # fmt: skip
+    metrics = run.bundle.metrics.model_copy(update={"input_tests": tested})
+    write(replace(run, bundle=replace(run.bundle, metrics=metrics)), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Which inputs predict label" in page.text
+    section = page.text[page.text.index("Permutation tests") :]
+    words = section[: section.index("Missing inputs")].split("\n")
+    cells = [word for word in words if word]
+    first, second = (one.name for one in run.bundle.schema.inputs)
+    assert cells[cells.index(first) :][:4] == [first, "in the model", "< 0.001", "–"]
+    assert cells[cells.index(second) :][:4] == [second, "in the model all the same", "0.400", "0.500"]
+    assert cells[cells.index("gone") :][:4] == ["gone", "left out", "0.600", "0.250"]
 
 
 def test_the_results_come_first(html):

@@ -1,10 +1,10 @@
-"""Looks at a table before training: every column, what it is and why, and what may be wrong (`polymodal inspect`)."""
+"""Looks at a table before training: every column, what it is and why, and what may be wrong."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from textwrap import fill
 
 from polymodal.config.run_config import RunConfig
@@ -14,6 +14,7 @@ from polymodal.data.columns.examples import example, printable
 from polymodal.data.columns.infer import recognise_columns
 from polymodal.data.columns.profile import column_profiler
 from polymodal.data.tables.table import read_table
+from polymodal.metrics.results import InputTest
 from polymodal.schema import Column
 
 _WIDEST_LINE = 120
@@ -45,12 +46,14 @@ class Inspection:
         source: where the table came from.
         rows: how many it has.
         findings: what may be wrong with it, the gravest first.
+        input_tests: by input, whether it predicts the target; empty where none was tested.
     """
 
     source: str
     rows: int
     columns: tuple[InspectedColumn, ...]
     findings: tuple[Finding, ...] = ()
+    input_tests: Mapping[str, InputTest] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [_HEADER, *(_cells(column) for column in self.columns)]
@@ -59,6 +62,11 @@ class Inspection:
         title = f"{printable(self.source)}: {self.rows} rows, {len(self.columns)} columns"
         table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         return "\n".join([title, "", *table, "", *report(self.findings)])
+
+    def with_findings(self, findings: Sequence[Finding]) -> Inspection:
+        """The same with further findings among the others."""
+        together = sorted([*self.findings, *findings], key=lambda finding: ORDER.index(finding.severity))
+        return replace(self, findings=tuple(together))
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""
@@ -75,10 +83,11 @@ class Inspection:
                 for found in self.columns
             ],
             "findings": [finding.to_dict() for finding in self.findings],
+            "input_tests": {name: found.model_dump() for name, found in self.input_tests.items()},
         }
 
 
-def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = True) -> Inspection:  # noqa: B008 - frozen
+def inspect_table(source: object, *, config: RunConfig = RunConfig(), media: bool = True) -> Inspection:  # noqa: B008 - frozen
     """Every column of a table: what it is and why, the missing share, different values, examples; and what is wrong.
 
     Args:
@@ -86,7 +95,7 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
         config: what is known already, such as the target and the split.
         media: decode pictures, recordings and the like, to find those that are unreadable, odd or nearly the same.
 
-    >>> print(inspect({"size": [1.5, 2.5], "tag": ["a", "a"]}).columns[1].column.kind)
+    >>> print(inspect_table({"size": [1.5, 2.5], "tag": ["a", "a"]}).columns[1].column.kind)
     constant
     """
     table = read_table(source, text=config.table)

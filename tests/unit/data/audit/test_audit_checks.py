@@ -7,13 +7,13 @@ import pytest
 
 from polymodal.config.run_config import make
 from polymodal.data.audit import audit as module
-from polymodal.data.audit.inspection import inspect
+from polymodal.data.audit.inspection import inspect_table
 
 RNG = np.random.default_rng(0)
 
 
 def audited(table, media=True, **config):
-    return inspect(table, config=make(config), media=media).findings
+    return inspect_table(table, config=make(config), media=media).findings
 
 
 def of(findings, check):
@@ -123,7 +123,7 @@ def test_row_numbers_of_a_sample_are_those_of_the_table(monkeypatch):
 def test_the_gravest_come_first_and_print():
     table = {"size": RNG.normal(size=60).tolist(), "leak": ["a!", "b!"] * 30, "label": ["a", "b"] * 30,
              "one": [1] * 60}  # fmt: skip
-    found = inspect(table, config=make({"target": "label"}))
+    found = inspect_table(table, config=make({"target": "label"}))
     kinds = [f.severity for f in found.findings]
     assert kinds == sorted(kinds, key=["error", "warning", "note"].index)
     assert "Findings: 1 error" in str(found)
@@ -132,7 +132,7 @@ def test_the_gravest_come_first_and_print():
 
 def test_a_sound_table_has_no_findings():
     table = {"size": RNG.normal(size=60).tolist(), "label": ["a", "b"] * 30}
-    found = inspect(table, config=make({"target": "label"}))
+    found = inspect_table(table, config=make({"target": "label"}))
     assert found.findings == ()
     assert str(found).endswith("Findings: none")
 

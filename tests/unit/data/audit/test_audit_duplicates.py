@@ -10,14 +10,14 @@ import soundfile
 from PIL import Image
 
 from polymodal.config.run_config import make
-from polymodal.data.audit.inspection import inspect
+from polymodal.data.audit.inspection import inspect_table
 
 RATE = 16_000
 SIDES = ["train"] * 40 + ["test"] * 20
 
 
 def findings(table, check, folder=None, **config):
-    found = inspect(table, config=make({"target": "label", "split": {"column": "side"}, **config})).findings
+    found = inspect_table(table, config=make({"target": "label", "split": {"column": "side"}, **config})).findings
     return [f for f in found if f.check == check]
 
 

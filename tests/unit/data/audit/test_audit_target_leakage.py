@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from polymodal.config.run_config import make
-from polymodal.data.audit.inspection import inspect
+from polymodal.data.audit.inspection import inspect_table
 
 RNG = np.random.default_rng(0)
 ROWS = 200
@@ -17,7 +17,7 @@ LETTERS = [f"{word}{number}" for word, number in zip(WORDS, RNG.integers(0, 30, 
 
 
 def found(table, **config):
-    findings = inspect(table, config=make({"target": "label", **config})).findings
+    findings = inspect_table(table, config=make({"target": "label", **config})).findings
     return {f.columns[0]: f for f in findings if f.check == "target_leakage"}
 
 
@@ -85,7 +85,7 @@ def test_few_rows_prove_nothing():
 def test_every_target_is_asked():
     other = [str(x) for x in RNG.choice(["u", "v"], ROWS)]
     table = {"a": KINDS, "b": [f"{x} {n}" for x, n in zip(other, LETTERS, strict=True)], "label": LABELS, "y": other}
-    findings = inspect(table, config=make({"target": ["label", "y"]})).findings
+    findings = inspect_table(table, config=make({"target": ["label", "y"]})).findings
     told = {f.columns[0]: f.what for f in findings if f.check == "target_leakage"}
     assert "'label'" in told["a"]
     assert "'y'" in told["b"]

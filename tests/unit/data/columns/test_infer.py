@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from polymodal.config.run_config import RunConfig, make
-from polymodal.data.audit.inspection import inspect
+from polymodal.data.audit.inspection import inspect_table
 from polymodal.data.columns.infer import infer_columns
 from polymodal.data.columns.profile import SAMPLE, profile_column
 from polymodal.data.tables.table import read_table
@@ -231,7 +231,7 @@ class TestConfiguration:
 class TestInspect:
     def test_plain_table(self, fakes):
         frame = pd.DataFrame({"n": [1.5, 2.5, None, 2.5], "odd\x1b[31m": ["a\nb", "\u202e", "x" * 50, "y"]})
-        found = inspect(frame)
+        found = inspect_table(frame)
         number, odd = found.columns
         assert (number.missing, number.distinct, number.examples) == (0.25, 2, ("1.5", "2.5"))
         assert odd.examples == ("a\\nb", "\\u202e", "x" * 23 + "…")
@@ -242,16 +242,16 @@ class TestInspect:
         assert starts[0] == starts[1]
 
     def test_bytes_and_arrays_by_size(self, fakes):
-        found = inspect({"b": [b"BLOB", b"BLOB1"], "a": [np.zeros((2, 3)), np.zeros(4)]})
+        found = inspect_table({"b": [b"BLOB", b"BLOB1"], "a": [np.zeros((2, 3)), np.zeros(4)]})
         assert found.columns[0].examples == ("<4 bytes>", "<5 bytes>")
         assert found.columns[1].examples == ("<2×3 float64>", "<4 float64>")
 
     def test_an_integer_too_long_to_print(self):
-        (found,) = inspect({"n": [1.5, 10**5_000]}).columns
+        (found,) = inspect_table({"n": [1.5, 10**5_000]}).columns
         assert found.examples == ("1.5", "0x" + hex(10**5_000)[2:23] + "…")
 
     def test_to_dict_is_json(self, fakes):
-        found = inspect({"n": [1.5, 2.5], "y": [1, 2]}, config=RunConfig(target="y")).to_dict()
+        found = inspect_table({"n": [1.5, 2.5], "y": [1, 2]}, config=RunConfig(target="y")).to_dict()
         assert json.loads(json.dumps(found)) == found
         assert found["columns"][1] == {
             "name": "y", "kind": "target", "modality": None, "reason": "what is predicted",
@@ -259,4 +259,4 @@ class TestInspect:
         }  # fmt: skip
 
     def test_tables_with_nothing_to_learn_from(self, fakes):
-        assert inspect({"a": [1, 1]}).columns[0].column.kind == "constant"
+        assert inspect_table({"a": [1, 1]}).columns[0].column.kind == "constant"

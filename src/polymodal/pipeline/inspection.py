@@ -1,0 +1,100 @@
+"""Looks at a table before training: its columns, what may be wrong, which inputs predict the target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from polymodal import registry
+from polymodal.config.run_config import RunConfig
+from polymodal.data.audit.finding import Finding
+from polymodal.data.audit.inspection import Inspection, inspect_table
+from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.prepare import fit_statistics, modality_of, prepare
+from polymodal.data.tables.table import read_table
+from polymodal.errors import PolymodalError
+from polymodal.evaluation.input_tests import MOST_ROWS
+from polymodal.metrics.results import InputTest
+from polymodal.models.build import task_of
+from polymodal.pipeline.choices import Choices, choose
+from polymodal.pipeline.problem import encode_targets
+from polymodal.pipeline.selection import Selection, select_inputs
+from polymodal.schema import Schema
+
+
+def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = True) -> Inspection:  # noqa: B008 - frozen
+    """Every column of a table: what it is and why, missing share, values; what is wrong; which inputs tell nothing.
+
+    Args:
+        source: whatever `read_table` takes.
+        config: what is known already, such as the split, and the target: with it every input is tested.
+        media: decode pictures, recordings and the like, to find those that are unreadable, odd or nearly the same, and
+            to test inputs of them.
+
+    >>> print(inspect({"size": [1.5, 2.5], "tag": ["a", "a"]}).columns[1].column.kind)
+    constant
+    """
+    table = read_table(source, text=config.table)
+    found = inspect_table(table, config=config, media=media)
+    if not config.targets:
+        return found
+    try:
+        choices = choose(table, config)
+        if not media and any(registry.load("modalities", one.modality).media for one in choices.inputs):
+            return found
+        selection, num_rows = _select(choices)
+    except PolymodalError as error:  # a table that cannot be learned from yet is what this looks for
+        return found.with_findings(
+            [Finding("input_tests", "note", f"The inputs were not tested: {error}", "A training would say the same.")]
+        )
+    found = replace(found, input_tests=selection.tests)
+    return found.with_findings([*_findings(choices, selection, num_rows)])
+
+
+def _select(choices: Choices) -> tuple[Selection, int]:
+    """Tests the inputs as a training would, on no more cells than that takes; and the number of rows."""
+    config, values, train = choices.config, choices.values, choices.split.train
+    rows = np.array([row for row in train.tolist() if values is None or values[row] is not None], dtype=np.int64)
+    rows = np.sort(np.random.default_rng(config.seed).permutation(rows)[:MOST_ROWS])
+    table, every = choices.table.take(rows), np.arange(len(rows))
+    target = choices.target(train)
+    task = task_of(target)
+    targets = encode_targets(task, None if values is None else [values[row] for row in rows])
+    with tempfile.TemporaryDirectory(prefix="polymodal-") as folder:  # decoded media need not fit into memory
+        prepared = prepare(
+            table, choices.columns, limits=config.limits, bad_cells="missing", cache=Path(folder), with_notes=False
+        )
+        columns = fit_statistics(choices.columns, prepared, every, together=choices.together)
+        schema = Schema(columns=columns, inputs=choices.inputs, target=target)
+        modalities = {column.name: modality_of(column) for column in schema.features()}
+        return select_inputs(schema, config, Dataset(prepared, modalities, task, targets), every), len(rows)
+
+
+def _findings(choices: Choices, selection: Selection, num_rows: int) -> Iterator[Finding]:
+    """One on each input that does not predict the target."""
+    kept = {one.name for one in selection.schema.inputs}
+    none = not any(found.useful for found in selection.tests.values())
+    for one in choices.inputs:
+        found = selection.tests.get(one.name)
+        if found is None or found.useful:
+            continue
+        what = (
+            f"does not predict {', '.join(choices.config.targets)!r}, by permutation tests on {num_rows} training "
+            f"rows: {_of_p(found)}."
+        )
+        if none:
+            advice = "No other input does either: the model may be no better than chance."
+        elif one.name in kept:
+            advice = "Your settings keep it in the model."
+        else:
+            advice = "A training leaves it out; inputs.keep would keep it."
+        yield Finding("input_tests", "warning", what, advice, one.columns)
+
+
+def _of_p(found: InputTest) -> str:
+    together = "" if found.p_together is None else f", {found.p_together:.2g} together with another input"
+    return f"p {found.p_value:.2g} by itself{together}"

@@ -9,11 +9,11 @@ from itertools import combinations
 import numpy as np
 
 from polymodal.comparison.entries import Entry
-from polymodal.comparison.result import Line, Pair, Status
+from polymodal.comparison.result import Interactions, Line, Pair, Status
 from polymodal.comparison.settings import ComparedTable
 from polymodal.comparison.trial import Trial
 from polymodal.errors import DataError
-from polymodal.metrics.significance import Resampled, difference, holm, resampled
+from polymodal.metrics.significance import Resampled, Scored, difference, holm, resampled
 
 _MOST_SAMPLES, _FEWEST_SAMPLES = 2000, 200
 _WORK = 200_000_000  # scores looked at over all drawings of an entry: some seconds
@@ -40,13 +40,44 @@ def analyse(outcomes: Sequence[EntryProgress], about: ComparedTable) -> tuple[li
     _check_rows(done)
     for outcome in done:
         if not outcome.resampled:
-            scored = [trial.scored for trial in outcome.trials]
-            size = sum(one.size for one in scored)  # the same for every entry
-            samples = int(np.clip(_WORK // max(size, 1), _FEWEST_SAMPLES, _MOST_SAMPLES))
-            outcome.resampled = resampled(scored, about.units, samples=samples, seed=about.config.seed)
+            outcome.resampled = _resampled([trial.scored for trial in outcome.trials], about)
             if about.metric not in outcome.resampled:
                 raise DataError(f"The rows that were measured give no {about.metric}; use fewer folds or more rows.")
     return [_line(outcome, about.metric) for outcome in outcomes], _pairs(done, about)
+
+
+def interactions(outcomes: Sequence[EntryProgress], about: ComparedTable) -> Interactions | None:
+    """The reference beside its additive projection, over the trainings of the first repeat that measured both."""
+    trials = [
+        trial
+        for outcome in outcomes
+        if outcome.entry.kind == "reference" and outcome.status == "done"
+        for trial in outcome.trials
+    ]
+    pairs = [trial.projection for trial in trials if trial.projection is not None]
+    if not pairs:
+        return None
+    model, additive = (
+        _resampled(scored, about).get(about.metric)
+        for scored in ([pair.model for pair in pairs], [pair.additive for pair in pairs])
+    )
+    if model is None or additive is None:  # undefined, such as a correlation of equal numbers
+        return None
+    return Interactions(
+        rows=sum(len(pair.model.rows) for pair in pairs),
+        model=model.interval(),
+        additive=additive.interval(),
+        difference=difference(
+            model, additive, greater_is_better=about.greater_is_better, test_share=0.0, trainings=False
+        ),
+    )
+
+
+def _resampled(scored: Sequence[Scored], about: ComparedTable) -> dict[str, Resampled]:
+    """Every metric over some trainings; what measures the same rows gets the same drawings."""
+    size = sum(one.size for one in scored)  # the same for all that is compared
+    samples = int(np.clip(_WORK // max(size, 1), _FEWEST_SAMPLES, _MOST_SAMPLES))
+    return resampled(scored, about.units, samples=samples, seed=about.config.seed)
 
 
 def _line(outcome: EntryProgress, metric: str) -> Line:

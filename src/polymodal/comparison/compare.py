@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from polymodal.comparison.analysis import EntryProgress, analyse
+from polymodal.comparison.analysis import EntryProgress, analyse, interactions
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
 from polymodal.comparison.entries import EVERY, Entry, Own, plan, rest
 from polymodal.comparison.result import Comparison
@@ -138,19 +138,22 @@ class _Work:
         if unknown := sum(trial.unknown for trial in first):
             notes = (*notes, f"{unknown} times a row was not measured: its class is not among the training rows.")
         notes = (*notes, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
+        projected = interactions(self.outcomes, about)
+        findings = verdict(lines, pairs, metric=metric, greater_is_better=greater_is_better, interactions=projected)
         return Comparison(
             metric=metric,
             greater_is_better=greater_is_better,
             reference=self.reference.name,
             lines=tuple(lines),
             pairs=tuple(pairs),
-            findings=tuple(verdict(lines, pairs, metric=metric, greater_is_better=greater_is_better)),
+            findings=tuple(findings),
             rows=num_measured(first),
             folds=about.num_folds,
             repeats=about.repeats,
             ended=self.ended,
             notes=notes,
             seconds=self.clock.seconds,
+            interactions=projected,
         )
 
     def _baselines(self) -> None:
@@ -176,7 +179,12 @@ class _Work:
             for fold in self.about.folds:
                 self.clock.check()
                 trial = run_trial(
-                    entry.config, fold, cache=self.cache, make_callbacks=self.make_callbacks, timed=not outcome.trials
+                    entry.config,
+                    fold,
+                    cache=self.cache,
+                    make_callbacks=self.make_callbacks,
+                    timed=not outcome.trials,
+                    projected=entry.kind == "reference" and fold.repeat == 0,
                 )
                 outcome.trials.append(trial)
                 done = f"{len(outcome.trials)} of {every} trainings"

@@ -100,13 +100,8 @@ def cross_validate(  # noqa: PLR0913 - one argument for each choice
         for fold in about.folds:
             try:
                 clock.check()
-                trial = run_trial(
-                    about.config,
-                    fold,
-                    cache=cache or Path(temporary),
-                    make_callbacks=clock.beside(make_callbacks),
-                    timed=False,
-                )
+                callbacks = clock.beside(make_callbacks)
+                trial = run_trial(about.config, fold, cache=cache or Path(temporary), make_callbacks=callbacks)
             except OutOfTimeError:
                 break
             trials.append(trial)

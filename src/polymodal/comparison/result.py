@@ -79,13 +79,40 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Interactions:
+    """The reference beside its additive projection (EMAP), which adds up one term for each input.
+
+    Attributes:
+        rows: that both are measured on: a sample of the test rows of the first repeat.
+        model: the metric that is compared, of the reference on these rows.
+        additive: of the projection.
+        difference: above zero where the reference is better.
+    """
+
+    rows: int
+    model: Interval
+    additive: Interval
+    difference: Difference
+
+    @property
+    def differs(self) -> bool:
+        return self.difference.p < LEVEL
+
+    @property
+    def gain(self) -> str:
+        """The difference for people: `+0.021 [+0.004, +0.037]`."""
+        return between(self.difference.interval, signed=True)
+
+
+@dataclass(frozen=True)
 class VerdictSentence:
     """One sentence of the verdict.
 
     Attributes:
-        kind: `fusing`, `input`, `enough`, `fusions`, `baseline` or `incomplete`.
+        kind: `fusing`, `interactions`, `input`, `enough`, `fusions`, `baseline` or `incomplete`.
         subject: the entries or inputs that it is about.
-        decision: one word: `better`, `worse`, `same`, `unclear`; of an input `adds`, `nothing`, `hurts`, `unclear`.
+        decision: one word: `better`, `worse`, `same`, `unclear`; of an input `adds`, `nothing`, `hurts`, `unclear`; of
+            interactions `used`, `nothing`, `hurt`, `unclear`.
     """
 
     kind: str
@@ -109,6 +136,7 @@ class Comparison:
         repeats: of the folds, with other seeds.
         ended: `complete`, `budget` or `interrupted`.
         notes: what was left out, and on which terms.
+        interactions: of the reference's inputs; None of one input, or where it could not be measured.
     """
 
     metric: str
@@ -123,6 +151,7 @@ class Comparison:
     ended: Literal["complete", "budget", "interrupted"]
     notes: tuple[str, ...]
     seconds: float
+    interactions: Interactions | None = None
 
     @property
     def verdict(self) -> str:
@@ -155,6 +184,7 @@ class Comparison:
             "seconds": round(self.seconds, 1),
             "entries": [_line(line) for line in self.lines],
             "pairs": [_pair(pair) for pair in self.pairs],
+            "interactions": None if self.interactions is None else _interactions(self.interactions),
             "verdict": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
         }
@@ -237,6 +267,17 @@ def _pair(pair: Pair) -> dict[str, Any]:
         "p_rows": pair.difference.p_rows,
         "p_trainings": finite(pair.difference.p_trainings),
         "differs": pair.differs,
+    }
+
+
+def _interactions(found: Interactions) -> dict[str, Any]:
+    return {
+        "rows": found.rows,
+        "model": asdict(found.model),
+        "additive": asdict(found.additive),
+        "difference": asdict(found.difference.interval),
+        "p": found.difference.p,
+        "differs": found.differs,
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from polymodal.comparison.interactions import ScoredProjection, score_projection
 from polymodal.config.run_config import RunConfig, SplitConfig
 from polymodal.data.tables.table import Table
 from polymodal.evaluation.baselines import predict_baselines
@@ -56,6 +57,7 @@ class Trial:
         parameters: of the model; None of a baseline.
         latency: seconds to predict one row, the median; None where it was not measured.
         unread: cells that could not be read, in words: where, and why.
+        projection: the model beside its additive projection; None where it was not asked for, or makes no sense.
     """
 
     scored: Scored
@@ -65,6 +67,7 @@ class Trial:
     parameters: int | None = None
     latency: float | None = None
     unread: tuple[str, ...] = ()
+    projection: ScoredProjection | None = None
 
 
 def num_measured(trials: Iterable[Trial]) -> int:
@@ -81,8 +84,16 @@ def unread(trials: Iterable[Trial]) -> tuple[str, ...]:
     return (f"{count} could not be read (bad_cells says what becomes of them). The first: {cells[0]}.",)
 
 
-def run_trial(config: RunConfig, fold: Fold, *, cache: Path, make_callbacks: CallbackFactory, timed: bool) -> Trial:
-    """Trains and measures one entry; `timed`: and how long one row takes.
+def run_trial(
+    config: RunConfig,
+    fold: Fold,
+    *,
+    cache: Path,
+    make_callbacks: CallbackFactory,
+    timed: bool = False,
+    projected: bool = False,
+) -> Trial:
+    """Trains and measures one entry; `timed`: and how long one row takes; `projected`: and its additive projection.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, also where the training ended in order.
@@ -103,6 +114,7 @@ def run_trial(config: RunConfig, fold: Fold, *, cache: Path, make_callbacks: Cal
         parameters=sum(parameter.numel() for parameter in run.bundle.model.parameters()),
         latency=_latency(run) if timed else None,
         unread=tuple(f"{fold.table.where(cell.row)}, column {cell.column!r}: {cell.reason}" for cell in run.rejects),
+        projection=score_projection(run, cache=cache, repeat=fold.repeat) if projected else None,
     )
 
 

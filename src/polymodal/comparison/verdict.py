@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from polymodal.comparison.result import Line, Pair, VerdictSentence, figure, find, of_p
+from polymodal.comparison.result import Interactions, Line, Pair, VerdictSentence, figure, find, of_p
 
 SHARE = 0.02
 """The margin: so much of metrics that rise to 1; of errors, this share of the reference's."""
 
 
 def verdict(
-    lines: Sequence[Line], pairs: Sequence[Pair], *, metric: str, greater_is_better: bool
+    lines: Sequence[Line],
+    pairs: Sequence[Pair],
+    *,
+    metric: str,
+    greater_is_better: bool,
+    interactions: Interactions | None = None,
 ) -> list[VerdictSentence]:
     """The findings that the entries which came to their end allow, on the metric that was compared."""
     done = [line for line in lines if line.status == "done"]
@@ -27,7 +32,16 @@ def verdict(
         return [VerdictSentence("incomplete", (), "unclear", said), *incomplete]
     margin = SHARE if greater_is_better else SHARE * abs(reference.metrics[metric].value)
     case = _Case(done, pairs, reference, metric, margin)
-    return [*case.fusing(), *case.inputs(), *case.enough(), *case.fusions(), *case.baseline(), *incomplete]
+    of_interactions = [] if interactions is None else [case.interactions(interactions)]
+    return [
+        *case.fusing(),
+        *of_interactions,
+        *case.inputs(),
+        *case.enough(),
+        *case.fusions(),
+        *case.baseline(),
+        *incomplete,
+    ]
 
 
 def needless(lines: Sequence[Line], pairs: Sequence[Pair]) -> tuple[str, ...]:
@@ -83,6 +97,24 @@ class _Case:
         else:
             decision, text = "same", f"Fusing does not show a gain: {both}, {other}; gain {gap}."
         yield VerdictSentence("fusing", (self.reference.entry.name, best.entry.name), decision, text)
+
+    def interactions(self, found: Interactions) -> VerdictSentence:
+        """The reference against its additive projection."""
+        interval = found.difference.interval
+        values = f"{self.metric} {figure(found.model.value)}, without interactions {figure(found.additive.value)}"
+        said = f"{values} (EMAP on {found.rows} rows); gain {found.gain}"
+        if found.differs and interval.value > 0:
+            decision, text = "used", f"Interactions of inputs pay: {said}, p {of_p(found.difference.p)}."
+        elif found.differs:
+            decision, text = "hurt", f"Interactions of inputs harm here: {said}, p {of_p(found.difference.p)}."
+        elif interval.high <= self.margin:
+            decision, text = (
+                "nothing",
+                f"{self.reference.entry.name} gains nothing from interactions of inputs: {said}.",
+            )
+        else:
+            decision, text = "unclear", f"Interactions of inputs show no gain: {said}."
+        return VerdictSentence("interactions", (self.reference.entry.name,), decision, text)
 
     def inputs(self) -> Iterator[VerdictSentence]:
         """What each input adds to all the others."""

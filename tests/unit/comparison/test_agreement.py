@@ -47,7 +47,7 @@ def statistics(schema):
 def test_an_entry_has_the_scores_of_train(fold, tmp_path):
     config, on = fold
     trained = train(on.table, on.config(config), cache=tmp_path)
-    tried = trials.run_trial(config, on, cache=tmp_path, make_callbacks=lambda *_: (), timed=False)
+    tried = trials.run_trial(config, on, cache=tmp_path, make_callbacks=lambda *_: ())
     measured = trained.measured
     expected = RowStatistics.of(trained.bundle.task, measured.prediction, measured.target, measured.rows)
     assert np.array_equal(tried.scored.rows, trained.measured.rows)

@@ -54,7 +54,7 @@ def untrained(monkeypatch):
     """Trials that cost nothing, each of them noted: a model is right by the share of the bits that its inputs tell."""
     seen = []
 
-    def guess(config, fold, *, cache, make_callbacks, timed):
+    def guess(config, fold, *, cache, make_callbacks, timed, projected):
         seen.append((config, fold))
         rows = np.flatnonzero(np.array(fold.table.values(fold.split.column)) == "test")
         target = np.unique(fold.table.values("label"), return_inverse=True)[1][rows]
@@ -122,6 +122,34 @@ def test_results_are_json_and_a_table_for_people(found):
     assert found.verdict in text
 
 
+def test_the_reference_is_held_against_its_additive_projection(found):
+    interactions, line = found.interactions, next(line for line in found.lines if line.entry.name == "concat")
+    assert interactions.rows == ROWS
+    assert interactions.model.value == pytest.approx(line.metrics["accuracy"].value, abs=1e-9)
+    assert interactions.additive.value > 0.9  # each of the inputs tells one bit by itself
+    values = found.to_dict()["interactions"]
+    assert values["additive"]["value"] == interactions.additive.value and values["rows"] == ROWS
+    (sentence,) = [finding for finding in found.findings if finding.kind == "interactions"]
+    assert sentence.subject == ("concat",) and sentence.decision != "used"
+
+
+def test_interactions_that_the_label_asks_for_are_found_and_a_single_input_has_none():
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, (160, 2))
+    first, second = (2 * bits.T - 1)[..., None] * 1.0 + rng.normal(0, 0.1, (2, 160, 2))
+    table = {"first": first.tolist(), "second": second.tolist(), "label": [str(a ^ b) for a, b in bits]}
+    how = {"folds": 2, "singles": False, "ablations": False}
+    config = TINY | {"train": TINY["train"] | {"epochs": 30}, "inputs": {"keep": "all"}}
+    found = compare(table, "label", config=config, fusions=["product"], **how)
+    interactions = found.interactions
+    assert interactions.model.value > 0.9 and interactions.additive.value < 0.75
+    assert interactions.differs and interactions.difference.interval.low > 0
+    assert next(f for f in found.findings if f.kind == "interactions").decision == "used"
+    del table["second"]
+    alone = compare(table, "label", config=TINY | {"train": {"epochs": 1}}, **how)
+    assert alone.interactions is None and alone.to_dict()["interactions"] is None
+
+
 def test_out_of_fold_scores_are_those_of_models_that_did_not_see_the_row(monkeypatch):
     """Each fold's training and test rows are disjoint, and all entries have the same ones."""
     runs = []
@@ -146,9 +174,9 @@ def test_out_of_fold_scores_are_those_of_models_that_did_not_see_the_row(monkeyp
 
 def test_media_are_decoded_once_however_many_entries(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
-    for k in range(24):
+    for k in range(48):
         Picture.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(tmp_path / f"{k}.png")
-    table = {"photo": [f"{k}.png" for k in range(24)], "size": rng.normal(size=24).tolist(), "label": ["a", "b"] * 12}
+    table = {"photo": [f"{k}.png" for k in range(48)], "size": rng.normal(size=48).tolist(), "label": ["a", "b"] * 24}
     table = read_table(table, folder=tmp_path)
     config = {
         "train": {"epochs": 1},
@@ -162,8 +190,9 @@ def test_media_are_decoded_once_however_many_entries(tmp_path, monkeypatch):
         return read(self, cell)
 
     monkeypatch.setattr(Image, "read", counted)
-    compare(table, "label", config=config, folds=2, fusions=["concat", "sum"])
-    assert len(reads) == 24  # in five times two trainings, and for the baselines
+    found = compare(table, "label", config=config, folds=2, fusions=["concat", "sum"])
+    assert len(reads) == 48  # in five times two trainings, for the baselines, and for the additive projection
+    assert found.interactions.rows == 48
 
 
 def test_cells_that_cannot_be_read_are_told_once_with_place_and_reason():

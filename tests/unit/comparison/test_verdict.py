@@ -3,7 +3,7 @@
 import pytest
 
 from polymodal.comparison.entries import Entry
-from polymodal.comparison.result import Line, Pair
+from polymodal.comparison.result import Interactions, Line, Pair
 from polymodal.comparison.verdict import needless, verdict
 from polymodal.config.run_config import RunConfig
 from polymodal.metrics.bootstrap import Interval
@@ -75,6 +75,33 @@ def test_what_an_input_adds(speech, half, decision, words):
     found = say(*case(speech=speech, half=half))
     assert decisions(found, "input")[("speech",)] == decision
     assert any(finding.text.startswith(words) for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "decision", "words"),
+    [
+        (
+            0.1,
+            0.01,
+            "used",
+            "Interactions of inputs pay: accuracy 0.900, without interactions 0.800 (EMAP on 200 rows)",
+        ),
+        (-0.1, 0.01, "hurt", "Interactions of inputs harm here: accuracy 0.900, without interactions 1.000"),
+        (0.005, 0.01, "nothing", "concat gains nothing from interactions of inputs: accuracy 0.900, without"),
+        (0.005, 0.05, "unclear", "Interactions of inputs show no gain: accuracy 0.900, without interactions 0.895"),
+    ],
+)
+def test_whether_interactions_are_used(value, half, decision, words):
+    model, additive = (Interval(one, one - 0.02, one + 0.02) for one in (0.9, 0.9 - value))
+    difference = gap("model", "additive", value, half=half).difference
+    found = verdict(
+        *case(),
+        metric="accuracy",
+        greater_is_better=True,
+        interactions=Interactions(200, model, additive, difference),
+    )
+    assert decisions(found, "interactions") == {("concat",): decision}
+    assert found[1].text.startswith(words)
 
 
 def test_a_difference_that_the_correction_takes_back_is_none():

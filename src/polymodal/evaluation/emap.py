@@ -27,7 +27,7 @@ FEWEST_ROWS, MOST_ROWS = 20, 200
 """Of a sample: the mean over fewer rows is noise; the work grows with their square."""
 MOST_INPUTS = 8
 
-_WORK, _WORK_OF_ATTENTION = 1_000_000_000, 100_000_000  # numbers of all tokens that are combined: some seconds
+_WORK, _WORK_OF_ATTENTION = 1_000_000_000, 50_000_000  # numbers of all tokens that are combined: some seconds
 _NUMBERS = 8_000_000  # of them at a time: 32 MB
 _MOST_PAIRS = 4_096  # at a time
 

@@ -139,7 +139,7 @@ def test_interactions_that_the_label_asks_for_are_found_and_a_single_input_has_n
     first, second = (2 * bits.T - 1)[..., None] * 1.0 + rng.normal(0, 0.1, (2, 160, 2))
     table = {"first": first.tolist(), "second": second.tolist(), "label": [str(a ^ b) for a, b in bits]}
     how = {"folds": 2, "singles": False, "ablations": False}
-    config = TINY | {"train": TINY["train"] | {"epochs": 30}, "inputs": {"keep": "all"}}
+    config = TINY | {"train": TINY["train"] | {"epochs": 12}, "inputs": {"keep": "all"}}
     found = compare(table, "label", config=config, fusions=["product"], **how)
     interactions = found.interactions
     assert interactions.model.value > 0.9 and interactions.additive.value < 0.75

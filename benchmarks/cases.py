@@ -34,7 +34,8 @@ from sklearn.model_selection import train_test_split
 from tables import TASKS, Task, config_of, table_of
 
 from polymodal.config.run_config import make
-from polymodal.pipeline.run import train
+from polymodal.metrics.classification import measure as measure_classes
+from polymodal.pipeline.run import Run, train
 
 RESULTS = Path(__file__).parent / "cases" / "results.json"
 NUM_TEXTS, NUM_NUMBERS = 12, 6
@@ -82,16 +83,47 @@ def measure(name: str, case: str, seed: int, data: Path | None) -> None:
         before, started = time.process_time(), time.perf_counter()
         run = train(table, make({**config_of(name, {}), "seed": seed}))
         seconds, waited = time.process_time() - before, time.perf_counter() - started
-    record: dict[str, Any] = {
-        "accuracy": asdict(run.bundle.metrics.test["accuracy"]),
-        "cpu_seconds": round(seconds),
-        "seconds": round(waited),
-    }
+    record = {**_figures(run), "cpu_seconds": round(seconds), "seconds": round(waited)}
     log = _log()  # read again: another table may be measured beside this one
     log[key] = record
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
-    print(f"{key}: {record['accuracy']['value']:.4f} in {seconds:.0f} s of CPU", flush=True)
+    shown = ", ".join(f"{name} {record[name]:.3f}" for name in ("linear", "best_single", "ece", "ece_by_chance"))
+    print(f"{key}: {record['accuracy']['value']:.4f} in {seconds:.0f} s of CPU; {shown}", flush=True)
+
+
+def _figures(run: Run) -> dict[str, Any]:
+    """What a run reached on its test rows, what it had to beat, and what it said of its inputs.
+
+    `best_single` is the best accuracy with one input alone, of the model or of a linear one. `ece_by_chance` is the
+    95th percentile of the calibration error where labels are drawn from the model's own probabilities.
+    """
+    metrics, measured = run.bundle.metrics, run.measured
+    assert measured is not None, "the tables have test rows"
+    subsets = () if metrics.subsets is None else metrics.subsets.subsets
+    alone = [one.metrics["accuracy"].value for one in subsets if len(one.inputs) == 1]
+    alone += [report["accuracy"].value for report in metrics.baselines.linear_by_input.values()]
+    logits = measured.prediction.values.double()
+    return {
+        "accuracy": asdict(metrics.test["accuracy"]),
+        "linear": metrics.baselines.reports["linear"]["accuracy"].value,
+        "linear_low": metrics.baselines.reports["linear"]["accuracy"].low,
+        "best_single": max(alone),
+        "ece": metrics.test["ece"].value,
+        "ece_by_chance": _by_chance(logits.softmax(dim=1).numpy()),
+        "left_out": sorted(name for name, test in metrics.input_tests.items() if not test.useful),
+        "ensemble": {name: round(weight, 3) for name, weight in metrics.ensemble.items()},
+    }
+
+
+def _by_chance(probabilities: np.ndarray) -> float:
+    """The 95th percentile of the expected calibration error of a model that is calibrated."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(200):
+        drawn = (probabilities.cumsum(axis=1) > rng.random((len(probabilities), 1))).argmax(axis=1)
+        weights = np.ones((1, len(drawn)))
+        found.append(float(measure_classes(np.log(probabilities.clip(1e-30)), drawn, weights)["ece"][0]))
+    return float(np.percentile(found, 95))
 
 
 def write(name: str, case: str, seed: int, data: Path | None, folder: Path) -> Path:

@@ -102,7 +102,7 @@ def default_constants() -> str:
         "train.optimizer.weight_decay": defaults.WEIGHT_DECAY,
         "train.modality_dropout": defaults.MODALITY_DROPOUT,
         "train.auxiliary_loss": Advice().auxiliary_loss,
-        "train.ensemble_weight": "0.5, or 0 where that is better on the validation rows",
+        "train.ensemble.members": ", ".join(defaults.MEMBERS),
     }
     return _table(("key", "default"), [(f"`{key}`", f"`{value}`") for key, value in constants.items()])
 
@@ -112,10 +112,10 @@ def advice() -> str:
     tasks = {name: registry.load("tasks", name) for name in registry.names("tasks")}
     rows = [
         (f"`{name}`", f"{task.advice.epochs:g} times", f"{task.advice.lr:g} times",
-         f"`{task.advice.auxiliary_loss:g}`", f"`{task.advice.ensemble_weight}`")
+         f"`{task.advice.auxiliary_loss:g}`")
         for name, task in tasks.items() if hasattr(task, "advice")
     ]  # fmt: skip
-    columns = ("task", "epochs", "learning rate", "`train.auxiliary_loss`", "`train.ensemble_weight`")
+    columns = ("task", "epochs", "learning rate", "`train.auxiliary_loss`")
     return _table(columns, rows)
 
 
@@ -145,6 +145,41 @@ def choice() -> str:
     return _table(("table", *log["means"]), [*rows, ("mean", *means)])
 
 
+def cases() -> str:
+    """Accuracy on tables that were made harder, as `benchmarks/cases.py` left it."""
+    found: dict[str, dict[str, list[Json]]] = {}
+    for key, record in _figures("cases/results.json").items():
+        name, case, _ = key.split()
+        found.setdefault(name, {}).setdefault(case, []).append(record)
+    rows = []
+    for name, of_table in found.items():
+        for case, records in sorted(of_table.items()):
+            mean = {
+                key: statistics.mean(record[key] for record in records)
+                for key in ("linear", "best_single", "ece", "ece_by_chance")
+            }
+            accuracy = statistics.mean(record["accuracy"]["value"] for record in records)
+            left_out = max(len(record["left_out"]) for record in records)
+            figures = (f"{mean[key]:.3f}" for key in ("linear", "best_single", "ece", "ece_by_chance"))
+            rows.append((name, case, str(len(records)), f"**{accuracy:.3f}**", *figures, str(left_out)))
+    head = ("table", "case", "seeds", "accuracy", "linear", "best input", "ECE", "ECE by chance", "inputs left out")
+    return _table(head, rows)
+
+
+def public_tables() -> str:
+    """R2 or area under the curve on public tables, as `benchmarks/public_tables.py` left it."""
+    rows = []
+    for name, runs in _figures("public_tables.json").items():
+        figures = (
+            f"{statistics.mean(run[key] for run in runs.values()):.3f}" for key in ("linear", "gradient_boosting")
+        )
+        values = [run["value"] for run in runs.values()]
+        each = ", ".join(f"{value:.3f}" for value in values)
+        seconds = statistics.mean(run["seconds"] for run in runs.values())
+        rows.append((name, f"**{statistics.mean(values):.3f}**", each, *figures, f"{seconds:.0f}"))
+    return _table(("table", "mean", "each seed", "linear", "gradient boosting", "seconds"), rows)
+
+
 def commands() -> str:
     """Every command of the command line with its arguments and options."""
     from polymodal.cli.main import app
@@ -170,6 +205,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "recipes": recipes,
     "accuracy": accuracy,
     "choice": choice,
+    "cases": cases,
+    "public_tables": public_tables,
 }
 
 

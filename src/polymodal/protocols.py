@@ -182,14 +182,11 @@ class Advice:
         epochs: factor on the number of epochs.
         lr: factor on the learning rate.
         auxiliary_loss: weight of the loss of every input by itself.
-        ensemble_weight: weight of the unimodal predictions in every prediction; None: half, but 0 where
-            the validation rows say that this does harm.
     """
 
     epochs: float = 1.0
     lr: float = 1.0
     auxiliary_loss: float = 1.0
-    ensemble_weight: float | None = None
 
 
 @runtime_checkable

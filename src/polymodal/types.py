@@ -11,7 +11,7 @@ Shape legend, used in every signature:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -28,10 +28,15 @@ class Tokens:
 
     The mask is left-aligned: real tokens first. A single vector is T = 1; a missing cell is a row whose mask is all
     False. Values at masked positions have no meaning and never change a result.
+
+    Attributes:
+        features: handcrafted features of the cells, NaN where one is missing, for members of an ensemble that need no
+            encoder; None where nothing asks for them.
     """
 
     values: Float[Tensor, "B T D"]
     mask: Bool[Tensor, "B T"]
+    features: Float[Tensor, "B F"] | None = None
 
     @property
     def width(self) -> int:
@@ -52,7 +57,17 @@ class Tokens:
     @classmethod
     def joined(cls, parts: Sequence[Tokens]) -> Tokens:
         """Those of several batches, one below the other, padded to the longest."""
-        return cls(_padded([part.values for part in parts], axis=1), _padded([part.mask for part in parts], axis=1))
+        features = [part.features for part in parts if part.features is not None]
+        return cls(
+            _padded([part.values for part in parts], axis=1),
+            _padded([part.mask for part in parts], axis=1),
+            torch.cat(features) if len(features) == len(parts) else None,
+        )
+
+    def rows(self, index: Tensor) -> Tokens:
+        """Some of the rows, in the order of the index."""
+        features = None if self.features is None else self.features[index]
+        return Tokens(self.values[index], self.mask[index], features)
 
     def where_present(self, keep: Bool[Tensor, " B"]) -> Tokens:
         """The same tokens with the rows that are not kept made absent."""
@@ -114,6 +129,7 @@ class Batch:
         target: as the task encodes and collates it, length 0 where it is unknown; None: the task has no target, or
             nobody asked for it.
         weight: sample weights.
+        features: by column, handcrafted features of its cells, NaN where one is missing; only where they are asked for.
     """
 
     cells: Mapping[str, Cells]
@@ -121,6 +137,7 @@ class Batch:
     encoded: Mapping[str, Tokens]
     target: Cells | None = None
     weight: Float[Tensor, " B"] | None = None
+    features: Mapping[str, Float[Tensor, "B F"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
@@ -132,6 +149,7 @@ class Batch:
             encoded={n: Tokens(t.values.to(device), t.mask.to(device)) for n, t in self.encoded.items()},
             target=None if self.target is None else self.target.to(device),
             weight=None if self.weight is None else self.weight.to(device),
+            features={name: values.to(device) for name, values in self.features.items()},
         )
 
 

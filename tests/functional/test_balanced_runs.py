@@ -49,7 +49,7 @@ def test_a_run_with_everything_is_kept_whole_in_its_bundle_and_repeats(target, t
     assert all(sum(share.values()) == pytest.approx(1, abs=1e-5) for share in shares)
     save(run.bundle, tmp_path / "bundle")
     state, saved = run.bundle.model.state_dict(), load(tmp_path / "bundle").model.state_dict()
-    assert saved.keys() == state.keys() >= {"weight", "calibrator.value"}
+    assert saved.keys() == state.keys() >= {"weights", "calibrator.value"}
     assert not any("log_variance" in name for name in saved)  # how losses were blended is training's alone
     assert all(torch.equal(saved[name], value) for name, value in state.items())
     again = train(TABLE, run.bundle.config)

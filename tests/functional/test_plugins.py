@@ -45,8 +45,13 @@ def files(page: str) -> dict[str, str]:
 
 
 def python(*words: str, path: Path, folder: Path) -> str:
-    """What a new process prints that finds packages in `path` first."""
-    environment = {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    """What a new process prints that finds packages in `path` first, then those of this checkout."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(path), str(ROOT / "src"))),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [sys.executable, *words]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"

@@ -13,6 +13,7 @@ from scipy import sparse
 from torch import Tensor
 
 from polymodal.abilities import Features, InputFeatures
+from polymodal.baselines.scaling import side_by_side
 from polymodal.baselines.trees import Inputs, boosted_classes, boosted_columns
 from polymodal.types import Cells, Scores
 
@@ -100,13 +101,6 @@ def label_baselines(inputs: Inputs, target: Cells, num_rows: int) -> Found:
         return np.tile(prior, (num_rows, 1)) if features is None else _ridge_labels(features, labels, prior)
 
     return _fitted(inputs, fit, boosted_columns(inputs, labels, prior, num_rows, numbers=False), without="prevalence")
-
-
-def side_by_side(features: Sequence[Features]) -> Features:
-    """Features of the same rows in one matrix; sparse if one of them is."""
-    if any(map(sparse.issparse, features)):
-        return sparse.hstack(features, format="csr")
-    return np.hstack(features)
 
 
 def _fitted(

@@ -11,15 +11,15 @@ from jaxtyping import Float, Int
 from scipy import sparse
 
 from polymodal.abilities import Features, InputFeatures
+from polymodal.baselines.scaling import components
 
-_MOST_ITERATIONS, _FEWEST_ITERATIONS = 100, 20
+_MOST_ITERATIONS, _FEWEST_ITERATIONS = 300, 20
+_USUAL_ITERATIONS = 100  # with up to ten times as many rows; more rows bear more
 _TREES = 600  # of all classes together: few trees of each where classes are many
 _LEAVES = 15
 _BINS = 63  # a third of the time that 255 take on some thousand rows, and as accurate there
 _MOST_CLASSES = 50  # of a baseline, whose time must not grow with them
 _MOST_ESTIMATORS = 10  # of a baseline: one for each label, or target
-_MOST_FEATURES = 64  # of an input; of more, its principal components
-_COMPONENTS = 32
 
 Inputs = Mapping[str, InputFeatures]
 
@@ -34,7 +34,7 @@ def fit_boosting(
 ) -> Any:
     """Fits gradient boosting (Friedman 2001, Annals of Statistics 29:5) of histograms (Ke et al. 2017, LightGBM).
 
-    It has 100 trees, or of K classes 600 / K each, but from 20 to 100.
+    It has a tree for every ten rows, from 100 to 300; of K classes 600 / K each, but at least 20.
 
     Args:
         features: NaN where they are missing.
@@ -50,9 +50,10 @@ def fit_boosting(
 
     num_classes = 1 if numbers else len(np.unique(target))
     each = 1 if num_classes < 3 else num_classes  # trees of one iteration
+    most = int(np.clip(len(features) // 10, _USUAL_ITERATIONS, _MOST_ITERATIONS))
     estimator = (HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier)(
         learning_rate=0.1,
-        max_iter=int(np.clip(_TREES // each, _FEWEST_ITERATIONS, _MOST_ITERATIONS)),
+        max_iter=int(np.clip(_TREES // each, _FEWEST_ITERATIONS, most)),
         max_leaf_nodes=_LEAVES,
         min_samples_leaf=min_rows_of_leaf(len(features)),
         max_bins=_BINS,
@@ -148,18 +149,9 @@ def _joined(inputs: Inputs) -> InputFeatures | None:
 
 
 def _reduced(features: InputFeatures) -> InputFeatures:
-    """Dense features: those that there are or, of more than 64, 32 principal components of the training rows.
-
-    Sparse ones (counts of words) are not centred: latent semantic analysis (Deerwester et al. 1990).
-    """
-    from sklearn.utils.extmath import randomized_svd
-
-    train, test = features.train, features.test
-    if train.shape[1] > _MOST_FEATURES:
-        having = train[features.in_train]
-        centred = having if sparse.issparse(having) else having - having.mean(axis=0)
-        wanted = min(_COMPONENTS, *centred.shape)
-        directions = randomized_svd(centred, wanted, n_iter=4, random_state=0)[2].T
+    """Dense features: those that there are, or the principal components of many."""
+    train, test, directions = features.train, features.test, components(features.train[features.in_train])
+    if directions is not None:
         train, test = train @ directions, test @ directions
     return InputFeatures(_dense(train), _dense(test), features.in_train, features.in_test)
 

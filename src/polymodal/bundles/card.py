@@ -87,10 +87,9 @@ def _details(schema: Schema, config: RunConfig, metrics: Results) -> str:
     if begun is not None:
         lines.append(f"Weights began as those of the model {_cell(begun)}, whose own licence holds.")
     lines.append("Responsible for it, and its licence: unknown, unless said elsewhere.")
-    if weight := metrics.ensemble_weight:
-        lines.append(
-            f"In every prediction, the unimodal ones have an ensemble weight of {weight:g}, the fused one the rest."
-        )
+    if len(metrics.ensemble) > 1:
+        weights = ", ".join(f"{_cell(name)} {weight:.2f}" for name, weight in metrics.ensemble.items())
+        lines.append(f"A prediction is the weighted mean of those of the ensemble's members: {weights}.")
     if metrics.temperature != 1:
         lines.append(
             f"Scores are divided by the temperature {metrics.temperature:.2f}, with which probabilities fit validation "

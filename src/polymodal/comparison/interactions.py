@@ -13,6 +13,7 @@ from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.prepare import modality_of, prepare
 from polymodal.device import pick_device
 from polymodal.evaluation import emap
+from polymodal.inference.forward import loader_for
 from polymodal.metrics.rows import RowStatistics
 from polymodal.metrics.significance import Scored
 from polymodal.models.stage import reads_tokens
@@ -51,7 +52,7 @@ def score_projection(run: Run, *, cache: Path, repeat: int) -> ScoredProjection 
     dataset = Dataset(prepared, {column.name: modality_of(column) for column in columns})
     found = emap.project(
         network,
-        dataset.loader(measured.rows[places], batch_size=_BATCH_ROWS, columns=network.columns),
+        loader_for(network, dataset, measured.rows[places], batch_size=_BATCH_ROWS),
         pick_device(config.device),
         attends=reads_tokens(config.fusion.name) or config.stage.name == "early",
     )

@@ -24,8 +24,8 @@ def settings(cls: type[_T]) -> type[_T]:
 
 
 def short_for(key: str) -> BeforeValidator:
-    """Takes a word alone for settings that hold it under a key and nothing else."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+    """Takes a word alone, or a list, for settings that hold it under a key and nothing else."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str | list | tuple) else value)
 
 
 def _single(value: object) -> object:

@@ -323,7 +323,8 @@ _EXPECTED = {  # where pydantic speaks of Python's types
 _RENAMED = {
     "timing": "stage",
     "start": "warm_start",
-    "auxiliary_vote": "ensemble_weight",
+    "auxiliary_vote": "ensemble",
+    "ensemble_weight": "ensemble",
     "keeps_space": "spatial_tokens",
     "halvings": "downsampling_stages",
 }  # keys of earlier versions

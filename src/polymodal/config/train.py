@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from polymodal.config.node import Settings, short_for
 
+Member = Literal["unimodal", "linear", "gradient_boosting"]
+"""What an ensemble may have beside the jointly trained model."""
+
 
 class OptimizerConfig(Settings):
     """How the weights move; `lr` and `weight_decay` of None come from the table of defaults.
@@ -99,6 +102,18 @@ class MixupConfig(Settings):
     where: Literal["inputs", "tokens"] = "tokens"
 
 
+class EnsembleConfig(Settings):
+    """What predicts beside the jointly trained model; rows that none of them learned from weigh them all.
+
+    Attributes:
+        members: `unimodal`: a head on the tokens of each input; `linear`: a linear model of the handcrafted features of
+            each input, or where numbers are predicted, one of all inputs; `gradient_boosting`: trees on those of all
+            inputs. An empty list: the model alone. None: all of them, but unimodal heads only with `auxiliary_loss`.
+    """
+
+    members: tuple[Member, ...] | None = None
+
+
 class TrainConfig(Settings):
     """How the model learns.
 
@@ -110,7 +125,8 @@ class TrainConfig(Settings):
         clip_norm: a gradient of a larger norm is scaled down to it; None: never.
         accumulate: so many batches make one update.
         early_stopping: when training ends before its last epoch.
-        final: `refit` trains once more, on train and validation rows together, for as many epochs as were best;
+        final: `refit` trains once more, on train and validation rows together: from the best weights for a quarter of
+            the epochs that were best; at the stages `late` and `fuse_then_train` anew for as many as were best;
             `best` keeps the weights of the best epoch.
         augment: vary the cells of training rows, as their modalities do.
         modality_dropout: probability with which an input of a row is masked while training.
@@ -118,8 +134,7 @@ class TrainConfig(Settings):
         auxiliary_loss: weight of the loss of every input by itself, beside the loss of their fusion (0: none).
         auxiliary_blend: how the losses of the inputs become one: their `mean`, or with `learned` weights: an input
             whose loss stays high counts less.
-        ensemble_weight: weight of the unimodal predictions in every prediction; the rest is that of the fused one.
-            None: half, but 0 where the fusion by itself is better on the validation rows.
+        ensemble: what predicts beside the jointly trained model.
         balance: how inputs that are learned faster wait for the others.
         mixup: learning from mixtures of two rows.
         ema: decay, such as 0.99, of an average over the weights after every update; validation and the final model use
@@ -145,7 +160,7 @@ class TrainConfig(Settings):
     modality_dropout_schedule: ModalityDropoutScheduleConfig = ModalityDropoutScheduleConfig()
     auxiliary_loss: float | None = Field(None, ge=0)
     auxiliary_blend: Literal["mean", "learned"] = "mean"
-    ensemble_weight: float | None = Field(None, ge=0, le=1)
+    ensemble: Annotated[EnsembleConfig, short_for("members")] = EnsembleConfig()
     balance: Annotated[BalanceConfig, short_for("name")] = BalanceConfig()
     mixup: MixupConfig = MixupConfig()
     ema: float | None = Field(None, gt=0, lt=1)
@@ -158,8 +173,8 @@ class TrainConfig(Settings):
     def _has_inputs_that_learn_by_themselves(self) -> TrainConfig:
         if self.auxiliary_blend == "learned" and self.auxiliary_loss == 0:
             raise ValueError("auxiliary_blend=learned blends losses that auxiliary_loss=0 takes away; set one of them")
-        if self.ensemble_weight and self.auxiliary_loss == 0:
-            raise ValueError("ensemble_weight asks inputs that with auxiliary_loss=0 learn nothing; set one of them")
+        if "unimodal" in (self.ensemble.members or ()) and self.auxiliary_loss == 0:
+            raise ValueError("ensemble.members: unimodal heads learn nothing with auxiliary_loss=0; set one of them")
         return self
 
 

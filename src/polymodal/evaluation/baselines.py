@@ -9,20 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Int
-from scipy import sparse
+from jaxtyping import Int
 
-from polymodal.abilities import Baselined, Features, InputFeatures
-from polymodal.baselines.linear import side_by_side
+from polymodal.abilities import Baselined, InputFeatures
+from polymodal.baselines.scaling import Scaling
 from polymodal.data.cells.dataset import Dataset
-from polymodal.data.cells.store import Store
 from polymodal.evaluation.evaluate import report
 from polymodal.metrics.results import Baselines, Report
 from polymodal.metrics.rows import RowStatistics
-from polymodal.protocols import Modality, Prediction, Task
-
-_ROWS = 256  # cells in memory at a time
-_MAX_DENSE = 2_000  # dense features of one input; those that vary most are kept
+from polymodal.protocols import Prediction, Task
 
 Statistics: TypeAlias = dict[str, RowStatistics | dict[str, RowStatistics]]
 """`majority` (`mean` of numbers, `prevalence` of labels), `linear`, `gradient_boosting` (unless classes or labels are
@@ -80,38 +75,11 @@ def input_features(
     dataset: Dataset, columns: Sequence[str], rows: Int[np.ndarray, " R"], num_train: int
 ) -> InputFeatures:
     """Features of an input's columns side by side, scaled by the rows that come first: the training rows."""
-    parts = [_features(dataset.prepared.stores[name], dataset.modalities[name], rows) for name in columns]
-    present = np.any([has for _, has in parts], axis=0)
-    joined = side_by_side([_scale(values, has, num_train) for values, has in parts])
-    train, test, in_train, in_test = joined[:num_train], joined[num_train:], present[:num_train], present[num_train:]
-    size = np.linalg.norm(train.data if sparse.issparse(train) else train) / np.sqrt(max(in_train.sum(), 1))
-    return InputFeatures(train / (size or 1), test / (size or 1), in_train, in_test)
-
-
-def _features(store: Store, modality: Modality, rows: Int[np.ndarray, " R"]) -> tuple[Features, Bool[np.ndarray, " R"]]:
-    """Handcrafted features of one column's cells, and which rows have a cell."""
-    pieces, present = [], []
-    for start in range(0, len(rows), _ROWS):
-        arrays = store.arrays(rows[start : start + _ROWS])
-        pieces.append(modality.handcrafted_features(arrays))
-        present += [array is not None for array in arrays]
-    joined = sparse.vstack(pieces, format="csr") if sparse.issparse(pieces[0]) else np.vstack(pieces).astype(float)
-    return joined, np.array(present)
-
-
-def _scale(values: Features, present: Bool[np.ndarray, " N"], num_train: int) -> Features:
-    """Dense features standardised by the training rows that have the cell; zero, the mean, where there is none.
-
-    Sparse features (counts of words) are scaled by their modality and stay as they are.
-    """
-    if sparse.issparse(values):
-        return values
-    fitted = values[:num_train][present[:num_train]]
-    if not len(fitted):
-        return np.zeros_like(values)
-    spread = fitted.std(axis=0)
-    kept = np.sort(np.argsort(-spread, kind="stable")[:_MAX_DENSE])
-    centre, spread = fitted.mean(axis=0)[kept], spread[kept]
-    constant = spread <= 1e-12 * np.abs(centre)  # up to rounding
-    standardised = (values[:, kept] - centre) / np.where(constant, 1, spread)
-    return np.where(present[:, None], standardised, 0)
+    blocks = [dataset.features(name, rows) for name in columns]
+    first, rest = (
+        [(values[some], present[some]) for values, present in blocks]
+        for some in (slice(num_train), slice(num_train, None))
+    )
+    scaling = Scaling.of(first)
+    in_train, in_test = (np.any([present for _, present in part], axis=0) for part in (first, rest))
+    return InputFeatures(scaling(first), scaling(rest), in_train, in_test)

@@ -61,7 +61,7 @@ def project(network: Network, loader: Loader, device: torch.device, *, attends: 
     network.to(device).eval()
     parts = [network.encode(batch.to(device)) for batch in loader.epoch(0)]
     tokens = {name: Tokens.joined([part[name] for part in parts]) for name in parts[0]}
-    count, size = len(loader.rows), sum(one.values[0].numel() for one in tokens.values())
+    count, size = len(loader.rows), _size(tokens)
     pairs = (_WORK_OF_ATTENTION if attends else _WORK) // (size * len(tokens))
     background = min(count, max(pairs // count, FEWEST_ROWS))
     kept = min(count, pairs // background)
@@ -102,7 +102,7 @@ def _conditional_mean(
 ) -> Float[Tensor, "N K"]:
     """E[f | x_m] of every row: the mean score of its input beside the other inputs of each background row."""
     count, width = len(tokens[name].mask), len(background)
-    size = sum(one.values[0].numel() for one in tokens.values())
+    size = _size(tokens)
     step = max(1, min(_MOST_PAIRS, _NUMBERS // size) // width)  # rows, each with the whole background
     means = []
     for start in range(0, count, step):
@@ -125,6 +125,11 @@ def _spaced(count: int, some: int) -> Int[Tensor, " J"]:
     return torch.arange(some) * count // some
 
 
+def _size(tokens: Mapping[str, Tokens]) -> int:
+    """How many numbers one row has."""
+    features = (0 if one.features is None else one.features.shape[1] for one in tokens.values())
+    return sum(one.values[0].numel() for one in tokens.values()) + sum(features)
+
+
 def _rows(tokens: Tokens, index: Int[Tensor, " B"]) -> Tokens:
-    index = index.to(tokens.mask.device)
-    return Tokens(tokens.values[index], tokens.mask[index])
+    return tokens.rows(index.to(tokens.mask.device))

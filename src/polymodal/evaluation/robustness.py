@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.tables.table import Table
 from polymodal.evaluation.evaluate import measure, report
-from polymodal.inference.forward import joined
+from polymodal.inference.forward import joined, loader_for
 from polymodal.inference.predictor import Predictor
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import MaskedResult, Report, SubsetResult, SubsetResults
@@ -89,7 +89,7 @@ def evaluate_subsets(bundle: Bundle, table: Table, target: Cells | None, *, devi
     network = predictor.network
     masking = InputMasking(subsets_of(tuple(network.columns)), RATES, seed=bundle.config.seed)
     batches = chain.from_iterable(
-        dataset.loader(batch_size=_BATCH_ROWS).epoch(0) for _, dataset in predictor.in_chunks(table)
+        loader_for(network, dataset, batch_size=_BATCH_ROWS).epoch(0) for _, dataset in predictor.in_chunks(table)
     )
     found = predict_subsets(network, batches, predictor.device, masking)
     return measure_subsets(bundle.task, found, target, seed=bundle.config.seed)

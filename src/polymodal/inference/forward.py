@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from polymodal.data.cells.dataset import Loader
+from polymodal.data.cells.dataset import Dataset, Loader
 from polymodal.models.model import Network
 from polymodal.protocols import Prediction
 from polymodal.types import Batch
+
+
+def loader_for(network: Network, dataset: Dataset, rows: np.ndarray | None = None, *, batch_size: int) -> Loader:
+    """Batches of what a network reads of some rows, in their order; None: of all rows."""
+    loader = dataset.loader(rows, batch_size=batch_size, columns=network.columns)
+    if not network.takes_features:
+        return loader
+    return replace(loader, featured=tuple({name: None for group in network.columns.values() for name in group}))
 
 
 def predict_batches(network: Network, loader: Loader, device: torch.device) -> Iterator[tuple[Batch, Prediction]]:

@@ -17,7 +17,7 @@ from polymodal.data.cells.prepare import Reject, modality_of, prepare
 from polymodal.data.tables.table import Table, read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError
-from polymodal.inference.forward import forward_batches, joined
+from polymodal.inference.forward import forward_batches, joined, loader_for
 from polymodal.inference.predictions import Predictions
 from polymodal.protocols import Prediction
 
@@ -70,7 +70,8 @@ class Predictor:
         rejects: list[Reject] = []
         notes: list[Notes] = []
         for start, dataset in self.in_chunks(table, with_notes=on_message is not None):
-            prepared, loader = dataset.prepared, dataset.loader(batch_size=batch_size)
+            prepared = dataset.prepared
+            loader = loader_for(self.network, dataset, batch_size=batch_size)
             rejects += [replace(reject, row=reject.row + start) for reject in prepared.rejects]
             if rejects and bad_cells == "error":
                 raise DataError(

@@ -171,8 +171,8 @@ class Results(_Sparse):
     Attributes:
         validation: of the model that did not learn from the validation rows.
         test: of the final model.
+        ensemble: weight of each member of the ensemble; empty of models that are none.
         input_tests: by input, also of those that were left out of the model; empty where none was tested.
-        ensemble_weight: share of the inputs' unimodal predictions in every prediction.
         temperature: by which scores are divided.
         best_epoch: whose weights were kept, counted over all trainings.
         warnings: what the user should hear of the data and the training; `notes` in the file.
@@ -185,8 +185,8 @@ class Results(_Sparse):
     subsets: SubsetResults | None = None
     baselines: Baselines = Baselines()
     rows: RowCounts = RowCounts()
+    ensemble: dict[str, float] = Field({})
     input_tests: dict[str, InputTest] = Field({})
-    ensemble_weight: float = 0.0
     temperature: float = 1.0
     best_epoch: int | None = None
     warnings: tuple[str, ...] = Field((), alias="notes")

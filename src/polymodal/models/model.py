@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,10 @@ class Network(Module, Protocol):
     @property
     def head(self) -> Head:
         """What predicts from fused tokens."""
+
+    @property
+    def takes_features(self) -> bool:
+        """It reads handcrafted features of the cells, too, which batches then have to bring."""
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
         """Tokens of every input, before fusion."""
@@ -61,6 +65,8 @@ class Model(nn.Module):
     def columns(self) -> dict[str, tuple[str, ...]]:
         return {name: columns for tower in self.towers.values() for name, columns in tower.columns.items()}
 
+    takes_features: ClassVar[bool] = False
+
     def forward(self, batch: Batch) -> Prediction:
         return self.combine(self.encode(batch))
 
@@ -90,6 +96,8 @@ class Encoders(nn.Module):
         encoders: by input.
         columns: by input, the columns that its encoder receives, in order.
     """
+
+    takes_features: ClassVar[bool] = False
 
     def __init__(self, encoders: Mapping[str, Encoder], columns: Mapping[str, Sequence[str]]) -> None:
         super().__init__()

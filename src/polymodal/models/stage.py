@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from polymodal import registry
 from polymodal.abilities import Scoring
+from polymodal.baselines.scaling import Block
 from polymodal.config.run_config import Part, RunConfig, part_settings
 from polymodal.errors import ConfigError
 from polymodal.models.model import Network, Tower
@@ -110,10 +111,12 @@ class Fitter(Protocol):
         *,
         phase: str,
         epochs: int | None = None,
+        lr_factor: float = 1.0,
     ) -> History:
         """Trains a network, of all inputs or some, in place; stops early on the validation rows where there are any.
 
-        The phase is what the log calls this training; it takes `epochs` at most, or as many as the settings say.
+        The phase is what the log calls this training; it takes `epochs` at most, or as many as the settings say,
+        and the factor of their learning rate.
         """
 
     def tokens(
@@ -126,6 +129,9 @@ class Fitter(Protocol):
 
         The function is applied to the tokens of every batch, on the device, so that only its result is kept.
         """
+
+    def features(self, network: Network, name: str, rows: np.ndarray) -> Sequence[Sequence[Block]]:
+        """Groups of features: those handcrafted of an input's columns and, of a frozen encoder, its mean token."""
 
     def target(self, rows: np.ndarray) -> Cells | None:
         """The target of some rows, as the task collates it."""

@@ -18,7 +18,7 @@ from polymodal import registry
 from polymodal.abilities import Spanning
 from polymodal.config import presets, sharing
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, part_settings, plain
-from polymodal.config.train import TrainConfig
+from polymodal.config.train import Member, TrainConfig
 from polymodal.errors import ConfigError
 from polymodal.models.stage import stage_of
 from polymodal.protocols import Advice, Modality, Task
@@ -54,6 +54,7 @@ OWN_LR = {"sgd": 0.05, "adadelta": 1.0}  # adadelta's is a factor on a step of i
 WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
 L2_PENALTY = 1e-3  # weight decay of the others, which add it to the gradient: 0.05 would outweigh the loss there
 MODALITY_DROPOUT = 0.3
+MEMBERS: tuple[Member, ...] = ("unimodal", "linear", "gradient_boosting")
 
 
 def default(num_rows: int) -> Default:
@@ -66,16 +67,14 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
     line, advice = default(num_rows), advice or Advice()
     epochs = config.epochs or round(line.epochs * advice.epochs)
     stopping, optimizer = config.early_stopping, config.optimizer
-    weight = config.ensemble_weight
-    if weight is None and config.auxiliary_loss != 0:  # otherwise nobody learns what could be said
-        weight = advice.ensemble_weight
+    auxiliary_loss = _or(config.auxiliary_loss, advice.auxiliary_loss)
     decay = WEIGHT_DECAY if optimizer.name == "adamw" else L2_PENALTY
     chosen = {
         "epochs": epochs,
         "batch_size": config.batch_size or line.batch_size,
         "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
-        "auxiliary_loss": _or(config.auxiliary_loss, advice.auxiliary_loss),
-        "ensemble_weight": weight,
+        "auxiliary_loss": auxiliary_loss,
+        "ensemble": config.ensemble.model_copy(update={"members": _members(config.ensemble.members, auxiliary_loss)}),
         "optimizer": optimizer.model_copy(
             update={
                 "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR) * advice.lr),
@@ -87,6 +86,13 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
         ),
     }
     return config.model_copy(update=chosen)
+
+
+def _members(chosen: tuple[Member, ...] | None, auxiliary_loss: float | None) -> tuple[Member, ...]:
+    """The members of the ensemble; unimodal heads learn by the auxiliary loss."""
+    if chosen is not None:
+        return chosen
+    return MEMBERS if auxiliary_loss else tuple(member for member in MEMBERS if member != "unimodal")
 
 
 def complete_inputs(

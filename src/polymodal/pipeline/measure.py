@@ -17,7 +17,7 @@ from polymodal.evaluation.robustness import (
     predict_subsets,
     subsets_of,
 )
-from polymodal.inference.forward import predict_loader
+from polymodal.inference.forward import loader_for, predict_loader
 from polymodal.metrics.history import merged
 from polymodal.metrics.results import Baselines, Report, Results, RowCounts
 from polymodal.models.ensemble import Ensemble
@@ -68,8 +68,8 @@ class Measurement:
             subsets=subsets,
             baselines=baselines,
             rows=self._rows(),
+            ensemble={} if ensemble is None else dict(zip(ensemble.names, ensemble.weights.tolist(), strict=True)),
             input_tests=dict(problem.tests),
-            ensemble_weight=0.0 if ensemble is None else float(ensemble.weight),
             temperature=1.0 if ensemble is None else float(ensemble.calibrator.value),
             best_epoch=merged(trained.histories.values()).best_epoch,
             warnings=(*problem.warnings, *trained.warnings),
@@ -125,4 +125,4 @@ class Measurement:
 
     def _loader(self, network: Network, rows: np.ndarray) -> Loader:
         size = self.problem.config.train.batch_size or 1
-        return self.trained.dataset.loader(rows, batch_size=size, columns=network.columns)
+        return loader_for(network, self.trained.dataset, rows, batch_size=size)

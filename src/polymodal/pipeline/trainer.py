@@ -12,9 +12,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
+from polymodal.baselines.scaling import Block
 from polymodal.config.train import TrainConfig
 from polymodal.data.cells.dataset import Dataset
 from polymodal.device import pick_device
+from polymodal.inference.forward import loader_for
+from polymodal.layers.pooling import masked_mean
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.history import History, merged
 from polymodal.models.build import build
@@ -119,9 +122,12 @@ class Trainer:
         *,
         phase: str,
         epochs: int | None = None,
+        lr_factor: float = 1.0,
     ) -> History:
         self._freeze(network)
-        settings = self.config.train
+        optimizer = self.config.train.optimizer
+        optimizer = optimizer.model_copy(update={"lr": lr_factor * (optimizer.lr or 0.0)})
+        settings = self.config.train.model_copy(update={"optimizer": optimizer})
         epochs = epochs or settings.epochs or 1
         plan = Plan(
             task=self.task,
@@ -148,13 +154,22 @@ class Trainer:
         self._freeze(network)
         network.to(self.device).eval()
         parts: list[dict[str, Tokens]] = []
-        loader = self._dataset.loader(rows, batch_size=self._size, columns=network.columns)
+        loader = loader_for(network, self._dataset, rows, batch_size=self._size)
         for batch in loader.epoch(0):
             with torch.inference_mode():
                 tokens: Mapping[str, Tokens] = network.encode(batch.to(self.device))
                 tokens = tokens if function is None else function(tokens)
             parts.append({name: Tokens(one.values.float().cpu(), one.mask.cpu()) for name, one in tokens.items()})
         return {name: Tokens.joined([part[name] for part in parts]) for name in parts[0]}
+
+    def features(self, network: Network, name: str, rows: np.ndarray) -> Sequence[Sequence[Block]]:
+        self._freeze(network)
+        groups = [[self._dataset.features(column, rows) for column in network.columns[name]]]
+        if name in self._dataset.encoded:
+            tokens = self._dataset.encoded[name]
+            values, mask = tokens.values[rows], tokens.mask[rows]
+            groups.append([(masked_mean(values, mask).double().numpy(), mask.any(dim=1).numpy())])
+        return groups
 
     def target(self, rows: np.ndarray) -> Cells | None:
         return self._dataset.target(rows)

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from polymodal.errors import ConfigError
+from polymodal.layers.fitted import Fitted
 from polymodal.layers.pooling import masked_mean
 from polymodal.types import Meaning, Scores, Tokens
 
 _CONFIDENT = 1e-6  # the smallest probability that is believed of it
 
 
-class Machine(nn.Module):
+class Machine(Fitted):
     """Mean of a row's tokens, standardised -> the scores of a task; rows with nothing present get the prior.
 
     A subclass gives decisions "B M"; the scores are an affine map of these, which calibrates them.
@@ -51,19 +52,6 @@ class Machine(nn.Module):
 
     def decide(self, features: Float[Tensor, "B F"]) -> Float[Tensor, "B M"]:
         raise NotImplementedError
-
-    def put(self, **arrays: Any) -> None:
-        """Takes over arrays by the names of the buffers, whatever their shapes are."""
-        for name, array in arrays.items():
-            setattr(self, name, torch.as_tensor(np.asarray(array)).to(getattr(self, name)))  # its type and device
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Takes tensors of any shape: how many support vectors or trees there are, training decided."""
-        for name, buffer in self.named_buffers(recurse=False):
-            saved = state_dict.get(prefix + name)
-            if isinstance(saved, Tensor) and saved.ndim == buffer.ndim:
-                setattr(self, name, saved.new_empty(saved.shape).to(buffer))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class LinearMachine(Machine):

@@ -144,7 +144,7 @@ def learn_machine(
     assert target is not None, "a task that gives scores has a target"
     known = (target.present & fused.present).numpy()
     features = masked_mean(fused.values, fused.mask).numpy()[known].astype(np.float64)
-    wanted = _wanted(target, machine.meaning, len(machine.prior))[known]
+    wanted = wanted_of(target, machine.meaning, len(machine.prior))[known]
     if not len(features) or (machine.meaning != "numbers" and not np.ptp(wanted, axis=0).any()):
         return False
     standardised = all(getattr(encoder, "takes_features", False) for encoder in network.encoders.values())
@@ -164,13 +164,13 @@ def learn_machine(
     return True
 
 
-def _wanted(target: Cells, meaning: Meaning, num_scores: int) -> Float[np.ndarray, "N K"]:
+def wanted_of(target: Cells, meaning: Meaning, num_scores: int) -> Float[np.ndarray, "N K"]:
     """What each score is to be: 1 or -1, or a number, NaN where it is unknown."""
     values = target.values.numpy()
     if meaning == "numbers":
         numbers, known = values.swapaxes(0, 1)
         return np.where(known > 0, numbers, np.nan)
-    return 2 * (np.eye(num_scores)[values[:, 0]] if meaning == "classes" else values) - 1
+    return 2 * (values if target.values.is_floating_point() else np.eye(num_scores)[values[:, 0]]) - 1
 
 
 def _scale(features: Float[np.ndarray, "N F"]) -> tuple[Float[np.ndarray, " F"], Float[np.ndarray, " F"]]:

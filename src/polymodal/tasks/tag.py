@@ -71,7 +71,7 @@ class Tag(ScoringTask):
     baseline_rows: ClassVar[int] = 4_000  # all labels are solved at once, from the products of all rows
     meaning: Meaning = "labels"
     # Few rows have each label: what they share is learned late, and every input's own prediction helps against chance.
-    advice: ClassVar[Advice] = Advice(epochs=1.5, lr=2.0, auxiliary_loss=4.0, ensemble_weight=0.5)
+    advice: ClassVar[Advice] = Advice(epochs=1.5, lr=2.0, auxiliary_loss=4.0)
 
     def __init__(self, config: TagConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config, self.prior = config, torch.zeros(0)

@@ -19,10 +19,11 @@ from polymodal.data.target.cells import row_weights, target_cells
 from polymodal.device import pick_device
 from polymodal.errors import BundleError, DataError
 from polymodal.evaluation.evaluate import report
-from polymodal.inference.forward import predict_loader
+from polymodal.inference.forward import loader_for, predict_loader
 from polymodal.metrics.history import History
 from polymodal.metrics.results import Report, UpdateResults, UpdateRows
 from polymodal.metrics.rows import RowStatistics
+from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Network
 from polymodal.models.stage import stage_of
 from polymodal.pipeline.problem import encode_targets
@@ -162,6 +163,9 @@ class Updater:
     ) -> History:
         """Trains a model in place."""
         settings, train = self.config.update, self.config.train
+        counts: Any = self.target.statistics.get("counts", ())
+        if isinstance(model, Ensemble) and model.features is not None and 0 in counts:
+            model.features.fitted.fill_(False)  # they learn no more, and are sure that such a class never comes
         decay = 0.0 if settings.anchor else train.optimizer.weight_decay
         optimizer = train.optimizer.model_copy(update={"lr": self.lr, "weight_decay": decay})
         plan = Plan(
@@ -192,7 +196,7 @@ class Updater:
         """Every metric of a model on some rows, with intervals; nothing of no rows."""
         if part is None:
             return {}
-        loader = part.dataset.loader(part.rows, batch_size=self.config.train.batch_size or 1)
+        loader = loader_for(model, part.dataset, part.rows, batch_size=self.config.train.batch_size or 1)
         prediction = predict_loader(model, loader, self.device)
         return report(RowStatistics.of(self.task, prediction, part.dataset.target(part.rows)), seed=self.config.seed)
 

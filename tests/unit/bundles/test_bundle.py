@@ -53,6 +53,7 @@ class Model(nn.Module):
         self.register_buffer("prior", torch.tensor(float("-inf"), dtype=torch.float64))
         self.register_buffer("none", torch.empty(0, 3))
         self.columns, self.head = {"table": ("a",), "words": ("t",)}, None
+        self.takes_features = False
 
     def encode(self, batch):
         raise NotImplementedError

@@ -15,7 +15,8 @@ def test_nothing_said_is_a_configuration():
     [
         ({"timing": "late"}, "'timing' is now called 'stage'"),
         ({"start": "old/bundle"}, "'start' is now called 'warm_start'"),
-        ({"train": {"auxiliary_vote": 0.5}}, "'train.auxiliary_vote' is now called 'ensemble_weight'"),
+        ({"train": {"auxiliary_vote": 0.5}}, "'train.auxiliary_vote' is now called 'ensemble'"),
+        ({"train": {"ensemble_weight": 0.5}}, "'train.ensemble_weight' is now called 'ensemble'"),
         ({"encoders": {"text": "shallow"}}, "no text encoder is called 'shallow'. It is now called 'embedding'"),
         ({"traget": "y"}, "'traget'. Did you mean 'target'"),
         ({"train": {"epoch": 3}}, "'train.epoch'. Did you mean 'epochs'?"),

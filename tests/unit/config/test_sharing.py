@@ -92,7 +92,7 @@ def test_both_inputs_teach_it(run):
 
     def gradient(first, second):
         cells = {"name": first, "name_de": second, "size": numbers}
-        tokens = model.encode(Batch(cells, torch.tensor([0]), {}))
+        tokens = model.model.encode(Batch(cells, torch.tensor([0]), {}))
         total = tokens["name"].values.sum() + 2 * tokens["name_de"].values.sum()
         return torch.autograd.grad(total, encoder.embedding.weight)[0]
 

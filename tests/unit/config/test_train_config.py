@@ -1,7 +1,7 @@
 import pytest
 
 from polymodal.config import run_config as config
-from polymodal.config.train import BalanceConfig, TrainConfig
+from polymodal.config.train import BalanceConfig, EnsembleConfig, TrainConfig
 from polymodal.errors import ConfigError
 
 
@@ -20,6 +20,14 @@ def test_a_balance_may_be_named_alone_and_then_refined():
     assert refined.train.balance == BalanceConfig(name="ogm_ge", alpha=0.5)
 
 
+@pytest.mark.parametrize("members", [[], ["linear"], ["unimodal", "gradient_boosting"]])
+def test_the_members_of_an_ensemble_may_be_listed_alone(members):
+    made = config.make({"train": {"ensemble": members}})
+    assert made.train.ensemble == EnsembleConfig(members=tuple(members))
+    said = config.override(config.make({}), [f"train.ensemble=[{', '.join(members)}]"])
+    assert said.train == made.train
+
+
 @pytest.mark.parametrize(
     ("train", "words"),
     [
@@ -31,7 +39,8 @@ def test_a_balance_may_be_named_alone_and_then_refined():
         ({"ema": 1.0}, "train.ema: Input should be less than 1"),
         ({"modality_dropout_schedule": {"until": 0}}, "train.modality_dropout_schedule.until"),
         ({"auxiliary_blend": "learned", "auxiliary_loss": 0}, "auxiliary_loss=0 takes away"),
-        ({"ensemble_weight": 0.5, "auxiliary_loss": 0}, "ensemble_weight asks inputs that with auxiliary_loss=0"),
+        ({"ensemble": ["unimodal"], "auxiliary_loss": 0}, "unimodal heads learn nothing with auxiliary_loss=0"),
+        ({"ensemble": ["trees"]}, "train.ensemble.members"),
     ],
 )
 def test_what_makes_no_sense_is_said(train, words):

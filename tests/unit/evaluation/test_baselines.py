@@ -264,7 +264,7 @@ def test_a_row_with_nothing_gets_the_mean() -> None:
 
 
 def test_constant_and_wide_features_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polymodal.evaluation.baselines._MAX_DENSE", 5)
+    monkeypatch.setattr("polymodal.baselines.scaling._MOST_DENSE", 5)
     task, target, features = classification()
     x = np.hstack([np.full((400, 20), 0.1), features(6)])
     found = run(task, {"x": (list(x), FakeModality(25))}, target)

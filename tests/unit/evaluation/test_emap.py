@@ -14,6 +14,7 @@ from polymodal.data.cells.prepare import modality_of, prepare
 from polymodal.data.tables.table import read_table
 from polymodal.evaluation import emap
 from polymodal.evaluation.emap import additive_projection, project
+from polymodal.inference.forward import loader_for
 from polymodal.inference.predictor import predict
 from polymodal.pipeline.run import train
 from polymodal.types import Scores, Tokens
@@ -126,7 +127,7 @@ def trained():
 
 def projected(trained, **how):
     bundle, _, dataset = trained
-    loader = dataset.loader(np.arange(60), batch_size=16, columns=bundle.model.columns)
+    loader = loader_for(bundle.model, dataset, np.arange(60), batch_size=16)
     return project(bundle.model, loader, torch.device("cpu"), **{"attends": False, **how})
 
 
@@ -139,7 +140,10 @@ def test_a_trained_model_is_beside_its_projection(trained):
 
 
 def test_large_tokens_have_fewer_rows_and_those_that_cannot_be_afforded_none(trained, monkeypatch):
-    numbers = 2 * sum(encoder.width for encoder in trained[0].model.encoders.values())
+    model = trained[0].model
+    widths = [encoder.width for encoder in model.encoders.values()]
+    features = [len(reader.centre) for reader in model.features.readers.values()]
+    numbers = 2 * sum(widths + features)
     monkeypatch.setattr(emap, "_WORK_OF_ATTENTION", numbers * 20 * 30)
     found = projected(trained, attends=True)
     assert len(found.places) == len(found.model.values) == len(found.additive.values) == 30

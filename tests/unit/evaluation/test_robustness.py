@@ -20,6 +20,7 @@ from polymodal.evaluation.robustness import (
     predict_subsets,
     subsets_of,
 )
+from polymodal.inference.forward import loader_for
 from polymodal.inference.predictor import Predictor, predict
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import SubsetResult, SubsetResults
@@ -62,7 +63,7 @@ def bundle():
 
 def batches(bundle, size=64):
     for _, dataset in Predictor(bundle, "cpu").in_chunks(read_table(cells())):
-        yield from dataset.loader(batch_size=size).epoch(0)
+        yield from loader_for(bundle.model, dataset, batch_size=size).epoch(0)
 
 
 def hidden(bundle, masking, size=64):

@@ -32,7 +32,7 @@ FILE = {
         "a": {"p_value": 0.001, "p_together": None, "useful": True},
         "b": {"p_value": 0.5, "p_together": 0.75, "useful": False},
     },
-    "ensemble_weight": 0.5,
+    "ensemble": {"joint": 0.75, "linear:a": 0.25},
     "temperature": 1.25,
     "best_epoch": 7,
     "notes": ["a: 2 cells cut"],
@@ -48,6 +48,7 @@ def test_a_file_is_read_and_written_as_it_was():
     assert found.baselines.reports == {"majority": {"accuracy": Interval(**SCORE)}, "linear": {}}
     assert found.baselines.linear_by_input == {"a": {"accuracy": Interval(**SCORE)}}
     assert found.input_tests["b"].p_together == 0.75
+    assert found.ensemble == {"joint": 0.75, "linear:a": 0.25}
     assert found.warnings == ("a: 2 cells cut",)
     assert (found.side, found.measured) == ("test", found.test)
 

@@ -13,7 +13,7 @@ from polymodal.fusions.concat import Concat, ConcatConfig
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.models.model import Model, Tower
 from polymodal.tasks.regress import Regress, RegressConfig
-from polymodal.types import Batch, Cells, Tokens
+from polymodal.types import Batch, Cells, Scores, Tokens
 
 ABSENT = torch.nan  # of a cell, in the tests' shorthand
 TWO = {"a": ("x",), "b": ("y",)}
@@ -51,6 +51,19 @@ class Curve(nn.Module):
     def curve(self, numbers: Tensor) -> Tensor:
         """The formula: numbers of the columns -> token."""
         return torch.tanh(numbers @ self.linear.weight.T + self.linear.bias)
+
+
+class Mean(nn.Module):
+    """A fitted model: the mean of the features, times 1, 2, ... for each score."""
+
+    def __init__(self, num_scores: int = 1) -> None:
+        super().__init__()
+        self.num_scores = num_scores
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> Scores:
+        (only,) = tokens.values()
+        mean = only.values.mean(dim=(1, 2)).unsqueeze(1)
+        return Scores(mean * torch.arange(1.0, self.num_scores + 1), only.present)
 
 
 def make_tower(columns: Mapping[str, Sequence[str]]) -> Tower:

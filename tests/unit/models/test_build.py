@@ -83,15 +83,47 @@ def test_every_input_gets_a_head_of_its_own_where_it_has_a_loss_of_its_own(weigh
     assert make_objective(network, config.train, joint=False).modality_dropout == 0  # inputs that learn by themselves
 
 
-@pytest.mark.parametrize(("said", "weight"), [(None, 0.5), (0.75, 0.75), (0.0, 0.0)])
-def test_unimodal_predictions_count_unless_told_otherwise(said, weight):
-    assert build(make_schema(), make_config(auxiliary_loss=1.0, ensemble_weight=said)).weight == weight
+MEMBERS = ("unimodal", "linear", "gradient_boosting")
+HEADS, LINEAR = ("unimodal:photo.1", "unimodal:table"), ("linear:photo.1", "linear:table")
 
 
-def test_the_only_input_does_not_count_twice():
+@pytest.mark.parametrize(
+    ("members", "names"),
+    [
+        (MEMBERS, (*HEADS, *LINEAR, "gradient_boosting")),
+        (("unimodal",), HEADS),
+        (("gradient_boosting", "linear"), (*LINEAR, "gradient_boosting")),
+        (("gradient_boosting",), ("gradient_boosting",)),
+        ((), ()),
+    ],
+)
+def test_an_ensemble_has_the_members_that_are_asked_for(members, names):
+    network = build(make_schema(), make_config(auxiliary_loss=1.0, ensemble=members))
+    assert network.names == ("joint", *names)
+    assert list(network.heads) == ["photo.1", "table"]  # they learn beside the model, member or not
+
+
+def test_kinds_of_members_begin_with_the_same_weight_but_trees_with_half():
+    network = build(make_schema(), make_config(auxiliary_loss=1.0, ensemble=MEMBERS))
+    found = dict(zip(network.names, network.weights.tolist(), strict=True))
+    expected = {"joint": 2 / 7, **dict.fromkeys((*HEADS, *LINEAR), 1 / 7), "gradient_boosting": 1 / 7}
+    assert found == pytest.approx(expected)
+
+
+def test_the_head_of_the_only_input_says_what_the_model_says_and_is_no_member():
     schema = make_schema()
     one = schema.model_copy(update={"inputs": schema.inputs[1:]})
-    assert build(one, make_config(auxiliary_loss=1.0)).weight == 0
+    network = build(one, make_config(auxiliary_loss=1.0, ensemble=MEMBERS))
+    assert network.names == ("joint", "linear:table", "gradient_boosting")
+
+
+@pytest.mark.parametrize(("num_classes", "takes"), [(50, True), (51, False)])
+def test_of_very_many_classes_no_member_reads_handcrafted_features(num_classes, takes):
+    classes = Classify(ClassifyConfig()).fit([f"class {n}" for n in range(num_classes)], column="label")
+    schema = make_schema(target=Target(column="label", task="classify", statistics=classes))
+    network = build(schema, make_config(auxiliary_loss=1.0, ensemble=MEMBERS))
+    assert (network.features is not None) == takes
+    assert network.names == ("joint", *HEADS, *((*LINEAR, "gradient_boosting") if takes else ()))
 
 
 def test_learned_weights_of_unimodal_losses_belong_to_training_and_only_where_they_are_asked_for():

@@ -183,7 +183,8 @@ def test_training_takes_the_line_of_its_rows(line):
     assert default(num_rows) is expected
     assert (train.epochs, train.batch_size) == (expected.epochs, expected.batch_size)
     assert (train.optimizer.lr, train.optimizer.weight_decay) == (defaults.LR, defaults.WEIGHT_DECAY)
-    assert (train.modality_dropout, train.auxiliary_loss, train.ensemble_weight) == (defaults.MODALITY_DROPOUT, 1, None)
+    assert (train.modality_dropout, train.auxiliary_loss) == (defaults.MODALITY_DROPOUT, 1)
+    assert train.ensemble.members == ("unimodal", "linear", "gradient_boosting")
     assert train.early_stopping.metric == "rmse"
     assert 5 <= train.early_stopping.patience <= max(5, train.epochs)
 
@@ -199,21 +200,33 @@ def test_each_optimizer_has_a_rate_and_a_decay_at_which_it_learns(name, lr, deca
 
 
 def test_a_task_may_advise_otherwise_and_the_user_goes_first():
-    advice = Advice(epochs=1.5, lr=2.0, auxiliary_loss=4.0, ensemble_weight=0.5)
+    advice = Advice(epochs=1.5, lr=2.0, auxiliary_loss=4.0)
     train = complete_train(make({}).train, num_rows=1_000, monitor="r2", advice=advice)
     assert (train.epochs, train.optimizer.lr) == (round(1.5 * default(1_000).epochs), 2 * defaults.LR)
-    assert (train.auxiliary_loss, train.ensemble_weight) == (4.0, 0.5)
-    said = make({"train": {"epochs": 3, "ensemble_weight": 0.0, "optimizer": {"lr": 0.1}}}).train
+    assert train.auxiliary_loss == 4.0
+    said = make({"train": {"epochs": 3, "auxiliary_loss": 0.5, "optimizer": {"lr": 0.1}}}).train
     train = complete_train(said, num_rows=1_000, monitor="r2", advice=advice)
-    assert (train.epochs, train.optimizer.lr, train.auxiliary_loss, train.ensemble_weight) == (3, 0.1, 4.0, 0.0)
-    silent = complete_train(make({"train": {"auxiliary_loss": 0}}).train, num_rows=9, monitor="r2", advice=advice)
-    assert silent.ensemble_weight is None
-    assert make({"train": silent.model_dump()}).train == silent
+    assert (train.epochs, train.optimizer.lr, train.auxiliary_loss) == (3, 0.1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("said", "members"),
+    [
+        ({}, ("unimodal", "linear", "gradient_boosting")),
+        ({"auxiliary_loss": 0}, ("linear", "gradient_boosting")),  # nothing teaches the heads
+        ({"ensemble": []}, ()),
+        ({"ensemble": ["linear"]}, ("linear",)),
+    ],
+)
+def test_all_members_are_in_the_ensemble_that_can_learn_unless_the_user_names_some(said, members):
+    train = complete_train(make({"train": said}).train, num_rows=9, monitor="r2")
+    assert train.ensemble.members == members
+    assert make({"train": train.model_dump()}).train == train
 
 
 def test_nothing_that_the_user_said_of_training_changes():
     said = {
-        "epochs": 3, "batch_size": 7, "modality_dropout": 0.0, "auxiliary_loss": 0.0, "ensemble_weight": 0.0,
+        "epochs": 3, "batch_size": 7, "modality_dropout": 0.0, "auxiliary_loss": 0.0, "ensemble": ["linear"],
         "clip_norm": None,
         "optimizer": {"name": "sgd", "lr": 0.5, "weight_decay": 0.0},
         "early_stopping": {"metric": "auc", "patience": 2},

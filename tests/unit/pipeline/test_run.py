@@ -113,7 +113,9 @@ def test_a_last_training_that_fails_leaves_the_model_of_the_first(monkeypatch, s
     assert kept.bundle.metrics.test["accuracy"].value == 1
 
     def lazy(model, learn, check, *, plan, callbacks):
-        if check is None:
+        if check is None:  # it forgets everything, is sure of what is wrong, and learns next to nothing
+            for parameter in model.parameters():
+                torch.nn.init.normal_(parameter, std=5.0)
             still = plan.train.optimizer.model_copy(update={"lr": 1e-9})
             plan = replace(plan, train=plan.train.model_copy(update={"optimizer": still}))
         return fit(model, learn, check, plan=plan, callbacks=callbacks)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from polymodal.baselines.scaling import Block
 from polymodal.config.run_config import RunConfig, make
 from polymodal.metrics.history import History
 from polymodal.models.model import Network
@@ -79,7 +80,9 @@ class Played:
         tokens: by input, what its encoder gives for every row.
         target: of every row.
         settings: of the run: `stage`, `fusion`, ...
-        features: tokens are handcrafted features, which are not standardised again.
+        takes_features: tokens are handcrafted features, which are not standardised again.
+        handcrafted: by input, what members of an ensemble read beside the tokens.
+        weight: of every row; None: all count alike.
         predictions: by input, what is said of every row by the input alone; None: what its head makes of the tokens.
     """
 
@@ -93,19 +96,22 @@ class Played:
         target: Cells,
         *,
         settings: Mapping[str, Any],
-        features: bool = False,
+        takes_features: bool = False,
+        handcrafted: Mapping[str, np.ndarray] | None = None,
+        weight: np.ndarray | None = None,
         predictions: Mapping[str, Tokens] | None = None,
     ) -> None:
         self.task, self.all_tokens, self.all_targets = task, tokens, target
         self.config: RunConfig = make(dict(settings))
         self.stage: Stage = stage_of(self.config)
-        self.features, self.predictions = features, predictions
+        self.takes_features, self.predictions = takes_features, predictions
+        self.handcrafted, self.weight = handcrafted or {}, weight
         self.rows = np.arange(len(target.values))
 
     def build(self) -> Network:
         torch.manual_seed(0)
         encoders = {
-            name: Silent(model_input.width, takes_features=self.features)
+            name: Silent(model_input.width, takes_features=self.takes_features)
             for name, model_input in self.all_tokens.items()
         }
         columns = {name: (name,) for name in encoders}
@@ -116,22 +122,34 @@ class Played:
         validation = self.rows[:0] if validation is None else validation
         return self.stage.learn(self, self.rows, validation, before=before)
 
-    def fit(self, network, rows, validation, *, phase, epochs=None) -> History:
+    def fit(self, network, rows, validation, *, phase, epochs=None, lr_factor=1.0) -> History:
+        network.eval()
         return History(best_epoch=1)
 
     def tokens(self, network, rows, function=None) -> dict[str, Tokens]:
         given = self.all_tokens
         if function is not None:
             given, function = (self.predictions, None) if self.predictions else (given, function)
-        found = {name: Tokens(given[name].values[rows], given[name].mask[rows]) for name in network.encoders}
+        found = {name: self.some_of(given[name], name, rows) for name in network.encoders}
         with torch.inference_mode():
             return found if function is None else dict(function(found))
+
+    def some_of(self, tokens: Tokens, name: str, rows: np.ndarray) -> Tokens:
+        """Tokens of some rows, with the features that a batch brings where there are any."""
+        features = None
+        if name in self.handcrafted:
+            known = np.where(self.all_tokens[name].present.numpy()[:, None], self.handcrafted[name], np.nan)
+            features = torch.from_numpy(known[rows]).float()
+        return Tokens(tokens.values[rows], tokens.mask[rows], features)
+
+    def features(self, network: Network, name: str, rows: np.ndarray) -> list[list[Block]]:
+        return [[(self.handcrafted[name][rows], self.all_tokens[name].present.numpy()[rows])]]
 
     def target(self, rows: np.ndarray) -> Cells:
         return self.all_targets.rows(torch.from_numpy(rows))
 
     def weights(self, rows: np.ndarray) -> torch.Tensor:
-        return torch.ones(len(rows))
+        return torch.ones(len(rows)) if self.weight is None else torch.from_numpy(self.weight[rows]).float()
 
     def present(self, columns: Sequence[str], rows: np.ndarray) -> np.ndarray:
         masks = [self.all_tokens[column].present.numpy()[rows] for column in columns]

@@ -86,9 +86,9 @@ def test_few_validation_rows_leave_it_to_folds_of_the_training_rows(combined, mo
     learned = {}
     fit = Trainer.fit
 
-    def watched(self, network, rows, validation, *, phase, epochs=None):
+    def watched(self, network, rows, validation, *, phase, **settings):
         learned[phase] = set(rows.tolist())
-        return fit(self, network, rows, validation, phase=phase, epochs=epochs)
+        return fit(self, network, rows, validation, phase=phase, **settings)
 
     monkeypatch.setattr(Trainer, "fit", watched)
     run(stage="late", fusion="weighted", train={"epochs": 1, "final": "best"})

@@ -47,7 +47,7 @@ class Branch:
     ) -> None:
         settings = {"stage": {"name": "late", "branches": {"x": name}}, "fusion": PLAIN}
         tokens, target = {"x": of_rows(features)}, encoded(task, values)
-        self.fitter = Played(task, tokens, target, settings=settings, features=not scale)
+        self.fitter = Played(task, tokens, target, settings=settings, takes_features=not scale)
         network = self.fitter.learn().network
         assert isinstance(network, Decisions)
         self.network = network

@@ -52,7 +52,7 @@ def learned(task: Task, values: Sequence[object], features: np.ndarray = X, *, h
         "fusion": {"name": "average", "project": False},
     }
     fitter = Played(
-        task, {"x": tokens(features)}, encoded(task, values), settings=settings, features=handcrafted
+        task, {"x": tokens(features)}, encoded(task, values), settings=settings, takes_features=handcrafted
     )  # fmt: skip
     network = fitter.learn().network
     assert isinstance(network, Decisions)
@@ -86,6 +86,18 @@ def test_many_classes_have_fewer_trees_each():
     network = learned(classify(names), names)
     near(scores(network), boosting(iterations=50).fit(X, names).decision_function(NEW))
     assert len(network.heads["x"].root) == 600
+
+
+@pytest.mark.parametrize(("rows", "iterations"), [(900, 100), (1500, 150), (3100, 300)])
+def test_more_rows_have_more_trees_up_to_300(rows, iterations):
+    """Of numbers and of two classes."""
+    x = RNG.normal(size=(rows, 1)).astype(np.float32).astype(np.float64)
+    values = (np.sin(3 * x[:, 0]) + 0.1 * RNG.normal(size=rows)).tolist()
+    network = learned(regress(values), values, x)
+    standardised = (np.array(values) - np.mean(values)) / np.std(values)
+    near(scores(network, x)[:, 0], boosting(rows, iterations=iterations, numbers=True).fit(x, standardised).predict(x))
+    names = ["p" if value > 0 else "q" for value in values]
+    assert len(learned(classify(names), names, x).heads["x"].root) == iterations
 
 
 def test_a_class_that_the_rows_lack_is_nearly_impossible():

@@ -40,7 +40,7 @@ def make_objective() -> Objective:
     torch.manual_seed(0)
     columns = {"x": ("x",), "z": ("z",)}
     model = assemble({"x": Learning(), "z": Learning()}, columns, Flat(5), make_head(5))
-    network = with_heads(model, {name: make_head(1) for name in "xz"}, weight=0.5)
+    network = with_heads(model, {name: make_head(1) for name in "xz"})
     return Objective(network, auxiliary_loss=1.0, learned_blend=True, modality_dropout=0.3)
 
 

@@ -231,9 +231,9 @@ def assemble(
     return Model({"": Tower(encoders, columns, fusion)}, head)
 
 
-def with_heads(model: Model, heads: Mapping[str, ScoresHead], *, weight: float = 0.0) -> Ensemble:
-    """The model with unimodal heads."""
-    return Ensemble(model, heads, meaning="numbers", weight=weight, calibrator=Temperature())
+def with_heads(model: Model, heads: Mapping[str, ScoresHead]) -> Ensemble:
+    """The model with unimodal heads, which learn beside it but are no members."""
+    return Ensemble(model, heads, pools_heads=False, meaning="numbers", calibrator=Temperature())
 
 
 def make_model(

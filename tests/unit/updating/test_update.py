@@ -25,7 +25,7 @@ CONFIG = {
     "columns": {"words": {"modality": "text"}, "size": {"modality": "number"}},
     "encoders": {"table": {"width": 8, "layers": 1}, "text": {"name": "bag", "width": 8}},
     "fusion": {"name": "concat", "width": 8},
-    "train": {"epochs": 8, "final": "best", "optimizer": {"lr": 0.02}},
+    "train": {"epochs": 8, "final": "best", "optimizer": {"lr": 0.02}, "ensemble": []},  # all of it goes on learning
 }
 
 
@@ -84,6 +84,16 @@ def test_it_learns_what_is_new_and_shows_it(bundle):
     rest = cells(200, seed=9, shift=-2.0)
     assert accuracy(found.bundle, rest) > accuracy(bundle, rest) + 0.1
     assert [record.epoch for record in found.history.epochs] == list(range(1, bundle.config.update.epochs + 1))
+
+
+def test_members_that_learn_no_more_stay_as_they_are():
+    config = make({**CONFIG, "train": {**CONFIG["train"], "ensemble": ["unimodal", "linear"], "epochs": 1}})
+    bundle = train(cells(60), config).bundle
+    found = update(bundle, cells(60, seed=1), replay=cells(60)).bundle
+    before, after = state(bundle), state(found)
+    same_ones = {name for name in before if torch.equal(before[name], after[name])}
+    assert {name for name in before if name.startswith("features.") or name == "weights"} <= same_ones
+    assert any(name.startswith("heads.") for name in before.keys() - same_ones)
 
 
 def test_old_rows_are_the_remedy_against_forgetting(bundle):

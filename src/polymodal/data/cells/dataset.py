@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from jaxtyping import Bool, Num
+from torch import Tensor
 
+from polymodal.abilities import Features
+from polymodal.data.cells.handcrafted import HandcraftedFeatures, as_dense
 from polymodal.data.cells.prepare import Prepared
 from polymodal.data.cells.store import Store
 from polymodal.protocols import Modality, Task
@@ -39,6 +42,7 @@ class Dataset:
     targets: Store | None = None
     weight: Num[np.ndarray, " R"] | None = None
     encoded: Mapping[str, Tokens] = field(default_factory=dict)
+    _features: dict[str, HandcraftedFeatures] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         """Rows of the table."""
@@ -84,6 +88,12 @@ class Dataset:
             shard=shard,
         )
 
+    def features(self, column: str, rows: np.ndarray) -> tuple[Features, Bool[np.ndarray, " R"]]:
+        """Handcrafted features of some rows' cells of a column, [R, F], and which rows have a cell."""
+        if column not in self._features:
+            self._features[column] = HandcraftedFeatures(self.prepared.stores[column], self.modalities[column])
+        return self._features[column].of(rows)
+
     def target(self, rows: np.ndarray) -> Cells | None:
         """The target of some rows, in their order, of length 0 where it is unknown; None of a task without a target."""
         if self.task is None or self.targets is None:
@@ -113,6 +123,7 @@ class Loader:
     Attributes:
         columns: are collated, others are not.
         encoded: by input, tokens of every row of the table; these inputs come as their tokens.
+        featured: columns whose handcrafted features come, too.
     """
 
     dataset: Dataset
@@ -124,6 +135,7 @@ class Loader:
     augment: bool
     seed: int
     shard: tuple[int, int]
+    featured: Sequence[str] = ()
 
     def __len__(self) -> int:
         """Batches of an epoch, the same number for every shard."""
@@ -196,7 +208,14 @@ class Loader:
         return Batch(
             cells=cells,
             rows=index,
-            encoded={name: Tokens(tokens.values[index], tokens.mask[index]) for name, tokens in self.encoded.items()},
+            encoded={name: tokens.rows(index) for name, tokens in self.encoded.items()},
             target=self.dataset.target(rows),
             weight=None if weight is None else torch.as_tensor(weight[rows], dtype=torch.float32),
+            features={name: self._features(name, rows) for name in self.featured},
         )
+
+    def _features(self, column: str, rows: np.ndarray) -> Tensor:
+        features, present = self.dataset.features(column, rows)
+        values = torch.from_numpy(as_dense(features).astype(np.float32))
+        values[torch.from_numpy(~present)] = torch.nan
+        return values

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from polymodal.training.callbacks import Callback
 
 _SHOWN_REJECTS = 5
+_FEW_ROWS = 20_000  # for training: pretrained encoders are mostly better
 
 
 def train(  # noqa: PLR0913 - the options of a command
@@ -128,6 +129,7 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
         [(c.name, c.modality or "left out", encoders.get(c.name, "-"), c.reason) for c in schema.columns],
     )
     _print_rejects(run, folder)
+    _print_hint(run)
     say()
     if reported:
         say(f"Report: {folder / REPORT}")
@@ -149,6 +151,23 @@ def _rows(counts: RowCounts) -> str:
     unknown = counts.unknown_class
     note = f" ({unknown} of them not measured: their class is not in train)" if unknown else ""
     return f"Rows: {count_rows(parts)}{note}"
+
+
+def _print_hint(run: Run) -> None:
+    """One line where installed weights would probably do better."""
+    from polymodal.bundles.card import checkpoint_of
+    from polymodal.config import presets
+
+    inputs = {
+        one.name: (one.modality, one.encoder) for one in run.bundle.schema.inputs if checkpoint_of(one.settings) is None
+    }
+    names = presets.left_out(run.bundle.config, inputs)
+    if names and run.bundle.metrics.rows.train < _FEW_ROWS:
+        say()
+        say(
+            f"Hint: {', '.join(names)}: trained from random weights. Pretrained encoders are installed and mostly "
+            "better with so few rows: add --preset pretrained."
+        )
 
 
 def _print_rejects(run: Run, folder: Path) -> None:

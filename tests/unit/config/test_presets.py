@@ -80,3 +80,19 @@ def test_encoder_and_checkpoint_may_be_written_as_one(written, name, checkpoint)
 def test_naming_a_preset_loads_no_library():
     assert "torch" not in presets.__dict__
     assert presets.__name__ in sys.modules
+
+
+INPUTS = {"note": ("text", "bag"), "photo": ("image", "cnn"), "clip": ("video", "frames"), "voice": ("audio", "cnn")}
+
+
+def test_inputs_that_installed_weights_would_serve_are_named(monkeypatch):
+    monkeypatch.setattr(presets, "find_spec", lambda name: None if name == "timm" else name)
+    assert presets.left_out(RunConfig(), INPUTS) == ["note"]  # a package of weights alone encodes nothing
+    monkeypatch.setattr(presets, "find_spec", lambda name: name)
+    assert presets.left_out(RunConfig(), INPUTS) == ["note", "photo", "clip"]  # none carries those of sounds
+    assert presets.left_out(RunConfig(), {"note": ("text", "handcrafted")}) == []
+    assert presets.left_out(pretrained(), INPUTS) == []
+
+
+def test_without_packages_nothing_is_named(packages):
+    assert presets.left_out(RunConfig(), INPUTS) == []

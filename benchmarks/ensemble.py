@@ -26,7 +26,7 @@ from tables import TASKS, config_of, table_of
 from torch.nn import functional
 
 from polymodal.config.run_config import make
-from polymodal.layers.opinion_pool import opinions, pool
+from polymodal.layers.opinion_pool import normalised, pool
 from polymodal.models.ensemble import Ensemble
 from polymodal.pipeline.problem import resolve
 from polymodal.pipeline.trainer import Trainer
@@ -95,7 +95,7 @@ def _scored(network: Ensemble, evidence: list[Evidence], test: Evidence, kinds: 
     prior = network.prior()[places]
     some = [replace(one, values=one.values[places], present=one.present[places]) for one in (*evidence, test)]
     found = learn_weights(some[:-1], prior / prior.sum(), network.meaning)
-    values = opinions(some[-1].values / found.temperatures.view(-1, 1, 1), network.meaning)
+    values = normalised(some[-1].values / found.temperatures.view(-1, 1, 1), network.meaning)
     scores = pool(values, some[-1].present, found.members) / found.temperature
     truth = test.target.values[:, 0]
     return {

@@ -11,7 +11,7 @@ from polymodal.types import Meaning
 _TINY = 1e-12  # instead of no weight at all, by which nothing can be divided
 
 
-def opinions(scores: Float[Tensor, "... K"], meaning: Meaning) -> Float[Tensor, "... K"]:
+def normalised(scores: Float[Tensor, "... K"], meaning: Meaning) -> Float[Tensor, "... K"]:
     """Scores as they are pooled: log-probabilities of classes; log odds of labels and numbers as they are."""
     return F.log_softmax(scores, dim=-1) if meaning == "classes" else scores
 
@@ -19,7 +19,7 @@ def opinions(scores: Float[Tensor, "... K"], meaning: Meaning) -> Float[Tensor, 
 def pool(
     values: Float[Tensor, "M B K"], present: Bool[Tensor, "M B"], weights: Float[Tensor, " M"]
 ) -> Float[Tensor, "B K"]:
-    """The weighted mean of the opinions of M members; in each row those that are present share the weight of all.
+    """The weighted mean of the predictions of M members; in each row those that are present share the weight of all.
 
     The logarithmic opinion pool (Genest & Zidek 1986, "Combining probability distributions", equation 3.11): the
     geometric mean of probabilities, up to a constant. A row without any member gets zeros.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from polymodal.calibration.temperature import Temperature
 from polymodal.layers.by_name import ByName
-from polymodal.layers.opinion_pool import opinions, pool
+from polymodal.layers.opinion_pool import normalised, pool
 from polymodal.layers.pooling import masked_mean
 from polymodal.layers.scores_head import ScoresHead
 from polymodal.models.feature_members import BOOSTING, FeatureMembers
@@ -118,7 +118,7 @@ class Ensemble(nn.Module):
         fused, places = members[JOINT], [self.names.index(name) for name in members]
         values = torch.stack([scores.values for scores in members.values()])
         mean = pool(
-            opinions(values / self.temperatures[places].view(-1, 1, 1), self.meaning),
+            normalised(values / self.temperatures[places].view(-1, 1, 1), self.meaning),
             torch.stack([scores.present for scores in members.values()]),
             self.weights[places],
         )
@@ -133,7 +133,7 @@ class Ensemble(nn.Module):
             found |= {f"{UNIMODAL}:{name}": scores for name, scores in self.unimodal(tokens).items()}
         if self.features is not None:
             found |= self.features(tokens)
-        return {name: replace(one, values=opinions(one.values, self.meaning)) for name, one in found.items()}
+        return {name: replace(one, values=normalised(one.values, self.meaning)) for name, one in found.items()}
 
     def unimodal(self, tokens: Mapping[str, Tokens]) -> dict[str, Scores]:
         """What each input predicts by itself."""

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional as F
 
-from polymodal.layers.opinion_pool import opinions, pool
+from polymodal.layers.opinion_pool import normalised, pool
 from polymodal.types import Cells, Meaning
 
 _STRENGTH = 30.0  # of the prior, in rows
@@ -69,7 +69,7 @@ def learn_weights(evidence: Sequence[Evidence], prior: Float[Tensor, " M"], mean
     each = [_temperature_of(place, evidence, meaning) for place in range(len(prior))]
     temperatures = torch.tensor(each, dtype=torch.float64)
     calibrated = [
-        replace(one, values=opinions(one.values.double() / temperatures.view(-1, 1, 1), meaning)) for one in evidence
+        replace(one, values=normalised(one.values.double() / temperatures.view(-1, 1, 1), meaning)) for one in evidence
     ]
     logits = prior.double().log().requires_grad_()
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)

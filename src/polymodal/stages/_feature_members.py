@@ -15,7 +15,7 @@ from scipy.linalg import block_diag
 from polymodal.abilities import Features, Scoring
 from polymodal.baselines.scaling import Block, Scaling, components, side_by_side
 from polymodal.data.cells.handcrafted import as_dense
-from polymodal.layers.opinion_pool import opinions
+from polymodal.layers.opinion_pool import normalised
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.feature_members import BOOSTING, LINEAR, FeatureMembers, FeatureReader, FittedModel, linear_name
 from polymodal.models.stage import Fitter, Parts
@@ -89,7 +89,7 @@ def out_of_fold(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> tuple[di
     every = [name for name in found[0] if all(name in part for part in found)]  # a fold may teach a member nothing
     joined = {name: Scores.joined([part[name] for part in found]) for name in every}
     meaning = network.meaning
-    return {n: replace(one, values=opinions(one.values, meaning)) for n, one in joined.items()}, np.concatenate(folds)
+    return {n: replace(one, values=normalised(one.values, meaning)) for n, one in joined.items()}, np.concatenate(folds)
 
 
 def evidence_of(fitter: Fitter, network: Ensemble, members: Mapping[str, Scores], rows: np.ndarray) -> Evidence:

@@ -1,4 +1,4 @@
-"""Several opinions become one: the weighted mean of their logarithms, computed by hand in float64."""
+"""Several predictions become one: the weighted mean of their logarithms, computed by hand in float64."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, logit, softmax
 
-from polymodal.layers.opinion_pool import opinions, pool
+from polymodal.layers.opinion_pool import normalised, pool
 
 M, B, K = 3, 6, 4
 WEIGHTS = np.array([0.5, 0.2, 0.3])
@@ -21,7 +21,7 @@ def some_scores(seed: int = 0) -> np.ndarray:
 def pooled(
     scores: np.ndarray, meaning: str, weights: np.ndarray = WEIGHTS, present: np.ndarray = PRESENT
 ) -> np.ndarray:
-    values = opinions(torch.from_numpy(scores), meaning)
+    values = normalised(torch.from_numpy(scores), meaning)
     return pool(values, torch.from_numpy(present), torch.from_numpy(weights)).numpy()
 
 
@@ -63,7 +63,7 @@ def test_those_that_are_absent_change_nothing_and_a_row_without_any_gets_zeros(m
     found = pooled(other, meaning)
     np.testing.assert_array_equal(found, pooled(scores, meaning))
     np.testing.assert_array_equal(found[-1], np.zeros(K))
-    alone = opinions(torch.from_numpy(scores[2, 3]), meaning).numpy()
+    alone = normalised(torch.from_numpy(scores[2, 3]), meaning).numpy()
     np.testing.assert_allclose(found[3], alone, rtol=1e-12)  # the third, which is the only one
 
 

@@ -10,7 +10,7 @@ import torch
 from scipy.optimize import brute, fmin
 from scipy.special import expit, log_expit, log_softmax
 
-from polymodal.layers.opinion_pool import opinions
+from polymodal.layers.opinion_pool import normalised
 from polymodal.stages._ensemble_weights import Evidence, learn_weights
 from polymodal.types import Cells, Meaning
 
@@ -200,7 +200,7 @@ def test_the_temperature_is_the_factor_by_which_all_are_too_sure(factor):
     rng = np.random.default_rng(4)
     logits = rng.normal(0, 2, (4_000, 3))
     truth = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)  # drawn from these very probabilities
-    said = opinions(torch.from_numpy(np.stack([factor * logits] * 2)), "classes").numpy()
+    said = normalised(torch.from_numpy(np.stack([factor * logits] * 2)), "classes").numpy()
     found = learn_weights([make_evidence(said, truth[:, None])], EVEN, "classes")
     assert float(found.temperatures[0]) * found.temperature == pytest.approx(factor, rel=0.08)
     assert float(found.temperatures[0]) == pytest.approx(max(factor, 1.0), rel=0.08)  # the others are left to all

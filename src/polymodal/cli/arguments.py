@@ -74,6 +74,7 @@ class Overrides:
     assignments: Sequence[str] | None = None
     preset: str | None = None
     warm_start: Path | None = None
+    budget: str | None = None
 
 
 def run_config(file: Path | None, said: Overrides) -> RunConfig:
@@ -90,6 +91,7 @@ def run_config(file: Path | None, said: Overrides) -> RunConfig:
     values |= {"target": list(said.target)} if said.target else {}
     values |= {"seed": said.seed} if said.seed is not None else {}
     values |= {"preset": said.preset} if said.preset is not None else {}
+    values |= {"budget": said.budget} if said.budget is not None else {}
     values["split"] |= {} if said.split is None else {"column": said.split}
     values["split"] |= {} if said.group is None else {"by": said.group, "method": "group"}
     values["warm_start"] |= {} if said.warm_start is None else {"bundle": str(said.warm_start)}

@@ -44,6 +44,10 @@ def train(  # noqa: PLR0913 - the options of a command
         str | None,
         typer.Option(metavar="NAME", help="scratch, or pretrained: start from small public checkpoints."),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Time for all of it, such as 10m: what fits is planned from measured speed."),
+    ] = None,
     seed: arguments.SeedOption = None,
     cache: arguments.CacheOption = None,
     plotly: Annotated[bool, typer.Option("--plotly", help="Figures of the report that move; adds 5 MB to it.")] = False,
@@ -54,7 +58,7 @@ def train(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Train a model on a table."""
     settings = arguments.run_config(
-        config, arguments.Overrides(target, split, None, drop, seed, assignments, preset, start)
+        config, arguments.Overrides(target, split, None, drop, seed, assignments, preset, start, budget)
     )
     with run_folder(output, overwrite=overwrite):
         from polymodal.pipeline.run import train as train_model

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import time
 
+from polymodal.config import duration
 from polymodal.errors import ConfigError
 from polymodal.metrics.history import EpochRecord, History
 from polymodal.pipeline.trainer import CallbackFactory
-
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(s|m|min|h|)\s*")
 
 
 class OutOfTimeError(Exception):
     """The budget is spent; what stopped is left out of every figure. Never reaches a user."""
 
 
-def seconds_of(duration: str | float) -> float:
-    """A duration in seconds: a number, or words such as `15m`, `1.5h`, `90s`.
+def seconds_of(budget: str | float) -> float:
+    """A budget in seconds: a number, or words such as `15m`, `1h30m`, `90s`.
 
     Raises:
         ConfigError: neither of them, or not above zero.
@@ -26,11 +23,10 @@ def seconds_of(duration: str | float) -> float:
     >>> seconds_of("15m")
     900.0
     """
-    found = _DURATION.fullmatch(str(duration))
-    seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
-    if seconds <= 0:
-        raise ConfigError(f"budget: {duration!r} is no time; write seconds, or a number with s, m or h, such as 15m.")
-    return seconds
+    try:
+        return duration.seconds_of(budget)
+    except ValueError as error:
+        raise ConfigError(f"budget: {error}.") from None
 
 
 class Clock:

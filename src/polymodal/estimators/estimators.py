@@ -36,6 +36,8 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
             `{"photo": RandomForestClassifier()}`; with `fuse_then_train` one. `save` refuses a model that has any.
         epochs: at most so many.
         lr: learning rate.
+        budget: time for `fit`, such as `90s` or `10m`, or seconds: epochs, members and the final training are planned
+            so that it ends in time. Results then depend on how fast the machine is.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         seed: of everything random.
         config: a configuration to start from: a RunConfig, a mapping, or a YAML file.

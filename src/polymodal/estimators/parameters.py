@@ -21,6 +21,7 @@ _PATHS = {  # where the named ones stand in the configuration
     "stage": "stage",
     "epochs": "train.epochs",
     "lr": "train.optimizer.lr",
+    "budget": "budget",
     "device": "device",
     "seed": "seed",
 }
@@ -45,6 +46,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         predictors: object = None,
         epochs: int | None = None,
         lr: float | None = None,
+        budget: str | float | None = None,
         device: str | None = None,
         seed: int | None = None,
         config: RunConfig | Mapping[str, object] | str | Path | None = None,
@@ -56,6 +58,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         self.predictors = predictors
         self.epochs = epochs
         self.lr = lr
+        self.budget = budget
         self.device = device
         self.seed = seed
         self.config = config

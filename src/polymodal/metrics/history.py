@@ -47,6 +47,11 @@ class History:
     best_epoch: int = 0
     interrupted: bool = False
 
+    @property
+    def pace(self) -> float:
+        """Seconds that one more epoch will probably take: the longer of the last two."""
+        return max((record.seconds for record in self.epochs[-2:]), default=0.0)
+
     def state_dict(self) -> dict[str, Any]:
         """The same as plain values."""
         return asdict(self)

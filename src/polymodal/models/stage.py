@@ -16,6 +16,7 @@ from polymodal.abilities import Scoring
 from polymodal.baselines.scaling import Block
 from polymodal.config.run_config import Part, RunConfig, part_settings
 from polymodal.errors import ConfigError
+from polymodal.models.budget import Budget
 from polymodal.models.model import Network, Tower
 from polymodal.protocols import Encoder, Fusion, Prediction, Task
 from polymodal.types import Cells, Tokens
@@ -94,11 +95,13 @@ class Fitter(Protocol):
     Attributes:
         task: fitted.
         estimators: of scikit-learn, from Python, by input, or by "" for the one on top.
+        budget: what there is time for, beside the networks.
     """
 
     config: RunConfig
     task: Task
     estimators: Mapping[str, Any]
+    budget: Budget
 
     def build(self) -> Network:
         """A network with fresh weights, always the same ones."""
@@ -153,12 +156,14 @@ class Stage(Protocol):
     Attributes:
         joint: encoders, fusion and head learn together: they can go on learning, and start warm, as a whole.
         shares_encoders: several inputs may go through one encoder.
+        refit_epochs: share of the best epochs for which a refit trains.
         fusion_settings: those that suit a fusion at this stage, where it has them and the user says nothing.
     """
 
     Config: ClassVar[type]
     joint: ClassVar[bool] = False
     shares_encoders: ClassVar[bool] = True
+    refit_epochs: ClassVar[float] = 1.0
     fusion_settings: ClassVar[Mapping[str, Any]] = {}
     config: Any
 

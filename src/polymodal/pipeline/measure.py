@@ -20,6 +20,7 @@ from polymodal.evaluation.robustness import (
 from polymodal.inference.forward import loader_for, predict_loader
 from polymodal.metrics.history import merged
 from polymodal.metrics.results import Baselines, Report, Results, RowCounts
+from polymodal.models.budget import Budget
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Network
 from polymodal.pipeline.problem import Problem
@@ -36,6 +37,7 @@ class Measurement:
     problem: Problem
     trained: Trained
     full: bool
+    budget: Budget
 
     def results(self) -> tuple[Results, EvaluatedRows | None]:
         """The figures, and what those of the model are about; None without rows to measure on."""
@@ -51,8 +53,8 @@ class Measurement:
         measured, subsets = test or validation, None
         if hidden is not None and measured is not None:
             subsets = measure_subsets(problem.task, hidden, measured.target, seed=seed)
-        baselines = Baselines()
-        if self.full:
+        baselines, interrupted = Baselines(), merged(trained.histories.values()).interrupted
+        if self.full and (interrupted or self.budget.affords_baselines()):
             found = predict_baselines(
                 problem.task,
                 trained.dataset,
@@ -72,7 +74,7 @@ class Measurement:
             input_tests=dict(problem.tests),
             temperature=1.0 if ensemble is None else float(ensemble.calibrator.value),
             best_epoch=merged(trained.histories.values()).best_epoch,
-            warnings=(*problem.warnings, *trained.warnings),
+            warnings=(*problem.warnings, *trained.warnings, *(() if interrupted else self.budget.sentences())),
         )
         return results, measured
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from polymodal.config.run_config import RunConfig
+from polymodal.models.budget import Budget
 from polymodal.models.stage import with_estimators
 from polymodal.pipeline.measure import Measurement
 from polymodal.pipeline.outcome import Run, finished
@@ -26,6 +27,7 @@ def train(
     cache: Path | None = None,
     baselines: bool = True,
     estimators: Mapping[str, Any] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Run:
     """Trains a model on a table.
 
@@ -38,15 +40,17 @@ def train(
         baselines: also fit what the model has to beat; a comparison fits it once for all of its models.
         estimators: of scikit-learn, that the stage uses: by input (late), or by "" for the one on top of all
             (fuse_then_train). A model with one cannot be saved.
+        clock: seconds, from any start, by which the budget of the configuration is kept.
 
     Raises:
         UsageError: the configuration does not fit the table or this installation.
         DataError: the table cannot be learned from.
         NonFiniteLossError: training diverged.
     """
-    began = time.monotonic()
+    budget = Budget.of(config.budget, clock)
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         problem = resolve(source, with_estimators(config, estimators), folder=cache or Path(temporary))
-        trained = Trainer(problem, make_callbacks=make_callbacks, cache=cache, estimators=estimators).run()
-        results, measured = Measurement(problem, trained, full=baselines).results()
-    return finished(problem, trained, results, measured, seconds=time.monotonic() - began)
+        trainer = Trainer(problem, make_callbacks=make_callbacks, cache=cache, estimators=estimators, budget=budget)
+        trained = trainer.run()
+        results, measured = Measurement(problem, trained, full=baselines, budget=budget).results()
+    return finished(problem, trained, results, measured, seconds=budget.spent)

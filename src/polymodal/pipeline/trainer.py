@@ -20,11 +20,13 @@ from polymodal.inference.forward import loader_for
 from polymodal.layers.pooling import masked_mean
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.history import History, merged
+from polymodal.models.budget import Budget
 from polymodal.models.build import build
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model, Network
 from polymodal.models.stage import FitResult, stage_of
 from polymodal.pipeline.problem import Problem
+from polymodal.pipeline.time_plan import TimePlan
 from polymodal.training.callbacks import Callback
 from polymodal.training.frozen import encode_frozen
 from polymodal.training.loop import fit
@@ -77,11 +79,13 @@ class Trainer:
         make_callbacks: CallbackFactory | None = None,
         cache: Path | None = None,
         estimators: Mapping[str, Any] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.schema, self.config, self.task = problem.schema, problem.config, problem.task
         self.split, self.warm_start = problem.split, problem.warm_start
         self.make_callbacks: CallbackFactory = make_callbacks or (lambda *_: ())
-        self.cache, self.estimators = cache, estimators or {}
+        self.cache, self.estimators, self.budget = cache, estimators or {}, budget or Budget()
+        self.time = TimePlan(self.budget, self.split, len(self.schema.inputs))
         self.device = pick_device(self.config.device)
         self.metric = self.config.train.early_stopping.metric or ""
         self.greater_is_better = greater_is_better(self.task.greater_is_better, self.metric)
@@ -94,12 +98,15 @@ class Trainer:
         validation = self._dataset.known(split.validation)
         first = final = stage.learn(self, split.train, validation)
         rows, refit, histories, failures = split.train, None, first.histories, list[str]()
-        if train.final == "refit" and len(validation) and not first.interrupted:
+        asked = train.final == "refit" and len(validation) > 0 and not first.interrupted
+        if asked and self.time.affords_final(stage, first.histories):
             joined = np.sort(np.concatenate([split.train, validation]))
             again = stage.learn(self, joined, validation[:0], before=first)
             if again.interrupted:  # the best model of before is the better one
                 histories = {**histories, "refit": History(interrupted=True)}
-            elif failed := failure(histories, again.histories, self.metric, greater_is_better=self.greater_is_better):
+            elif failed := self.time.failure() or failure(
+                histories, again.histories, self.metric, greater_is_better=self.greater_is_better
+            ):
                 failures.append(failed)
             else:
                 rows, final, refit = joined, again, merged(again.histories.values())
@@ -139,11 +146,16 @@ class Trainer:
             seed=self.config.seed,
             epochs=epochs,
         )
+        start = self.budget.spent
         batches = partial(self._dataset.loader, batch_size=self._size, seed=self.config.seed, columns=network.columns)
         learn = batches(rows, shuffle=True, augment=settings.augment)
         check = batches(validation) if validation is not None and len(validation) else None
         objective = make_objective(network, settings, joint=stage_of(self.config).joint)
-        return fit(objective, learn, check, plan=plan, callbacks=self.make_callbacks(phase, epochs, self.metric))
+        plan = self.time.plan(phase, plan, objective, learn, check)
+        callbacks = self.make_callbacks(phase, plan.epochs, self.metric)
+        history = fit(objective, learn, check, plan=plan, callbacks=callbacks)
+        self.time.trained_since(start, phase, plan, history)
+        return history
 
     def tokens(
         self,
@@ -190,10 +202,12 @@ class Trainer:
         known = self._dataset.encoded
         new = [name for name, encoder in network.encoders.items() if encoder.frozen and name not in known]
         if new:
+            start = self.budget.spent
             used = np.concatenate([self.split.train, self.split.validation, self.split.test])
             loader = self._dataset.loader(used, batch_size=self._size, columns=network.columns)
             made = encode_frozen(network, loader, self.device, cache=self.cache, columns=self.schema.features())
             self._dataset = replace(self._dataset, encoded={**known, **made})
+            self.time.encoded_since(start)
 
 
 def failure(

@@ -6,6 +6,7 @@ import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,12 +17,13 @@ from polymodal.abilities import Features, Scoring
 from polymodal.baselines.scaling import Block, Scaling, components, side_by_side
 from polymodal.data.cells.handcrafted import as_dense
 from polymodal.layers.opinion_pool import normalised
+from polymodal.models.budget import Budget
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.feature_members import BOOSTING, LINEAR, FeatureMembers, FeatureReader, FittedModel, linear_name
 from polymodal.models.stage import Fitter, Parts
 from polymodal.stages._ensemble_weights import Evidence, understands
 from polymodal.stages._machines import Machine
-from polymodal.stages._predictors import PredictorConfig, wanted_of
+from polymodal.stages._predictors import PredictorConfig, seconds_to_fit, wanted_of
 from polymodal.stages._solvers import TrainingArrays
 from polymodal.types import Cells, Meaning, Scores, Tokens
 
@@ -57,7 +59,14 @@ def fit_feature_members(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> 
     if network.features is not None and target is not None and understands(target, network.meaning):
         if len(rows) > _MOST_ROWS:
             rows = np.sort(np.random.default_rng(fitter.config.seed).choice(rows, _MOST_ROWS, replace=False))
+        start = fitter.budget.clock()
         _fit(fitter, network, network.features, rows)
+        fitter.budget.members = fitter.budget.clock() - start
+
+
+def affords_folds(budget: Budget) -> bool:
+    """Whether there is time to fit them in folds as well."""
+    return budget.affords_part("folds of the ensemble's training rows", (_FOLDS - 1) * budget.members)
 
 
 def predictions(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> dict[str, Scores]:
@@ -114,7 +123,8 @@ def _fit(fitter: Fitter, network: Ensemble, members: FeatureMembers, rows: np.nd
     task, seed = _scoring(fitter), fitter.config.seed
     members.cpu()  # where features are; whoever predicts moves them to the device
     wanted = wanted_of(target, task.meaning, len(task.prior))
-    fitted = dict.fromkeys(members.names, False)
+    fitted, learn = dict.fromkeys(members.names, False), partial(_learn, fitter.budget)
+    with_trees = len(members.boosting) > 0 and fitter.budget.affords_more(BOOSTING)
     every, joined, anywhere = list[Features](), list[np.ndarray](), np.zeros(len(rows), dtype=bool)
     for name, reader in members.readers.items():
         groups = fitter.features(network, name, rows)
@@ -123,24 +133,24 @@ def _fit(fitter: Fitter, network: Ensemble, members: FeatureMembers, rows: np.nd
         mine = present & known
         if name in members.linear.names:
             data = TrainingArrays(scaled[mine], wanted[mine], weight[mine], task.meaning, seed)
-            fitted[linear_name(name)] = _learn(members.linear[name], LINEAR, data)
+            fitted[linear_name(name)] = learn(members.linear[name], linear_name(name), data)
         if "" in members.linear.names:
             every.append(scaled)
-        if len(members.boosting):
+        if with_trees:
             reader.put(projection=_projection(scaled[mine], groups))
             joined.append(_as_read(fitter, network, name, reader, rows))
     mine = anywhere & known
     if every:
         data = TrainingArrays(side_by_side(every)[mine], wanted[mine], weight[mine], task.meaning, seed)
-        fitted[LINEAR] = _learn(members.linear[""], LINEAR, data)
-    if len(members.boosting):
+        fitted[LINEAR] = learn(members.linear[""], LINEAR, data)
+    if with_trees:
         data = TrainingArrays(np.hstack(joined)[mine], wanted[mine], weight[mine], task.meaning, seed)
-        fitted[BOOSTING] = _learn(members.boosting[BOOSTING], BOOSTING, data)
+        fitted[BOOSTING] = learn(members.boosting[BOOSTING], BOOSTING, data)
     members.fitted.copy_(torch.tensor(list(fitted.values())))
 
 
-def _learn(model: FittedModel, kind: str, data: TrainingArrays) -> bool:
-    """Fits one; says whether there was anything to learn."""
+def _learn(budget: Budget, model: FittedModel, name: str, data: TrainingArrays) -> bool:
+    """Fits the member of that name; says whether there was anything to learn, and time for it."""
     from sklearn.exceptions import ConvergenceWarning
 
     assert isinstance(model, Machine), "what `feature_members` made"
@@ -150,9 +160,12 @@ def _learn(model: FittedModel, kind: str, data: TrainingArrays) -> bool:
         return False
     width = data.features.shape[1]
     model.put(centre=np.zeros(width), spread=np.ones(width))  # the reader has scaled them
+    predictor = _predictor(name, data.meaning)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # good enough here, as in the baselines
-        _predictor(kind, data.meaning).fit(model, data)
+        if not budget.affords_member(name, partial(seconds_to_fit, predictor, model, data, budget.clock)):
+            return False
+        predictor.fit(model, data)
     return True
 
 

@@ -18,6 +18,7 @@ from polymodal.models.stage import FitResult, Fitter, Parts, Stage
 from polymodal.protocols import Fusion
 from polymodal.stages._ensemble_weights import Evidence, learn_weights, understands
 from polymodal.stages._feature_members import (
+    affords_folds,
     evidence_of,
     feature_members,
     fit_feature_members,
@@ -26,7 +27,7 @@ from polymodal.stages._feature_members import (
 )
 from polymodal.types import Scores
 
-_REFIT_EPOCHS, _REFIT_LR = 0.25, 0.5  # shares of those of the training
+_REFIT_LR = 0.5  # share of that of the training
 _FEWEST_ROWS, _MOST_ROWS = 50, 5_000  # to learn the weights from: fewer validation rows are joined by folds
 
 
@@ -34,6 +35,7 @@ class JointStage(Stage, Protocol):
     """A stage at which a tower for each side and a head learn together; an ensemble around them where they score."""
 
     joint: ClassVar[bool] = True
+    refit_epochs: ClassVar[float] = 0.25
 
     def fusion(self, parts: Parts, widths: Mapping[str, int]) -> Fusion:
         """The fusion of a side's inputs, which have these widths."""
@@ -71,7 +73,7 @@ class JointStage(Stage, Protocol):
         """
         if before is not None:
             network = copy.deepcopy(before.network)
-            epochs = max(1, round(_REFIT_EPOCHS * before.histories["train"].best_epoch))
+            epochs = max(1, round(self.refit_epochs * before.histories["train"].best_epoch))
             history = fitter.fit(network, rows, None, phase="refit", epochs=epochs, lr_factor=_REFIT_LR)
             if isinstance(network, Ensemble):
                 fit_feature_members(fitter, network, rows)
@@ -103,7 +105,7 @@ def _weigh_and_calibrate(fitter: Fitter, network: Ensemble, rows: np.ndarray, va
     if len(some):
         members = predictions(fitter, network, some)
         evidence.append(evidence_of(fitter, network, members, some))
-    if len(some) < _FEWEST_ROWS and network.takes_features:
+    if len(some) < _FEWEST_ROWS and network.takes_features and affords_folds(fitter.budget):
         drawn = np.sort(rng.permutation(rows)[:_MOST_ROWS])
         evidence.append(evidence_of(fitter, network, *out_of_fold(fitter, network, drawn)))
     network.cpu()

@@ -16,6 +16,7 @@ from polymodal.config.node import settings
 from polymodal.config.run_config import RunConfig, part_settings
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.layers.scores_head import FirstToken, ScoresHead
+from polymodal.models.budget import repeated
 from polymodal.models.decisions import RULES, RULES_OF_NUMBERS, Combination, Decisions, Stack, combined_width
 from polymodal.models.stage import FitResult, Fitter, Parts, Stage, reads_tokens, scoring
 from polymodal.protocols import Task
@@ -123,11 +124,15 @@ class Late(Stage):
         if any(True for part in (network.combination, network.head) for _ in part.parameters()):
             interrupted = any(history.interrupted for history in histories.values())
             folds = self._folds(validation)
-            if folds and not interrupted:
+            if (
+                folds
+                and not interrupted
+                and fitter.budget.affords_part("predictions of folds", (folds - 1) * repeated(histories))
+            ):
                 _combine(fitter, network, self._of_folds(fitter, rows, folds, histories))
             elif len(validation):
                 found = _combine(fitter, network, [(network, validation)])
-            else:  # Ctrl-C before the folds: better from rows that are known too well than from none
+            else:  # Ctrl-C, or no time, before the folds: better from rows that are known too well than from none
                 _combine(fitter, network, [(network, rows)])
         return FitResult(network.eval(), histories, found, fitted_on_validation=found is not None)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -81,7 +80,7 @@ class Loop:
 
     def advance(self) -> EpochRecord:
         """Trains for one epoch."""
-        epoch, start = len(self.history.epochs) + 1, time.perf_counter()
+        epoch, start = len(self.history.epochs) + 1, self.plan.clock()
         batches, size = self.train.epoch(epoch), self.plan.train.accumulate
         record, outputs = learn_epoch(epoch, self.stepper, iter(lambda: list(islice(batches, size)), []))
         validated: dict[str, float] = {}
@@ -93,7 +92,7 @@ class Loop:
             record,
             metric=_train_metric(outputs, self.plan),
             validation=validated,
-            seconds=time.perf_counter() - start,
+            seconds=self.plan.clock() - start,
             contribution=contributions(confidence_in(outputs)),
         )
         self.history.epochs.append(record)
@@ -102,8 +101,10 @@ class Loop:
 
     @property
     def ended(self) -> bool:
-        """All epochs are done, or the watched metric has not gained for as long as the plan is patient."""
+        """All epochs are done, the watched metric has not gained for as long as the plan is patient, or time is up."""
         done, patience = len(self.history.epochs), self.plan.train.early_stopping.patience
+        if done and self.plan.clock() + self.history.pace > self.plan.deadline:
+            return True
         return done >= self.plan.epochs or (patience is not None and done - self.history.best_epoch >= patience)
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +27,8 @@ class Plan:
         metric: the one of the task's metrics that is watched.
         seed: of all random numbers: those of a step are a function of it and of the step's number.
         epochs: at most so many.
+        deadline: after the first, no epoch starts that would end later on the clock.
+        clock: seconds, from any start.
     """
 
     task: Task
@@ -34,6 +39,8 @@ class Plan:
     precision: Precision
     seed: int
     epochs: int
+    deadline: float = math.inf
+    clock: Callable[[], float] = time.perf_counter
 
 
 def pick_precision(name: Literal["auto", "float32", "bfloat16", "float16"], device: torch.device) -> Precision:

@@ -13,6 +13,7 @@ from torch import nn
 from polymodal.baselines.scaling import Block
 from polymodal.config.run_config import RunConfig, make
 from polymodal.metrics.history import History
+from polymodal.models.budget import Budget
 from polymodal.models.model import Network
 from polymodal.models.stage import FitResult, Parts, Stage, stage_of
 from polymodal.protocols import Task
@@ -84,6 +85,7 @@ class Played:
         handcrafted: by input, what members of an ensemble read beside the tokens.
         weight: of every row; None: all count alike.
         predictions: by input, what is said of every row by the input alone; None: what its head makes of the tokens.
+        budget: None: there is time for everything.
     """
 
     device = torch.device("cpu")
@@ -100,11 +102,13 @@ class Played:
         handcrafted: Mapping[str, np.ndarray] | None = None,
         weight: np.ndarray | None = None,
         predictions: Mapping[str, Tokens] | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.task, self.all_tokens, self.all_targets = task, tokens, target
         self.config: RunConfig = make(dict(settings))
         self.stage: Stage = stage_of(self.config)
         self.takes_features, self.predictions = takes_features, predictions
+        self.budget = budget or Budget()
         self.handcrafted, self.weight = handcrafted or {}, weight
         self.rows = np.arange(len(target.values))
 

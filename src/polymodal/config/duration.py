@@ -29,7 +29,7 @@ def seconds_of(duration: str | float) -> float:
     except ValueError:
         found = _DURATION.fullmatch(words)
         parts = zip(found.groups() if found else (), _UNITS, strict=False)
-        seconds = sum(float(number) * unit for number, unit in parts if number)
+        seconds = sum((float(number) * unit for number, unit in parts if number), 0.0)
     if not 0 < seconds < math.inf:
         raise ValueError(f"{duration!r} is no time; write seconds, or a number with s, m or h, such as 90s, 10m, 1h30m")
     return seconds

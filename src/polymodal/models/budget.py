@@ -210,7 +210,7 @@ class Budget:
 
     @property
     def _members_left_out(self) -> float:
-        return sum(seconds for name, seconds in self.left_out.items() if name not in (_FINAL, _BASELINES))
+        return sum((seconds for name, seconds in self.left_out.items() if name not in (_FINAL, _BASELINES)), 0.0)
 
     def _asked(self) -> dict[str, float]:
         """Seconds of all epochs that were asked for, by training."""

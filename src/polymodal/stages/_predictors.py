@@ -27,7 +27,7 @@ from polymodal.stages._solvers import Buffers, TrainingArrays, logistic, ridge, 
 from polymodal.stages._trees import TreesMachine, gradient_boosting
 from polymodal.types import Cells, Meaning
 
-_FEWEST_TIMED = 100  # rows
+_FEWEST_TIMED = 200  # rows, from which the time of more is predicted
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class PredictorKind:
         solve: training arrays, and the inverse strength of the penalty if it has one -> buffers of the machine.
         c: that strength, where nobody says it; None: it has no penalty.
         predicts_numbers: beside classes and labels.
+        growth: the power of the number of rows with which the time to fit it grows, about.
     """
 
     machine: type[Machine] | None
     solve: Callable[..., Buffers] | None = None
     c: float | None = 1.0
     predicts_numbers: bool = True
+    growth: float = 1.0
 
 
 _PREDICTORS: Mapping[str, PredictorKind] = {
@@ -52,7 +54,7 @@ _PREDICTORS: Mapping[str, PredictorKind] = {
     "ridge": PredictorKind(LinearMachine, ridge),
     "svm": PredictorKind(LinearMachine, svm),
     "svm_rbf": PredictorKind(KernelMachine, svm_rbf, c=10.0),
-    "gradient_boosting": PredictorKind(TreesMachine, gradient_boosting, c=None),
+    "gradient_boosting": PredictorKind(TreesMachine, gradient_boosting, c=None, growth=0.5),
     "given": PredictorKind(Given),
     "mlp": PredictorKind(machine=None),
 }
@@ -101,21 +103,23 @@ class PredictorConfig:
 def seconds_to_fit(
     predictor: PredictorConfig, machine: Machine, data: TrainingArrays, clock: Callable[[], float]
 ) -> float:
-    """How long a predictor will probably take: from a fit of a machine's copy on a tenth of the rows, in proportion.
+    """How long a predictor will probably take: from a fit of a machine's copy on a tenth of the rows.
 
     Zero of few rows, and where a tenth of them has nothing to tell apart.
     """
     from sklearn import ensemble, linear_model  # noqa: F401 - loading them is no part of the time
 
     num_rows, num_sample = len(data.wanted), max(_FEWEST_TIMED, len(data.wanted) // 10)
+    if num_rows < 2 * num_sample:
+        return 0.0
     order = np.random.default_rng(data.seed).permutation(num_rows)[:num_sample]
     sample = data.rows(np.sort(order))
     wanted = sample.wanted[sample.weight > 0]
-    if num_sample >= num_rows or not len(wanted) or not (np.fmax.reduce(wanted) > np.fmin.reduce(wanted)).any():
+    if not len(wanted) or not (np.fmax.reduce(wanted) > np.fmin.reduce(wanted)).any():
         return 0.0
     trial, start = copy.deepcopy(machine), clock()
     predictor.fit(trial, sample)
-    return (clock() - start) * num_rows / num_sample
+    return float((clock() - start) * (num_rows / num_sample) ** _PREDICTORS[predictor.name].growth)
 
 
 PredictorField = Annotated[PredictorConfig, short_for("name")]

@@ -191,6 +191,7 @@ def test_evaluate_needs_one_known_target(cli, run, tmp_path):
         (("train",), ("TABLE",)),
         (("train", "t.csv"), ("--output",)),
         (("train", "t.csv", "-o", "x", "--seed", "one"), ("--seed",)),
+        (("train", "t.csv", "-o", "x", "--budget", "10 parsecs"), ("budget", "'10 parsecs' is no time", "90s, 10m")),
         (("datasets", "buidl"), ("Did you mean 'build'?",)),
         (("datasets", "build", "avdigit"), ("Did you mean 'avdigits'?",)),
         (("list", "fusion"), ("Did you mean 'fusions'?",)),

@@ -56,3 +56,13 @@ def test_predict_says_how_many_categories_are_unseen(cli, trained, odd, tmp_path
     assert done.code == 0
     assert [line for line in done.out.splitlines() if line.startswith("colour")] == [UNSEEN.format("2 cells")]
     assert REMARKS[0] in done.out and REMARKS[1] in done.out
+
+
+def test_a_budget_is_spoken_of_in_output_figures_and_report(cli, odd, tmp_path):
+    words = ("--target", "label", "--split", "side", "--budget", "10m", "--drop", "photo", "--drop", "sound")
+    done = cli("train", odd, *words, "-o", tmp_path / "run", settings=[*SMALL, "inputs.keep=all"])
+    assert done.code == 0, done.err
+    (said,) = [line for line in done.out.splitlines() if line.startswith("Budget of 10 min: all of it ran, in")]
+    assert said in json.loads((tmp_path / "run/bundle/metrics.json").read_text())["notes"]
+    assert said in (tmp_path / "run/report.html").read_text()
+    assert "budget: 10m\n" in (tmp_path / "run/run.yaml").read_text()

@@ -70,7 +70,7 @@ class Measurement:
             subsets=subsets,
             baselines=baselines,
             rows=self._rows(),
-            ensemble={} if ensemble is None else dict(zip(ensemble.names, ensemble.weights.tolist(), strict=True)),
+            ensemble={} if ensemble is None else self._weights(ensemble),
             input_tests=dict(problem.tests),
             temperature=1.0 if ensemble is None else float(ensemble.calibrator.value),
             best_epoch=merged(trained.histories.values()).best_epoch,
@@ -103,6 +103,12 @@ class Measurement:
         masking = InputMasking(subsets_of(tuple(network.columns), most=3))
         device = pick_device(self.problem.config.device)
         return predict_subsets(network, self._loader(network, rows).epoch(0), device, masking)
+
+    def _weights(self, ensemble: Ensemble) -> dict[str, float]:
+        """By member, its weight; without those that there was no time to fit, which leave theirs to the others."""
+        weights, left_out = dict(zip(ensemble.names, ensemble.weights.tolist(), strict=True)), self.budget.left_out
+        fitted = {name: weight for name, weight in weights.items() if name not in left_out}
+        return weights if fitted == weights else {name: w / sum(fitted.values()) for name, w in fitted.items()}
 
     def _report(self, measured: EvaluatedRows | None) -> Report:
         if measured is None:

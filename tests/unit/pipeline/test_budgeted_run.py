@@ -195,7 +195,15 @@ def test_baselines_are_left_out_when_the_time_is_over(clock):
     settings = make(SMALL | {"train": LEARNING, "budget": 1})
     found = train(TABLE, settings, clock=clock)
     assert not found.bundle.metrics.baselines.shown and "no baselines" in said(found)
-    assert train(TABLE, make(SMALL | {"train": {"epochs": 1}, "budget": 100}), clock=clock).bundle.metrics.baselines.shown
+    roomy = train(TABLE, make(SMALL | {"train": {"epochs": 1}, "budget": 100}), clock=clock)
+    assert roomy.bundle.metrics.baselines.shown
+
+
+def test_the_figures_name_only_members_that_were_fitted(clock):
+    roomy, short = (run(clock, budget=seconds).bundle.metrics.ensemble for seconds in (200, 1))
+    assert set(roomy) - set(short) == {"linear:table", "linear:word", "gradient_boosting"}
+    for weights in (roomy, short):
+        assert sum(weights.values()) == pytest.approx(1.0)
 
 
 def test_estimators_take_a_budget():

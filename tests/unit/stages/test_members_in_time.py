@@ -98,6 +98,16 @@ def test_without_time_nothing_is_fitted_and_the_network_predicts(clock):
         assert torch.isfinite(network.combine(tokens).values).all()
 
 
+@pytest.mark.parametrize("num_validation", [0, 20])
+def test_few_validation_rows_and_no_other_member_leave_the_network(clock, monkeypatch, num_validation):
+    monkeypatch.setattr("polymodal.stages._feature_members.seconds_to_fit", lambda *_: 1e9)
+    fitter = make_fitter(Budget(1e3, clock=clock))
+    found = fitter.stage.learn(fitter, np.arange(200), np.arange(200, 200 + num_validation)).network
+    assert not any(members_of(found).values())
+    assert torch.isfinite(found.weights).all() and torch.isfinite(found.calibrator.value)
+    assert found.weights.sum() == pytest.approx(1.0)
+
+
 def test_folds_are_left_out_where_they_do_not_fit(clock):
     budget = Budget(55.0, clock=clock)  # all members take 26.4; four times as long is not left
     fitter = make_fitter(budget)

@@ -72,7 +72,7 @@ class Overrides:
     drop: Sequence[str] | None = None
     seed: int | None = None
     assignments: Sequence[str] | None = None
-    preset: str | None = None
+    preset: Sequence[str] | None = None
     warm_start: Path | None = None
     budget: str | None = None
 
@@ -90,7 +90,7 @@ def run_config(file: Path | None, said: Overrides) -> RunConfig:
     values["drop"] = list(dict.fromkeys([*config.drop, *(said.drop or ())]))
     values |= {"target": list(said.target)} if said.target else {}
     values |= {"seed": said.seed} if said.seed is not None else {}
-    values |= {"preset": said.preset} if said.preset is not None else {}
+    values |= {"preset": list(said.preset)} if said.preset else {}
     values |= {"budget": said.budget} if said.budget is not None else {}
     values["split"] |= {} if said.split is None else {"column": said.split}
     values["split"] |= {} if said.group is None else {"by": said.group, "method": "group"}

@@ -41,8 +41,12 @@ def train(  # noqa: PLR0913 - the options of a command
     ] = None,
     assignments: arguments.SetOption = None,
     preset: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="scratch, or pretrained: start from small public checkpoints."),
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="fast: a first look; default; best: an ensemble of networks, trained longer. scratch, or pretrained: "
+            "start from small public checkpoints. May be repeated.",
+        ),
     ] = None,
     budget: Annotated[
         str | None,

@@ -11,7 +11,7 @@ from polymodal import registry
 from polymodal.config import run_config as configuration
 from polymodal.config.run_config import Part, RunConfig
 from polymodal.errors import ConfigError
-from polymodal.models.stage import INTERMEDIATE
+from polymodal.models.stage import DEEP_ENSEMBLE, INTERMEDIATE
 from polymodal.pipeline.defaults import FUSION
 
 EVERY = "all"
@@ -98,7 +98,8 @@ def _of_inputs(
         changed["stage"] = Part(name=config.stage.name, **{**config.stage.settings, "branches": of_kept})
     if len(kept) == 1:  # nothing to fuse: some fusions would refuse
         plain = config.fusion if config.fusion.name in (None, FUSION) else Part(name=FUSION)
-        changed |= {"fusion": plain, "stage": Part(name=INTERMEDIATE)}
+        alike = config.stage if config.stage.name == DEEP_ENSEMBLE else Part(name=INTERMEDIATE)  # as many networks
+        changed |= {"fusion": plain, "stage": alike}
     return Entry(name, kind, config.model_copy(update=changed), tuple(sorted(kept)))
 
 

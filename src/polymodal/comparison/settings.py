@@ -21,7 +21,16 @@ from polymodal.data.target.xy import attach
 from polymodal.errors import ConfigError, DataError
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import stage_of
-from polymodal.pipeline.choices import Choices, choose, choose_task, complete, target_values, unfitted, with_target
+from polymodal.pipeline.choices import (
+    Choices,
+    choose,
+    choose_task,
+    complete,
+    preset_stage,
+    target_values,
+    unfitted,
+    with_target,
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,9 @@ def subject(
     table, config = with_target(source, y, config, several=True)
     values = target_values(table, config)
     config = config.model_copy(update={"task": choose_task(values, config)})
-    stratify = unfitted(config.task).stratified
+    task = unfitted(config.task)
+    config = config.model_copy(update={"stage": preset_stage(config, task)})  # what other stages are compared with
+    stratify = task.stratified
     divided, notes = _divide(table, config, values, stratify=stratify, folds=folds, repeats=repeats)
     return ComparedTable(
         config=config,

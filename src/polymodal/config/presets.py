@@ -20,10 +20,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from polymodal.config.preset_names import PRETRAINED
 from polymodal.config.run_config import Part, RunConfig
 from polymodal.errors import ConfigError
-
-PRETRAINED = "pretrained"
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def encoder(config: RunConfig, modality: str) -> Part | None:
     Raises:
         ConfigError: `pretrained_folder` does not hold what it chooses.
     """
-    if config.preset != PRETRAINED:
+    if PRETRAINED not in config.presets:
         return None
     if modality in _OF_PICTURES:
         of_pictures, image = _OF_PICTURES[modality], _part("image", config)
@@ -73,7 +72,7 @@ def left_out(config: RunConfig, inputs: Mapping[str, tuple[str, str | None]]) ->
 
     The inputs are given by name: their modality and their encoder. None with a preset that uses these weights.
     """
-    if config.preset == PRETRAINED:
+    if PRETRAINED in config.presets:
         return []
     carried = {
         modality

@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from polymodal import registry
 from polymodal.config.duration import DurationField
 from polymodal.config.node import Settings, TargetField
+from polymodal.config.preset_names import BEST, DEFAULT, FAST, SCRATCH, PresetField, check_presets
 from polymodal.config.table import CleanConfig, TableConfig
 from polymodal.config.train import TrainConfig, UpdateConfig, WarmStartConfig, WarmStartField
 from polymodal.errors import ConfigError, did_you_mean
@@ -118,8 +119,10 @@ class RunConfig(Settings):
         columns: what the user says about single columns.
         modalities: settings for every column of a modality; `columns` takes precedence.
         encoders: encoder for every input of a modality (and of the group `table`); `columns` takes precedence.
-        preset: `scratch`: encoders learn from the first weight on; `pretrained`: those of text, images, audio and video
-            start from small public checkpoints. Settings of an encoder take precedence.
+        preset: one name, or a list of two. `scratch`: encoders learn from the first weight on; `pretrained`: those of
+            text, images, audio and video start from small public checkpoints. `fast`: a quarter of the epochs, no
+            gradient boosted trees; `default`; `best`: a deep ensemble, twice the epochs. Other settings go
+            first.
         pretrained_folder: where `preset: pretrained` finds its checkpoints, each in a folder of its modality's name;
             null: in installed packages, or else at huggingface.co.
         share: lists of columns, each of which go through one encoder together; a modality's name stands for all of its
@@ -133,7 +136,8 @@ class RunConfig(Settings):
         clean: what is changed in the data before the model learns.
         limits: what a cell may cost.
         fusion: how the inputs are combined.
-        stage: when they are: `intermediate` unless said, `early`, `late` or `fuse_then_train`.
+        stage: when they are: `intermediate` unless said, `early`, `late` or `fuse_then_train`; or several networks of
+            the stage `intermediate` as one, `deep_ensemble`.
         warm_start: a trained model, of which the run takes what fits in place of random weights.
         train: how the model learns.
         update: how the trained model goes on learning from new rows.
@@ -149,7 +153,7 @@ class RunConfig(Settings):
     columns: dict[str, ColumnConfig] = Field({})
     modalities: dict[str, dict[str, JsonValue]] = Field({})
     encoders: dict[str, PartField] = Field({})
-    preset: Literal["scratch", "pretrained"] = "scratch"
+    preset: PresetField = SCRATCH
     pretrained_folder: str | None = None
     share: tuple[str | tuple[str, ...], ...] = ()
     drop: tuple[str, ...] = ()
@@ -173,6 +177,16 @@ class RunConfig(Settings):
     def targets(self) -> tuple[str, ...]:
         """The columns that are predicted: none, one or several."""
         return (self.target,) if isinstance(self.target, str) else self.target or ()
+
+    @property
+    def presets(self) -> tuple[str, ...]:
+        """Names of one or several."""
+        return (self.preset,) if isinstance(self.preset, str) else self.preset
+
+    @property
+    def effort(self) -> str:
+        """The preset that says how much is trained: `fast`, `default` or `best`."""
+        return next((name for name in self.presets if name in (FAST, BEST)), DEFAULT)
 
 
 def make(values: dict[str, Any], *, source: str = "configuration") -> RunConfig:
@@ -292,6 +306,7 @@ def _not_finite(value: object, path: str = "") -> Iterator[tuple[str, float]]:
 
 def _check_names(config: RunConfig, source: str) -> None:
     """Names of parts are checked before any data is read; their settings when the part is built."""
+    check_presets(config.presets, source=source)
     chosen = [("fusions", config.fusion.name, "fusion"), ("tasks", config.task.name, "task")]
     chosen += [("stages", config.stage.name, "stage")]
     chosen += [("modalities", name, f"modalities.{name}") for name in config.modalities]

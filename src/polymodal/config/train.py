@@ -127,7 +127,7 @@ class TrainConfig(Settings):
         early_stopping: when training ends before its last epoch.
         final: `refit` trains once more, on train and validation rows together: from the best weights for a quarter of
             the epochs that were best; at the stages `late` and `fuse_then_train` anew for as many as were best;
-            `best` keeps the weights of the best epoch.
+            `best` keeps the weights of the best epoch. None: `refit`, or `best` with the preset `fast`.
         augment: vary the cells of training rows, as their modalities do.
         modality_dropout: probability with which an input of a row is masked while training.
         modality_dropout_schedule: how that probability moves.
@@ -154,7 +154,7 @@ class TrainConfig(Settings):
     clip_norm: float | None = Field(1.0, gt=0)
     accumulate: int = Field(1, ge=1)
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
-    final: Literal["refit", "best"] = "refit"
+    final: Literal["refit", "best"] | None = None
     augment: bool = True
     modality_dropout: float | None = Field(None, ge=0, lt=1)
     modality_dropout_schedule: ModalityDropoutScheduleConfig = ModalityDropoutScheduleConfig()

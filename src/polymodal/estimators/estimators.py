@@ -31,7 +31,8 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
     Args:
         columns: what is known about single columns: `{"photo": {"modality": "image", "encoder": "resnet"}}`.
         fusion: how inputs are combined, by name or with settings: `{"name": "concat", "width": 64}`.
-        stage: when they are: `early`, `intermediate`, `late` or `fuse_then_train`, by name or with settings.
+        stage: when they are: `early`, `intermediate`, `late`, `fuse_then_train` or `deep_ensemble`, by name or with
+            settings.
         predictors: estimators of scikit-learn that learn in the place of layers: with stage `late` by input, such as
             `{"photo": RandomForestClassifier()}`; with `fuse_then_train` one. `save` refuses a model that has any.
         epochs: at most so many.

@@ -1,4 +1,4 @@
-"""Several predictions as one: the logarithmic opinion pool, the weighted mean of their log-probabilities."""
+"""Several predictions as one: the weighted mean of their log-probabilities, or of their probabilities."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ def pool(
     shares = weights.unsqueeze(1) * present
     shares = shares / shares.sum(dim=0).clamp_min(_TINY)
     return (values * shares.unsqueeze(-1)).sum(dim=0)
+
+
+def linear_pool(scores: Float[Tensor, "M B K"], weights: Float[Tensor, " M"], meaning: Meaning) -> Float[Tensor, "B K"]:
+    """Scores of the weighted mean of M predictions: of probabilities, or of numbers. The weights add up to one.
+
+    The linear opinion pool (Stone 1961, "The opinion pool"): a mixture of distributions.
+    """
+    if meaning == "numbers":
+        return (scores * weights.view(-1, 1, 1)).sum(dim=0)
+    shares = weights.log().view(-1, 1, 1)
+    if meaning == "classes":
+        return (F.log_softmax(scores, dim=-1) + shares).logsumexp(dim=0)
+    odds: Tensor = (F.logsigmoid(scores) + shares).logsumexp(dim=0) - (F.logsigmoid(-scores) + shares).logsumexp(dim=0)
+    return odds

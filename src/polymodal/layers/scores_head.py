@@ -65,6 +65,10 @@ class ScoresHead(nn.Module):
         """The head of a task, with fresh weights for tokens of that width."""
         return cls(task.readout(width), task.criterion(), task.prior)
 
+    def with_readout(self, readout: nn.Module) -> ScoresHead:
+        """The same head around another readout."""
+        return ScoresHead(readout, self.criterion, self.prior)
+
     def forward(self, tokens: Mapping[str, Tokens], target: Cells | None = None, progress: float = 1.0) -> Scores:
         (only,) = tokens.values()
         return Scores.with_prior(self.readout(only), only.present, self.prior)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from polymodal import registry
@@ -34,12 +35,14 @@ def build(schema: Schema, config: RunConfig, modalities: Mapping[str, Modality] 
     sides: dict[str, list[str]] = {}
     for model_input in schema.inputs:
         sides.setdefault(model_input.side, []).append(model_input.name)
+    make_encoders = partial(_encoders, schema, modalities)
     parts = Parts(
-        encoders=_encoders(schema, modalities),
+        encoders=make_encoders(),
         columns={model_input.name: model_input.columns for model_input in schema.inputs},
         sides=sides,
         task=task_of(schema.target),
         config=config,
+        make_encoders=make_encoders,
     )
     return stage_of(config).assemble(parts)
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _GIVEN = "given"  # the predictor that an estimator from Python is
 INTERMEDIATE = "intermediate"
 """The stage of a run that names none, and of bundles that are older than stages."""
+DEEP_ENSEMBLE = "deep_ensemble"
+"""The stage that the preset `best` chooses."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Parts:
         sides: by side of the task, its inputs; of most tasks one side, "".
         task: fitted.
         config: complete; its `fusion`, `stage` and `train` are used.
+        make_encoders: makes the same encoders once more, with other random weights; for stages of several networks.
     """
 
     encoders: Mapping[str, Encoder]
@@ -46,6 +49,7 @@ class Parts:
     sides: Mapping[str, Sequence[str]]
     task: Task
     config: RunConfig
+    make_encoders: Callable[[], Mapping[str, Encoder]] | None = None
 
     @property
     def widths(self) -> dict[str, int]:
@@ -72,7 +76,8 @@ class FitResult:
 
     Attributes:
         network: with its best weights, in eval mode.
-        histories: of every training it took, by phase: `train`; of late fusion `train:image`, `train:text`, ...
+        histories: of every training it took, by phase: `train`; of late fusion `train:image`, `train:text`, ...,
+            of a deep ensemble `train:network 1`, ...
         validation: predictions for the validation rows, in their order, where they are known already.
         fitted_on_validation: a part of the network learned from these rows, so that only `validation` is honest.
     """
@@ -115,11 +120,13 @@ class Fitter(Protocol):
         phase: str,
         epochs: int | None = None,
         lr_factor: float = 1.0,
+        seed: int | None = None,
     ) -> History:
         """Trains a network, of all inputs or some, in place; stops early on the validation rows where there are any.
 
-        The phase is what the log calls this training; it takes `epochs` at most, or as many as the settings say,
-        and the factor of their learning rate.
+        The phase is what the log calls this training; it takes `epochs` at most, or as many as the settings say, and
+        the factor of their learning rate; the order of rows, dropout and augmentation are those of the seed, or of the
+        run's.
         """
 
     def tokens(
@@ -181,6 +188,10 @@ class Stage(Protocol):
             ConfigError: this fusion, or what the task predicts, makes no sense at this stage; says why, and what to
                 use.
         """
+
+    def num_trainings(self, num_inputs: int) -> int:
+        """How many networks it trains one after another, which share the time of a budget."""
+        return 1
 
     def assemble(self, parts: Parts) -> Network:
         """The network with fresh weights."""

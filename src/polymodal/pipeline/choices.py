@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from polymodal import registry
-from polymodal.abilities import Advised
+from polymodal.abilities import Advised, Scoring
+from polymodal.config.preset_names import BEST
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, part_settings
 from polymodal.config.sharing import Groups, groups_of
 from polymodal.data.cells.clean import with_policies
@@ -22,7 +23,7 @@ from polymodal.data.target.xy import attach_target, checked, is_numeric
 from polymodal.device import pick_device
 from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.metrics.direction import greater_is_better
-from polymodal.models.stage import INTERMEDIATE, Stage, stage_of
+from polymodal.models.stage import DEEP_ENSEMBLE, INTERMEDIATE, Stage, stage_of
 from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
 from polymodal.pipeline.warm_start import WarmStart, start_from
 from polymodal.protocols import Recognition, Task
@@ -195,14 +196,29 @@ def _recognise(task: str, values: Sequence[object]) -> Recognition | None:
 def complete(config: RunConfig, part: Part, task: Task, *, num_rows: int) -> RunConfig:
     """The configuration with task, fusion, stage and training settings as they are for so many training rows."""
     advice = task.advice if isinstance(task, Advised) else None
+    stage = preset_stage(config, task)
+    config = config.model_copy(update={"stage": stage.model_copy(update={"name": stage.name or INTERMEDIATE})})
     return config.model_copy(
         update={
             "task": completed("tasks", part),
             "fusion": completed("fusions", _fusion(config, stage_of(config), task)),
-            "stage": completed("stages", config.stage.model_copy(update={"name": config.stage.name or INTERMEDIATE})),
-            "train": complete_train(config.train, num_rows=num_rows, monitor=task.monitor, advice=advice),
+            "stage": completed("stages", config.stage),
+            "train": complete_train(
+                config.train, num_rows=num_rows, monitor=task.monitor, advice=advice, effort=config.effort
+            ),
         }
     )
+
+
+def preset_stage(config: RunConfig, task: Task) -> Part:
+    """The stage that the user named, else that of the preset: `best` is a deep ensemble, where scores are predicted.
+
+    A warm start keeps the stage of its bundle.
+    """
+    ensembles = config.effort == BEST and isinstance(task, Scoring) and config.warm_start.bundle is None
+    if config.stage.name is not None or not ensembles:
+        return config.stage
+    return config.stage.model_copy(update={"name": DEEP_ENSEMBLE})
 
 
 def _fusion(config: RunConfig, stage: Stage, task: Task) -> Part:

@@ -17,6 +17,7 @@ from typing import Any
 from polymodal import registry
 from polymodal.abilities import Spanning
 from polymodal.config import presets, sharing
+from polymodal.config.preset_names import BEST, DEFAULT, FAST
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, part_settings, plain
 from polymodal.config.train import Member, TrainConfig
 from polymodal.errors import ConfigError
@@ -55,6 +56,8 @@ WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
 L2_PENALTY = 1e-3  # weight decay of the others, which add it to the gradient: 0.05 would outweigh the loss there
 MODALITY_DROPOUT = 0.3
 MEMBERS: tuple[Member, ...] = ("unimodal", "linear", "gradient_boosting")
+FAST_MEMBERS: tuple[Member, ...] = ("unimodal", "linear")  # with the preset `fast`
+EPOCHS = {FAST: 0.25, DEFAULT: 1.0, BEST: 2.0}  # by preset, share of those of the table
 
 
 def default(num_rows: int) -> Default:
@@ -62,19 +65,23 @@ def default(num_rows: int) -> Default:
     return next(line for line in TABLE if num_rows < line.rows)
 
 
-def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: Advice | None = None) -> TrainConfig:
+def complete_train(
+    config: TrainConfig, *, num_rows: int, monitor: str, advice: Advice | None = None, effort: str = DEFAULT
+) -> TrainConfig:
     """Training settings with every None filled in, for a task that stops early on the metric `monitor`."""
-    line, advice = default(num_rows), advice or Advice()
-    epochs = config.epochs or round(line.epochs * advice.epochs)
+    line, advice, fast = default(num_rows), advice or Advice(), effort == FAST
+    epochs = config.epochs or max(2 if fast else 1, round(line.epochs * advice.epochs * EPOCHS[effort]))
     stopping, optimizer = config.early_stopping, config.optimizer
     auxiliary_loss = _or(config.auxiliary_loss, advice.auxiliary_loss)
     decay = WEIGHT_DECAY if optimizer.name == "adamw" else L2_PENALTY
+    members = _members(config.ensemble.members, auxiliary_loss, FAST_MEMBERS if fast else MEMBERS)
     chosen = {
         "epochs": epochs,
         "batch_size": config.batch_size or line.batch_size,
         "modality_dropout": _or(config.modality_dropout, MODALITY_DROPOUT),
         "auxiliary_loss": auxiliary_loss,
-        "ensemble": config.ensemble.model_copy(update={"members": _members(config.ensemble.members, auxiliary_loss)}),
+        "ensemble": config.ensemble.model_copy(update={"members": members}),
+        "final": config.final or ("best" if fast else "refit"),
         "optimizer": optimizer.model_copy(
             update={
                 "lr": _or(optimizer.lr, OWN_LR.get(optimizer.name, LR) * advice.lr),
@@ -88,11 +95,13 @@ def complete_train(config: TrainConfig, *, num_rows: int, monitor: str, advice: 
     return config.model_copy(update=chosen)
 
 
-def _members(chosen: tuple[Member, ...] | None, auxiliary_loss: float | None) -> tuple[Member, ...]:
+def _members(
+    chosen: tuple[Member, ...] | None, auxiliary_loss: float | None, usual: tuple[Member, ...]
+) -> tuple[Member, ...]:
     """The members of the ensemble; unimodal heads learn by the auxiliary loss."""
     if chosen is not None:
         return chosen
-    return MEMBERS if auxiliary_loss else tuple(member for member in MEMBERS if member != "unimodal")
+    return usual if auxiliary_loss else tuple(member for member in usual if member != "unimodal")
 
 
 def complete_inputs(

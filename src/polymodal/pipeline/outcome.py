@@ -24,7 +24,8 @@ class Run:
 
     Attributes:
         bundle: the trained model; its `config` is complete, so that running it again gives the same numbers.
-        history: of the training with validation rows; where inputs learn by themselves, of all, one after the other.
+        history: of the training with validation rows; where inputs or networks learn by themselves, of all, one after
+            the other.
         rejects: cells that could not be read.
         split: row numbers of each side.
         notes: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
@@ -33,7 +34,7 @@ class Run:
         seconds: from the table to the figures.
         table: what was learned from, by whose rows all of the above count.
         cleaned: what `clean` changed.
-        branches: by input, the history of its own training, where inputs learn by themselves.
+        branches: by input, or network of a deep ensemble, the history of its own training, where each learns by itself.
     """
 
     bundle: Bundle

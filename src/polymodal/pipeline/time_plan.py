@@ -24,13 +24,13 @@ class TimePlan:
 
     Attributes:
         split: whose validation and test rows the trained model will predict when it is measured.
-        inputs: how many there are; where they learn by themselves, they share the time.
+        trainings: how many the stage takes, which share the time.
         trained: seconds of all trainings so far, and of the tokens of frozen encoders.
     """
 
     budget: Budget
     split: Split
-    inputs: int
+    trainings: int
     trained: float = 0.0
 
     def __post_init__(self) -> None:
@@ -45,11 +45,11 @@ class TimePlan:
         budget = self.budget
         if not budget.limited:
             return plan
-        kind, _, branch = phase.partition(":")
+        kind = phase.partition(":")[0]
         plan = replace(plan, deadline=budget.deadline, clock=budget.clock)
         if kind != "train":
             return plan
-        trainings = max(1, self.inputs - len(budget.trainings)) if branch else 1
+        trainings = max(1, self.trainings - len(budget.trainings))
         epoch = row = 0.0
         if budget.left > 0:
             seconds = _MEASURING * budget.left / trainings

@@ -39,7 +39,7 @@ _FAILED = 0.25  # worse than before, on training rows, by this share of the figu
 CallbackFactory = Callable[[str, int, str], Sequence[Callback]]
 """(phase, epochs at most, watched metric) -> callbacks.
 
-Phases are `train` and `refit`; where inputs learn by themselves `train:photo`, `refit:photo`, ...
+Phases are `train` and `refit`; where inputs or networks learn by themselves `train:photo`, `refit:photo`, ...
 """
 
 
@@ -85,7 +85,7 @@ class Trainer:
         self.split, self.warm_start = problem.split, problem.warm_start
         self.make_callbacks: CallbackFactory = make_callbacks or (lambda *_: ())
         self.cache, self.estimators, self.budget = cache, estimators or {}, budget or Budget()
-        self.time = TimePlan(self.budget, self.split, len(self.schema.inputs))
+        self.time = TimePlan(self.budget, self.split, stage_of(self.config).num_trainings(len(self.schema.inputs)))
         self.device = pick_device(self.config.device)
         self.metric = self.config.train.early_stopping.metric or ""
         self.greater_is_better = greater_is_better(self.task.greater_is_better, self.metric)
@@ -112,7 +112,8 @@ class Trainer:
                 rows, final, refit = joined, again, merged(again.histories.values())
         inside = ((name, part) for name, encoder in final.network.encoders.items() for part in encoder.modules())
         notes = [f"{name}: {note}" for name, part in inside for note in getattr(part, "notes", ())]
-        return Trained(first, final, rows, histories, refit, self._dataset, (*notes, *self._started, *failures))
+        warnings = (*dict.fromkeys(notes), *self._started, *failures)
+        return Trained(first, final, rows, histories, refit, self._dataset, warnings)
 
     def build(self) -> Network:
         torch.manual_seed(self.config.seed)
@@ -130,12 +131,13 @@ class Trainer:
         phase: str,
         epochs: int | None = None,
         lr_factor: float = 1.0,
+        seed: int | None = None,
     ) -> History:
         self._freeze(network)
         optimizer = self.config.train.optimizer
         optimizer = optimizer.model_copy(update={"lr": lr_factor * (optimizer.lr or 0.0)})
         settings = self.config.train.model_copy(update={"optimizer": optimizer})
-        epochs = epochs or settings.epochs or 1
+        epochs, seed = epochs or settings.epochs or 1, self.config.seed if seed is None else seed
         plan = Plan(
             task=self.task,
             train=settings,
@@ -143,11 +145,11 @@ class Trainer:
             greater_is_better=self.greater_is_better,
             device=self.device,
             precision=pick_precision(settings.precision, self.device),
-            seed=self.config.seed,
+            seed=seed,
             epochs=epochs,
         )
         start = self.budget.spent
-        batches = partial(self._dataset.loader, batch_size=self._size, seed=self.config.seed, columns=network.columns)
+        batches = partial(self._dataset.loader, batch_size=self._size, seed=seed, columns=network.columns)
         learn = batches(rows, shuffle=True, augment=settings.augment)
         check = batches(validation) if validation is not None and len(validation) else None
         objective = make_objective(network, settings, joint=stage_of(self.config).joint)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.config.sharing import Groups, groups_of
 from polymodal.config.train import WarmStartConfig
 from polymodal.errors import ConfigError, did_you_mean
+from polymodal.models.deep_ensemble import members_of
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Model, Network
 from polymodal.models.stage import INTERMEDIATE, stage_of
@@ -74,7 +76,9 @@ class WarmStart:
                 continue
             names[name] = there.name
             where = f"warm_start: input {name!r}, whose encoder is in {self.source}"
-            _copy(old.encoders[there.name], encoder, where=where)
+            before = members_of(old.encoders[there.name])
+            for member, source in zip(members_of(encoder), cycle(before)):
+                _copy(source, member, where=where)
             if config.warm_start.freeze:
                 for parameter in encoder.parameters():
                     parameter.requires_grad_(False)

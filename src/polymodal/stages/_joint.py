@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from polymodal.stages._feature_members import (
     predictions,
 )
 from polymodal.types import Scores
+
+if TYPE_CHECKING:
+    from polymodal.metrics.history import History
 
 _REFIT_LR = 0.5  # share of that of the training
 _FEWEST_ROWS, _MOST_ROWS = 50, 5_000  # to learn the weights from: fewer validation rows are joined by folds
@@ -73,8 +76,7 @@ class JointStage(Stage, Protocol):
         """
         if before is not None:
             network = copy.deepcopy(before.network)
-            epochs = max(1, round(self.refit_epochs * before.histories["train"].best_epoch))
-            history = fitter.fit(network, rows, None, phase="refit", epochs=epochs, lr_factor=_REFIT_LR)
+            history = refit(fitter, network, rows, before.histories["train"])
             if isinstance(network, Ensemble):
                 fit_feature_members(fitter, network, rows)
             return FitResult(network, {"refit": history})
@@ -83,11 +85,19 @@ class JointStage(Stage, Protocol):
         found = None
         if isinstance(network, Ensemble):
             fit_feature_members(fitter, network, rows)
-            found = _weigh_and_calibrate(fitter, network, rows, validation)
+            found = weigh_and_calibrate(fitter, network, rows, validation)
         return FitResult(network, {"train": history}, found)
 
 
-def _weigh_and_calibrate(fitter: Fitter, network: Ensemble, rows: np.ndarray, validation: np.ndarray) -> Scores | None:
+def refit(
+    fitter: Fitter, network: Network, rows: np.ndarray, first: History, *, phase: str = "refit", seed: int | None = None
+) -> History:
+    """Goes on training a network from its best weights, of which its first training tells the epoch, in place."""
+    epochs = max(1, round(JointStage.refit_epochs * first.best_epoch))
+    return fitter.fit(network, rows, None, phase=phase, epochs=epochs, lr_factor=_REFIT_LR, seed=seed)
+
+
+def weigh_and_calibrate(fitter: Fitter, network: Ensemble, rows: np.ndarray, validation: np.ndarray) -> Scores | None:
     """Learns weights and temperature from rows that nobody learned from.
 
     Few validation rows are joined by the training rows, of which the models of handcrafted features predict each fold

@@ -95,6 +95,10 @@ class Late(Stage):
                 "Set fusion.project to false."
             )
 
+    def num_trainings(self, num_inputs: int) -> int:
+        """One for each input."""
+        return num_inputs
+
     def assemble(self, parts: Parts) -> Decisions:
         if len(set(map(id, parts.encoders.values()))) < len(parts.encoders):
             raise ConfigError("stage 'late': inputs that learn by themselves cannot share an encoder.")

@@ -30,7 +30,7 @@ def test_it_is_the_mean_over_all_rows_of_models_trained_as_usual(monkeypatch):
     run_trial = validating.run_trial
     monkeypatch.setattr(validating, "run_trial", watched)
     found = cross_validate(rows(), "label", config=TINY, folds=2)
-    assert [final for final, _ in seen] == ["refit"] * 2
+    assert [final for final, _ in seen] == [None] * 2  # what is usual is left to the defaults
     rows_of = [trial.scored for _, trial in seen]
     hits = [correct(of_fold) for of_fold in rows_of]
     assert sorted(row for of_fold in rows_of for row in of_fold.rows.tolist()) == list(range(ROWS))

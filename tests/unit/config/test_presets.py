@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from polymodal.cli.arguments import Overrides, run_config
 from polymodal.config import presets
 from polymodal.config.run_config import RunConfig, make, override
 from polymodal.errors import ConfigError
@@ -96,3 +97,53 @@ def test_inputs_that_installed_weights_would_serve_are_named(monkeypatch):
 
 def test_without_packages_nothing_is_named(packages):
     assert presets.left_out(RunConfig(), INPUTS) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "effort", "names"),
+    [
+        ("scratch", "default", ("scratch",)),
+        ("best", "best", ("best",)),
+        ("fast,pretrained", "fast", ("fast", "pretrained")),
+        (["best", "pretrained"], "best", ("best", "pretrained")),
+        (["scratch, default"], "default", ("scratch", "default")),
+        (["best", "best"], "best", ("best",)),
+        ([], "default", ()),
+    ],
+)
+def test_one_preset_or_several_are_named(given, effort, names):
+    config = make({"preset": given})
+    assert (config.effort, config.presets) == (effort, names)
+    assert make(config.model_dump(mode="json")) == config
+
+
+def test_a_single_name_stays_a_word():
+    assert RunConfig().model_dump(mode="json")["preset"] == "scratch"
+    assert make({"preset": ["best"]}).model_dump(mode="json")["preset"] == "best"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("bst", r"preset: no preset is called 'bst'\. Did you mean 'best'\? Known: scratch, pretrained, fast, default"),
+        (["best", "pretraind"], r"'pretraind'\. Did you mean 'pretrained'\?"),
+        (["fast", "best"], r"fast and best exclude each other\. Name one of fast, default, best\."),
+        ("scratch,pretrained", r"scratch and pretrained exclude each other"),
+        (3, "preset"),
+    ],
+)
+def test_presets_that_do_not_exist_or_go_together_are_refused(given, words):
+    with pytest.raises(ConfigError, match=words):
+        make({"preset": given})
+
+
+def test_the_command_line_names_several():
+    said = Overrides(target=["label"], preset=["best", "pretrained"])
+    assert run_config(None, said).presets == ("best", "pretrained")
+    assert override(make({"preset": "pretrained"}), ["preset=[fast, pretrained]"]).effort == "fast"
+
+
+def test_pretrained_encoders_come_with_every_effort(packages):
+    config = make({"preset": ["best", "pretrained"]})
+    assert presets.encoder(config, "text").name == "hf"
+    assert presets.encoder(make({"preset": "best"}), "text") is None

@@ -10,6 +10,7 @@ import tiny
 
 from polymodal.bundles import bundle
 from polymodal.config.run_config import make
+from polymodal.errors import ConfigError
 from polymodal.inference.predictor import predict
 from polymodal.pipeline.run import train
 
@@ -23,7 +24,7 @@ CELLS = {
 }
 
 
-def run(modality, cells, checkpoint, how, **encoder):
+def run(modality, cells, checkpoint, how, stage="intermediate", **encoder):
     return train(
         {"cell": [*cells[:-1], None], "label": LABELS},
         make({
@@ -31,6 +32,7 @@ def run(modality, cells, checkpoint, how, **encoder):
             "columns": {"cell": {"modality": modality, "encoder": {"name": "hf", "checkpoint": str(checkpoint),
                                                                    "train": how, **encoder}}},
             "train": {"epochs": 1, "batch_size": 8, "final": "best"},
+            "stage": stage,
         }),
     )  # fmt: skip
 
@@ -67,3 +69,21 @@ def test_the_sentence_encoder_learns_in_every_way_and_loads_without_peft(tmp_pat
     bundle.save(lora.bundle, tmp_path / "bundle")
     monkeypatch.setitem(sys.modules, "peft", None)
     same_predictions(bundle.load(tmp_path / "bundle"), lora.bundle, notes)
+
+
+@pytest.mark.parametrize("how", ["frozen", "full"])
+def test_a_deep_ensemble_has_frozen_weights_once_and_others_for_each_network(how, tmp_path):
+    folder = shutil.copytree(tiny.folder("wav2vec2"), tmp_path / "checkpoint")
+    result = run("audio", CELLS["audio"], folder, how, stage="deep_ensemble")
+    network = result.bundle.model
+    encoder, readout = network.encoders["cell"], network.heads["cell"].readout.members[0]
+    assert encoder.frozen == (how == "frozen")
+    assert encoder.width == readout.linear.in_features * (1 if how == "frozen" else 3)
+    bundle.save(result.bundle, tmp_path / "bundle")
+    shutil.rmtree(folder)
+    same_predictions(bundle.load(tmp_path / "bundle"), result.bundle, CELLS["audio"])
+
+
+def test_a_deep_ensemble_refuses_adapters(tmp_path):
+    with pytest.raises(ConfigError, match=r"'cell' learns by adapters.*frozen, top or full"):
+        run("audio", CELLS["audio"], tiny.folder("wav2vec2"), "lora", stage="deep_ensemble")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, logit, softmax
 
-from polymodal.layers.opinion_pool import normalised, pool
+from polymodal.layers.opinion_pool import linear_pool, normalised, pool
 
 M, B, K = 3, 6, 4
 WEIGHTS = np.array([0.5, 0.2, 0.3])
@@ -85,3 +85,28 @@ def test_weights_get_the_gradient_of_finite_differences():
     values, present = torch.from_numpy(some_scores()), torch.from_numpy(PRESENT)
     weights = torch.tensor(WEIGHTS, requires_grad=True)
     assert torch.autograd.gradcheck(lambda given: pool(values, present, given), (weights,))
+
+
+def mixed(scores: np.ndarray, meaning: str, weights: np.ndarray = WEIGHTS) -> np.ndarray:
+    return linear_pool(torch.from_numpy(scores), torch.from_numpy(weights), meaning).numpy()
+
+
+@pytest.mark.parametrize(
+    ("meaning", "predicted"),
+    [("classes", lambda scores: softmax(scores, axis=-1)), ("labels", expit), ("numbers", lambda scores: scores)],
+)
+def test_the_linear_pool_is_the_weighted_mean_of_what_is_predicted(meaning, predicted):
+    scores = some_scores()
+    expected = np.average(predicted(scores), axis=0, weights=WEIGHTS)
+    np.testing.assert_allclose(predicted(mixed(scores, meaning)), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("meaning", ["classes", "labels", "numbers"])
+def test_one_without_weight_changes_nothing_in_the_linear_pool_nor_its_gradient(meaning):
+    scores = torch.from_numpy(some_scores()).requires_grad_()
+    weights = torch.tensor([0.0, 0.4, 0.6], dtype=torch.float64)
+    found = linear_pool(scores, weights, meaning)
+    torch.testing.assert_close(found, linear_pool(scores[1:], weights[1:], meaning))
+    found.square().sum().backward()
+    assert scores.grad is not None and torch.isfinite(scores.grad).all()
+    assert not scores.grad[0].any() and scores.grad[1].all()

@@ -227,7 +227,7 @@ def test_all_members_are_in_the_ensemble_that_can_learn_unless_the_user_names_so
 def test_nothing_that_the_user_said_of_training_changes():
     said = {
         "epochs": 3, "batch_size": 7, "modality_dropout": 0.0, "auxiliary_loss": 0.0, "ensemble": ["linear"],
-        "clip_norm": None,
+        "clip_norm": None, "final": "best",
         "optimizer": {"name": "sgd", "lr": 0.5, "weight_decay": 0.0},
         "early_stopping": {"metric": "auc", "patience": 2},
     }  # fmt: skip

@@ -126,7 +126,7 @@ class Played:
         validation = self.rows[:0] if validation is None else validation
         return self.stage.learn(self, self.rows, validation, before=before)
 
-    def fit(self, network, rows, validation, *, phase, epochs=None, lr_factor=1.0) -> History:
+    def fit(self, network, rows, validation, *, phase, epochs=None, lr_factor=1.0, seed=None) -> History:
         network.eval()
         return History(best_epoch=1)
 

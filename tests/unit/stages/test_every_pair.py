@@ -29,8 +29,8 @@ SMALL = {
 }
 
 
-def test_the_four_stages_are_there():
-    assert STAGES == ("early", "fuse_then_train", "intermediate", "late")
+def test_the_five_stages_are_there():
+    assert STAGES == ("deep_ensemble", "early", "fuse_then_train", "intermediate", "late")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -107,7 +107,7 @@ def test_a_refit_goes_on_from_the_best_weights_for_a_quarter_of_the_epochs_at_ha
             parameter.fill_(0.5)  # other than those of a network that is built anew
     kept = deepcopy(first.network.state_dict())
 
-    def one_step_further(network, rows, validation, *, phase, epochs=None, lr_factor=1.0):
+    def one_step_further(network, rows, validation, *, phase, epochs=None, lr_factor=1.0, seed=None):
         asked.append((phase, epochs, lr_factor, validation, rows.tolist()))
         with torch.no_grad():
             for parameter in network.parameters():

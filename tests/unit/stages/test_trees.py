@@ -33,6 +33,14 @@ BRANCH = {"name": "late", "branches": {"table": "gradient_boosting", "words": "g
 FUSED = {"name": "fuse_then_train", "predictor": "gradient_boosting"}
 
 
+def smaller(rows: int = ROWS, *, iterations: int = 50) -> Any:
+    """The trees of more than two classes."""
+    return HistGradientBoostingClassifier(
+        max_iter=iterations, max_leaf_nodes=8, min_samples_leaf=min(20, max(1, rows // 20)), max_bins=31,
+        learning_rate=0.2, early_stopping=False, random_state=0,
+    )  # fmt: skip
+
+
 def boosting(rows: int = ROWS, *, iterations: int = 100, numbers: bool = False) -> Any:
     cls = HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier
     return cls(
@@ -75,7 +83,7 @@ def test_two_classes_have_the_log_odds_of_scikit_learn(features):
 
 
 def test_several_classes_have_the_scores_of_scikit_learn():
-    own = boosting().fit(X, NAMES)
+    own = smaller().fit(X, NAMES)
     found = scores(learned(classify(NAMES), NAMES))
     near(found, own.decision_function(NEW))
     near(torch.softmax(torch.tensor(found), 1).numpy(), own.predict_proba(NEW))
@@ -84,8 +92,8 @@ def test_several_classes_have_the_scores_of_scikit_learn():
 def test_many_classes_have_fewer_trees_each():
     names = [f"c{k:02}" for k in np.arange(ROWS) % 12]
     network = learned(classify(names), names)
-    near(scores(network), boosting(iterations=50).fit(X, names).decision_function(NEW))
-    assert len(network.heads["x"].root) == 600
+    near(scores(network), smaller(iterations=25).fit(X, names).decision_function(NEW))
+    assert len(network.heads["x"].root) == 300
 
 
 @pytest.mark.parametrize(("rows", "iterations"), [(900, 100), (1500, 150), (3100, 300)])
@@ -105,7 +113,7 @@ def test_a_class_that_the_rows_lack_is_nearly_impossible():
     names = [NAMES[row] for row in np.flatnonzero(rows)]
     found = torch.softmax(torch.tensor(scores(learned(classify(NAMES), names, X[rows]))), 1).numpy()
     assert found[:, :2].max() < 0.02
-    own = boosting(rows.sum()).fit(X[rows], names).predict_proba(NEW)
+    own = smaller(rows.sum()).fit(X[rows], names).predict_proba(NEW)
     np.testing.assert_allclose(found[:, 2:] / found[:, 2:].sum(axis=1, keepdims=True), own, rtol=1e-4, atol=1e-5)
 
 
@@ -133,14 +141,14 @@ def test_numbers_are_those_of_scikit_learn_from_the_rows_that_have_them():
 def test_features_that_are_zero_in_nearly_all_rows_change_nothing():
     words = (RNG.random((ROWS, 400)) < 0.03).astype(float)
     words[np.arange(ROWS), CLASSES * 50] = 1.0
-    own = boosting().fit(words, NAMES)
+    own = smaller().fit(words, NAMES)
     near(scores(learned(classify(NAMES), NAMES, words), words[:60]), own.decision_function(words[:60]))
 
 
 def test_nobody_need_standardise_the_features():
     wild = (X * [1, 100, 1e-3, 5, 1e4, 1]).astype(np.float32).astype(np.float64)
     found = scores(learned(classify(NAMES), NAMES, wild, handcrafted=False), wild)
-    near(found, boosting().fit(wild, NAMES).decision_function(wild))
+    near(found, smaller().fit(wild, NAMES).decision_function(wild))
 
 
 def test_thresholds_between_neighbouring_floats_divide_as_in_double_precision():

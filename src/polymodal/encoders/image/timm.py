@@ -81,6 +81,7 @@ class Timm(Pretrained[TimmConfig]):
         self.width = int(network.head_hidden_size)
         if self.found.file is not None:
             _load_weights(network, self.found.file, self.found.architecture)
+        network.to(memory_format=torch.channels_last)  # on a CPU depthwise convolutions are up to twice as fast
         self.adopt(network, who=_WHO, layers=_layers)
 
     @classmethod
@@ -102,8 +103,9 @@ class Timm(Pretrained[TimmConfig]):
         )
 
     def forward(self, cells: Cells) -> Tokens:
+        pixels = self.pixels(cells.values).contiguous(memory_format=torch.channels_last)
         with self.learning():
-            return Tokens.vector(self.network(self.pixels(cells.values)), cells.present)
+            return Tokens.vector(self.network(pixels), cells.present)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def fit_feature_members(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> 
 
 def affords_folds(budget: Budget) -> bool:
     """Whether there is time to fit them in folds as well."""
-    return budget.affords_part("folds of the ensemble's training rows", (_FOLDS - 1) * budget.members)
+    return budget.affords_part("out-of-fold predictions", (_FOLDS - 1) * budget.members)
 
 
 def predictions(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> dict[str, Scores]:

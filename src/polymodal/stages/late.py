@@ -131,7 +131,7 @@ class Late(Stage):
             if (
                 folds
                 and not interrupted
-                and fitter.budget.affords_part("predictions of folds", (folds - 1) * repeated(histories))
+                and fitter.budget.affords_part("out-of-fold predictions", (folds - 1) * repeated(histories))
             ):
                 _combine(fitter, network, self._of_folds(fitter, rows, folds, histories))
             elif len(validation):

@@ -24,9 +24,8 @@ class Speed:
     """How fast a network learns and predicts.
 
     Attributes:
-        update: seconds of one.
         row: seconds to predict one; zero where there are no validation rows.
-        epoch: seconds of one, with validation.
+        epoch: seconds to learn from every training row once and predict every validation row.
     """
 
     row: float

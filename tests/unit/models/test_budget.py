@@ -91,20 +91,14 @@ def test_baselines_may_use_the_reserve():
     assert "no baselines" in budget.sentences()[0]
 
 
-def test_a_budget_that_was_enough_says_so():
+@pytest.mark.parametrize("epochs", [40, 8], ids=["all epochs", "stopped early"])
+def test_a_budget_that_was_enough_says_so(epochs):
     budget, clock = make_budget(600.0)
     budget.plan("train", 40, epoch=1.0)
-    clock.now += 40
-    budget.note("train", history(40), planned=40)
-    assert budget.sentences() == ("Budget of 10 min: all of it ran, in 40 s.",)
-
-
-def test_early_stopping_is_no_lack_of_time():
-    budget, clock = make_budget(600.0)
-    budget.plan("train", 40, epoch=1.0)
-    clock.now += 8
-    budget.note("train", history(8), planned=40)
-    assert budget.sentences() == ("Budget of 10 min: all of it ran, in 8 s.",)
+    clock.now += epochs
+    budget.note("train", history(epochs), planned=40)
+    (said,) = budget.sentences()
+    assert "10 min: all of it ran" in said and f"{epochs} s" in said
 
 
 def test_it_says_what_more_time_would_have_bought():
@@ -112,8 +106,8 @@ def test_it_says_what_more_time_would_have_bought():
     budget.plan("train", 100, epoch=1.0)
     clock.now += 63
     budget.note("train", history(63), planned=63)
-    said = "Budget of 1 min 40 s: 63 of 100 epochs. With about 3 min all of it would have run."
-    assert budget.sentences() == (said,)
+    (said,) = budget.sentences()
+    assert "1 min 40 s" in said and "63 of 100 epochs" in said and "about 3 min" in said
 
 
 @pytest.mark.parametrize(

@@ -159,9 +159,16 @@ def test_inputs_that_learn_by_themselves_share_the_time(clock):
     assert "table: 4 of 20 epochs, word: 4 of 20 epochs, no final training" in said(found)
 
 
+def test_networks_of_a_deep_ensemble_share_the_time(clock):
+    found = run(clock, budget=40, stage={"name": "deep_ensemble", "seeds": 3})
+    epochs = {name: len(history.epochs) for name, history in found.branches.items()}
+    assert set(epochs) == {"network 1", "network 2", "network 3"}
+    assert min(epochs.values()) >= 4 and max(epochs.values()) <= 1.5 * min(epochs.values()) and clock.now <= 40
+
+
 def test_folds_of_late_fusion_are_left_out_without_time(clock):
     found = run(clock, budget=14, stage="late", fusion="weighted")
-    assert "no predictions of folds" in said(found) and clock.now == 10.0
+    assert "no out-of-fold predictions" in said(found) and clock.now == 10.0
 
 
 class Interrupting:

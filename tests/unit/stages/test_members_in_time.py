@@ -114,7 +114,7 @@ def test_folds_are_left_out_where_they_do_not_fit(clock):
     network = fitter.stage.learn(fitter, np.arange(2_000), np.arange(2_000, 2_020)).network  # few validation rows
     assert all(members_of(network).values())
     assert len(clock.fitted) == 6
-    assert "no folds of the ensemble's training rows" in budget.sentences()[0]
+    assert "no out-of-fold predictions" in budget.sentences()[0]
 
 
 def test_without_a_budget_no_time_is_measured(clock):

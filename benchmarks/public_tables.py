@@ -3,8 +3,9 @@
     python benchmarks/public_tables.py FOLDER [--table NAME] [--seed N]
 
 The folder holds `babies.csv`, `bikewale.csv` and `imdb.csv` of MulTaBench, which are under the terms of their sources.
-Texts are embedded by the installed MiniLM, frozen. A tenth of the rows, drawn by the seed, is for testing, as there;
-their splits are not known. Writes `public_tables.json`; what is there already is kept.
+Texts are embedded by the installed MiniLM, frozen. A tenth of the rows, drawn by scikit-learn's `train_test_split` with
+the seed, is for testing, as there; their splits are not known. Writes `public_tables.json`; what is there already is
+kept.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from goal import Goal
+from sklearn.model_selection import train_test_split
 from tables import sentence_encoder
 
 from polymodal.config.run_config import make
@@ -72,16 +76,20 @@ def main(words: list[str] | None = None) -> int:
 
 def _measure(name: str, seed: int, path: Path) -> None:
     table = TABLES[name]
-    columns = pd.read_csv(path, nrows=0).columns
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    _, test = train_test_split(np.arange(len(rows)), test_size=0.1, random_state=seed)
+    rows["split"] = np.where(np.isin(np.arange(len(rows)), test), "test", "train")
     config = {
         "target": table.target,
-        "drop": [column for column in table.drop if column in columns],
+        "drop": [column for column in table.drop if column in rows],
         "encoders": {"text": {"name": "hf", "checkpoint": str(sentence_encoder())}},
-        "split": {"method": "random", "test": 0.1, "validation": 0.1},
+        "split": {"column": "split", "validation": 0.1},
         "seed": seed,
     }
     started = time.perf_counter()
-    metrics = train(path, make(config)).bundle.metrics
+    with tempfile.TemporaryDirectory() as folder:
+        rows.to_csv(split := Path(folder) / path.name, index=False)
+        metrics = train(split, make(config)).bundle.metrics
     record: dict[str, Any] = {
         "value": metrics.test[table.metric].value,
         **{key: found[table.metric].value for key, found in metrics.baselines.reports.items() if table.metric in found},

@@ -126,6 +126,8 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
         say(f"Interrupted after {len(run.history.epochs)} epochs; the best of them, {run.history.best_epoch}, is kept.")
     print_metrics({f"model, {metrics.side}": metrics.measured, **metrics.baselines.shown})
     say()
+    if not run.branches and not run.history.interrupted and run.history.epochs:
+        say(run.history.choice(run.bundle.config.train.early_stopping.metric or "", metrics.rows.validation))
     say(_rows(metrics.rows))
     for note in run.notes:
         say(note)

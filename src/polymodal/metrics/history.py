@@ -41,16 +41,35 @@ class History:
     Attributes:
         best_epoch: the epoch whose weights the model holds; 0 where no epoch was completed.
         interrupted: ended by Ctrl-C.
+        ended: why no further epoch was trained, such as "all 16 epochs are done"; empty while the training goes on.
     """
 
     epochs: list[EpochRecord] = field(default_factory=list)
     best_epoch: int = 0
     interrupted: bool = False
+    ended: str = ""
 
     @property
     def pace(self) -> float:
         """Seconds that one more epoch will probably take: the longer of the last two."""
         return max((record.seconds for record in self.epochs[-2:]), default=0.0)
+
+    def choice(self, metric: str, num_rows: int) -> str:
+        """Which epoch's weights are kept and why, in a sentence or two; empty where no epoch was completed.
+
+        Args:
+            metric: that was watched.
+            num_rows: validation rows that it was measured on.
+        """
+        if not self.epochs:
+            return ""
+        value = self.epochs[self.best_epoch - 1].validation.get(metric)
+        if value is None:
+            why = "the last one, for there are no validation rows to choose by"
+        else:
+            why = f"the best {metric} on {num_rows:,} validation rows, {value:.3f}"
+        end = f" The training ended after epoch {len(self.epochs)}: {self.ended}." if self.ended else ""
+        return f"Epoch {self.best_epoch} is kept: {why}.{end}"
 
     def state_dict(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -60,6 +79,7 @@ class History:
         """Becomes what another history was."""
         self.epochs = [EpochRecord(**record) for record in state["epochs"]]
         self.best_epoch, self.interrupted = int(state["best_epoch"]), bool(state["interrupted"])
+        self.ended = str(state["ended"])
 
 
 def merged(histories: Iterable[History]) -> History:

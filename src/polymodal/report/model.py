@@ -51,8 +51,7 @@ def training(subject: ReportedRun) -> Section | None:
     context = {
         "figures": [figure for figure in figures if figure is not None],
         "branches": [(name, branch.best_epoch) for name, branch in run.branches.items()],
-        "best_epoch": history.best_epoch,
-        "watched": watched if any(watched in record.validation for record in epochs) else None,
+        "choice": history.choice(watched, run.bundle.metrics.rows.validation),
         "refit_epochs": None if run.refit is None else len(run.refit.epochs),
         "confidence": sorted(epochs[-1].contribution.items(), key=lambda one: -one[1]),
         "rows_per_second": sum(record.rows_per_second for record in epochs) / len(epochs),

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Float32
 from scipy.linalg import block_diag
 
 from polymodal.abilities import Features, Scoring
@@ -30,7 +30,7 @@ from polymodal.types import Cells, Meaning, Scores, Tokens
 _MOST_SCORES = 50  # classes, labels or targets: with many more, these models take longer than the network
 _FOLDS = 5
 _MOST_ROWS = 20_000  # more hardly help, and cost minutes
-_ROWS = 256  # at a time, whose features are dense
+_ROWS = 64  # at a time, whose features are dense: of text they are tens of thousands
 
 
 def feature_members(parts: Parts, task: Scoring) -> FeatureMembers | None:
@@ -225,7 +225,13 @@ def _as_tokens(fitter: Fitter, network: Ensemble, rows: np.ndarray) -> Iterator[
 
 def _without_values(groups: Sequence[Sequence[Block]]) -> Tokens:
     blocks = [block for group in groups for block in group]
-    dense = [np.where(present[:, None], as_dense(values), np.nan) for values, present in blocks]
+    dense = [_dense(values, present) for values, present in blocks]
     mask = torch.from_numpy(np.any([present for _, present in blocks], axis=0)).unsqueeze(1)
-    features = torch.from_numpy(np.hstack(dense).astype(np.float32))
+    features = torch.from_numpy(np.hstack(dense))
     return Tokens(features.new_zeros(len(features), 1, 0), mask, features)
+
+
+def _dense(values: Features, present: Bool[np.ndarray, " N"]) -> Float32[np.ndarray, "N F"]:
+    dense = as_dense(values.astype(np.float32))  # before it is dense: in float64 it would be twice as large
+    dense[~present] = np.nan
+    return dense

@@ -19,6 +19,7 @@ from polymodal.metrics.history import EpochRecord, History
 from polymodal.metrics.rows import RowStatistics
 from polymodal.models.model import Network
 from polymodal.protocols import Prediction
+from polymodal.training import memory
 from polymodal.training.balance import contributions
 from polymodal.training.callbacks import Callback
 from polymodal.training.objective import Objective
@@ -64,13 +65,14 @@ class Loop:
     def run(self, callbacks: Sequence[Callback] = ()) -> History:
         """Trains to the end, and leaves the best weights; the callbacks hear of every epoch."""
         try:
-            with self.stepper:
+            with memory.reused(), self.stepper:
                 while not self.ended:
                     record = self.advance()
                     for callback in callbacks:
                         callback.on_epoch(record)
+            self.history.ended = self._reason()
         except KeyboardInterrupt:
-            self.history.interrupted = True
+            self.history.interrupted, self.history.ended = True, "interrupted"
         finally:
             for callback in callbacks:
                 callback.on_end(self.history)
@@ -102,10 +104,18 @@ class Loop:
     @property
     def ended(self) -> bool:
         """All epochs are done, the watched metric has not gained for as long as the plan is patient, or time is up."""
+        return bool(self._reason())
+
+    def _reason(self) -> str:
+        """Why no epoch follows; empty where one does."""
         done, patience = len(self.history.epochs), self.plan.train.early_stopping.patience
+        if done >= self.plan.epochs:
+            return f"all {self.plan.epochs} epochs are done" if done > 1 else "its only epoch is done"
+        if patience is not None and done - self.history.best_epoch >= patience:
+            return f"{patience} without a gain, of {self.plan.epochs} at most"
         if done and self.plan.clock() + self.history.pace > self.plan.deadline:
-            return True
-        return done >= self.plan.epochs or (patience is not None and done - self.history.best_epoch >= patience)
+            return f"no time was left for another, of {self.plan.epochs} planned"
+        return ""
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, and all that the next epoch depends on besides; tensors are not copied."""
@@ -150,7 +160,7 @@ def learn_more(
     objective.to(plan.device)
     history = History()
     try:
-        with Stepper(objective, plan, steps_per_epoch=len(new)) as stepper:
+        with memory.reused(), Stepper(objective, plan, steps_per_epoch=len(new)) as stepper:
             start = [parameter.detach().clone() for parameter in stepper.parameters]
             for epoch in range(1, plan.epochs + 1):
                 steps = _side_by_side(new, old, epoch)

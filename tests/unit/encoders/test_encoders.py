@@ -159,7 +159,7 @@ def test_image_cnn_tells_places_apart_unless_its_grid_is_one():
 def test_image_cnn_strides_over_large_pictures_only(size, halved):
     encoder = ImageCnn(ImageCnn.Config(channels=4), Image(Image.Config(size=size))).eval()
     maps = {}
-    encoder.features[3].register_forward_hook(lambda _module, _given, result: maps.update(last=result))
+    encoder.features[-3].register_forward_hook(lambda _module, _given, result: maps.update(last=result))
     assert encoder(pictures(size)).values.shape == (2, 1, 128)
     assert maps["last"].shape[2:] == (halved, halved)
 

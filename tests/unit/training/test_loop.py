@@ -124,6 +124,22 @@ def test_early_stopping_waits_for_its_patience(patience, num_epochs):
     assert not history.interrupted
 
 
+@pytest.mark.parametrize(("patience", "reason"), [(2, "2 without a gain"), (None, "all 6 epochs")])
+def test_the_kept_epoch_is_told_with_its_reason(patience, reason):
+    plan = make_plan(task=Scripted([1, 5, 4, 3, 2, 1]), epochs=6, metric="score", patience=patience)
+    history = fit(Objective(make_model()), train_rows(), validation_rows(), plan=plan)
+    told = history.choice("score", 1_234)
+    assert "Epoch 2" in told
+    assert "score on 1,234 validation rows, 5.000" in told
+    assert reason in told
+
+
+def test_without_validation_rows_the_last_epoch_is_said_to_be_kept():
+    history = fit(Objective(make_model()), train_rows(), None, plan=make_plan(epochs=3))
+    assert "Epoch 3" in history.choice("score", 0)
+    assert "no validation rows" in history.choice("score", 0)
+
+
 def test_ctrl_c_ends_with_the_best_weights():
     model, one_epoch = make_model(), make_model()
     listener = Listener()

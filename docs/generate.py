@@ -180,6 +180,20 @@ def public_tables() -> str:
     return _table(("table", "mean", "each seed", "linear", "gradient boosting", "seconds"), rows)
 
 
+def default_speed() -> str:
+    """CPU seconds and memory of trainings by default, as `benchmarks/default_speed.py` left them."""
+    rows = []
+    for name, found in _figures("default_speed.json").items():
+        now, before = found["now"], found.get("before")
+        figures = [f"{now['seconds']:.0f}", f"{now['megabytes']:,.0f}"]
+        if before is None:
+            rows.append((name, "", figures[0], "", "", figures[1]))
+            continue
+        ratio = f"**{now['seconds'] / before['seconds']:.2f}**"
+        rows.append((name, f"{before['seconds']:.0f}", figures[0], ratio, f"{before['megabytes']:,.0f}", figures[1]))
+    return _table(("table", "seconds before", "now", "ratio", "MB before", "now"), rows)
+
+
 def commands() -> str:
     """Every command of the command line with its arguments and options."""
     from polymodal.cli.main import app
@@ -207,6 +221,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "choice": choice,
     "cases": cases,
     "public_tables": public_tables,
+    "default_speed": default_speed,
 }
 
 

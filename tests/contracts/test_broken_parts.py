@@ -305,7 +305,7 @@ class LengthensTokens(Cnn):
         (SaysFrozen, "frozen"),
         (TurnsTimeAround, "do not follow the order of time"),
         (RepeatsItsMean, "do not follow the order of time"),
-        (TellsHalfItsSpan, "13 tokens, of 0.04 seconds each"),
+        (TellsHalfItsSpan, "7 tokens, of 0.08 seconds each"),
         (TellsASpanWithoutTime, "must keep time"),
         (LengthensTokens, "`spanning` changes settings"),
     ],

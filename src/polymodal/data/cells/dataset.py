@@ -216,6 +216,6 @@ class Loader:
 
     def _features(self, column: str, rows: np.ndarray) -> Tensor:
         features, present = self.dataset.features(column, rows)
-        values = torch.from_numpy(as_dense(features).astype(np.float32))
+        values = torch.from_numpy(as_dense(features.astype(np.float32)))
         values[torch.from_numpy(~present)] = torch.nan
         return values

@@ -28,7 +28,8 @@ class CnnConfig:
         width: of the tokens.
         features: what is computed from a recording.
         channels: of the first block; doubled by every further one.
-        blocks: convolution, which halves time and frequency by its stride, GroupNorm and activation.
+        blocks: convolution, which halves time and frequency by its stride, GroupNorm and activation; the first kernel
+            is five wide, the others three.
         activation: `relu`, `gelu`, `tanh` or `sigmoid`.
         dropout: probability, before the last layer.
     """
@@ -36,7 +37,7 @@ class CnnConfig:
     width: PositiveInt = 128
     features: FeaturesField = LOG_MEL
     channels: PositiveInt = 16
-    blocks: PositiveInt = 3
+    blocks: PositiveInt = 4
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
@@ -88,7 +89,8 @@ class _Block(nn.Module):
 
     def __init__(self, before: int, after: int, activation_name: ActivationName) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(before, after, kernel_size=5, stride=2, padding=2, bias=False)
+        kernel = 5 if before == 1 else 3
+        self.convolution = nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2, bias=False)
         self.norm = MaskedGroupNorm(after)
         self.activation = activation(activation_name)
 

@@ -13,6 +13,7 @@ from polymodal.abilities import Features
 
 _MOST_DENSE = 2_000  # dense features of one column; those that vary most are kept
 _MOST_FOR_TREES, _COMPONENTS = 64, 32  # features of an input; of more, so many principal components
+_FARTHEST = 2.0  # times the largest of a fitted row
 
 Block = tuple[Features, Bool[np.ndarray, " N"]]
 """Features of one column, and which rows have a cell; where they have none, features mean nothing."""
@@ -23,10 +24,15 @@ class Scaling:
     """Features become (x - centre) / spread, those of missing cells 0.
 
     Fitted rows then have the mean square one. A feature of infinite spread becomes 0.
+
+    Attributes:
+        bound: twice the largest size of a scaled feature in a fitted row; others are cut to it, for a pixel that hardly
+            varied there would outweigh all others where it does.
     """
 
     centre: Float[np.ndarray, " F"]
     spread: Float[np.ndarray, " F"]
+    bound: float = np.inf
 
     @classmethod
     def of(cls, blocks: Sequence[Block]) -> Scaling:
@@ -35,15 +41,17 @@ class Scaling:
         centre, spread = (np.concatenate(of_all) for of_all in zip(*parts, strict=True))
         scaling = cls(centre, spread)
         values, present = scaling(blocks), np.any([has for _, has in blocks], axis=0)
-        size = np.linalg.norm(values.data if sparse.issparse(values) else values) / np.sqrt(max(present.sum(), 1))
-        return cls(centre, spread * (size or 1.0))
+        filled = values.data if sparse.issparse(values) else values
+        size = np.linalg.norm(filled) / np.sqrt(max(present.sum(), 1)) or 1.0
+        return cls(centre, spread * size, _FARTHEST * float(np.abs(filled).max(initial=0.0) / size))
 
     @classmethod
     def of_groups(cls, groups: Sequence[Sequence[Block]]) -> Scaling:
         """For the blocks of all groups side by side; groups count alike, however many features they have."""
         each = [cls.of(blocks) for blocks in groups]
-        spread = np.concatenate([one.spread for one in each]) * np.sqrt(len(groups))
-        return cls(np.concatenate([one.centre for one in each]), spread)
+        share = np.sqrt(len(groups))
+        spread = np.concatenate([one.spread for one in each]) * share
+        return cls(np.concatenate([one.centre for one in each]), spread, max(one.bound for one in each) / share)
 
     def __call__(self, blocks: Sequence[Block]) -> Features:
         """[N, F]: the scaled features of all columns side by side; sparse if one of them is."""
@@ -52,10 +60,12 @@ class Scaling:
             place = slice(start, start + values.shape[1])
             start = place.stop
             if sparse.issparse(values):
-                scaled.append(values / self.spread[place.start])
+                sized = values / self.spread[place.start]
+                sized.data.clip(-self.bound, self.bound, out=sized.data)
+                scaled.append(sized)
             else:
-                standardised = (values - self.centre[place]) / self.spread[place]
-                scaled.append(np.where(present[:, None], np.nan_to_num(standardised), 0))
+                standardised = np.nan_to_num((values - self.centre[place]) / self.spread[place])
+                scaled.append(np.where(present[:, None], standardised.clip(-self.bound, self.bound), 0))
         return side_by_side(scaled)
 
 

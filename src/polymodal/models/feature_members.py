@@ -27,23 +27,26 @@ class FeatureReader(Fitted):
     """Features of one input, NaN where a cell is missing -> scaled "B F", zero there; projected "B R" for trees.
 
     Attributes:
+        bound: scaled features larger than it are cut to it, on both sides.
         projection: "F R"; empty: trees read the scaled features.
     """
 
     centre: Tensor
     spread: Tensor
+    bound: Tensor
     projection: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(0))
         self.register_buffer("spread", torch.ones(0))
+        self.register_buffer("bound", torch.tensor(torch.inf))
         self.register_buffer("projection", torch.zeros(0, 0))
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "B F"]:
         assert tokens.features is not None, "whoever makes batches asks the network whether it takes features"
         scaled = ((tokens.features - self.centre) / self.spread).nan_to_num(0.0, 0.0, 0.0)
-        return scaled * tokens.present.unsqueeze(1)
+        return scaled.clamp(-self.bound, self.bound) * tokens.present.unsqueeze(1)
 
     def project(self, scaled: Float[Tensor, "B F"]) -> Float[Tensor, "B R"]:
         return scaled @ self.projection if self.projection.numel() else scaled

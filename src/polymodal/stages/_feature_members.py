@@ -172,7 +172,7 @@ def _learn(budget: Budget, model: FittedModel, name: str, data: TrainingArrays) 
 def _scaled(groups: Sequence[Sequence[Block]], reader: FeatureReader) -> tuple[Features, np.ndarray]:
     """Features of an input, scaled as its reader does from now on, and which rows have it."""
     scaling = Scaling.of_groups(groups)
-    reader.put(centre=scaling.centre, spread=scaling.spread)
+    reader.put(centre=scaling.centre, spread=scaling.spread, bound=scaling.bound)
     blocks = [block for group in groups for block in group]
     return scaling(blocks), np.any([present for _, present in blocks], axis=0)
 

@@ -26,8 +26,20 @@ def test_features_of_one_column_are_standardised_and_rows_have_the_mean_square_o
     scaler = StandardScaler().fit(blocks[0][0])
     found = Scaling.of(blocks)
     np.testing.assert_allclose(found(blocks), scaler.transform(blocks[0][0]) / np.sqrt(3), rtol=1e-9)
-    new = RNG.normal(0, 20, (5, 3))
+    new = RNG.normal(7, [1.0, 50.0, 1e-3], (5, 3))
     np.testing.assert_allclose(found([(new, np.ones(5, dtype=bool))]), scaler.transform(new) / np.sqrt(3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("as_stored", [np.asarray, sparse.csr_matrix])
+def test_a_feature_far_beyond_the_fitted_rows_is_cut_to_twice_their_largest(as_stored):
+    values = RNG.normal(0, [1.0, 1e-6], (NUM, 2))
+    found = Scaling.of([(as_stored(values), EVERY)])
+    largest = np.abs(found([(as_stored(values), EVERY)])).max()
+    wild = as_stored(np.array([[0.5, 1e9], [-1e9, 0.0]]))
+    cut = sparse.csr_matrix(found([(wild, np.ones(2, dtype=bool))])).toarray()
+    assert cut[0, 1] == pytest.approx(2 * largest)
+    assert cut[1, 0] == pytest.approx(-2 * largest)
+    assert abs(cut[0, 0]) < largest
 
 
 def test_rows_without_the_cell_teach_nothing_and_become_zero():

@@ -43,6 +43,12 @@ def test_what_is_missing_counts_as_the_mean():
     assert not found[[2, 5]].any()  # an input that is masked is missing, whatever its features are
 
 
+def test_a_wild_feature_is_cut_to_the_bound():
+    reader = FeatureReader()
+    reader.put(centre=np.zeros(2), spread=np.array([1.0, 1e-6]), bound=4.0)
+    np.testing.assert_array_equal(read(reader, np.array([[3.0, 7.0], [-9.0, 1e-6]])), [[3.0, 4.0], [-4.0, 1.0]])
+
+
 def test_a_feature_of_infinite_spread_counts_for_nothing():
     reader = FeatureReader()
     reader.put(centre=np.zeros(2), spread=np.array([1.0, np.inf]))

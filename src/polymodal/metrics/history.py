@@ -41,7 +41,7 @@ class History:
     Attributes:
         best_epoch: the epoch whose weights the model holds; 0 where no epoch was completed.
         interrupted: ended by Ctrl-C.
-        ended: why no further epoch was trained, such as "all 16 epochs are done"; empty while the training goes on.
+        ended: when and why the training ended, such as "after all 16 epochs"; empty while it goes on.
     """
 
     epochs: list[EpochRecord] = field(default_factory=list)
@@ -68,7 +68,7 @@ class History:
             why = "the last one, for there are no validation rows to choose by"
         else:
             why = f"the best {metric} on {num_rows:,} validation rows, {value:.3f}"
-        end = f" The training ended after epoch {len(self.epochs)}: {self.ended}." if self.ended else ""
+        end = f" The training ended {self.ended}." if self.ended else ""
         return f"Epoch {self.best_epoch} is kept: {why}.{end}"
 
     def state_dict(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class Loop:
                         callback.on_epoch(record)
             self.history.ended = self._reason()
         except KeyboardInterrupt:
-            self.history.interrupted, self.history.ended = True, "interrupted"
+            self.history.interrupted, self.history.ended = True, "by an interrupt"
         finally:
             for callback in callbacks:
                 callback.on_end(self.history)
@@ -107,14 +107,14 @@ class Loop:
         return bool(self._reason())
 
     def _reason(self) -> str:
-        """Why no epoch follows; empty where one does."""
+        """When and why it ended; empty while an epoch follows."""
         done, patience = len(self.history.epochs), self.plan.train.early_stopping.patience
         if done >= self.plan.epochs:
-            return f"all {self.plan.epochs} epochs are done" if done > 1 else "its only epoch is done"
+            return f"after all {done} epochs" if done > 1 else "after its only epoch"
         if patience is not None and done - self.history.best_epoch >= patience:
-            return f"{patience} without a gain, of {self.plan.epochs} at most"
+            return f"after epoch {done} of {self.plan.epochs}: no gain for {patience} epoch{'s' * (patience > 1)}"
         if done and self.plan.clock() + self.history.pace > self.plan.deadline:
-            return f"no time was left for another, of {self.plan.epochs} planned"
+            return f"after epoch {done} of {self.plan.epochs}: no time was left for another"
         return ""
 
     def state_dict(self) -> dict[str, Any]:

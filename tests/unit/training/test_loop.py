@@ -124,7 +124,9 @@ def test_early_stopping_waits_for_its_patience(patience, num_epochs):
     assert not history.interrupted
 
 
-@pytest.mark.parametrize(("patience", "reason"), [(2, "2 without a gain"), (None, "all 6 epochs")])
+@pytest.mark.parametrize(
+    ("patience", "reason"), [(2, "after epoch 4 of 6: no gain for 2 epochs"), (None, "after all 6 epochs")]
+)
 def test_the_kept_epoch_is_told_with_its_reason(patience, reason):
     plan = make_plan(task=Scripted([1, 5, 4, 3, 2, 1]), epochs=6, metric="score", patience=patience)
     history = fit(Objective(make_model()), train_rows(), validation_rows(), plan=plan)

@@ -96,14 +96,14 @@ class Image(Modality):
     def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
         """Size, limit on pixels, and how many of 16 bits a pixel are used.
 
-        The size is the median of the pictures' longer sides, a multiple of 16 from 32 to 96 pixels; the bits are those
+        The size is the median of the pictures' longer sides, a multiple of 16 from 16 to 96 pixels; the bits are those
         of the brightest pixel of some deep pictures, which are decoded for that.
         """
         headers = [(cell, seen) for cell in cells if (seen := pictures.header(cell)) is not None]
         settings: dict[str, Any] = {"max_pixels": limits.pixels}
         if headers:
             sides = [max(seen.width, seen.height) for _, seen in headers]
-            settings["size"] = int(np.clip(math.ceil(float(np.median(sides)) / 16) * 16, 32, 96))
+            settings["size"] = int(np.clip(math.ceil(float(np.median(sides)) / 16) * 16, 16, 96))
         deep = [cell for cell, seen in headers if seen.deep]
         deep = deep[:: max(1, math.ceil(len(deep) / _DECODED))]
         peaks = [peak for cell in deep if (peak := pictures.brightest(cell, limits.pixels)) is not None]

@@ -309,7 +309,7 @@ def test_known_by_content_whatever_stands_before():
     np.testing.assert_array_equal(read(disguised), read(content))
     assert formats.misnamed("scan.png", content) == "read as DICOM though named .png"
     assert "DICOM" in Image.recognise(Sample([content], [content[:132]], 1, 1)).reason
-    assert Image.suggest([content], LimitsConfig())["size"] == 32
+    assert Image.suggest([content], LimitsConfig())["size"] == 16
 
 
 def test_measure_tells_size_and_frames():

@@ -6,7 +6,7 @@ DATA holds the folders of `avdigits`, `stamps` and `emoji`, as `five_tables.py` 
 split and the identifiers is set: texts and pictures are learned from scratch. Both commits run at the same time, each
 on one thread. `six_inputs` is a table of 240 rows with two pictures, two texts, a sound and numbers, made of `stamps`;
 it is measured now only. Goals: a third of the CPU seconds of before, no more memory, and 120 seconds for six inputs.
-Writes `default_speed.json`; what is there already is kept.
+Writes `default_speed.json`; what is there already is kept, whatever the commit: remove it to measure anew.
 """
 
 from __future__ import annotations

@@ -88,8 +88,9 @@ def _measure(name: str, seed: int, path: Path) -> None:
     }
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        rows.to_csv(split := Path(folder) / path.name, index=False)
-        metrics = train(split, make(config)).bundle.metrics
+        written = Path(folder) / path.name
+        rows.to_csv(written, index=False)
+        metrics = train(written, make(config)).bundle.metrics
     record: dict[str, Any] = {
         "value": metrics.test[table.metric].value,
         **{key: found[table.metric].value for key, found in metrics.baselines.reports.items() if table.metric in found},

@@ -11,6 +11,7 @@ import torch
 
 from polymodal.data.cells.dataset import Loader
 from polymodal.inference.forward import predict_batches
+from polymodal.training import memory
 from polymodal.training.loop import Loop
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan
@@ -42,7 +43,7 @@ def measure_speed(
     """
     objective.to(plan.device)
     frozen = {id(one): one for one in objective.parameters() if not one.requires_grad}  # not copied: they do not learn
-    with torch.random.fork_rng(devices=[]):
+    with memory.reused(), torch.random.fork_rng(devices=[]):  # as the training will run
         trial = copy.deepcopy(objective, frozen)
         update = _seconds_of_update(trial, train, plan, seconds)
         row = 0.0 if validation is None else _seconds_of_row(trial, validation, plan, seconds)

@@ -5,7 +5,7 @@ Every encoder runs once. What is masked is masked by masking tokens, which is wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
 
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.tables.table import Table
-from polymodal.evaluation.evaluate import measure, report
+from polymodal.evaluation.evaluate import measure
 from polymodal.inference.forward import joined, loader_for
 from polymodal.inference.predictor import Predictor
 from polymodal.metrics.bootstrap import Interval
@@ -115,15 +115,12 @@ def measure_subsets(task: Task, found: SubsetPredictions, target: Cells | None, 
 
     The first subset must hold all inputs.
     """
-    statistics = {subset: RowStatistics.of(task, one, target) for subset, one in found.subsets.items()}
-    whole = next(iter(statistics.values()))
+    statistics = [RowStatistics.of(task, one, target) for one in found.subsets.values()]
     subsets = tuple(
-        SubsetResult(
-            inputs=subset,
-            metrics=report(one, seed=seed),
-            change=_change(task.metric, whole, one, seed=seed) if one is not whole else None,
+        SubsetResult(inputs=inputs, metrics=metrics, change=change)
+        for inputs, (metrics, change) in zip(
+            found.subsets, _beside_the_first(statistics, task.metric, seed=seed), strict=True
         )
-        for subset, one in statistics.items()
     )
     masked = tuple(
         MaskedResult(rate=rate, metrics=_over_draws([RowStatistics.of(task, one, target) for one in draws], seed=seed))
@@ -132,17 +129,30 @@ def measure_subsets(task: Task, found: SubsetPredictions, target: Cells | None, 
     return SubsetResults(metric=task.metric, subsets=subsets, masked=masked)
 
 
-def _change(name: str, whole: RowStatistics, part: RowStatistics, *, seed: int) -> Interval | None:
-    """Of the metric of that name, from all inputs to some; None where it is undefined.
+def _beside_the_first(
+    statistics: Sequence[RowStatistics], name: str, *, seed: int
+) -> Iterator[tuple[Report, Interval | None]]:
+    """Every metric of each, and the change of one metric from the first to it; None where that is undefined.
 
-    Both are measured on the same samples of the bootstrap: what makes a sample hard for both leaves their difference.
+    All are measured on the same samples of the bootstrap: what makes a sample hard for both leaves their difference.
     """
 
-    def difference(weights: np.ndarray) -> Mapping[str, np.ndarray]:
-        before, after = whole.metrics(weights), part.metrics(weights)
-        return {name: after[name] - before[name]} if name in before and name in after else {}
+    def metrics(weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        found = [one.metrics(weights) for one in statistics]
+        change = {
+            f"{place} ": one[name] - found[0][name]
+            for place, one in enumerate(found)
+            if name in one.keys() & found[0].keys()
+        }
+        return change | {f"{place} {key}": values for place, one in enumerate(found) for key, values in one.items()}
 
-    return measure(difference, len(whole), size=2 * whole.size, seed=seed).get(name)
+    whole = statistics[0]
+    measured = measure(metrics, len(whole), size=whole.size, seed=seed)
+    for place in range(len(statistics)):
+        start = f"{place} "
+        own = {key.removeprefix(start): value for key, value in measured.items() if key.startswith(start)}
+        change = own.pop("", None)
+        yield own, change if place else None
 
 
 def _over_draws(draws: Sequence[RowStatistics], *, seed: int) -> Report:

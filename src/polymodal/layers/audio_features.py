@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,6 +36,8 @@ class Features:
         band_masks: frequency bands hidden from a clip in training (SpecAugment); none by default, for it
             hides the colour of a voice.
         time_masks: stretches of time hidden from a clip in training.
+        frequency_warp: in training, all frequencies of a clip are raised or lowered by up to this share, as those of
+            another voice are. `mfcc` are left as they are.
     """
 
     name: Literal["log_mel", "stft", "fbank", "mfcc"] = "log_mel"
@@ -44,6 +47,7 @@ class Features:
     hop_seconds: PositiveFloat = 0.010
     band_masks: NonNegativeInt = 0
     time_masks: NonNegativeInt = 0
+    frequency_warp: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
 LOG_MEL = Features()
@@ -113,6 +117,39 @@ class SpecAugment(nn.Module):
         return values.masked_fill(hidden, 0.0)
 
 
+class FrequencyWarp(nn.Module):
+    """Moves the bands of a spectrogram to other frequencies, each row by a factor of its own; only in training.
+
+    Vocal tract length perturbation (Jaitly & Hinton 2013), linear up to the last band: a band gets what lies at its own
+    frequency times the factor, interpolated between its neighbours. Draws from torch's global generator.
+
+    Args:
+        frequencies: of the bands, ascending, in Hz; none, or a single one: nothing is moved.
+        share: the factor is e to the power of a uniform number between minus and plus this.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, frequencies: Sequence[float], share: float) -> None:
+        super().__init__()
+        self.share = share if len(frequencies) > 1 else 0.0
+        self.register_buffer("frequencies", torch.tensor(frequencies, dtype=torch.float32), persistent=False)
+
+    def forward(self, values: Float[Tensor, "B T F"]) -> Float[Tensor, "B T F"]:
+        num_rows, _, num_bands = values.shape
+        if not self.training or not self.share:
+            return values
+        known = self.frequencies
+        factor = torch.exp(self.share * (2 * torch.rand(num_rows, 1, device=values.device) - 1))
+        wanted = (known * factor).clamp(known[0], known[-1])
+        above = torch.searchsorted(known, wanted).clamp(min=1)
+        part = (wanted - known[above - 1]) / (known[above] - known[above - 1])
+        weights = values.new_zeros(num_rows, num_bands, num_bands)
+        weights.scatter_(1, (above - 1).unsqueeze(1), (1 - part).unsqueeze(1))
+        weights.scatter_(1, above.unsqueeze(1), part.unsqueeze(1))
+        return values @ weights
+
+
 def _stretch(lengths: Int[Tensor, " B"], num_steps: int, share: float) -> Bool[Tensor, "B T"]:
     """One stretch within each row's length, of up to that share of it, anywhere with equal chance."""
     width = torch.rand(len(lengths), device=lengths.device) * share * lengths
@@ -146,6 +183,7 @@ class AudioFeatures(nn.Module):
         self.extract = _extractor(config, sample_rate)
         self.num_bands = self.extract.num_bands
         self.hop_seconds = self.extract.hop / sample_rate
+        self.warp = FrequencyWarp(getattr(self.extract, "frequencies", ()), config.frequency_warp)
         self.augment = SpecAugment(band_masks=config.band_masks, time_masks=config.time_masks)
 
     def forward(
@@ -156,7 +194,7 @@ class AudioFeatures(nn.Module):
         frames = self.extract(samples, lengths)
         mask = lengths_to_mask(num_frames, frames.shape[1])
         frames = standardise_rows(frames, mask, per_feature=self.config.name == "mfcc")
-        return self.augment(frames, num_frames), num_frames
+        return self.augment(self.warp(frames), num_frames), num_frames
 
 
 def _extractor(config: Features, sample_rate: int) -> LogSpectrogram | Fbank | Mfcc:

@@ -38,6 +38,7 @@ class Fbank(nn.Module):
     Attributes:
         window, hop: samples, rounded down. The transform is the next power of two of the window.
         num_bands: M of the result.
+        frequencies: of each band, in Hz: where it peaks.
     """
 
     filters: Tensor
@@ -59,6 +60,7 @@ class Fbank(nn.Module):
         self.fft_size = 1 << (self.window - 1).bit_length()
         edges = np.linspace(_to_mel(LOWEST), _to_mel(sample_rate / 2), num_mels + 2)
         filters = triangles(_to_mel(np.arange(self.fft_size // 2 + 1) * sample_rate / self.fft_size), edges)
+        self.frequencies = tuple((700.0 * np.expm1(edges[1:-1] / 1127.0)).tolist())
         hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.window) / max(self.window - 1, 1))
         # Not persistent: both follow from the settings.
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)

@@ -65,12 +65,16 @@ def mel_filters(
         high: upper edge of the last band, Hz; None: half the sample rate.
         scale: which mel scale.
     """
-    edges_mel = np.linspace(0.0, _to_mel(high or sample_rate / 2, scale), num_mels + 2)
-    edges = _to_hertz(edges_mel, scale)
+    edges = mel_edges(num_mels, high or sample_rate / 2, scale=scale)
     filters = triangles(np.arange(fft_size // 2 + 1) * sample_rate / fft_size, edges)
     if scale == "slaney":
         filters *= 2.0 / (edges[2:] - edges[:-2])
     return filters
+
+
+def mel_edges(num_mels: int, high: float, *, scale: MelScale = "htk") -> np.ndarray:
+    """Where mel bands from 0 Hz to `high` begin, peak and end, in Hz: [num_mels + 2], band i at i, i + 1 and i + 2."""
+    return _to_hertz(np.linspace(0.0, _to_mel(high, scale), num_mels + 2), scale)
 
 
 def triangles(bins: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -102,6 +106,7 @@ class LogSpectrogram(nn.Module):
     Attributes:
         window, hop: samples. The transform is the next power of two of the window.
         num_bands: F of the result.
+        frequencies: of each band, in Hz: where it peaks.
     """
 
     hann: Tensor
@@ -120,10 +125,12 @@ class LogSpectrogram(nn.Module):
         self.hop = max(round(hop_seconds * sample_rate), 1)
         self.fft_size = 1 << (self.window - 1).bit_length()
         self.num_bands = num_mels or self.fft_size // 2 + 1
-        filters = None
+        filters, frequencies = None, np.arange(self.num_bands) * sample_rate / self.fft_size
         if num_mels is not None:
+            frequencies = mel_edges(num_mels, sample_rate / 2)[1:-1]
             mels = mel_filters(num_mels, fft_size=self.fft_size, sample_rate=sample_rate)
             filters = torch.from_numpy(mels).float()
+        self.frequencies = tuple(frequencies.tolist())
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)  # both follow from the settings
         self.register_buffer("filters", filters, persistent=False)
 

@@ -104,7 +104,8 @@ def test_audio_cnn_hides_parts_of_the_spectrogram_in_training_only():
     assert not torch.equal(encoder(cells).values, encoder(cells).values)
     encoder.eval()
     assert torch.equal(encoder(cells).values, encoder(cells).values)
-    plain = AudioCnn(AudioCnn.Config(channels=2, dropout=0.0), modality)
+    still = Features(frequency_warp=0.0)
+    plain = AudioCnn(AudioCnn.Config(channels=2, dropout=0.0, features=still), modality)
     assert torch.equal(plain(cells).values, plain(cells).values)
 
 
@@ -149,14 +150,14 @@ def test_image_cnn_tells_places_apart_unless_its_grid_is_one():
     cells = Cells(image, torch.ones(2, dtype=torch.int64))
     modality = Image(Image.Config(size=64))
     torch.manual_seed(0)
-    placed = ImageCnn(ImageCnn.Config(channels=4, stride=1, grid=4), modality).eval()(cells).values
-    pooled = ImageCnn(ImageCnn.Config(channels=4, stride=1, grid=1), modality).eval()(cells).values
+    placed = ImageCnn(ImageCnn.Config(channels=4, pool=1, grid=4), modality).eval()(cells).values
+    pooled = ImageCnn(ImageCnn.Config(channels=4, pool=1, grid=1), modality).eval()(cells).values
     assert not torch.allclose(placed[0], placed[1], atol=1e-2)
     torch.testing.assert_close(pooled[0], pooled[1], atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("size", "halved"), [(48, 6), (64, 4)])
-def test_image_cnn_strides_over_large_pictures_only(size, halved):
+def test_image_cnn_pools_large_pictures_only(size, halved):
     encoder = ImageCnn(ImageCnn.Config(channels=4), Image(Image.Config(size=size))).eval()
     maps = {}
     encoder.features[-3].register_forward_hook(lambda _module, _given, result: maps.update(last=result))

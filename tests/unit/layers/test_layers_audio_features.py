@@ -25,7 +25,7 @@ LENGTHS = torch.tensor([2_000, 700])
 )
 def test_is_the_named_feature_of_each_clip_standardised(name, layer):
     config = Features(name=name, num_mels=30, num_coefficients=12, window_seconds=0.03, hop_seconds=0.02)
-    features = AudioFeatures(config, RATE)
+    features = AudioFeatures(config, RATE).eval()
     frames, lengths = features(SAMPLES, LENGTHS)
     raw = layer(SAMPLES, LENGTHS).double().numpy()
     assert features.hop_seconds == pytest.approx(0.02)
@@ -39,13 +39,13 @@ def test_is_the_named_feature_of_each_clip_standardised(name, layer):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_does_not_hear_loudness(name):
-    features = AudioFeatures(Features(name=name, num_mels=20), RATE)
+    features = AudioFeatures(Features(name=name, num_mels=20), RATE).eval()
     quiet, loud = features(SAMPLES * 0.5, LENGTHS)[0], features(SAMPLES, LENGTHS)[0]
     torch.testing.assert_close(quiet, loud, rtol=1e-3, atol=2e-3)
 
 
 def test_hides_bands_and_stretches_in_training_only():
-    features = AudioFeatures(Features(band_masks=1, time_masks=1), RATE)
+    features = AudioFeatures(Features(band_masks=1, time_masks=1, frequency_warp=0.0), RATE)
     assert not torch.equal(features(SAMPLES, LENGTHS)[0], features(SAMPLES, LENGTHS)[0])
     features.eval()
     assert torch.equal(features(SAMPLES, LENGTHS)[0], features(SAMPLES, LENGTHS)[0])
@@ -65,3 +65,39 @@ def test_stacked_frames_stand_side_by_side_and_zeros_fill_the_last_step_of_a_row
     steps, lengths = stack_frames(frames, torch.tensor([5, 2]), count=2)
     assert steps.tolist() == [[[1, 2], [3, 4], [5, 0]], [[6, 7], [0, 0], [0, 0]]]
     assert lengths.tolist() == [3, 1]
+
+
+def tone(hertz):
+    return torch.sin(2 * torch.pi * hertz * torch.arange(RATE) / RATE).unsqueeze(0)
+
+
+@pytest.mark.parametrize("name", ["log_mel", "stft", "fbank"])
+def test_in_training_frequencies_move_by_up_to_their_share(name):
+    features = AudioFeatures(Features(name=name, frequency_warp=0.2), RATE)
+    samples, lengths = tone(1_000.0).expand(300, -1), torch.full((300,), RATE)
+    peaks = np.array(features.extract.frequencies)[features(samples, lengths)[0].mean(dim=1).argmax(dim=1).numpy()]
+    assert 1_000 * np.exp(-0.2) - 60 <= peaks.min() <= 870 and 1_150 <= peaks.max() <= 1_000 * np.exp(0.2) + 60
+    assert len(set(peaks.tolist())) > 5  # each row by a factor of its own
+    features.eval()
+    assert torch.equal(features(samples[:1], lengths[:1])[0], features(samples[:1], lengths[:1])[0])
+
+
+@pytest.mark.parametrize("name", ["log_mel", "stft", "fbank"])
+def test_a_moved_spectrogram_is_interpolated_between_its_bands(name):
+    features = AudioFeatures(Features(name=name, num_mels=30, frequency_warp=0.15), RATE)
+    known = np.array(features.extract.frequencies)
+    frames = features.eval()(SAMPLES[:1], LENGTHS[:1])[0]
+    torch.manual_seed(5)
+    moved = features.train()(SAMPLES[:1], LENGTHS[:1])[0]
+    torch.manual_seed(5)
+    factor = np.exp(0.15 * (2 * float(torch.rand(1)) - 1))
+    expected = [np.interp(known * factor, known, frame) for frame in frames[0].numpy()]
+    np.testing.assert_allclose(moved[0], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "config", [Features(name="mfcc", frequency_warp=0.3), Features(num_mels=1, frequency_warp=0.3)]
+)
+def test_what_has_no_bands_to_move_between_stays(config):
+    features = AudioFeatures(config, RATE)
+    assert torch.equal(features(SAMPLES, LENGTHS)[0], features(SAMPLES, LENGTHS)[0])

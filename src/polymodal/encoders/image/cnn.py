@@ -27,10 +27,10 @@ class CnnConfig:
     Attributes:
         width: of the result.
         channels: of the first block; doubled by every further one.
-        blocks: convolution, GroupNorm, activation, and a halving of height and width: in the first block by pooling, in
-            the others by the convolution's stride.
-        stride: of the first convolution, whose kernel is twice as large and one more; None: 2 for pictures of 64 pixels
-            a side or more, else 1. At 96 pixels a third of the time, and as accurate.
+        blocks: convolution, which halves height and width by its stride, GroupNorm and activation; the first kernel
+            is five wide, the others three.
+        pool: max pooling after the first block, by this factor; None: 2 for pictures of 64 pixels a side or more,
+            else 1.
         grid: the last feature map is averaged to so many cells a side, which are then told apart; 1 averages all
             places into one, which loses where things are.
         spatial_tokens: a token for each of these cells, row by row, instead of one for the whole picture: for fusions
@@ -42,7 +42,7 @@ class CnnConfig:
     width: PositiveInt = 128
     channels: PositiveInt = 32
     blocks: PositiveInt = 3
-    stride: PositiveInt | None = None
+    pool: PositiveInt | None = None
     grid: PositiveInt = 4
     spatial_tokens: bool = False
     activation: ActivationName = "relu"
@@ -59,12 +59,12 @@ class Cnn(EncoderModule[CnnConfig]):
         self.width = config.width
         self.token_span = modality.size / config.grid if config.spatial_tokens else None
         channels = [config.channels * 2**depth for depth in range(config.blocks)]
-        stride = config.stride or (2 if modality.size >= _LARGE else 1)
+        pool = config.pool or (2 if modality.size >= _LARGE else 1)
         self.features = nn.Sequential(
             PixelNorm(),
-            _block(3, channels[0], config.activation, kernel_size=2 * stride + 1, stride=stride),
-            nn.MaxPool2d(2, ceil_mode=True),
-            *(_block(before, after, config.activation, stride=2) for before, after in pairwise(channels)),
+            _block(3, channels[0], config.activation, kernel_size=5),
+            *([nn.MaxPool2d(pool, ceil_mode=True)] if pool > 1 else []),
+            *(_block(before, after, config.activation) for before, after in pairwise(channels)),
             nn.AdaptiveAvgPool2d(config.grid),
             nn.Flatten(2 if config.spatial_tokens else 1),
         )
@@ -85,9 +85,9 @@ class Cnn(EncoderModule[CnnConfig]):
         return Tokens(values, cells.present.unsqueeze(1).expand(-1, values.shape[1]))
 
 
-def _block(before: int, after: int, activation_name: ActivationName, *, stride: int, kernel_size: int = 3) -> nn.Module:
+def _block(before: int, after: int, activation_name: ActivationName, *, kernel_size: int = 3) -> nn.Module:
     return nn.Sequential(  # GroupNorm brings its own bias
-        nn.Conv2d(before, after, kernel_size, stride=stride, padding=kernel_size // 2, bias=False),
+        nn.Conv2d(before, after, kernel_size, stride=2, padding=kernel_size // 2, bias=False),
         group_norm(after),
         activation(activation_name),
     )

@@ -41,7 +41,7 @@ class Features:
     """
 
     name: Literal["log_mel", "stft", "fbank", "mfcc"] = "log_mel"
-    num_mels: PositiveInt = 64
+    num_mels: PositiveInt = 40
     num_coefficients: PositiveInt = 20
     window_seconds: PositiveFloat = 0.025
     hop_seconds: PositiveFloat = 0.010

@@ -14,10 +14,12 @@ from polymodal.config.node import settings
 from polymodal.layers.activation import ActivationName, activation
 from polymodal.layers.audio_features import LOG_MEL, AudioFeatures, FeaturesField, frames_within
 from polymodal.layers.encoder import EncoderModule
-from polymodal.layers.normalisation import MaskedGroupNorm
-from polymodal.layers.pooling import lengths_to_mask, zero_masked
+from polymodal.layers.normalisation import MaskedGroupNorm, standardise_rows
+from polymodal.layers.pooling import lengths_to_mask, masked_mean, zero_masked
 from polymodal.modalities.audio import Audio
 from polymodal.types import Cells, Tokens
+
+_SPECTRUM_DROPOUT = 0.5
 
 
 @settings
@@ -30,14 +32,18 @@ class CnnConfig:
         channels: of the first block; doubled by every further one.
         blocks: convolution, which halves time and frequency by its stride, GroupNorm and activation; the first kernel
             is five wide, the others three.
+        normalise_bands: each band of a clip has mean zero and deviation one over time (cepstral mean and variance
+            normalisation), so that the word is the same whoever says it; the mean spectrum is a vector beside, of which
+            half is dropped in training. False: the spectrogram is read as it is.
         activation: `relu`, `gelu`, `tanh` or `sigmoid`.
-        dropout: probability, before the last layer.
+        dropout: probability, before the last layer; 0: none at all.
     """
 
     width: PositiveInt = 128
     features: FeaturesField = LOG_MEL
     channels: PositiveInt = 16
     blocks: PositiveInt = 4
+    normalise_bands: bool = True
     activation: ActivationName = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
@@ -64,6 +70,11 @@ class Cnn(EncoderModule[CnnConfig]):
         self.blocks.to(memory_format=torch.channels_last)  # on a CPU a tenth faster to train, up to twice to predict
         bands_left = -(-self.features.num_bands // 2**config.blocks)
         self.project = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(channels[-1] * bands_left, config.width))
+        self.spectrum = None
+        if config.normalise_bands:
+            whole = nn.Linear(self.features.num_bands, config.width)
+            nn.init.zeros_(whole.weight)  # a token is of its own time, until something else is learned
+            self.spectrum = nn.Sequential(nn.Dropout(_SPECTRUM_DROPOUT if config.dropout else 0.0), whole)
 
     @classmethod
     def spanning(cls, config: CnnConfig, seconds: float) -> CnnConfig:
@@ -73,11 +84,17 @@ class Cnn(EncoderModule[CnnConfig]):
 
     def forward(self, cells: Cells) -> Tokens:
         frames, lengths = self.features(cells.values, cells.lengths)
+        mask = lengths_to_mask(lengths, frames.shape[1])
+        spectrum = masked_mean(frames, mask)
+        if self.spectrum is not None:
+            frames = standardise_rows(frames, mask, per_feature=True)
         maps = frames.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # N, C = 1, T, F
         for block in self.blocks:
             maps, lengths = block(maps, lengths)
         mask = lengths_to_mask(lengths, maps.shape[2])
         values = self.project(maps.transpose(1, 2).flatten(2))  # N, T, C * F
+        if self.spectrum is not None:
+            values = values + self.spectrum(spectrum).unsqueeze(1)
         return Tokens(zero_masked(values, mask), mask)
 
 

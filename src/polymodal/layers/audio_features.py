@@ -144,10 +144,10 @@ class FrequencyWarp(nn.Module):
         wanted = (known * factor).clamp(known[0], known[-1])
         above = torch.searchsorted(known, wanted).clamp(min=1)
         part = (wanted - known[above - 1]) / (known[above] - known[above - 1])
-        weights = values.new_zeros(num_rows, num_bands, num_bands)
+        weights = known.new_zeros(num_rows, num_bands, num_bands)
         weights.scatter_(1, (above - 1).unsqueeze(1), (1 - part).unsqueeze(1))
         weights.scatter_(1, above.unsqueeze(1), part.unsqueeze(1))
-        return values @ weights
+        return values @ weights.to(values.dtype)
 
 
 def _stretch(lengths: Int[Tensor, " B"], num_steps: int, share: float) -> Bool[Tensor, "B T"]:

@@ -101,3 +101,13 @@ def test_a_moved_spectrogram_is_interpolated_between_its_bands(name):
 def test_what_has_no_bands_to_move_between_stays(config):
     features = AudioFeatures(config, RATE)
     assert torch.equal(features(SAMPLES, LENGTHS)[0], features(SAMPLES, LENGTHS)[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_in_bfloat16(name):
+    features = AudioFeatures(Features(name=name, num_mels=20), RATE)
+    expected = features.eval()(SAMPLES, LENGTHS)[0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, trained = features(SAMPLES, LENGTHS)[0], features.train()(SAMPLES, LENGTHS)[0]
+    torch.testing.assert_close(found.float(), expected, rtol=0.1, atol=0.1)
+    assert trained.isfinite().all()

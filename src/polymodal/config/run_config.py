@@ -89,7 +89,8 @@ class InputsConfig(Settings):
     """Which inputs the model has.
 
     Attributes:
-        keep: `useful` leaves out the inputs that do not predict the target, by a permutation test on the training rows;
+        keep: `useful` leaves out the inputs that do not predict the target, by a permutation test on the training rows,
+            and exact copies of another input;
             `all` none of them; a list of inputs: as `useful`, but these stay.
     """
 

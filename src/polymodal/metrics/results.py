@@ -117,12 +117,14 @@ class InputTest(Record):
         p_value: of the null hypothesis that it is independent of the target.
         p_together: of the null hypothesis that it has no interaction with another input; None where the first was
             rejected.
-        useful: one of them is rejected, at a controlled false discovery rate over all inputs.
+        useful: one of them is rejected, at a controlled false discovery rate over all inputs, and it is no copy.
+        copy_of: the input that has the same cells in every training row; the figures are of that input.
     """
 
     p_value: float
     p_together: float | None
     useful: bool
+    copy_of: str | None = None
 
 
 class UpdateRows(_Sparse):

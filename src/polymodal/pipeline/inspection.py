@@ -75,17 +75,19 @@ def _select(choices: Choices) -> tuple[Selection, int]:
 
 
 def _findings(choices: Choices, selection: Selection, num_rows: int) -> Iterator[Finding]:
-    """One on each input that does not predict the target."""
+    """One on each input that does not predict the target, or is a copy of another."""
     kept = {one.name for one in selection.schema.inputs}
     none = not any(found.useful for found in selection.tests.values())
     for one in choices.inputs:
         found = selection.tests.get(one.name)
         if found is None or found.useful:
             continue
-        what = (
-            f"does not predict {', '.join(choices.config.targets)!r}, by permutation tests on {num_rows} training "
-            f"rows: {_of_p(found)}."
-        )
+        what = f"has the same cells as {found.copy_of!r} in every training row."
+        if found.copy_of is None:
+            what = (
+                f"does not predict {', '.join(choices.config.targets)!r}, by permutation tests on {num_rows} training "
+                f"rows: {_of_p(found)}."
+            )
         if none:
             advice = "No other input does either: the model may be no better than chance."
         elif one.name in kept:

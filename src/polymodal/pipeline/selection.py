@@ -1,7 +1,12 @@
-"""Selects the inputs of a model: those that are independent of the target are left out, since a model overfits them."""
+"""Selects the inputs of a model: those that are independent of the target, and copies of others, are left out.
+
+A model overfits the first, and the second count twice.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +22,7 @@ from polymodal.schema import Column, Schema
 
 _LISTED = 5
 _REASON = "does not predict the target, by a permutation test on the training rows"
+_COPY = "has the same cells as {} in every training row"
 _NONE_PREDICTS = (
     "By a permutation test on the training rows no input predicts the target. All are kept, but the model may be no "
     "better than chance."
@@ -30,7 +36,7 @@ class Selection:
     Attributes:
         schema: with these inputs; columns of the others do not enter the model.
         tests: what the training rows say of each input; empty where none was tested.
-        warnings: what the user is told of those that do not predict the target.
+        warnings: what the user is told of those that are left out.
     """
 
     schema: Schema
@@ -39,7 +45,7 @@ class Selection:
 
 
 def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np.ndarray) -> Selection:
-    """Tests the inputs on the training rows, and leaves out those that do not predict the target.
+    """Tests the inputs on the training rows, and leaves out copies of others and those that do not predict the target.
 
     All stay where the user says so, of one input alone, of too few rows, where none is found useful, and for tasks that
     do not give scores. An input stays that a setting names, or that shares its encoder.
@@ -54,8 +60,12 @@ def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np
     rows = dataset.known(train)
     if keep == "all" or len(names) < 2 or len(rows) < FEWEST_ROWS or not isinstance(task, Scoring):
         return Selection(schema)
-    inputs = {one.name: one.columns for one in schema.inputs}
+    copies = _copies(schema, dataset, rows)
+    inputs = {one.name: one.columns for one in schema.inputs if one.name not in copies}
     tests = test_inputs(dataset, inputs, rows, num_scores=len(task.prior), seed=config.seed)
+    tests |= {
+        name: tests[first].model_copy(update={"useful": False, "copy_of": first}) for name, first in copies.items()
+    }
     if not any(found.useful for found in tests.values()):
         return Selection(schema, tests, (_NONE_PREDICTS,))
     staying = {
@@ -66,20 +76,49 @@ def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np
     for one in schema.inputs:
         staying |= set() if one.shares is None else {one.name, one.shares}
     gone = [name for name, found in tests.items() if not found.useful and name not in staying]
-    return Selection(_without(schema, gone), tests, (_sentence(gone, schema),) if gone else ())
+    warnings = [_of_copy(name, copies[name]) for name in gone if name in copies]
+    if dead := [name for name in gone if name not in copies]:
+        warnings.append(_of_dead(dead, schema))
+    reasons = {name: _COPY.format(copies[name]) if name in copies else _REASON for name in gone}
+    return Selection(_without(schema, reasons), tests, tuple(warnings))
 
 
-def _without(schema: Schema, names: list[str]) -> Schema:
-    gone = {column for one in schema.inputs if one.name in names for column in one.columns}
+def _copies(schema: Schema, dataset: Dataset, rows: np.ndarray) -> dict[str, str]:
+    """By input of one column, the first one with the same cells in these rows, and the same settings."""
+    of_column = {one.columns[0]: one for one in schema.inputs if len(one.columns) == 1}
+    first, copies = dict[tuple[str, str], str](), dict[str, str]()
+    for column in schema.columns:
+        if (one := of_column.get(column.name)) is None:
+            continue
+        cells = hashlib.sha256()
+        dataset.prepared.stores[column.name].add_to(cells, rows)
+        settings = json.dumps([column.settings, one.modality, one.encoder, one.settings, one.side], sort_keys=True)
+        known = first.setdefault((settings, cells.hexdigest()), one.name)
+        if known != one.name:
+            copies[one.name] = known
+    return copies
+
+
+def _without(schema: Schema, reasons: Mapping[str, str]) -> Schema:
+    gone = {column: reasons[one.name] for one in schema.inputs if one.name in reasons for column in one.columns}
     columns = tuple(
-        Column(name=column.name, kind=column.kind, modality=None, reason=_REASON) if column.name in gone else column
+        Column(name=column.name, kind=column.kind, modality=None, reason=gone[column.name])
+        if column.name in gone
+        else column
         for column in schema.columns
     )
-    inputs = tuple(one for one in schema.inputs if one.name not in names)
+    inputs = tuple(one for one in schema.inputs if one.name not in reasons)
     return schema.model_copy(update={"columns": columns, "inputs": inputs})
 
 
-def _sentence(names: list[str], schema: Schema) -> str:
+def _of_copy(name: str, first: str) -> str:
+    return (
+        f"{name}: left out of the model; it {_COPY.format(first)}, and would count twice. Set inputs.keep to all, or "
+        "to a list of inputs, to keep it."
+    )
+
+
+def _of_dead(names: list[str], schema: Schema) -> str:
     listed = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     target = "the target" if schema.target is None else schema.target.name
     return (

@@ -34,4 +34,5 @@ def of_p(p_value: float | None) -> str:
 def _place(found: InputTest, *, kept: bool) -> str:
     if found.useful:
         return "in the model"
-    return "in the model all the same" if kept else "left out"
+    place = "in the model all the same" if kept else "left out"
+    return place if found.copy_of is None else f"{place}, a copy of {found.copy_of}"

@@ -119,3 +119,42 @@ def test_a_number_to_predict_is_tested_too():
         "label": (values**3 * 100).tolist(),
     }
     assert inputs_of(source)[0] == ["useful"]
+
+
+def twice(**more) -> dict[str, list]:
+    source = table()
+    return {"useful": source["useful"], "again": [*source["useful"]], "label": source["label"], **more}
+
+
+def test_a_copy_of_an_input_is_left_out_and_named():
+    names, notes = inputs_of(twice())
+    assert names == ["useful"]  # the first of them in the table
+    assert "again" in notes and "'useful'" not in notes.split("again")[0] and "inputs.keep" in notes
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"inputs": {"keep": "all"}},
+        {"inputs": {"keep": ["again"]}},
+        {"columns": {"again": {"encoder": {"name": "bag", "width": 4}}}},
+        {"columns": {"again": {"encoder": "rnn"}}},
+    ],
+)
+def test_a_copy_stays_where_the_user_wants_it(settings):
+    assert inputs_of(twice(), **settings)[0] == ["again", "useful"]
+
+
+def test_what_differs_in_one_training_row_is_no_copy():
+    source = twice()
+    source["again"][3] = "another"
+    assert inputs_of(source, split={"test": 0.0, "validation": 0.1})[0] == ["again", "useful"]
+
+
+def test_the_results_say_of_what_it_is_a_copy_and_the_model_does_without_it():
+    source = twice()
+    model = pm.Classifier(config={key: value for key, value in SETTINGS.items() if key != "target"})
+    model.fit(source, y="label")
+    found = model.bundle_.metrics.input_tests["again"]
+    assert (found.copy_of, found.useful) == ("useful", False)
+    assert len(model.predict({"useful": source["useful"]})) == ROWS

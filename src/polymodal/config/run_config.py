@@ -90,8 +90,7 @@ class InputsConfig(Settings):
 
     Attributes:
         keep: `useful` leaves out the inputs that do not predict the target, by a permutation test on the training rows,
-            and exact copies of another input;
-            `all` none of them; a list of inputs: as `useful`, but these stay.
+            and exact copies of another input; `all` none of them; a list of inputs: as `useful`, but these stay.
     """
 
     keep: Literal["useful", "all"] | tuple[str, ...] = "useful"

@@ -76,7 +76,7 @@ def cases_of(task: Task) -> Sequence[str]:
 def measure(name: str, case: str, seed: int, data: Path | None) -> None:
     """Trains with the defaults, as a user would; records accuracy on the test rows and seconds of the processor."""
     key = f"{name} {case} {seed}"
-    if key in _log():
+    if key in recorded():
         return
     with tempfile.TemporaryDirectory() as folder:
         table = write(name, case, seed, data, Path(folder))
@@ -84,7 +84,7 @@ def measure(name: str, case: str, seed: int, data: Path | None) -> None:
         run = train(table, make({**config_of(name, {}), "seed": seed}))
         seconds, waited = time.process_time() - before, time.perf_counter() - started
     record = {**_figures(run), "cpu_seconds": round(seconds), "seconds": round(waited)}
-    log = _log()  # read again: another table may be measured beside this one
+    log = recorded()  # read again: another table may be measured beside this one
     log[key] = record
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(log, indent=2) + "\n", encoding="utf-8")
@@ -181,7 +181,8 @@ def _few(table: pd.DataFrame, target: str, seed: int) -> pd.DataFrame:
     return pd.concat([kept, table[table["split"] != "train"]])
 
 
-def _log() -> dict[str, Any]:
+def recorded() -> dict[str, Any]:
+    """What was measured so far: by table, case and seed."""
     return dict(json.loads(RESULTS.read_text(encoding="utf-8"))) if RESULTS.exists() else {}
 
 

@@ -1,7 +1,7 @@
 """Accuracy on five real tables: the defaults beside others on folds of the training rows, then on the test rows.
 
     python benchmarks/five_tables.py choose    # writes five_tables/choice.json: the log of the choice
-    python benchmarks/five_tables.py measure   # trains with the defaults, writes five_tables/results.json
+    python benchmarks/five_tables.py measure   # trains with the defaults: case A of cases.py, in cases/results.json
 
 Both take `--table NAME` (repeatable) for some of the tables only, and `--data DIR` for a folder that holds
 `NAME/table.csv`; without it the recipes of `polymodal.datasets` build the tables. What is there already is kept, so a
@@ -18,15 +18,13 @@ import json
 import statistics
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cases import measure, recorded
 from tables import TASKS, config_of, table_of
 
 import polymodal as pm
-from polymodal.config.run_config import make
-from polymodal.pipeline.run import train
 
 FOLDER = Path(__file__).parent / "five_tables"
 SEEDS = (0, 1, 2)
@@ -53,8 +51,11 @@ def main(words: list[str] | None = None) -> int:
     for name in given.table or TASKS:
         if given.step == "choose" and name in SINGLE:
             continue
-        path = table_of(name, given.data)
-        (_choose if given.step == "choose" else _measure)(name, path)
+        if given.step == "choose":
+            _choose(name, table_of(name, given.data))
+            continue
+        for seed in SEEDS:
+            measure(name, "A", seed, given.data)
     return _judge() if given.step == "measure" else 0
 
 
@@ -87,25 +88,11 @@ def _choose(name: str, path: Path) -> None:
     print(f"{name}: {listed}", flush=True)
 
 
-def _measure(name: str, path: Path) -> None:
-    """Trains with the defaults, as a user would, once for each seed, and measures on the test rows."""
-    for seed in SEEDS:
-        if str(seed) in _log("results.json").get(name, {}).get("runs", {}):
-            continue
-        run = train(path, make({**config_of(name, {}), "seed": seed}))
-        test = run.bundle.metrics.test["accuracy"]
-        log, task = _log("results.json"), TASKS[name]  # read again, as above
-        about = {"baseline": task.baseline, "standard_error": task.standard_error, "runs": {}}
-        log.setdefault(name, about)["runs"][str(seed)] = {**asdict(test), "seconds": round(run.seconds)}
-        _write("results.json", log)
-        print(f"{name}, seed {seed}: {test.value:.4f} in {run.seconds:.0f} s", flush=True)
-
-
 def _judge() -> int:
     """Prints mean and spread for each table that is complete, and whether the goals are reached."""
-    log, means = _log("results.json"), {}
+    log, means = recorded(), {}
     for name, task in TASKS.items():
-        values = [run["value"] for run in log.get(name, {}).get("runs", {}).values()]
+        values = [log[key]["accuracy"]["value"] for seed in SEEDS if (key := f"{name} A {seed}") in log]
         if len(values) < len(SEEDS):
             print(f"{name}: {len(values)} of {len(SEEDS)} seeds")
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import runpy
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -121,17 +122,18 @@ def advice() -> str:
 
 def accuracy() -> str:
     """Accuracy on the test rows of five tables, as `benchmarks/five_tables.py measure` left it."""
-    rows, means = [], []
-    for name, found in _figures("five_tables/results.json").items():
-        values = [run["value"] for run in found["runs"].values()]
-        means.append((statistics.mean(values), found["baseline"]))
-        spread, seconds = statistics.stdev(values), statistics.mean(run["seconds"] for run in found["runs"].values())
-        baseline = f"{found['baseline']:.3f} ± {found['standard_error']:.3f}"
+    log, rows, means = _figures("cases/results.json"), [], []
+    for name, task in runpy.run_path(str(FIGURES / "tables.py"))["TASKS"].items():
+        runs = [record for key, record in log.items() if key.startswith(f"{name} A ")]
+        values = [run["accuracy"]["value"] for run in runs]
+        means.append((statistics.mean(values), task.baseline))
+        spread, seconds = statistics.stdev(values), statistics.mean(run["cpu_seconds"] for run in runs)
+        baseline = f"{task.baseline:.3f} ± {task.standard_error:.3f}"
         each = ", ".join(f"{value:.3f}" for value in values)
         rows.append((name, f"**{means[-1][0]:.3f}**", f"{spread:.3f}", each, baseline, f"{seconds:.0f}"))
     ours, theirs = (f"{statistics.mean(column):.3f}" for column in zip(*means, strict=True))
     rows.append(("mean", f"**{ours}**", "", "", theirs, ""))
-    return _table(("table", "accuracy", "deviation", "each seed", "baseline", "seconds"), rows)
+    return _table(("table", "accuracy", "deviation", "each seed", "baseline", "CPU seconds"), rows)
 
 
 def choice() -> str:

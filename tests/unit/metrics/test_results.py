@@ -29,8 +29,9 @@ FILE = {
         "unlabelled": 1, "dropped": 3, "rejected_cells": 4, "cleaned": 5,
     },
     "input_tests": {
-        "a": {"p_value": 0.001, "p_together": None, "useful": True},
-        "b": {"p_value": 0.5, "p_together": 0.75, "useful": False},
+        "a": {"p_value": 0.001, "p_together": None, "useful": True, "copy_of": None},
+        "b": {"p_value": 0.5, "p_together": 0.75, "useful": False, "copy_of": None},
+        "c": {"p_value": 0.001, "p_together": None, "useful": False, "copy_of": "a"},
     },
     "ensemble": {"joint": 0.75, "linear:a": 0.25},
     "temperature": 1.25,

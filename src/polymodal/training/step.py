@@ -234,7 +234,8 @@ class Stepper:
         seed = int(state[0] >> np.uint64(1))
         torch.default_generator.manual_seed(seed)
         if self.device.type != "cpu":
-            torch.get_device_module(self.device).manual_seed(seed)
+            module = torch.get_device_module(self.device)
+            getattr(module, "manual_seed_all", module.manual_seed)(seed)  # the device need not be the current one
 
     def _require_finite(self, outputs: Sequence[StepOutput], norm: Tensor) -> None:
         """Looks at losses and gradient in one transfer; refuses them before they reach the weights."""

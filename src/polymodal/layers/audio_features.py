@@ -37,7 +37,7 @@ class Features:
             hides the colour of a voice.
         time_masks: stretches of time hidden from a clip in training.
         frequency_warp: in training, all frequencies of a clip are raised or lowered by up to this share, as those of
-            another voice are. `mfcc` are left as they are.
+            another voice are (vocal tract length perturbation). `mfcc` are left as they are.
     """
 
     name: Literal["log_mel", "stft", "fbank", "mfcc"] = "log_mel"

@@ -5,8 +5,8 @@ A model overfits the first, and the second count twice.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from polymodal.data.cells.dataset import Dataset
 from polymodal.errors import ConfigError, did_you_mean
 from polymodal.evaluation.input_tests import FEWEST_ROWS, test_inputs
 from polymodal.metrics.results import InputTest
-from polymodal.schema import Column, Schema
+from polymodal.schema import Column, Input, Schema
 
 _LISTED = 5
 _REASON = "does not predict the target, by a permutation test on the training rows"
@@ -84,18 +84,20 @@ def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np
 
 
 def _copies(schema: Schema, dataset: Dataset, rows: np.ndarray) -> dict[str, str]:
-    """By input of one column, the first one with the same cells in these rows, and the same settings."""
+    """By input of one column, the first one of the same settings with the same cells in these rows."""
     of_column = {one.columns[0]: one for one in schema.inputs if len(one.columns) == 1}
-    first, copies = dict[tuple[str, str], str](), dict[str, str]()
+    alike, copies = defaultdict[str, list[Input]](list), dict[str, str]()
     for column in schema.columns:
         if (one := of_column.get(column.name)) is None:
             continue
-        cells = hashlib.sha256()
-        dataset.prepared.stores[column.name].add_to(cells, rows)
         settings = json.dumps([column.settings, one.modality, one.encoder, one.settings, one.side], sort_keys=True)
-        known = first.setdefault((settings, cells.hexdigest()), one.name)
-        if known != one.name:
-            copies[one.name] = known
+        store = dataset.prepared.stores[column.name]
+        for first in alike[settings]:
+            if store.equals(dataset.prepared.stores[first.columns[0]], rows):
+                copies[one.name] = first.name
+                break
+        else:
+            alike[settings].append(one)
     return copies
 
 

@@ -88,9 +88,19 @@ class Store:
         for array in self.arrays(rows):
             state.update(b"-" if array is None else f"{array.dtype.str} {array.shape} ".encode() + array.tobytes())
 
+    def equals(self, other: Store, rows: np.ndarray | Sequence[int]) -> bool:
+        """Whether another store has the same arrays in some rows; looks no further than the first that differs."""
+        return all(_same(self[int(row)], other[int(row)]) for row in rows)
+
     def arrays(self, rows: np.ndarray | Sequence[int]) -> list[np.ndarray | None]:
         """The arrays of some rows, in the order given."""
         return [self[int(row)] for row in rows]
+
+
+def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 class ContentsWriter:

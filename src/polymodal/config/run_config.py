@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -19,6 +20,7 @@ from pydantic_core import to_jsonable_python
 from polymodal import registry
 from polymodal.config.duration import DurationField
 from polymodal.config.node import Settings, TargetField
+from polymodal.config.paths import join_path, split_assignment, split_path, with_quotes
 from polymodal.config.preset_names import BEST, DEFAULT, FAST, SCRATCH, PresetField, check_presets
 from polymodal.config.table import CleanConfig, TableConfig
 from polymodal.config.train import TrainConfig, UpdateConfig, WarmStartConfig, WarmStartField
@@ -245,7 +247,7 @@ def override(config: RunConfig, assignments: list[str]) -> RunConfig:
     """
     values = config.model_dump(mode="json")
     for assignment in assignments:
-        path, equals, text = assignment.partition("=")
+        path, equals, text = split_assignment(assignment)
         if not equals or not path:
             raise ConfigError(f"--set takes PATH=VALUE, for example train.epochs=5; got {assignment!r}.")
         try:
@@ -253,13 +255,18 @@ def override(config: RunConfig, assignments: list[str]) -> RunConfig:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             reason = getattr(error, "problem", None) or error
             raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
+        if (quoted := quoted_path(path, value)) is not None:
+            raise ConfigError(
+                f"--set {path}: there is no such setting. Put a column's name that has a dot into quotes: "
+                f"--set {shlex.quote(f'{quoted}={text}')}"
+            )
         assign(values, path, value)
     return make(values, source="--set")
 
 
 def assign(values: dict[str, Any], path: str, value: object) -> None:
     """Sets one key of plain configuration values, such as `train.optimizer.lr`, in place."""
-    *parents, last = path.split(".")
+    *parents, last = split_path(path)
     node = values
     for key in parents:
         child = node.get(key)
@@ -267,6 +274,11 @@ def assign(values: dict[str, Any], path: str, value: object) -> None:
         node[key] = dict(child) if isinstance(child, dict) else {}
         node = node[key]
     node[last] = value
+
+
+def quoted_path(path: str, value: object) -> str | None:
+    """The path that was meant, where a column's name has a dot and no quotes around it; None of any other path."""
+    return with_quotes(path, value, settings=ColumnConfig.model_fields)
 
 
 def part_settings(kind: str, part: Part) -> Any:
@@ -318,7 +330,9 @@ def _check_names(config: RunConfig, source: str) -> None:
                 f"{source}: modalities.{modality}.name: these are settings for every {modality} column; to say what one"
                 " column is, set columns.COLUMN.modality."
             )
-    chosen += [("modalities", c.modality.name, f"columns.{key}.modality") for key, c in config.columns.items()]
+    chosen += [
+        ("modalities", c.modality.name, join_path(["columns", key, "modality"])) for key, c in config.columns.items()
+    ]
     for kind, name, where in chosen:
         if name is not None and name not in registry.names(kind):
             known = registry.known(kind, name)
@@ -352,7 +366,7 @@ _RENAMED = {
 
 def _explain(source: str, model: type, problem: Any) -> str:
     path = [str(key) for key in problem["loc"]]
-    where = ".".join(path)
+    where = join_path(path)
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys(model, path[:-1])
         if (new := _RENAMED.get(path[-1])) is not None:

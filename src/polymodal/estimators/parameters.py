@@ -82,6 +82,10 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
                     known = sorted({*names, *RunConfig.model_fields})
                     near = did_you_mean(name, known)
                     raise ConfigError(f"No parameter is called {name!r}.{near} Known: {', '.join(known)}.")
+                if (quoted := configuration.quoted_path(name, value)) is not None:
+                    raise ConfigError(
+                        f"No setting is called {name}. Put a column's name that has a dot into quotes: {quoted!r}"
+                    )
                 values: dict[str, Any] = {}
                 configuration.assign(values, name, value)
                 configuration.make(values, source="parameters")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_origin
 
+from polymodal.config.node import Settings
 from polymodal.errors import did_you_mean
 
 _KEY = re.compile(r"""("[^"]*"|'[^']*'|[^.]*)(\.|\Z)""")
@@ -45,14 +47,15 @@ def split_assignment(text: str) -> tuple[str, str, str]:
     return text, "", ""
 
 
-def with_quotes(path: str, value: object, *, settings: Collection[str]) -> str | None:
+def with_quotes(path: str, value: object, column: type[Settings]) -> str | None:
     """The path that was meant, where the name of a column has a dot that is not quoted; None of any other path.
 
     Args:
         path: such as `columns.user.id.modality`.
         value: that it is set to.
-        settings: that a column has.
+        column: the settings of a column.
     """
+    settings = column.model_fields
     keys = split_path(path)
     if keys[:2] == ["warm_start", "columns"] and len(keys) > 3:
         return join_path([*keys[:2], ".".join(keys[2:])])
@@ -63,6 +66,33 @@ def with_quotes(path: str, value: object, *, settings: Collection[str]) -> str |
         return None
     end = ends[0] if ends else len(keys)
     return join_path(["columns", ".".join(keys[1:end]), *keys[end:]])
+
+
+def did_you_mean_path(key: str, model: type[Settings]) -> str:
+    """Names the settings that end in a key, for the end of an error message."""
+    paths = settings_by_last_key(model).get(key, {})
+    return f" Did you mean {' or '.join(map(repr, paths))}?" if paths else ""
+
+
+def settings_by_last_key(model: type[Settings]) -> dict[str, dict[str, Any]]:
+    """By last key, such as `epochs`, the paths of all settings that end in it, with their types; short ones first.
+
+    A node that has a name, such as an optimizer, is called by its own key: `optimizer` is `train.optimizer.name`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for keys, kind in sorted(_walk(model), key=lambda pair: len(pair[0])):
+        last = keys[-2] if keys[-1] == "name" else keys[-1]
+        found.setdefault(last, {})[".".join(keys)] = kind
+    return found
+
+
+def _walk(model: type[Settings]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            yield from (((name, *keys), inner) for keys, inner in _walk(kind))
+        elif get_origin(kind) is not dict:  # its keys are the user's own
+            yield (name,), kind
 
 
 def _unquoted(key: str) -> str:

@@ -20,7 +20,7 @@ from pydantic_core import to_jsonable_python
 from polymodal import registry
 from polymodal.config.duration import DurationField
 from polymodal.config.node import Settings, TargetField
-from polymodal.config.paths import join_path, split_assignment, split_path, with_quotes
+from polymodal.config.paths import did_you_mean_path, join_path, split_assignment, split_path, with_quotes
 from polymodal.config.preset_names import BEST, DEFAULT, FAST, SCRATCH, PresetField, check_presets
 from polymodal.config.table import CleanConfig, TableConfig
 from polymodal.config.train import TrainConfig, UpdateConfig, WarmStartConfig, WarmStartField
@@ -255,7 +255,7 @@ def override(config: RunConfig, assignments: list[str]) -> RunConfig:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             reason = getattr(error, "problem", None) or error
             raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
-        if (quoted := quoted_path(path, value)) is not None:
+        if (quoted := with_quotes(path, value, ColumnConfig)) is not None:
             raise ConfigError(
                 f"--set {path}: there is no such setting. Put a column's name that has a dot into quotes: "
                 f"--set {shlex.quote(f'{quoted}={text}')}"
@@ -274,11 +274,6 @@ def assign(values: dict[str, Any], path: str, value: object) -> None:
         node[key] = dict(child) if isinstance(child, dict) else {}
         node = node[key]
     node[last] = value
-
-
-def quoted_path(path: str, value: object) -> str | None:
-    """The path that was meant, where a column's name has a dot and no quotes around it; None of any other path."""
-    return with_quotes(path, value, settings=ColumnConfig.model_fields)
 
 
 def part_settings(kind: str, part: Part) -> Any:
@@ -371,7 +366,8 @@ def _explain(source: str, model: type, problem: Any) -> str:
         known = _keys(model, path[:-1])
         if (new := _RENAMED.get(path[-1])) is not None:
             return f"{source}: the key {where!r} is now called {new!r}."
-        return f"{source}: unknown key {where!r}.{did_you_mean(path[-1], known)} Known here: {', '.join(known)}."
+        near = did_you_mean(path[-1], known) or did_you_mean_path(where, RunConfig)
+        return f"{source}: unknown key {where!r}.{near} Known here: {', '.join(known)}."
     got = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
     return f"{source}: {where or 'value'}: {_EXPECTED.get(problem['type'], problem['msg'])}{got}."
 

@@ -26,10 +26,13 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
     classes in an order, is taken where `config` names it: `config={"task": {"name": "ordinal", "order": [...]}}`.
 
     A scikit-learn estimator. A parameter of None leaves the choice to `config`, and that to the defaults. Any path of
-    the configuration is a parameter as well: `set_params(**{"train.optimizer.weight_decay": 0.01})`.
+    the configuration is a parameter as well: `Classifier(bad_cells="drop", **{"train.batch_size": 8})`, or in
+    `set_params`.
 
     Args:
         columns: what is known about single columns: `{"photo": {"modality": "image", "encoder": "resnet"}}`.
+        drop: columns not to learn from.
+        preset: `fast`, `default` or `best`; `scratch` or `pretrained`; or one of each, in a list.
         fusion: how inputs are combined, by name or with settings: `{"name": "concat", "width": 64}`.
         stage: when they are: `early`, `intermediate`, `late`, `fuse_then_train` or `deep_ensemble`, by name or with
             settings.
@@ -43,6 +46,7 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
         seed: of everything random.
         config: a configuration to start from: a RunConfig, a mapping, or a YAML file.
         verbose: shows the progress of training on stderr.
+        settings: more of the configuration, by path.
 
     Attributes:
         bundle_: the trained model with its schema, complete configuration and metrics.

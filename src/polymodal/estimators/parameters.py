@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -10,13 +10,16 @@ from typing import Any, ClassVar, TypeVar
 from sklearn.base import BaseEstimator
 
 from polymodal.config import run_config as configuration
-from polymodal.config.run_config import RunConfig
+from polymodal.config.paths import did_you_mean_path, with_quotes
+from polymodal.config.run_config import ColumnConfig, RunConfig
 from polymodal.errors import ConfigError, did_you_mean
 
 _Self = TypeVar("_Self", bound="Parameters")  # typing.Self is beyond the checker that tests run under
 
 _PATHS = {  # where the named ones stand in the configuration
     "columns": "columns",
+    "drop": "drop",
+    "preset": "preset",
     "fusion": "fusion",
     "stage": "stage",
     "epochs": "train.epochs",
@@ -40,7 +43,9 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter as an argument
         self,
         *,
-        columns: Mapping[str, object] | None = None,
+        columns: Mapping[Any, object] | None = None,
+        drop: Sequence[object] | None = None,
+        preset: str | Sequence[str] | None = None,
         fusion: str | Mapping[str, object] | None = None,
         stage: str | Mapping[str, object] | None = None,
         predictors: object = None,
@@ -51,8 +56,11 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         seed: int | None = None,
         config: RunConfig | Mapping[str, object] | str | Path | None = None,
         verbose: bool = False,
+        **settings: object,
     ) -> None:
         self.columns = columns
+        self.drop = drop
+        self.preset = preset
         self.fusion = fusion
         self.stage = stage
         self.predictors = predictors
@@ -63,6 +71,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         self.seed = seed
         self.config = config
         self.verbose = verbose
+        self.set_params(**settings)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name: the named ones, and if `deep` every path of the configuration that was set."""
@@ -80,9 +89,9 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             if name not in names:
                 if not _is_path(name):
                     known = sorted({*names, *RunConfig.model_fields})
-                    near = did_you_mean(name, known)
+                    near = did_you_mean_path(name, RunConfig) or did_you_mean(name, known)
                     raise ConfigError(f"No parameter is called {name!r}.{near} Known: {', '.join(known)}.")
-                if (quoted := configuration.quoted_path(name, value)) is not None:
+                if (quoted := with_quotes(name, value, ColumnConfig)) is not None:
                     raise ConfigError(
                         f"No setting is called {name}. Put a column's name that has a dot into quotes: {quoted!r}"
                     )
@@ -118,6 +127,10 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         given = configuration.given(self.config, source="config")
         values = given.model_dump(mode="json", exclude_unset=True)
         named = {path: getattr(self, name) for name, path in _PATHS.items() if getattr(self, name) is not None}
+        if isinstance(labels := named.get("columns"), Mapping):
+            named["columns"] = {str(label): said for label, said in labels.items()}  # labels of pandas, too
+        if isinstance(labels := named.get("drop"), list | tuple):
+            named["drop"] = list(map(str, labels))
         for path, value in {**named, **self._settings()}.items():
             configuration.assign(values, path, value)
         if "test" not in values.get("split", {}):

@@ -88,6 +88,10 @@ class Table:
             raise TableError(f"{name} has {len(column)} cells, but {self.source} has {self.num_rows} rows.")
         return self._holding({**self._columns, name: column}, self._origin)
 
+    def within(self, folder: Path) -> Table:
+        """The table, its relative media paths relative to another folder."""
+        return Table(self._columns, folder=folder, source=self.source, lines=self._lines, origin=self._origin)
+
     def _holding(self, data: Mapping[str, ColumnData], origin: np.ndarray | None) -> Table:
         return Table(data, folder=self.folder, source=self.source, lines=self._lines, origin=origin)
 
@@ -124,33 +128,38 @@ class Table:
         return f"{self.source}, row {number}" + ("" if line is None else f" (line {line})")
 
 
-def read_table(source: object, *, folder: Path | None = None, text: TableConfig = _AS_IT_SAYS) -> Table:
+def read_table(source: object, *, folder: Path | str | None = None, text: TableConfig = _AS_IT_SAYS) -> Table:
     """A table from whatever holds one.
 
     Args:
         source: a path (.csv, .tsv, .jsonl, .ndjson, also compressed; .parquet, .arrow, .feather, or a folder of
             these); an object that speaks the Arrow PyCapsule interface (polars, pyarrow, ...); a pandas DataFrame,
-            whose index is ignored; a Dataset of `datasets`; a dict of sequences; a NumPy array [rows, columns], whose
-            columns are called x0, x1, ...; a Table, given back as it is.
+            whose index is ignored; a LazyFrame of polars, which is collected; a Dataset of `datasets`; a dict of
+            sequences; a list of dicts, one a row; one row: a dict of cells, or a Series such as `df.iloc[5]`; a NumPy
+            array [rows, columns], whose columns are called x0, x1, ...; a Table, given back as it is. Labels that are
+            no text become text: 2 is "2", those of a MultiIndex are such as "('a', 'b')".
         folder: what relative media paths are relative to. If not given: the folder that holds the table's file; a
             table's folder itself; for what is in memory, the current folder.
         text: how CSV, TSV and JSON lines are written, where they do not say so themselves.
 
     Raises:
-        TableError: unreadable, ragged, empty or with two columns of one name.
+        TableError: unreadable, ragged, empty or with two columns of one name; no such folder.
 
     >>> read_table({"size": [1, 2], "name": ["a", ""]}).values("name")
     ['a', None]
     """
+    given = None if folder is None else Path(folder)
+    if given is not None and not given.is_dir():
+        raise TableError(f"folder: there is no folder {given}, to which paths of media could be relative.")
     if isinstance(source, Table):
-        return source
+        return source if given is None else source.within(given)
     lines: Callable[[], Sequence[int]] | None = None
     if isinstance(source, str | Path):
         path = Path(source)
         pairs, lines = read_file(path, text)
-        name, folder = str(path), folder or (path if path.is_dir() else path.parent)
+        name, place = str(path), given or (path if path.is_dir() else path.parent)
     else:
-        name, folder = f"the {type(source).__name__}", folder or Path.cwd()
+        name, place = f"the {type(source).__name__}", given or Path.cwd()
         pairs = read_memory(source, name)
     twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
     if twice:
@@ -160,4 +169,4 @@ def read_table(source: object, *, folder: Path | None = None, text: TableConfig 
         raise TableError(f"{name}: columns differ in length: {', '.join(f'{k} {n}' for k, n in lengths.items())}.")
     if not any(lengths.values()):
         raise TableError(f"{name} holds no rows.")
-    return Table(dict(pairs), folder=folder, source=name, lines=lines)
+    return Table(dict(pairs), folder=place, source=name, lines=lines)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from polymodal.data.tables.memory import holds_names
 from polymodal.data.tables.table import Table
 from polymodal.data.target.cells import target_cells
 from polymodal.errors import ColumnError
 
 
 def checked(source: object) -> object:
-    """An array-like (array, tensor, list) as an array [rows, columns] of any cells; tables as they are.
+    """An array-like (array, tensor, list) as an array [rows, columns] of any cells; tables and rows as they are.
 
     Raises:
         ValueError: not two axes, no rows, no columns, or complex numbers.
         TypeError: a sparse matrix.
     """
+    if holds_names(source):
+        return source
     array_like = isinstance(source, list | tuple) or hasattr(source, "__array__") or sparse.issparse(source)
     if array_like and not hasattr(source, "columns") and not hasattr(source, "__arrow_c_stream__"):
         return check_array(source, dtype=None, ensure_all_finite=False)  # a cell may be missing; inf is a reject
@@ -36,7 +40,7 @@ def attach(table: Table, values: object, *, name: str | None, role: str) -> tupl
 
     Args:
         table: X.
-        values: one a row; or the name of a column; None: the column called `name`.
+        values: one a row; or the name of a column, or its label; None: the column called `name`.
         name: what the column is called if the values do not say; None: nobody knows.
         role: `y` or `sample_weight`.
 
@@ -46,11 +50,10 @@ def attach(table: Table, values: object, *, name: str | None, role: str) -> tupl
     """
     if values is None:
         return table, name
-    if isinstance(values, str):
-        table.require(values, role=role)
-        return table, values
+    if (column := _column_name(values, table, role=role)) is not None:
+        return table, column
     said = getattr(values, "name", None)  # of a pandas or polars Series
-    name = said if isinstance(said, str) and said else name
+    name = str(said) if isinstance(said, str | tuple) and said else name
     if name in table.names:
         raise ColumnError(
             f"{role} is called {name!r}, and so is a column of X, which would give the answer away: "
@@ -79,6 +82,8 @@ def attach_target(
     """
     if values is None:
         return table, name
+    if (label := _column_name(values, table, role="y")) is not None:
+        return table, label
     if (names := _column_names(values, table)) is not None:
         return table, names
     columns = _columns(values, None if isinstance(name, str) else name) if several else None
@@ -102,8 +107,8 @@ def targets_of(table: Table, values: object, *, name: str | tuple[str, ...]) -> 
         ValueError: not one value a row for each target.
     """
     if isinstance(name, str):
-        if values is None or isinstance(values, str):
-            column = name if values is None else values
+        column = name if values is None else _column_name(values, table, role="y")
+        if column is not None:
             table.require(column, role="y")
             return table.values(column)
         return table.without([name]).with_column(name, one_axis(values, table)).values(name)
@@ -121,12 +126,44 @@ def targets_of(table: Table, values: object, *, name: str | tuple[str, ...]) -> 
     return target_cells(table, names, called=name)
 
 
+def _column_name(values: object, table: Table, *, role: str) -> str | None:
+    """Name of the column of X that is meant by its name, its label, or a list of this one; None of one value a row.
+
+    Raises:
+        ColumnError: no such column.
+    """
+    if isinstance(values, list | tuple) and len(values) == 1 and table.num_rows > 1 and _is_label(values[0]):
+        values = values[0]
+    if isinstance(values, str):
+        table.require(values, role=role)
+        return values
+    if isinstance(values, tuple):  # of a MultiIndex, unless it holds one value a row
+        return str(values) if len(values) != table.num_rows and str(values) in table.names else None
+    if not isinstance(values, Integral) or isinstance(values, bool):
+        return None
+    if str(values) in table.names:
+        return str(values)
+    place = int(values)
+    name = table.names[place] if -len(table.names) <= place < len(table.names) else None
+    there = "" if name is None else f" The one at position {place} is called {name!r}: {role}={name!r}."
+    raise ColumnError(
+        f"{role}={place}: {table.source} has no column that is labelled {place}.{there} Give the name of a column, or "
+        f"one value a row. Columns: {', '.join(table.names)}."
+    )
+
+
+def _is_label(value: object) -> bool:
+    """Whether it can be a label of pandas: text, a whole number, or a tuple of a MultiIndex."""
+    return isinstance(value, str | tuple | Integral) and not isinstance(value, bool)
+
+
 def _column_names(values: object, table: Table) -> tuple[str, ...] | None:
     """Names of several columns of X; None where the values are something else, such as one word a row."""
     if not isinstance(values, list | tuple) or len(values) in (0, 1, table.num_rows):
         return None
     if not all(isinstance(value, str) for value in values):
-        return None
+        labels = tuple(map(str, values))  # of a MultiIndex, or numbers
+        return labels if all(map(_is_label, values)) and set(labels) <= set(table.names) else None
     table.require(*values, role="y")
     return tuple(values)
 

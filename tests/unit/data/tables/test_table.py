@@ -317,8 +317,7 @@ class TestMemory:
         ("source", "reason"),
         [
             ({"a": [1], "b": [1, 2]}, r"differ in length: a 1, b 2"),
-            ({"a": "text"}, "expected a sequence of cells, got str"),
-            ({"a": 1}, "expected a sequence of cells, got int"),
+            ({"a": iter([1])}, "expected a sequence of cells, got list_iterator"),
             ({"a": np.array(1)}, "expected a sequence of cells, got ndarray"),
             ({}, "no rows"),
             ({"a": []}, "no rows"),

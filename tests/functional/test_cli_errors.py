@@ -1,6 +1,7 @@
 """Wrong use and wrong tables: exit code 2, one paragraph that names the place, nothing written."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -200,6 +201,39 @@ def test_evaluate_needs_one_known_target(cli, run, tmp_path):
 )
 def test_a_typo_on_the_command_line(cli, words, parts):
     refused(cli(*words), *parts)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("train t.csv -o x --epochs 5", "train t.csv -o x --set train.epochs=5"),
+        ("train t.csv --batch-size=8 -o x", "train t.csv --set train.batch_size=8 -o x"),
+        ("train t.csv -o x --lr 1e-3", "train t.csv -o x --set train.optimizer.lr=1e-3"),
+        ("train t.csv -o x --fusion gated --stage late", "train t.csv -o x --set fusion=gated --set stage=late"),
+        ("train t.csv -o x --task regress --seed 3", "train t.csv -o x --set task=regress --seed 3"),
+        ("train t.csv -o x --time-limit 10m", "train t.csv -o x --budget 10m"),
+        ("train t.csv -o x --label 'my label'", "train t.csv -o x --target 'my label'"),
+        ("train t.csv -o x --no-augment", "train t.csv -o x --set train.augment=false"),
+        ("train t.csv -o x --optimizer sgd --wibble 3", "train t.csv -o x --set train.optimizer.name=sgd --wibble 3"),
+        ("train t.csv -o x --epoch 5", "train t.csv -o x --set train.epochs=5"),
+        ("train t.csv -o x --patience", "train t.csv -o x --set train.early_stopping.patience=VALUE"),
+        ("compare t.csv --fusion sum --epochs 2", "compare t.csv --fusion sum --set train.epochs=2"),
+        ("update b t.csv -o x --epochs 2", "update b t.csv -o x --set update.epochs=2"),
+    ],
+)  # fmt: skip
+def test_an_option_that_people_type_is_answered_with_the_command_to_type(cli, typed, meant):
+    done = cli(*shlex.split(typed))
+    refused(done, "No such option: --")
+    assert done.err.partition("Type: ")[2] == f"polymodal {meant}\n"
+
+
+def test_an_option_that_stands_for_nothing_leads_to_the_help(cli):
+    refused(cli("train", "t.csv", "--wibble", "3"), "No such option: --wibble. See: polymodal train --help")
+    refused(cli("predict", "b", "t.csv", "--batch-size", "8"), "--batch-size. See: polymodal predict --help")
+
+
+def test_a_setting_without_its_path_is_answered_with_it(train):
+    refused(train(settings=["batch_size=8"]), "'batch_size'. Did you mean 'train.batch_size'?")
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(cli, tmp_path):

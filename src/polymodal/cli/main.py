@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from polymodal import __version__
-from polymodal.cli import datasets
+from polymodal.cli import datasets, unknown_option
 from polymodal.cli.compare import compare
 from polymodal.cli.cross_validate import cross_validate
 from polymodal.cli.demo import demo
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:  # the last stop: whatever it is, it is told and not swallowed
         if _DEBUG in given:
             traceback.print_exc()
-        code, message = _explain(error)
+        code, message = _explain(error, words)
         complain(message)
         return code
     if code == _INTERRUPTED:  # typer has caught the KeyboardInterrupt
@@ -104,12 +104,12 @@ def _ending_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _explain(error: BaseException) -> tuple[int, str]:
+def _explain(error: BaseException, words: Sequence[str]) -> tuple[int, str]:
     """Exit code, and one paragraph for people."""
     if isinstance(error, PolymodalError):
         return error.exit_code, f"Error: {error}"
     if isinstance(error, typer.TyperException):
-        return error.exit_code, f"Error: {_usage(error)}"
+        return error.exit_code, f"Error: {_usage(error, words)}"
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED, "Interrupted."
     what = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -119,12 +119,13 @@ def _explain(error: BaseException) -> tuple[int, str]:
     )
 
 
-def _usage(error: typer.TyperException) -> str:
+def _usage(error: typer.TyperException, words: Sequence[str]) -> str:
     """What typer says of a word that it does not understand, with the nearest that it does."""
-    message = error.format_message()
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if context is not None and (option := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
+        return unknown_option.answer(option, context, words)
     if near := getattr(error, "possibilities", None):
         message = f"{error.message}.{did_you_mean(getattr(error, 'option_name', ''), near)}"
-    context = getattr(error, "ctx", None)
     message += "" if message.endswith((".", "?")) else "."
     return message + (f" See: {context.command_path} --help" if context is not None else "")
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from polymodal.config.run_config import RunConfig as RunConfig
     from polymodal.data.tables.table import Table as Table
     from polymodal.data.tables.table import read_table as read_table
+    from polymodal.errors import DataWarning as DataWarning
     from polymodal.errors import PolymodalError as PolymodalError
     from polymodal.estimators.estimators import Classifier as Classifier
     from polymodal.estimators.estimators import Estimator as Estimator
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Cells": "types",
     "Classifier": "estimators.estimators",
+    "DataWarning": "errors",
     "Estimator": "estimators.estimators",
     "PolymodalError": "errors",
     "Prediction": "protocols",

@@ -1,4 +1,4 @@
-"""Every error that Polymodal raises on purpose.
+"""Every error that Polymodal raises on purpose, and the one kind of warning that it gives.
 
     PolymodalError
     ├── UsageError                  wrong use: the caller can put it right without touching the data
@@ -13,15 +13,21 @@
     │   └── NewerBundleError        written by a newer Polymodal
     └── TrainingError               training stopped before it ended
         └── NonFiniteLossError      NaN or infinite loss or gradient, with the rows that caused it
+    DataWarning                     what was done with data that allow less than was asked for; a UserWarning
 
 Each message says what was wrong, where (file, row, column) and what to do next.
 """
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
+
+_PASSED_OVER = {"polymodal", "sklearn", "joblib", "jaxtyping", "beartype"}  # packages between a warning and its cause
 
 
 class PolymodalError(Exception):
@@ -102,6 +108,35 @@ class TrainingError(PolymodalError):
 
 class NonFiniteLossError(TrainingError):
     """NaN or infinite loss or gradient, found before the update; names the rows."""
+
+
+class DataWarning(UserWarning):
+    """The data allow less than was asked for; says what was done."""
+
+
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
+def warn(*sentences: str) -> None:
+    """Gives a `DataWarning` for each sentence, at the line of the caller's program that led here."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _PASSED_OVER:
+        frame, level = frame.f_back, level + 1
+    if (collected := _collected.get()) is not None:
+        collected.extend(sentences)
+    for sentence in sentences:
+        warnings.warn(sentence, DataWarning, stacklevel=level)
+
+
+@contextmanager
+def collecting_warnings() -> Iterator[list[str]]:
+    """Gives a list that also receives the sentences of which `warn` warns inside, in this thread."""
+    sentences: list[str] = []
+    token = _collected.set(sentences)
+    try:
+        yield sentences
+    finally:
+        _collected.reset(token)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -222,7 +222,6 @@ def test_odd_characters_come_back_as_they_went_in(cli, tmp_path):
     assert {line["prediction"] for line in lines_of(tmp_path / "out.jsonl")} <= set(classes)
 
 
-@pytest.mark.filterwarnings("default::polymodal.data.split.split.DataWarning")
 def test_a_class_with_one_row_is_warned_of(cli, tmp_path):
     rows = make_rows(tmp_path / "data", 24)
     rows[5]["label"] = "bird"
@@ -232,3 +231,15 @@ def test_a_class_with_one_row_is_warned_of(cli, tmp_path):
     assert done.code == 0
     assert done.err.startswith("Warning: ") and "'bird'" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_predict_warns_of_cells_and_of_columns_that_it_cannot_read(cli, run, tmp_path):
+    rows = make_rows(tmp_path / "data", 4)
+    for row in rows:
+        row["sound"] = f"absent/{row['sound']}"
+    rows[2]["photo"] = "absent.png"
+    done = cli("predict", run / "bundle", write_csv(tmp_path / "data/t.csv", rows), "-o", tmp_path / "out.csv")
+    assert done.code == 0 and "4 rows (4 partial)" in done.out
+    photo, sound = done.err.splitlines()
+    assert photo.startswith("Warning: photo: 1 cell could not be read, counted as missing: row 2")
+    assert sound.startswith("Warning: sound: none of its 4 cells could be read") and str(tmp_path / "data") in sound

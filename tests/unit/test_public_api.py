@@ -8,6 +8,7 @@ import polymodal as pm
 HOMES = {
     "Cells": "polymodal.types",
     "Classifier": "polymodal.estimators.estimators",
+    "DataWarning": "polymodal.errors",
     "Estimator": "polymodal.estimators.estimators",
     "PolymodalError": "polymodal.errors",
     "Prediction": "polymodal.protocols",
@@ -47,9 +48,9 @@ def test_the_estimators_offer_these_methods(name):
     own_methods = {"Classifier": {"partial_fit", "predict_proba"}, "Estimator": set(), "Regressor": {"partial_fit"}}[
         name
     ]
-    requests = {f"set_{method}_request" for method in ("fit", "partial_fit", "score")}
+    requests = {f"set_{method}_request" for method in ("fit", "partial_fit", "predict", "score")}
     assert methods - requests == own_methods | {
-        *("evaluate", "evaluate_subsets", "fit", "get_params", "predict", "save", "score", "set_params")
+        *("evaluate", "evaluate_subsets", "fit", "get_params", "predict", "report", "save", "score", "set_params")
     }
     assert all(inspect.getdoc(function) for function in own.values())
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from polymodal.cli.arguments import BundleArgument, TableArgument, check_output
-from polymodal.cli.terminal import say
+from polymodal.cli.terminal import complain, say
 
 
 def predict(
@@ -28,5 +28,7 @@ def predict(
     check_output(output, table, what="predictions")
     predictions = predict_rows(load(bundle), table, on_message=say)
     predictions.write(output)
+    for sentence in predictions.warnings:
+        complain(f"Warning: {sentence}")
     counts = Counter(status.partition(":")[0] for status in predictions.status)
     say(f"{output}: {len(predictions)} rows ({', '.join(f'{count} {kind}' for kind, count in counts.items())})")

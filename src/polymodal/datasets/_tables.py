@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from polymodal.data.split.split import DataWarning
 from polymodal.datasets._cache import Progress
-from polymodal.errors import DataError, needs_extra
+from polymodal.errors import DataError, needs_extra, warn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -70,11 +68,9 @@ def check_count(name: str, found: int, expected: int) -> None:
     if not found:
         raise DataError(f"{name}: the packages hold nothing that the recipe knows; another version may.")
     if found != expected:
-        warnings.warn(
+        warn(
             f"{name} has {found} rows here, not {expected}: this system carries another version of its packages. "
-            "The table can be used, but its figures do not compare with others'.",
-            DataWarning,
-            stacklevel=3,
+            "The table can be used, but its figures do not compare with others'."
         )
 
 

@@ -15,6 +15,7 @@ from polymodal.errors import DataError
 from polymodal.estimators.table_estimator import TableEstimator, weights_of
 
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
+    from polymodal.inference.predictions import Predictions
     from polymodal.protocols import Prediction
 
 
@@ -53,8 +54,10 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
         classes_: in the order of `predict_proba`, with the type that they had in y.
         n_features_in_: number of columns of X.
         feature_names_in_: their names; arrays have none.
-        history_: of the training with validation rows; a loaded model has none.
+        history_: of the training with validation rows, `history_.to_pandas()` as a table; a loaded model has none.
         rejects_: cells of X that `fit` could not read; a loaded model has none.
+        warnings_: what `fit` warned of, in sentences: columns and inputs that are left out, cells that could not be
+            read, leaks. It gives each as a `polymodal.DataWarning`; `predict` warns likewise. A loaded model has none.
 
     >>> table = {"size": [1.0, 9.0, 2.0, 8.0] * 5, "kind": ["small", "large"] * 10}
     >>> Classifier(epochs=10).fit(table, y="kind").predict({"size": [1.5, 8.5]}).tolist()
@@ -87,9 +90,8 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
         """The classes, or labels, in the order of `predict_proba`."""
         return np.array(self._task.labels.tolist())
 
-    def predict(self, X: object) -> np.ndarray:
-        """The most probable class of each row of X, which needs no target; of a tagger the list of its labels."""
-        prediction = self._predict(X).prediction
+    def _predicted(self, predictions: Predictions) -> np.ndarray:
+        prediction = predictions.prediction
         if self._tags:
             return np.fromiter(self._task.chosen(prediction), dtype=object)
         return np.asarray(self.classes_[_best(prediction)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,6 +18,8 @@ from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import row_weights, target_cells
 from polymodal.data.target.class_names import name_of
 from polymodal.data.target.xy import attach, checked, targets_of
+from polymodal.errors import UsageError, collecting_warnings, warn
+from polymodal.estimators import telling
 from polymodal.estimators.parameters import Parameters
 from polymodal.metrics.direction import greater_is_better
 from polymodal.schema import Target
@@ -30,6 +32,7 @@ if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
     from polymodal.inference.predictions import Predictions
     from polymodal.inference.predictor import Predictor
     from polymodal.metrics.history import History
+    from polymodal.pipeline.run import Run
     from polymodal.training.callbacks import Callback
 
 _Self = TypeVar("_Self", bound="TableEstimator")
@@ -43,6 +46,8 @@ class TableEstimator(Parameters):
     bundle_: Bundle
     history_: History
     rejects_: tuple[Reject, ...]
+    warnings_: tuple[str, ...]
+    _run: Run | None = None  # of `fit`, for the report
     _memory: Reservoir | None = None  # rows that partial_fit learns from again
 
     def fit(self: _Self, X: object, y: object = None, sample_weight: object = None) -> _Self:
@@ -93,12 +98,15 @@ class TableEstimator(Parameters):
                 task = choose_task(values, config, among=self._chooses)
         task = task if classes is None else _with_classes(task, classes)
         config = config.model_copy(update={"weight": weight, "task": task})
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
+        with torch.random.fork_rng(devices=[]), collecting_warnings() as told:  # the caller's random numbers stay
             run = train(table, config, make_callbacks=self._make_callbacks, estimators=self._estimators())
         if run.history.interrupted and not run.history.epochs:
             raise KeyboardInterrupt  # before anything was learned
         self.bundle_, self.history_, self.rejects_ = run.bundle, run.history, run.rejects
-        self._memory = None
+        self._run, self._memory = run, None
+        sentences = telling.of_fit(run)
+        self.warnings_ = (*told, *sentences)
+        warn(*sentences)
         return Labelled(table, values, None if weight is None else row_weights(table, weight))
 
     def _learn(self, X: object, y: object, sample_weight: object, *, classes: Sequence[object] | None = None) -> None:
@@ -128,7 +136,9 @@ class TableEstimator(Parameters):
                     new,
                     old,
                     make_callbacks=lambda epochs: self._make_callbacks("update", epochs, ""),
+                    on_rejects=lambda rejects: warn(*telling.of_rejects(rejects, table, config.bad_cells)),
                 )
+            self._run = None  # the report is of another model
         if self._memory is None:
             config = self.bundle_.config
             self._memory = Reservoir(config.update.memory, seed=config.seed)
@@ -136,9 +146,28 @@ class TableEstimator(Parameters):
         others = [name for name in new.table.names if name not in used]
         self._memory.add(replace(new, table=new.table.without(others)))
 
-    def predict(self, X: object) -> np.ndarray:
-        """What the model says of each row of X, which needs no target; of several targets [rows, K]."""
-        columns = self._predict(X).columns
+    @overload
+    def predict(self, X: object, *, return_status: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def predict(self, X: object, *, return_status: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def predict(self, X: object, *, return_status: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """What the model says of each row of X, which needs no target.
+
+        A classifier gives the most probable class; of several targets [rows, K]; a tagger the list of its labels.
+
+        Args:
+            X: as for `fit`.
+            return_status: also give, for each row, `ok`, or `partial: photo unreadable (not an image)` where a cell
+                could not be read and counted as missing, or `prior: no input present`.
+        """
+        predictions = self._predict(X)
+        predicted = self._predicted(predictions)
+        return (predicted, np.array(predictions.status, dtype=object)) if return_status else predicted
+
+    def _predicted(self, predictions: Predictions) -> np.ndarray:
+        columns = predictions.columns
         if "prediction" in columns:
             return np.asarray(columns["prediction"])
         return np.stack([column for name, column in columns.items() if name.startswith("prediction_")], axis=1)
@@ -165,6 +194,7 @@ class TableEstimator(Parameters):
             `{"accuracy": {"value": ..., "low": ..., "high": ...}, ...}`
         """
         predictions, truth = self._measured(X, y)
+        warn(*telling.of_truth(truth))
         report = truth.report(self._task, predictions.prediction, seed=self._fitted.config.seed)
         return {name: asdict(interval) for name, interval in report.items()}
 
@@ -183,6 +213,27 @@ class TableEstimator(Parameters):
         truth = self._truth(table, y).target
         found = evaluate_subsets(self._fitted, table, truth, device=self.device or self._fitted.config.device)
         return found.model_dump(mode="json")
+
+    def report(self, path: Path | str, *, interactive: bool = False) -> None:
+        """Writes the report of the training by `fit`, one HTML file, as `polymodal train` does.
+
+        Args:
+            path: of the file.
+            interactive: figures by plotly, which adds about 5 MB.
+
+        Raises:
+            UsageError: the model was loaded, copied or has learned from more rows; or the file cannot be written.
+            MissingExtraError: matplotlib, or plotly, is not installed.
+        """
+        from polymodal.report.page import write
+
+        bundle = self._fitted
+        if self._run is None or self._run.bundle is not bundle:
+            raise UsageError(
+                "report shows the data of a training, which stay in the estimator that was fitted until it learns from "
+                "more rows: call it after fit. `polymodal train` writes a report beside its bundle."
+            )
+        write(self._run, Path(path), interactive=interactive)
 
     def save(self, folder: Path | str) -> int:
         """Writes the model as a bundle, replacing an older one; `polymodal.load` reads it. Returns its size in bytes.
@@ -208,7 +259,7 @@ class TableEstimator(Parameters):
         return len(self._names_in())
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__()) | {"_memory": None}  # rows of data stay where they are
+        state = dict(super().__getstate__()) | {"_memory": None, "_run": None}  # rows of data stay where they are
         if "bundle_" in state:
             from polymodal.bundles.bundle import to_bytes
 
@@ -279,7 +330,14 @@ class TableEstimator(Parameters):
         return table
 
     def _predict(self, X: object) -> Predictions:
-        return self._predictor()(self._table(X))
+        return self._predict_table(self._table(X))
+
+    def _predict_table(self, table: Table) -> Predictions:
+        """Predictions of all rows; warns of cells that could not be read, or not as they stand."""
+        notes: list[str] = []
+        predictions = self._predictor()(table, on_message=notes.append)
+        warn(*predictions.warnings, *notes)
+        return predictions
 
     def _predictor(self) -> Predictor:
         """That of the bundle and device of now, made once."""
@@ -300,7 +358,7 @@ class TableEstimator(Parameters):
         """
         table = self._table(X)
         truth = self._truth(table, y)
-        return self._predictor()(table), truth
+        return self._predict_table(table), truth
 
     def _truth(self, table: Table, y: object) -> Truth:
         from polymodal.evaluation.evaluate import truth_of

@@ -28,12 +28,14 @@ class Predictions:
             counted as missing; `prior: no input present` where nothing was there to go by.
         prediction: what the model gave.
         rejects: the cells that could not be read.
+        warnings: what the user should hear of these, in sentences.
     """
 
     columns: dict[str, np.ndarray]
     status: list[str]
     prediction: Prediction
     rejects: tuple[Reject, ...]
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.status)

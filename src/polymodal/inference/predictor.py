@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -14,6 +14,7 @@ from polymodal.data.cells.clean import clean_cells, counted
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.notes import Notes, sentences, unseen
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
+from polymodal.data.cells.rejected import rejected
 from polymodal.data.tables.table import Table, read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError
@@ -69,9 +70,11 @@ class Predictor:
         parts: list[Prediction] = []
         rejects: list[Reject] = []
         notes: list[Notes] = []
+        read_cells = Counter[str]()
         for start, dataset in self.in_chunks(table, with_notes=on_message is not None):
             prepared = dataset.prepared
             loader = loader_for(self.network, dataset, batch_size=batch_size)
+            read_cells.update({name: int(store.present.sum()) for name, store in prepared.stores.items()})
             rejects += [replace(reject, row=reject.row + start) for reject in prepared.rejects]
             if rejects and bad_cells == "error":
                 raise DataError(
@@ -87,7 +90,15 @@ class Predictor:
                 on_message(sentence)
         prediction = joined(parts)
         status = _status(prediction.present.numpy(), rejects)
-        return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects))
+        warnings = self._warnings(table, rejects, read_cells)
+        return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects), warnings)
+
+    def _warnings(self, table: Table, rejects: Sequence[Reject], read_cells: Mapping[str, int]) -> tuple[str, ...]:
+        """What a user should hear of cells that could not be read, of whole columns above all."""
+        several = [name for name, count in Counter(reject.column for reject in rejects).items() if count > 1]
+        folder = f" Relative paths are looked for in {table.folder}; pm.read_table(..., folder=...) says where else."
+        unreadable = {name: folder if self.modalities[name].media else "" for name in several if not read_cells[name]}
+        return rejected(rejects, source=table.source, became="counted as missing", unreadable=unreadable)
 
     def in_chunks(self, table: Table, *, with_notes: bool = False) -> Iterator[tuple[int, Dataset]]:
         """All rows of a table as the model reads them, some hundred at a time: first row of each part, and the part.

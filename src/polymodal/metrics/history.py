@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from polymodal.errors import UsageError
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -54,6 +56,24 @@ class History:
         """Seconds that one more epoch will probably take: the longer of the last two."""
         return max((record.seconds for record in self.epochs[-2:]), default=0.0)
 
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The epochs as columns of a table: `epoch`, `loss`, `validation_accuracy`, ..., `contribution_INPUT`, ..."""
+        rows = [_flat(record) for record in self.epochs]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return {name: [row.get(name) for row in rows] for name in names}
+
+    def to_pandas(self) -> Any:
+        """The epochs as a DataFrame, one row an epoch; columns as in `to_dict`.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise UsageError("to_pandas needs pandas: pip install pandas; or take to_dict.") from error
+        return pandas.DataFrame(self.to_dict())
+
     def choice(self, metric: str, num_rows: int) -> str:
         """Which epoch's weights are kept and why, in a sentence or two; empty where no epoch was completed.
 
@@ -80,6 +100,14 @@ class History:
         self.epochs = [EpochRecord(**record) for record in state["epochs"]]
         self.best_epoch, self.interrupted = int(state["best_epoch"]), bool(state["interrupted"])
         self.ended = str(state["ended"])
+
+
+def _flat(record: EpochRecord) -> dict[str, Any]:
+    """One epoch, its mappings spread over columns of their own."""
+    found: dict[str, Any] = {}
+    for name, value in asdict(record).items():
+        found |= {f"{name}_{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+    return found
 
 
 def merged(histories: Iterable[History]) -> History:

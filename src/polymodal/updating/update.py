@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,11 +95,17 @@ def update(
 
 
 def learn_rows(
-    bundle: Bundle, new: Labelled, old: Sequence[Labelled] = (), *, make_callbacks: CallbackFactory | None = None
+    bundle: Bundle,
+    new: Labelled,
+    old: Sequence[Labelled] = (),
+    *,
+    make_callbacks: CallbackFactory | None = None,
+    on_rejects: Callable[[Sequence[Reject]], None] | None = None,
 ) -> Bundle:
     """The model after it learned from all of the new rows, and again from some old ones. Nothing is measured.
 
-    Of the old tables, whose rows have a target, so many rows are learned from again as `update.replay` says.
+    `on_rejects` is called with the cells of the new rows that could not be read. Of the old tables, whose rows have a
+    target, so many rows are learned from again as `update.replay` says.
 
     Raises:
         BundleError, DataError, NonFiniteLossError: as `update`.
@@ -109,6 +115,8 @@ def learn_rows(
     model, start, reviewed = deepcopy(updater.model), 0, list[ReadRows]()
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:
         training_rows = updater.training_rows(new, new.rows, cache=Path(temporary))
+        if on_rejects is not None:
+            on_rejects(tuple(updater.rejects))
         chosen = updater.sample([value for part in old for value in part.target], training_rows)
         for given in old:
             here = chosen[(chosen >= start) & (chosen < start + len(given.target))] - start

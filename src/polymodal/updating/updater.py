@@ -153,7 +153,7 @@ class Updater:
             some.table, self.columns, limits=config.limits, bad_cells=config.bad_cells, cache=cache,
             modalities=self.modalities,
         )  # fmt: skip
-        self.rejects += prepared.rejects
+        self.rejects += [replace(reject, row=int(rows[reject.row])) for reject in prepared.rejects]
         left = np.setdiff1d(np.arange(len(rows)), prepared.dropped)
         targets = encode_targets(self.task, some.target)
         return ReadRows(Dataset(prepared, self.modalities, self.task, targets, weight=some.weight), left)

@@ -16,7 +16,6 @@ from packed import Clients, deb, tar, wheel
 from PIL import Image
 
 from polymodal import registry
-from polymodal.data.split.split import DataWarning
 from polymodal.datasets import _tables
 from polymodal.datasets._cache import Recipe, cached
 from polymodal.datasets.emoji import Emoji
@@ -24,7 +23,7 @@ from polymodal.datasets.movies import Movies, _in_time
 from polymodal.datasets.prompts import Prompts
 from polymodal.datasets.sprites import UNITS, Sprites
 from polymodal.datasets.stamps import ROOT, Stamps
-from polymodal.errors import DataError, MissingExtraError, UsageError
+from polymodal.errors import DataError, DataWarning, MissingExtraError, UsageError
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg' width='%dpt' height='10pt'><rect width='99' height='99' fill='red'/>"
 SVG += b"</svg>"

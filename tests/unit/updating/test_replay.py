@@ -53,6 +53,8 @@ def test_rows_without_a_target_are_not_kept():
 
 
 def test_media_stay_in_their_folder(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
     reservoir = Reservoir(10, seed=0)
     reservoir.add(seen(0, 2, folder=tmp_path / "one"))
     reservoir.add(seen(2, 4, folder=tmp_path / "two"))

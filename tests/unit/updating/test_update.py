@@ -233,7 +233,8 @@ def test_cells_that_cannot_be_read_are_counted(bundle):
     new = cells(30, seed=4)
     new["size"] = [*map(str, new["size"][:29]), "many"]
     found = update(bundle, new)
-    assert [(reject.column, reject.reason) for reject in found.rejects] == [("size", "not a number: 'many'")]
+    assert [(reject.row, reject.column) for reject in found.rejects] == [(29, "size")]  # of the table, not of its part
+    assert found.rejects[0].reason == "not a number: 'many'"
 
 
 class Member:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +13,9 @@ from jaxtyping import Int
 from polymodal.config.run_config import SplitConfig
 from polymodal.data.tables.table import Table
 from polymodal.data.target.class_names import name_of
-from polymodal.errors import ConfigError, DataError
+from polymodal.errors import ConfigError, DataError, warn
 
 SIDES = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")
-
-
-class DataWarning(UserWarning):
-    """The data allow less than was asked for; says what was done."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +171,7 @@ class _Divider:
             classes[name_of(self.target[row])].append(row)
         if single := sorted(name for name, members in classes.items() if len(members) == 1):
             named = ", ".join(map(repr, single[:5])) + (", ..." if len(single) > 5 else "")
-            message = f"One row only, kept for train, has each of these classes: {named}. No metric can tell of them."
-            warnings.warn(message, DataWarning, stacklevel=4)
+            warn(f"One row only, kept for train, has each of these classes: {named}. No metric can tell of them.")
         sides = {}
         for side, size in sizes.items():
             taken = _shares([len(members) for members in classes.values()], size)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from polymodal.config.run_config import SplitConfig
-from polymodal.data.split.split import DataWarning, split_rows
+from polymodal.data.split.split import split_rows
 from polymodal.data.tables.table import read_table
-from polymodal.errors import ColumnError, ConfigError, DataError
+from polymodal.errors import ColumnError, ConfigError, DataError, DataWarning
 
 
 def split(columns, *, target=None, stratify=False, seed=0, **config):

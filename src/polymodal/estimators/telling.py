@@ -1,0 +1,74 @@
+"""What the estimators warn of: the command line prints the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from polymodal.data.cells.rejected import rejected
+
+if TYPE_CHECKING:
+    from polymodal.data.cells.prepare import Reject
+    from polymodal.data.tables.table import Table
+    from polymodal.evaluation.evaluate import Truth
+    from polymodal.pipeline.run import Run
+    from polymodal.schema import Column
+
+_SHOWN_COLUMNS = 10
+
+
+def of_fit(run: Run) -> tuple[str, ...]:
+    """What a user should hear of the data and the training of a run, in sentences."""
+    sentences = [
+        *_left_out(run),
+        *of_rejects(run.rejects, run.table, run.bundle.config.bad_cells),
+        *_rows_left_out(run),
+        *run.notes,
+    ]
+    return tuple(dict.fromkeys(sentences))
+
+
+def of_rejects(rejects: Sequence[Reject], table: Table, bad_cells: str) -> tuple[str, ...]:
+    """What a user should hear of cells that could not be learned from."""
+    became = "rows left out" if bad_cells == "drop" else "counted as missing"
+    return rejected(rejects, source=table.source, became=became)
+
+
+def of_truth(truth: Truth) -> tuple[str, ...]:
+    """What a user should hear of rows that are not measured."""
+    counts = truth.counts
+    why = {
+        "without a target": counts["unlabelled"],
+        "of a class that training did not have": counts["unknown_class"],
+    }
+    parts = [f"{count} {what}" for what, count in why.items() if count]
+    return (f"Rows that are not measured: {', '.join(parts)}; measured: {counts['measured']}.",) if parts else ()
+
+
+def _left_out(run: Run) -> Iterator[str]:
+    """Names the columns that were left out though nobody asked for it, and why."""
+    config = run.bundle.config
+    asked = {*config.targets, *config.drop, config.weight, config.split.column, config.split.by}
+    columns = [one for one in run.bundle.schema.columns if one.modality is None and one.name not in asked]
+    if not columns:
+        return
+    named = "; ".join(f"{one.name} ({one.reason.removeprefix('left out: ')})" for one in columns[:_SHOWN_COLUMNS])
+    more = f"; and {len(columns) - _SHOWN_COLUMNS} more, see bundle_.schema" if len(columns) > _SHOWN_COLUMNS else ""
+    yield f"Columns left out of the model: {named}{more}. {_advice(columns[0])}"
+
+
+def _advice(column: Column) -> str:
+    if column.kind == "unknown":
+        return "If cells name files, pm.read_table(..., folder=...) says where they are."
+    return f"To use one all the same: columns={{{column.name!r}: {{'modality': ...}}}}."
+
+
+def _rows_left_out(run: Run) -> Iterator[str]:
+    rows = run.bundle.metrics.rows
+    why = {
+        "without a target": rows.unlabelled,
+        "dropped for unreadable cells": rows.dropped,
+        "dropped by clean": rows.cleaned,
+    }
+    if parts := [f"{count} {what}" for what, count in why.items() if count]:
+        yield f"Rows that are not learned from: {', '.join(parts)}; learned from: {rows.train + rows.validation}."

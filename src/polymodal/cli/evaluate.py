@@ -104,7 +104,7 @@ def _print_subsets(found: SubsetResults, *, greater_is_better: bool) -> None:
     tabulate(
         ("inputs", metric, "change from all"),
         [
-            (named(line.inputs), in_brackets(line.metrics[metric]), in_brackets(line.change))
+            (named(line.inputs, found), in_brackets(line.metrics[metric]), in_brackets(line.change))
             for line in defined_subsets(found)
         ],
     )

@@ -39,12 +39,14 @@ def words(text: str) -> str:
 
 
 def figure(value: float) -> str:
-    """A number to six digits.
+    """A number to six digits, or as many as stand before its point.
 
-    >>> figure(3.0), figure(1234567.0)
-    ('<span class="number">3</span>', '<span class="number">1.23457e+06</span>')
+    >>> figure(3.0), figure(1234567.0), figure(0.1234567)
+    ('<span class="number">3</span>', '<span class="number">1234567</span>', '<span class="number">0.123457</span>')
     """
-    return f'<span class="number">{value:.6g}</span>'
+    plain = 1e-6 <= abs(value) < 1e15  # else a power of ten
+    digits = max(6, len(f"{abs(value):.0f}")) if plain else 6
+    return f'<span class="number">{value + 0.0:.{digits}g}</span>'
 
 
 def picture(image: Pillow.Image, *, note: str = "") -> str:

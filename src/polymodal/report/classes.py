@@ -20,7 +20,9 @@ from sklearn.metrics import (
 from polymodal.abilities import Classes, Labels
 from polymodal.codecs.previews import escaped
 from polymodal.metrics.weighted import ratio
-from polymodal.report.drawing import ACCENT, INK, MUTED, WARM, Drawing, Pen, evenly, short
+from polymodal.report.confusion import confusion
+from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen, evenly, short
+from polymodal.report.formatting import figure, number
 from polymodal.report.subject import ReportedRun, Section
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ _BINS = 15  # as the metric `ece` has
 _MOST_LABELS = 200  # of the table
 _MOST_POINTS = 200  # of a curve
 _MOST_CURVES = 40
+_SIZE = (4.2, 4.2)  # inches
 
 
 def classes(subject: ReportedRun) -> Section | None:
@@ -59,9 +62,9 @@ def _context(pen: Pen, outcome: Classes) -> dict[str, object]:
     labels = outcome.labels
     counts = confusion_matrix(outcome.target, outcome.predicted, labels=np.arange(len(labels)))
     truth = outcome.target[:, None] == np.arange(len(labels))
-    matrix = [_confusion(pen, labels, counts)] if len(labels) <= _MOST_CLASSES else []
     return {
-        "figures": [*matrix, _reliability(pen, outcome), *ranking(pen, labels, outcome.probabilities, truth)],
+        "matrix": confusion(labels, counts) if len(labels) <= _MOST_CLASSES else None,
+        "figures": [_reliability(pen, outcome), *ranking(pen, labels, outcome.probabilities, truth)],
         "confused": _confused(labels, counts) if len(labels) > _FEW_CLASSES else [],
         "rows": _class_rows(outcome),
     }
@@ -82,34 +85,6 @@ def reliability(outcome: Classes) -> tuple[Float[np.ndarray, " M"], Float[np.nda
     return mean, share, rows[held]
 
 
-def _confusion(pen: Pen, labels: list[str], counts: Int[np.ndarray, "K K"]) -> Drawing:
-    num = len(labels)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-
-    def paint(axes: Axes) -> None:
-        from matplotlib.patches import Rectangle
-
-        for true, said in zip(*np.nonzero(counts), strict=True):
-            colour, share = ACCENT if true == said else WARM, shares[true, said]
-            box = Rectangle((said - 0.47, true - 0.47), 0.94, 0.94, facecolor=colour, alpha=0.12 + 0.6 * share)
-            axes.add_patch(box)
-            if num <= 20:
-                axes.text(said, true, str(counts[true, said]), ha="center", va="center", fontsize=9, color=INK)
-        words = [short(label, 14 if num <= _FEW_CLASSES else 24) for label in labels]
-        upright = max(map(len, words)) > 3 and num > 4
-        axes.set_xticks(range(num), words, rotation=90 if upright else 0)
-        axes.set_yticks(range(num), words)
-        axes.set(xlim=(-0.5, num - 0.5), ylim=(num - 0.5, -0.5), aspect="equal")
-        axes.tick_params(length=0)
-        axes.spines[["left", "bottom"]].set_visible(False)
-
-    side = 4.7 if num <= _FEW_CLASSES else 7.2
-    names = [escaped(label) for label in labels]
-    heat = {"type": "heatmap", "z": counts.tolist(), "x": names, "y": names}
-    caption = "Confusion matrix: rows by true and predicted class"
-    return pen.draw(caption, paint, [heat], x="predicted", y="true", size=(side, side), categories="xy")
-
-
 def _reliability(pen: Pen, outcome: Classes) -> Drawing:
     confidence, accuracy, rows = reliability(outcome)
     error = float((rows * np.abs(confidence - accuracy)).sum() / rows.sum())
@@ -123,12 +98,16 @@ def _reliability(pen: Pen, outcome: Classes) -> Drawing:
         axes.grid()
 
     points = {
-        "type": "scatter", "mode": "lines+markers", "x": confidence.tolist(), "y": accuracy.tolist(),
-        "text": [f"{count} rows" for count in rows.tolist()], "marker": {"size": (6 + 14 * rows / rows.max()).tolist()},
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": confidence.tolist(),
+        "y": accuracy.tolist(),
+        "text": [f"{number(count)} rows" for count in rows.tolist()],
+        "marker": {"size": (6 + 14 * rows / rows.max()).tolist()},
+    }
     diagonal = {"type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "line": {"dash": "dot"}}
-    caption = f"Calibration (ECE {error:.3f}): accuracy by confidence, dots sized by rows"
-    return pen.draw(caption, paint, [diagonal, points], x="confidence", y="accuracy", size=(4.7, 4.7))
+    caption = f"Calibration (ECE {figure(error)}): accuracy by confidence, dots sized by rows"
+    return pen.draw(caption, paint, [diagonal, points], x="confidence", y="accuracy", size=_SIZE)
 
 
 def _confused(labels: list[str], counts: Int[np.ndarray, "K K"]) -> list[tuple[str, str, int, float]]:
@@ -146,10 +125,10 @@ def _confused(labels: list[str], counts: Int[np.ndarray, "K K"]) -> list[tuple[s
 def _class_rows(outcome: Classes) -> list[tuple[str, float, float, float, int, int]]:
     """Of each class: name, precision, recall, F1 (NaN where undefined), rows, and rows that are predicted to be it."""
     num = len(outcome.labels)
-    precision, recall, f1, rows = precision_recall_fscore_support(
+    precision, recall, f1, _ = precision_recall_fscore_support(
         outcome.target, outcome.predicted, labels=np.arange(num), zero_division=np.nan
     )
-    predicted = np.bincount(outcome.predicted, minlength=num)
+    rows, predicted = (np.bincount(of, minlength=num) for of in (outcome.target, outcome.predicted))
     return list(zip(outcome.labels, precision, recall, f1, rows.tolist(), predicted.tolist(), strict=True))
 
 
@@ -219,7 +198,7 @@ def _curve(label: str, x: Float[np.ndarray, " N"], y: Float[np.ndarray, " N"], a
 
 def _figure(pen: Pen, caption: str, curves: Sequence[Curve], *, x: str, y: str, chance: bool = False) -> Drawing:
     order = [int(k) for k in np.argsort([curve.area for curve in curves])]
-    marked = {order[-1]: ("best: ", ACCENT), order[0]: ("worst: ", WARM)} if len(curves) > 1 else {0: ("", ACCENT)}
+    marked = {order[-1]: ("best ", ACCENT), order[0]: ("worst ", WARM)} if len(curves) > 1 else {0: ("", ACCENT)}
 
     def paint(axes: Axes) -> None:
         if chance:
@@ -228,7 +207,7 @@ def _figure(pen: Pen, caption: str, curves: Sequence[Curve], *, x: str, y: str, 
             axes.plot(curve.x, curve.y, color=MUTED, linewidth=0.8, alpha=0.55)
         for place, (which, colour) in marked.items():
             curve = curves[place]
-            axes.plot(curve.x, curve.y, color=colour, label=f"{which}{short(curve.label)} ({curve.area:.3f})")
+            axes.plot(curve.x, curve.y, color=colour, label=f"{which}{figure(curve.area)}: {short(curve.label)}")
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
         axes.grid()
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1))  # above: curves may run everywhere
@@ -237,10 +216,10 @@ def _figure(pen: Pen, caption: str, curves: Sequence[Curve], *, x: str, y: str, 
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{escaped(curve.label)} ({curve.area:.3f})",
+            "name": f"{escaped(curve.label)} ({figure(curve.area)})",
             "x": curve.x.tolist(),
             "y": curve.y.tolist(),
         }
         for curve in curves
     ]
-    return pen.draw(caption, paint, traces, x=x, y=y, size=(4.7, 4.7))
+    return pen.draw(caption, paint, traces, x=x, y=y, size=_SIZE)

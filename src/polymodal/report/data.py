@@ -1,4 +1,4 @@
-"""The table: what each column is, rows of each kind to look at, what could not be read."""
+"""The table: what each column is, rows of each kind to look at."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import numpy as np
 
 from polymodal.abilities import Classes, Labels, Numbers
 from polymodal.report.drawing import evenly
-from polymodal.report.formatting import amount
+from polymodal.report.formatting import number
 from polymodal.report.subject import ReportedRun, Section
 
 _MOST_COLUMNS = 100
 _SHOWN_ROWS = 12
 _FEW_ROWS = 6  # of a target without classes
-_SHOWN_REJECTS = 50
 
 
 def data(subject: ReportedRun) -> Section:
@@ -55,26 +54,12 @@ def examples(subject: ReportedRun) -> Section | None:
     return Section("examples", "Example rows", {"cards": cards, "left_out": subject.previewer.left_out})
 
 
-def unread(subject: ReportedRun) -> Section | None:
-    """What was read but not as it stands, and what could not be read; nothing where there is neither."""
-    run = subject.run
-    if not run.notes and not run.rejects:
-        return None
-    context = {
-        "warnings": run.notes,
-        "rejects": run.rejects[:_SHOWN_REJECTS],
-        "num_rejects": len(run.rejects),
-        "bad_cells": run.bundle.config.bad_cells,
-    }
-    return Section("warnings", "Warnings", context)
-
-
 def _chosen(subject: ReportedRun) -> list[tuple[int, str]]:
     """Measured rows that show the target's kinds, with what it is there."""
     outcome = subject.outcomes[0]
     if isinstance(outcome, Numbers):
         order = np.argsort(outcome.target, kind="stable")
-        return [(int(outcome.rows[n]), amount(outcome.target[n])) for n in order[evenly(len(order), _FEW_ROWS)]]
+        return [(int(outcome.rows[n]), number(float(outcome.target[n]))) for n in order[evenly(len(order), _FEW_ROWS)]]
     if isinstance(outcome, Labels):
         places = evenly(len(outcome.rows), _FEW_ROWS)
         named = [", ".join(outcome.labels[k] for k in np.flatnonzero(outcome.target[n])) for n in places]

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,10 +21,11 @@ from markupsafe import Markup
 from polymodal.codecs.previews import escaped
 from polymodal.errors import UsageError, needs_extra
 from polymodal.metrics.bootstrap import Interval
-from polymodal.report.formatting import figure
+from polymodal.report.formatting import ends, number, tick
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 Paint: TypeAlias = "Callable[[Axes], None]"
 """Draws a figure on its axes."""
@@ -35,6 +37,7 @@ _BY_DAY = {INK: "#1b2430", MUTED: "#5c6875", LINE: "#c9d0d8", ACCENT: "#2160c4",
 
 _MOST_IN_LEGEND = 8  # of a figure by plotly; of more curves the names show under the pointer
 _LONGEST_NAME = 30  # characters, of what has an interval
+_TICK_CHARACTERS = 34  # of all ticks below a figure
 
 _STYLE: Mapping[str, Any] = {
     "font.size": 10,
@@ -70,13 +73,11 @@ class Drawing:
     Attributes:
         name: its id.
         svg: None where plotly draws it.
-        wide: it takes the whole width of a desktop.
     """
 
     name: str
     caption: str
     svg: Markup | None
-    wide: bool
 
 
 @dataclass
@@ -100,53 +101,36 @@ class Pen:
         *,
         x: str,
         y: str,
-        size: tuple[float, float] = (4.7, 3.2),
-        categories: str = "",
+        size: tuple[float, float] = (4.2, 3.2),
     ) -> Drawing:
         """A figure with its caption, painted with the colours of this module; `traces` are the same for plotly.
 
-        `size` is in inches: 4.7 wide fills a phone, and half of a desktop. `categories` says which of the axes, `y` or
-        `xy`, are of categories (y from above) and not of numbers.
+        `size` is in inches; whatever it is, the figure takes the width of a phone, or its share of a desktop.
         """
         self.count += 1
-        name, wide = f"figure-{self.count}", size[0] > 6
+        name = f"figure-{self.count}"
         if self.interactive:
-            self.figures[name] = _plotted(traces, x, y, categories)
-            return Drawing(name, caption, None, wide)
+            self.figures[name] = _plotted(traces, x, y)
+            return Drawing(name, caption, None)
 
         def labelled(axes: Axes) -> None:
             paint(axes)
             axes.set(xlabel=x, ylabel=y)
 
         svg = _embedded(_svg({"": labelled}, size, salt=name), name, caption)
-        return Drawing(name, caption, Markup(svg), wide)  # noqa: S704 - matplotlib escapes text, `_embedded` the caption
-
-
-def draw_intervals(pen: Pen, caption: str, metric: str, intervals: Mapping[str, Interval]) -> Drawing:
-    """A figure of one metric, by what it is of; the first stands out."""
-    found = intervals.values()
-    above = [interval.high - interval.value for interval in found]
-    below = [interval.value - interval.low for interval in found]
-    points = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [interval.value for interval in found],
-        "y": [escaped(name) for name in intervals],
-        "error_x": {"type": "data", "symmetric": False, "array": above, "arrayminus": below},
-    }
-    size = (4.7, intervals_height(len(intervals)))
-    return pen.draw(caption, paint_intervals(metric, intervals), [points], x=metric, y="", size=size, categories="y")
+        return Drawing(name, caption, Markup(svg))  # noqa: S704 - matplotlib escapes text, `_embedded` the caption
 
 
 def paint_intervals(metric: str, intervals: Mapping[str, Interval]) -> Paint:
     """Draws one interval on each line; the first stands out."""
+    every = ends(intervals.values())
 
     def paint(axes: Axes) -> None:
         for place, interval in enumerate(intervals.values()):
             colour = ACCENT if place == 0 else MUTED
             axes.plot([interval.low, interval.high], [place, place], color=colour, linewidth=2.2)
             axes.plot(interval.value, place, "o", color=colour, markersize=6)
-            words, end = figure(interval.value), (interval.high, place)
+            words, end = number(interval.value, like=every), (interval.high, place)
             axes.annotate(words, end, (7, 0), textcoords="offset points", va="center", color=INK)
         axes.set_yticks(range(len(intervals)), [short(name, _LONGEST_NAME) for name in intervals])
         axes.set(xlabel=metric, ylim=(len(intervals) - 0.4, -0.6))
@@ -212,15 +196,9 @@ def evenly(count: int, most: int) -> Int[np.ndarray, " P"]:
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
-def _plotted(traces: Sequence[Mapping[str, Any]], x: str, y: str, categories: str) -> dict[str, Any]:
+def _plotted(traces: Sequence[Mapping[str, Any]], x: str, y: str) -> dict[str, Any]:
     """A figure as plotly reads it; its texts may hold markup, and must not."""
-    axes: dict[str, dict[str, Any]] = {
-        f"{axis}axis": {"title": {"text": escaped(name)}} for axis, name in zip("xy", (x, y), strict=True)
-    }
-    for axis in categories:
-        axes[f"{axis}axis"]["type"] = "category"
-    if "y" in categories:
-        axes["yaxis"]["autorange"] = "reversed"
+    axes = {f"{axis}axis": {"title": {"text": escaped(name)}} for axis, name in zip("xy", (x, y), strict=True)}
     named = sum("name" in trace for trace in traces)
     return {"data": traces, "layout": {**axes, "showlegend": 0 < named <= _MOST_IN_LEGEND}}
 
@@ -239,9 +217,32 @@ def _svg(figures: Mapping[str, Paint], size: tuple[float, float], *, salt: str, 
         places = picture.subplots(1, len(figures), squeeze=False)[0]
         for axes, (title, paint) in zip(places, figures.items(), strict=True):
             paint(axes)
+            _number_axes(axes)
             axes.set_title(title)
         picture.savefig(file, format="svg", metadata={"Date": None}, facecolor=paper)
     return file.getvalue()
+
+
+def _number_axes(axes: Axes) -> None:
+    """Ticks of numbers as the page writes numbers, and so few that they do not touch one another."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        if not isinstance(axis.get_major_formatter(), ScalarFormatter):
+            continue  # names
+        for most in (5, 4, 3, 2):
+            locator = axis.get_major_locator()
+            if isinstance(locator, MaxNLocator):
+                locator.set_params(nbins=most)
+            low, high = sorted(axis.get_view_interval())
+            shown = [float(place) for place in axis.get_majorticklocs() if low <= place <= high]
+            if axis is axes.yaxis or sum(len(tick(place, shown)) + 2 for place in shown) <= _TICK_CHARACTERS:
+                break
+        axis.set_major_formatter(FuncFormatter(partial(_tick, axis)))
+
+
+def _tick(axis: Axis, value: float, _: int | None) -> str:
+    return tick(value, axis.get_majorticklocs())
 
 
 def _embedded(svg: str, name: str, caption: str) -> str:
@@ -253,4 +254,5 @@ def _embedded(svg: str, name: str, caption: str) -> str:
         svg = svg.replace(stand_in, f"var(--{variable})")
     svg = re.sub(r"font-family: [^;\"]*|(?<=px )'DejaVu Sans'[^;\"]*", "", svg)
     label = f'<svg role="img" aria-label="{escaped(caption)}"'
-    return re.sub(r'<svg( [a-z]+="[0-9.]+pt")?', label, svg, count=1).replace('height="', 'data-height="', 1)
+    start, rest = svg.split(">", 1)
+    return re.sub(r' (width|height)="[0-9.]+pt"', "", start).replace("<svg", label, 1) + ">" + rest

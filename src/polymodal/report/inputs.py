@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polymodal.metrics.results import InputTest
+from polymodal.report.formatting import figure
 from polymodal.report.subject import ReportedRun, Section
 
 _MOST_INPUTS = 50
@@ -21,14 +22,14 @@ def inputs(subject: ReportedRun) -> Section | None:
     ]
     target = "the target" if schema.target is None else schema.target.name or "the target"
     context = {"lines": lines, "num_inputs": len(tests)}
-    return Section("inputs", f"Which inputs predict {target}", context)
+    return Section("inputs", f"Which inputs predict {target}", context, link="Input tests")
 
 
 def of_p(p_value: float | None) -> str:
     """A p-value for people; a dash where there is none."""
     if p_value is None:
         return "–"
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return "< 0.001" if p_value < 0.001 else figure(p_value)
 
 
 def _place(found: InputTest, *, kept: bool) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polymodal.abilities import Classes, Labels, Numbers, Outcome
-from polymodal.report.formatting import amount
+from polymodal.report.formatting import figure, number
 from polymodal.report.subject import ReportedRun, Section
 
 _SHOWN = 12
@@ -60,8 +60,8 @@ def _of_classes(outcome: Classes) -> list[Mistake]:
     return [
         Mistake(
             int(outcome.rows[n]),
-            [(outcome.labels[outcome.predicted[n]], f"p {said[n]:.2f}")],
-            [(outcome.labels[outcome.target[n]], f"p {true[n]:.2f}")],
+            [(outcome.labels[outcome.predicted[n]], f"p {figure(float(said[n]))}")],
+            [(outcome.labels[outcome.target[n]], f"p {figure(float(true[n]))}")],
         )
         for n in order
     ]
@@ -76,7 +76,7 @@ def _of_labels(outcome: Labels) -> list[Mistake]:
 
     def listed(n: int, held: np.ndarray) -> list[tuple[str, str]]:
         places = np.flatnonzero(held[n])[:_MOST_LABELS]
-        return [(outcome.labels[k], f"p {outcome.probabilities[n, k]:.2f}") for k in places]
+        return [(outcome.labels[k], f"p {figure(float(outcome.probabilities[n, k]))}") for k in places]
 
     return [Mistake(int(outcome.rows[n]), listed(n, outcome.predicted), listed(n, outcome.target)) for n in order]
 
@@ -84,12 +84,16 @@ def _of_labels(outcome: Labels) -> list[Mistake]:
 def _of_numbers(outcome: Numbers) -> list[Mistake]:
     """Rows by the size of the error."""
     error = outcome.predicted - outcome.target
-    return [
-        Mistake(
-            int(outcome.rows[n]),
-            [(amount(outcome.predicted[n]), f"{error[n]:+.3g}")],
-            [(amount(outcome.target[n]), "")],
-            outcome.name,
-        )
-        for n in np.argsort(-np.abs(error), kind="stable")[:_SHOWN]
-    ]
+    return [_of_number(outcome, int(n), float(error[n])) for n in np.argsort(-np.abs(error), kind="stable")[:_SHOWN]]
+
+
+def _of_number(outcome: Numbers, place: int, error: float) -> Mistake:
+    """One row; its numbers are rounded alike."""
+    predicted, true = float(outcome.predicted[place]), float(outcome.target[place])
+    like = predicted, true, error
+    return Mistake(
+        int(outcome.rows[place]),
+        [(number(predicted, like=like), number(error, like=like, signed=True))],
+        [(number(true, like=like), "")],
+        outcome.name,
+    )

@@ -16,6 +16,7 @@ from polymodal import __version__
 from polymodal.metrics.history import History
 from polymodal.models.stage import INTERMEDIATE
 from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen
+from polymodal.report.formatting import number
 from polymodal.report.subject import ReportedRun, Section
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def construction(subject: ReportedRun) -> Section:
     for entry in bundle.schema.inputs[:_MOST_INPUTS]:
         size = sum(parameter.numel() for parameter in model.encoders[entry.name].parameters())
         columns = ", ".join(entry.columns[:_MOST_COLUMNS]) + (", ..." if len(entry.columns) > _MOST_COLUMNS else "")
-        parameters = f"{size:,}" if entry.shares is None else f"those of {entry.shares}"
+        parameters = number(size) if entry.shares is None else f"those of {entry.shares}"
         inputs.append(((entry.name, entry.modality, entry.encoder, columns), parameters))
     optimizer = config.train.optimizer
     made = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from polymodal.abilities import Numbers
 from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen, evenly
-from polymodal.report.formatting import amount
+from polymodal.report.formatting import number
 from polymodal.report.subject import ReportedRun, Section
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_POINTS = 1_500  # of a scatter plot: more only blacken it
 _MOST_TARGETS = 6  # of which figures are drawn
-_SIZE = (4.7, 4.0)  # inches
+_SIZE = (4.2, 3.6)  # inches
 
 
 def numbers(subject: ReportedRun) -> Section | None:
@@ -34,8 +34,9 @@ def numbers(subject: ReportedRun) -> Section | None:
 def _line(outcome: Numbers) -> tuple[str, list[str]]:
     error = outcome.predicted - outcome.target
     size = np.abs(error)
-    figures = [error.mean(), np.median(size), np.quantile(size, 0.9), size.max()]
-    return outcome.name, [amount(float(value)) for value in (*figures, len(error))]
+    most = float(np.quantile(size, 0.9))  # one outlier shall not hide the digits of the rest
+    figures = [float(error.mean()), float(np.median(size)), most, float(size.max())]
+    return outcome.name, [*(number(value, like=[most]) for value in figures), number(len(error))]
 
 
 def _against(pen: Pen, outcome: Numbers) -> Drawing:
@@ -64,5 +65,5 @@ def _residuals(pen: Pen, outcome: Numbers) -> Drawing:
         axes.grid(axis="y")
 
     bars = {"type": "histogram", "x": error.tolist(), "nbinsx": bins}
-    caption = f"Residuals; their mean is {amount(float(error.mean()))}"
+    caption = f"Residuals; their mean is {number(float(error.mean()), like=[float(np.abs(error).mean())])}"
     return pen.draw(caption, paint, [bars], x="predicted minus true", y="rows", size=_SIZE)

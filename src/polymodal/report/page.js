@@ -17,9 +17,7 @@
         modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("line"), activecolor: colour("accent") },
         margin: { l: 50, r: 10, t: 34, b: 45 },
       };
-      const shades = [[0, colour("paper")], [1, colour("accent")]];
-      const data = figure.data.map(trace => trace.type === "heatmap" ? { ...trace, colorscale: shades } : trace);
-      Plotly.react(id, data, layout, { responsive: true, displaylogo: false });
+      Plotly.react(id, figure.data, layout, { responsive: true, displaylogo: false });
     }
   };
   dark.addEventListener("change", draw);

@@ -16,9 +16,9 @@ from polymodal.abilities import Outcome, Reported
 from polymodal.codecs.previews import escaped, words
 from polymodal.errors import UsageError, needs_extra
 from polymodal.report.classes import classes, labels
-from polymodal.report.data import data, examples, unread
+from polymodal.report.data import data, examples
 from polymodal.report.drawing import Pen, require_matplotlib
-from polymodal.report.formatting import amount, duration, figure, share
+from polymodal.report.formatting import duration, figure, number, share
 from polymodal.report.inputs import inputs
 from polymodal.report.mistakes import mistakes
 from polymodal.report.model import construction, training, usage
@@ -26,12 +26,14 @@ from polymodal.report.numbers import numbers
 from polymodal.report.subject import Previewer, ReportedRun, Section
 from polymodal.report.subsets import subsets
 from polymodal.report.summary import results, summary
+from polymodal.report.warnings import rejects, warnings
 
 if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
 
 _SECTIONS: tuple[Callable[[ReportedRun], Section | None], ...] = (
-    results, classes, labels, numbers, inputs, subsets, mistakes, unread, training, data, examples, construction, usage,
+    results, classes, labels, numbers, inputs, subsets, mistakes, rejects, training, data, examples, construction,
+    usage,
 )  # fmt: skip
 
 
@@ -78,13 +80,16 @@ def _page(subject: ReportedRun, library: str) -> str:
         html = templates.get_template(f"{section.name}.html").render(section.context)
         return Markup(html)  # noqa: S704 - the template has escaped what it shows
 
-    top = summary(subject)
+    top, first = summary(subject), warnings(subject)
     sections = [section for make in _SECTIONS if (section := make(subject)) is not None]
     scripts = [library, _file("page.js")] if subject.pen.figures else []
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     return templates.get_template("page.html").render(
         title=top.title,
         style=Markup(_file("page.css")),  # noqa: S704 - of this package
+        target=top.context["target"],
+        kind=top.context["kind"],
+        warnings=None if first is None else rendered(first),
         summary=rendered(top),
         sections=[(section, rendered(section)) for section in sections],
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - plotly's, and of this package
@@ -103,7 +108,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"amount": amount, "duration": duration, "excerpt": _excerpt, "figure": figure, "share": share}
+    found.filters |= {"number": number, "duration": duration, "excerpt": _excerpt, "figure": figure, "share": share}
     found.policies["json.dumps_kwargs"] = {"allow_nan": False}
     return found
 

@@ -35,11 +35,13 @@ class Section:
         name: of its template, and of the link that leads to it.
         title: of its heading.
         context: what the template may use; text in it is escaped, only `Markup` is not.
+        link: shorter than the title, for the links at the top; empty: the title.
     """
 
     name: str
     title: str
     context: Mapping[str, object]
+    link: str = ""
 
 
 @dataclass

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polymodal.metrics.results import MaskedResult, SubsetResult, SubsetResults
-from polymodal.report.drawing import ACCENT, Paint, draw_intervals, intervals_height, paint_intervals, save_picture
+from polymodal.report.drawing import ACCENT, Paint, intervals_height, paint_intervals, save_picture
+from polymodal.report.formatting import ends, number
+from polymodal.report.intervals import interval_chart
 from polymodal.report.subject import ReportedRun, Section
 
 if TYPE_CHECKING:
@@ -25,12 +27,13 @@ def subsets(subject: ReportedRun) -> Section | None:
     if found is None or len(lines) < 2:
         return None
     metric = found.metric
-    caption = f"{metric} on {subject.results.side} rows by the inputs that are present, with 95 % intervals"
+    caption = f"{metric} on {subject.results.side} rows by the inputs that are missing, with 95 % intervals"
     context = {
         "metric": metric,
         "missed": missed(found, greater_is_better=subject.run.bundle.task.greater_is_better[metric]),
-        "drawing": draw_intervals(subject.pen, caption, metric, _drawn(found)),
-        "rows": [(named(line.inputs), line.metrics[metric], line.change) for line in lines],
+        "chart": interval_chart(caption, metric, _drawn(found)),
+        "rows": [(named(line.inputs, found), line.metrics[metric], line.change) for line in lines],
+        "like": ends(line.metrics[metric] for line in lines),
     }
     return Section("subsets", "Missing inputs", context)
 
@@ -51,7 +54,8 @@ def missed(found: SubsetResults, *, greater_is_better: bool) -> str:
     sign = 1 if greater_is_better else -1
     most = min(gone, key=lambda name: sign * gone[name].value)
     harmless = [name for name, change in gone.items() if change.low <= 0 <= change.high]
-    words = f"What is missed most is {most}: {gone[most].value:+.3f} in {found.metric} without it."
+    change = number(gone[most].value, like=ends(gone.values()), signed=True)
+    words = f"What is missed most is {most}: {change} in {found.metric} without it."
     if most in harmless:
         return f"Without any one of the inputs {found.metric} stays within the intervals."
     if harmless:
@@ -69,9 +73,27 @@ def defined_rates(found: SubsetResults) -> list[MaskedResult]:
     return [line for line in found.masked if found.metric in line.metrics]
 
 
-def named(inputs: Sequence[str]) -> str:
-    """Inputs as people read them."""
-    return " + ".join(inputs)
+def named(inputs: Sequence[str], found: SubsetResults) -> str:
+    """A subset of the inputs as people read it: by what is missing, or where that is more than half, by what is there.
+
+    >>> found = SubsetResults(metric="accuracy", subsets=[
+    ...     SubsetResult(inputs=("name", "photo", "voice"), metrics={}, change=None)
+    ... ])
+    >>> [named(inputs, found) for inputs in (("name", "photo", "voice"), ("name", "voice"), ("voice",))]
+    ['all inputs', 'without photo', 'only voice']
+    """
+    whole = found.subsets[0].inputs
+    missing = [name for name in whole if name not in inputs]
+    if not missing:
+        return "all inputs"
+    if 2 * len(missing) <= len(whole):
+        return f"without {_listed(missing)}"
+    return f"only {_listed(inputs)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def save_subsets(found: SubsetResults, path: Path) -> None:
@@ -106,4 +128,4 @@ def _paint_rates(found: SubsetResults) -> Paint:
 
 def _drawn(found: SubsetResults) -> dict[str, Interval]:
     """The interval of each subset that is drawn, by its inputs."""
-    return {named(line.inputs): line.metrics[found.metric] for line in defined_subsets(found)[:_MOST_ROWS]}
+    return {named(line.inputs, found): line.metrics[found.metric] for line in defined_subsets(found)[:_MOST_ROWS]}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from itertools import islice
 
-from polymodal.abilities import Explaining
+import numpy as np
+
+from polymodal.abilities import Classes, Explaining, Numbers
 from polymodal.metrics.direction import greater_is_better
+from polymodal.metrics.results import Report
 from polymodal.protocols import Task
-from polymodal.report.drawing import draw_intervals
+from polymodal.report.formatting import ends, number
+from polymodal.report.intervals import interval_chart
 from polymodal.report.subject import ReportedRun, Section
 
 _MOST_ROWS = 24  # of the figure
+_MOST_NAMES = 8  # of classes without a row
 
 
 def summary(subject: ReportedRun) -> Section:
@@ -25,9 +30,9 @@ def summary(subject: ReportedRun) -> Section:
         "modalities": sorted({column.modality or "" for column in features}),
         "seconds": run.seconds,
         "interrupted": run.history.interrupted,
-        "num_warnings": len(run.notes) + bool(run.rejects),
         "metric": metric,
         "found": None if metric is None else subject.results.measured[metric],
+        "like": [] if metric is None else ends(report.get(metric) for report in _reports(subject).values()),
         "side": side,
         "measured": counts.test if side == "test" else counts.validation,
         "parameters": sum(parameter.numel() for parameter in parameters),
@@ -35,8 +40,9 @@ def summary(subject: ReportedRun) -> Section:
         "epochs": len(run.history.epochs),
         "best_epoch": run.history.best_epoch,
     }
-    title = "" if target is None else target.name or target.task
-    return Section("summary", title, context)
+    name, kind = ("", "") if target is None else (target.name, run.bundle.task.kind or target.task)
+    title = f"Report: {name} ({kind})" if name else f"Report: {kind}"
+    return Section("summary", title, {**context, "target": name, "kind": kind})
 
 
 def verdict(subject: ReportedRun) -> str:
@@ -51,11 +57,14 @@ def verdict(subject: ReportedRun) -> str:
     sign = 1 if greater_is_better(subject.run.bundle.task.greater_is_better, metric) else -1
     name = max(found, key=lambda key: sign * found[key].value)
     best, gain = found[name], sign * (own.value - found[name].value)
+    words = number(abs(gain), like=ends([own, best]))
+    if not gain:
+        return f"The model is as good as the best baseline, {name}: {metric} is the same."
     apart = own.low > best.high or own.high < best.low
     chance = "by more than the intervals" if apart else "but the intervals overlap: that may be chance"
     if gain > 0:
-        return f"The model beats the best baseline, {name}, by {gain:.3g} in {metric}, {chance}."
-    return f"The model does not beat the best baseline: {name} is {-gain:.3g} ahead in {metric}, {chance}."
+        return f"The model beats the best baseline, {name}, by {words} in {metric}, {chance}."
+    return f"The model does not beat the best baseline: {name} is {words} ahead in {metric}, {chance}."
 
 
 def results(subject: ReportedRun) -> Section | None:
@@ -63,21 +72,45 @@ def results(subject: ReportedRun) -> Section | None:
     metric = subject.main_metric
     if metric is None:
         return None
-    baselines, by_input = subject.results.baselines.shown, subject.results.baselines.linear_by_input
-    shown = {"model": subject.results.measured, **baselines}
+    by_input = subject.results.baselines.linear_by_input
+    columns = _reports(subject)
+    shown = {"model": subject.results.measured, **subject.results.baselines.shown}
     shown |= {f"linear, {name} alone": report for name, report in by_input.items()}
     compared = {name: report[metric] for name, report in shown.items() if metric in report}
     caption = f"{metric} on {subject.results.side} rows, with 95 % intervals"
-    columns = {f"model, {subject.results.side}": subject.results.measured, **baselines}
+    untested = without_rows(subject)
+    metrics = []
+    for name in subject.results.measured:
+        values = [report.get(name) for report in columns.values()]
+        unmeasured = untested if name == "macro_f1" else ""
+        metrics.append((name, _words(subject.run.bundle.task, name), unmeasured, values, ends(values)))
     context = {
-        "drawing": draw_intervals(subject.pen, caption, metric, dict(islice(compared.items(), _MOST_ROWS))),
+        "chart": interval_chart(caption, metric, dict(islice(compared.items(), _MOST_ROWS))),
         "columns": list(columns),
-        "metrics": [
-            (name, _words(subject.run.bundle.task, name), [report.get(name) for report in columns.values()])
-            for name in subject.results.measured
-        ],
+        "metrics": metrics,
+        "untested": untested,
     }
     return Section("results", "Results", context)
+
+
+def without_rows(subject: ReportedRun) -> str:
+    """Which classes or labels no measured row has, in a sentence; empty where every one has some."""
+    for outcome in subject.outcomes:
+        if isinstance(outcome, Numbers):
+            continue
+        held = set(np.unique(outcome.target) if isinstance(outcome, Classes) else np.flatnonzero(outcome.target.any(0)))
+        empty = [label for place, label in enumerate(outcome.labels) if place not in held]
+        if empty:
+            one, several = ("class", "classes") if isinstance(outcome, Classes) else ("label", "labels")
+            what = f"the {one}" if len(empty) == 1 else f"these {number(len(empty))} {several}:"
+            more = ", ..." if len(empty) > _MOST_NAMES else ""
+            return f"No {subject.results.side} row has {what} {', '.join(empty[:_MOST_NAMES])}{more}."
+    return ""
+
+
+def _reports(subject: ReportedRun) -> dict[str, Report]:
+    """Every metric of the model and of the baselines, by the name of the column that shows them."""
+    return {f"model, {subject.results.side}": subject.results.measured, **subject.results.baselines.shown}
 
 
 def _words(task: Task, metric: str) -> str:

@@ -63,6 +63,7 @@ class Classify(ClassScores, ScoringTask):
     """
 
     Config: ClassVar[type] = ClassifyConfig
+    kind: ClassVar[str] = "classification"
     metric: ClassVar[str] = "accuracy"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on: steadier than accuracy over few rows
     stratified: ClassVar[bool] = True

@@ -57,6 +57,7 @@ class Match(Task):
     """
 
     Config: ClassVar[type] = MatchConfig
+    kind: ClassVar[str] = "matching"
     metric: ClassVar[str] = "recall_at_10"
     monitor: ClassVar[str] = "mean_reciprocal_rank"  # finer than a recall over few rows
     targeted: ClassVar[bool] = False

@@ -53,6 +53,7 @@ class Ordinal(ClassScores, ScoringTask):
     """
 
     Config: ClassVar[type] = OrdinalConfig
+    kind: ClassVar[str] = "ordinal regression"
     metric: ClassVar[str] = "quadratic_weighted_kappa"  # the one to report first
     monitor: ClassVar[str] = "log_loss"  # the one to stop early on
     stratified: ClassVar[bool] = True

@@ -53,6 +53,7 @@ class Regress(ScoringTask):
     """
 
     Config: ClassVar[type] = RegressConfig
+    kind: ClassVar[str] = "regression"
     metric: ClassVar[str] = "r2"  # the one to report first
     monitor: ClassVar[str] = "rmse"  # the one to stop early on
     greater_is_better: ClassVar[Mapping[str, bool]] = regression.GREATER_IS_BETTER

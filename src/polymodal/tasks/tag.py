@@ -64,6 +64,7 @@ class Tag(ScoringTask):
     """
 
     Config: ClassVar[type] = TagConfig
+    kind: ClassVar[str] = "tagging"
     metric: ClassVar[str] = "macro_average_precision"  # the one to report first
     monitor: ClassVar[str] = "macro_average_precision"  # the one to stop early on: log loss knows the smoothed truth
     greater_is_better: ClassVar[Mapping[str, bool]] = tagging.GREATER_IS_BETTER

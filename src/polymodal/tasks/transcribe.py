@@ -54,6 +54,7 @@ class Transcribe(Task):
     """
 
     Config: ClassVar[type] = TranscribeConfig
+    kind: ClassVar[str] = "speech to text"
     metric: ClassVar[str] = "cer"
     monitor: ClassVar[str] = "cer"
     greater_is_better: ClassVar[Mapping[str, bool]] = {"cer": False, "wer": False, "exact_match": True}

@@ -137,7 +137,7 @@ def test_nothing_of_the_data_becomes_markup(html):
     assert not page.tags["script"]
     assert not [name for _, name, _ in page.attributes if name.startswith("on")]
     assert page.text.count(EVIL) > 10
-    assert page.tags["figure"] == page.tags["svg"] == 8
+    assert page.tags["figure"] == 8 and page.tags["svg"] == 5
 
 
 def test_it_says_how_sure_each_input_is_by_itself(run, tmp_path, monkeypatch):
@@ -186,7 +186,8 @@ def test_what_each_input_is_worth_is_shown(html, run):
     lines = run.bundle.metrics.subsets.subsets
     assert lines[0].metrics == run.bundle.metrics.test
     for line in lines:
-        assert " + ".join(line.inputs) in text
+        missing = [name for name in lines[0].inputs if name not in line.inputs]
+        assert (f"without {missing[0]}" if missing else "all inputs") in text
 
 
 def test_numbers_rejects_and_remarks(tmp_path):
@@ -197,7 +198,6 @@ def test_numbers_rejects_and_remarks(tmp_path):
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
     assert "Predicted against true" in text and "90 % of |errors| below" in text
     assert "1 cell could not be read: they count as missing" in text and "not a number: 'many'" in text
-    assert "1 warning about the data" in text
 
 
 def test_labels(tmp_path):
@@ -206,7 +206,7 @@ def test_labels(tmp_path):
     write(run, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "Each label" in page.text and "average precision" in page.text and EVIL in page.text
-    assert page.tags["figure"] == 6 and not page.tags["script"]
+    assert page.tags["figure"] == 6 and page.tags["svg"] == 4 and not page.tags["script"]
 
 
 def test_several_numbers(tmp_path):

@@ -41,8 +41,7 @@ def load(kind: str, name: str) -> Any:
         ConfigError: no part has that name; says which do.
     """
     if name in _own_names(kind):
-        module = import_module(f"polymodal.{kind.replace('/', '.')}.{name}")
-        return getattr(module, "".join(word.capitalize() for word in name.split("_")))
+        return _own_class(kind, name)
     if name in _plugins(kind):
         return _plugins(kind)[name].load()
     raise ConfigError(f"No {describe(kind)} is called {name!r}.{known(kind, name)}")
@@ -74,11 +73,18 @@ def describe(kind: str) -> str:
     return f"{modality} {singular}".strip()
 
 
-def _own_names(kind: str) -> list[str]:
+@cache
+def _own_class(kind: str, name: str) -> Any:
+    module = import_module(f"polymodal.{kind.replace('/', '.')}.{name}")
+    return getattr(module, "".join(word.capitalize() for word in name.split("_")))
+
+
+@cache  # it is asked for every column of a table
+def _own_names(kind: str) -> frozenset[str]:
     folder = Path(__file__).parent / kind
     if kind == "encoders":
-        return [entry.name for entry in folder.iterdir() if (entry / "__init__.py").exists()]
-    return [file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")]
+        return frozenset(entry.name for entry in folder.iterdir() if (entry / "__init__.py").exists())
+    return frozenset(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
 
 
 @cache

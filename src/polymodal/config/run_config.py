@@ -10,8 +10,9 @@ import dataclasses
 import math
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
@@ -334,9 +335,15 @@ def _check_names(config: RunConfig, source: str) -> None:
             raise ConfigError(f"{source}: {where}: no {registry.describe(kind)} is called {name!r}.{known}")
 
 
+@cache  # one takes long to make, and the settings of a part are checked for every column
+def _adapter(model: Any) -> Any:
+    return TypeAdapter(model)
+
+
 def _validate(model: type[_Settings], values: dict[str, Any], source: str) -> _Settings:
     try:
-        return TypeAdapter(model).validate_python(values)
+        checked: _Settings = _adapter(cast(Any, model)).validate_python(values)
+        return checked
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(source, model, problem) for problem in error.errors())) from None
 

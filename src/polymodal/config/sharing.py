@@ -130,5 +130,6 @@ def _described(model_input: Input) -> dict[str, Any]:
 
 
 def _read(schema: Schema, model_input: Input) -> list[tuple[object, ...]]:
-    columns = [schema.column(name) for name in model_input.columns]
+    by_name = {column.name: column for column in schema.columns}
+    columns = [by_name[name] for name in model_input.columns]
     return [(column.modality, column.settings, column.statistics) for column in columns]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import norm, rankdata
 
 from polymodal.data.cells.dataset import Dataset
 from polymodal.evaluation.baselines import input_features
@@ -83,6 +82,8 @@ def _as_numbers(target: Cells, num_scores: int) -> Float[np.ndarray, "N K"]:
     values: np.ndarray = target.values.double().numpy()
     if values.ndim < 3:
         return values
+    from scipy.stats import norm, rankdata  # it takes half a second to import
+
     numbers, known = values.swapaxes(0, 1)
     scores: np.ndarray = np.zeros_like(numbers)
     for k, there in enumerate(known.T > 0):

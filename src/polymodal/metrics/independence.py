@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import sparse
-from scipy.stats import pearson3, skew
 
 _PERMUTATIONS = 300
 _ENOUGH = 10  # permutations that do as well end a test early (Besag & Clifford 1991)
@@ -100,6 +99,8 @@ def _p_value(true: float, shuffled: Float[np.ndarray, " P"]) -> float:
     as_good = int((shuffled >= true - 1e-9 * abs(true)).sum())
     p_value = (1 + as_good) / (1 + len(shuffled))
     if not as_good and shuffled.std() > 0:
+        from scipy.stats import pearson3, skew  # it takes half a second to import
+
         p_value = min(p_value, float(pearson3.sf(true, skew(shuffled), shuffled.mean(), shuffled.std())))
     return p_value
 

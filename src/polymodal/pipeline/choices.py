@@ -15,7 +15,7 @@ from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed
 from polymodal.config.sharing import Groups, groups_of
 from polymodal.data.cells.clean import with_policies
 from polymodal.data.columns.infer import infer_columns, suggest_settings
-from polymodal.data.columns.profile import column_profiler
+from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.split.split import Split, split_rows
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import target_cells
@@ -88,15 +88,25 @@ class Choices:
         )
 
 
-def choose(table: Table, config: RunConfig) -> Choices:
+def choose(
+    table: Table, config: RunConfig, profile: Profiler | None = None, columns: tuple[Column, ...] | None = None
+) -> Choices:
     """Makes every choice that a configuration leaves open; of media some cells are looked at, to suggest settings.
+
+    Args:
+        table: the rows.
+        config: what is known.
+        profile: of a caller that has looked at the columns already; None: taken here.
+        columns: as `infer_columns` would find them, likewise.
 
     Raises:
         UsageError: the configuration does not fit the table or this installation.
         DataError: the table cannot be learned from.
     """
-    profile = column_profiler(table, config.limits)
-    columns = with_policies(infer_columns(table, config, profile), config.clean)
+    profile = profile or column_profiler(table, config.limits)
+    if columns is None or not any(column.modality for column in columns):
+        columns = infer_columns(table, config, profile)
+    columns = with_policies(columns, config.clean)
     warm_start, columns, config = start_from(columns, config)
     values = target_values(table, config)
     part = choose_task(values, config)

@@ -15,6 +15,7 @@ from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.inspection import Inspection, inspect_table
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.prepare import fit_statistics, modality_of, prepare
+from polymodal.data.columns.profile import column_profiler
 from polymodal.data.tables.table import read_table
 from polymodal.errors import PolymodalError
 from polymodal.evaluation.input_tests import MOST_ROWS
@@ -39,11 +40,12 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
     constant
     """
     table = read_table(source, text=config.table)
-    found = inspect_table(table, config=config, media=media)
+    profile = column_profiler(table, config.limits)
+    found = inspect_table(table, config=config, media=media, profile=profile)
     if not config.targets:
         return found
     try:
-        choices = choose(table, config)
+        choices = choose(table, config, profile, tuple(one.column for one in found.columns))
         if not media and any(registry.load("modalities", one.modality).media for one in choices.inputs):
             return found
         selection, num_rows = _select(choices)

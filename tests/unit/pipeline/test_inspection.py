@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image as Picture
 
 from polymodal.config.run_config import make
+from polymodal.data.columns import profile as surveying
 from polymodal.pipeline.inspection import inspect
 from polymodal.pipeline.problem import resolve
 
@@ -68,3 +70,19 @@ def test_where_nothing_predicts_the_advice_says_so(tmp_path):
     source["more_noise"] = [" ".join(words) for words in rng.choice(WORDS, size=(ROWS, 4))]
     found = findings(inspect(source, config=make({"target": "label"})))
     assert len(found) == 2 and all("no better than chance" in finding.advice for finding in found)
+
+
+def test_every_column_is_looked_at_once_though_the_inputs_are_tested(monkeypatch):
+    looks = Counter()
+    look = surveying.profile_column
+
+    def watched(table, name, limits):
+        looks[name] += 1
+        return look(table, name, limits)
+
+    monkeypatch.setattr(surveying, "profile_column", watched)
+    rng = np.random.default_rng(0)
+    table = {f"f{number}": rng.normal(size=60).tolist() for number in range(5)} | {"label": ["p", "q"] * 30}
+    found = inspect(table, config=make({"target": "label"}))
+    assert found.input_tests == {} or set(found.input_tests) == {"table"}
+    assert looks == {**{f"f{number}": 1 for number in range(5)}, "label": 1}

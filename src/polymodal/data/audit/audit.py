@@ -21,6 +21,7 @@ from polymodal.data.audit.finding import ORDER, Finding
 from polymodal.data.audit.profile import AuditProfile, read_profile
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.columns.infer import suggest_settings
+from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table
 from polymodal.schema import Column
@@ -41,7 +42,9 @@ MOST_READ = 20_000  # cells of a column of words or numbers that are read
 MOST_DECODED = 4_000  # cells of a column of media that are decoded; also: that are compared with one another
 
 
-def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: bool = True) -> tuple[Finding, ...]:
+def audit(
+    table: Table, columns: Sequence[Column], config: RunConfig, *, media: bool = True, profile: Profiler | None = None
+) -> tuple[Finding, ...]:
     """What is wrong, or may be, with a table.
 
     Of a longer table than 100,000 rows a sample is looked at; cells of 20,000 rows are read, those of 4,000 decoded and
@@ -52,13 +55,15 @@ def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: 
         columns: what every column is.
         config: target, split and limits, where they are known.
         media: decode media, to find unreadable, outlying and near duplicate ones.
+        profile: of a caller that has looked at the columns of the table already; None: taken here.
     """
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
+    look = profile if profile is not None and sample is table else column_profiler(sample, config.limits)
     profiles = {
         column.name: found
         for column in columns
-        if column.modality is not None and (found := _profile(sample, column, config, media=media)) is not None
+        if column.modality is not None and (found := _profile(sample, column, config, look, media=media)) is not None
     }
     subject = AuditedTable(sample, rows, tuple(columns), config, profiles)
     findings = [finding for check in CHECKS for finding in check(subject)]
@@ -87,12 +92,12 @@ def _draw(count: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
 
 
-def _profile(table: Table, column: Column, config: RunConfig, *, media: bool) -> AuditProfile | None:
+def _profile(table: Table, column: Column, config: RunConfig, look: Profiler, *, media: bool) -> AuditProfile | None:
     decoded = registry.load("modalities", column.modality or "").media
     if decoded and not media:
         return None
     rows = _draw(table.num_rows, MOST_DECODED if decoded else MOST_READ)
-    suggested = suggest_settings(table, [column], config.limits)[column.name]  # read as training would
+    suggested = suggest_settings(table, [column], config.limits, look)[column.name]  # read as training would
     column = column.model_copy(update={"settings": {**suggested, **column.settings}})
     return read_profile(table, column, rows, config.limits, compare=MOST_DECODED)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import stats
 
 from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.subject import AuditedTable, as_numbers
@@ -48,6 +47,8 @@ def _names(subject: AuditedTable, name: str) -> np.ndarray | None:
 def _numbers(name: str, figure: str, learn: np.ndarray, test: np.ndarray) -> Iterator[Finding]:
     if min(len(learn), len(test)) < _FEWEST:
         return
+    from scipy import stats  # it takes half a second to import
+
     distance, chance = stats.ks_2samp(learn, test, method="asymp")
     if chance < _CHANCE and distance >= _WEAK:
         what = (
@@ -63,6 +64,8 @@ def _categories(name: str, learn: np.ndarray, test: np.ndarray) -> Iterator[Find
     if not 2 <= len(known) <= _MOST_NAMES:
         return
     counts = np.stack([np.bincount(part, minlength=len(known)) for part in np.split(codes, [len(learn)])])
+    from scipy import stats
+
     test_of = stats.chi2_contingency(counts, correction=False)
     strength = float(np.sqrt(test_of.statistic / counts.sum()))  # Cramer's V of a table with two lines
     if test_of.pvalue < _CHANCE and strength >= _WEAK:

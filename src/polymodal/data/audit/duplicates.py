@@ -15,7 +15,6 @@ from scipy import sparse
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.profile import AuditProfile
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.columns.profile import key_of
 from polymodal.schema import Column
 
 _COMMON = 0.2  # a larger share of repeated rows is the nature of the table, as where all columns are categories
@@ -55,9 +54,10 @@ def check_near(subject: AuditedTable) -> Iterator[Finding]:
 
 def _keys(subject: AuditedTable, column: Column) -> list[Hashable]:
     """By row, what is equal for equal cells; None where missing. What was read counts, else what the table holds."""
-    keys: list[Hashable] = [None if cell is None else key_of(cell) for cell in subject.cells(column.name)]
+    keys = subject.keys(column.name)
     profiles = subject.profiles.get(column.name)
     if profiles is not None:
+        keys = list(keys)
         for row, digest in zip(profiles.rows.tolist(), profiles.digests, strict=True):
             keys[row] = digest
     return keys

@@ -12,7 +12,7 @@ from polymodal.data.audit.audit import audit
 from polymodal.data.audit.finding import ORDER, Finding
 from polymodal.data.columns.examples import example, printable
 from polymodal.data.columns.infer import recognise_columns
-from polymodal.data.columns.profile import column_profiler
+from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.tables.table import read_table
 from polymodal.metrics.results import InputTest
 from polymodal.schema import Column
@@ -87,27 +87,44 @@ class Inspection:
         }
 
 
-def inspect_table(source: object, *, config: RunConfig = RunConfig(), media: bool = True) -> Inspection:  # noqa: B008 - frozen
+def inspect_table(
+    source: object,
+    *,
+    config: RunConfig = RunConfig(),  # noqa: B008 - frozen
+    media: bool = True,
+    profile: Profiler | None = None,
+) -> Inspection:
     """Every column of a table: what it is and why, the missing share, different values, examples; and what is wrong.
 
     Args:
         source: whatever `read_table` takes.
         config: what is known already, such as the target and the split.
         media: decode pictures, recordings and the like, to find those that are unreadable, odd or nearly the same.
+        profile: of a caller that needs its looks at the columns again; None: taken here.
 
     >>> print(inspect_table({"size": [1.5, 2.5], "tag": ["a", "a"]}).columns[1].column.kind)
     constant
     """
     table = read_table(source, text=config.table)
-    profile = column_profiler(table, config.limits)
+    profile = profile or column_profiler(table, config.limits)
     columns = recognise_columns(table, config, profile)
     found = []
     for column in columns:
         seen = profile(column.name)
         missing = (table.num_rows - seen.present) / table.num_rows
-        examples = list(dict.fromkeys(map(example, seen.values)))[:_EXAMPLES]
-        found.append(InspectedColumn(column, missing, seen.distinct, tuple(examples)))
-    return Inspection(table.source, table.num_rows, tuple(found), audit(table, columns, config, media=media))
+        found.append(InspectedColumn(column, missing, seen.distinct, _examples(seen.values)))
+    findings = audit(table, columns, config, media=media, profile=profile)
+    return Inspection(table.source, table.num_rows, tuple(found), findings)
+
+
+def _examples(values: Sequence[object]) -> tuple[str, ...]:
+    """The first different ones, in print."""
+    found: dict[str, None] = {}
+    for value in values:
+        found.setdefault(example(value))
+        if len(found) == _EXAMPLES:
+            break
+    return tuple(found)
 
 
 def report(findings: Sequence[Finding]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterator
 
 from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.columns.profile import key_of
 
 _NEARLY_EMPTY = 0.95
 _LEFT_OUT = {"constant": "the same in every row", "identifier": "identifies the rows", "unknown": "of no known kind"}
@@ -22,7 +21,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     for column in subject.columns:
         if column.modality is None:
             continue
-        keys = tuple(None if cell is None else key_of(cell) for cell in subject.cells(column.name))
+        keys = tuple(subject.keys(column.name))
         missing = keys.count(None) / len(keys)
         if missing >= _NEARLY_EMPTY:
             advice = "It can say something about few rows only; consider to drop it."

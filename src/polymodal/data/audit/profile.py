@@ -55,13 +55,15 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         compare: of at most so many cells, drawn at random, fingerprints are taken.
     """
     modality = modality_of(column.model_copy(update={"statistics": {}}))
-    reader = ColumnReader(table.without(set(table.names) - {column.name}), column, modality, limits)
+    reader = ColumnReader(table.column(column.name), column, modality, limits)
     kept: list[int] = []
     digests: list[str] = []
     rejects: list[Reject] = []
     measures: defaultdict[str, list[float]] = defaultdict(list)
     prints: list[np.ndarray | sparse.csr_matrix] = []
     compared: list[int] = []
+    measuring = modality if isinstance(modality, Measuring) else None
+    comparable = modality if isinstance(modality, Comparable) else None
     drawn = set(np.random.default_rng(0).permutation(rows)[:compare].tolist())
     for start in range(0, len(rows), _PIECE):
         piece = rows[start : start + _PIECE]
@@ -69,13 +71,13 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         rejects += [replace(reject, row=int(piece[reject.row])) for reject in read.rejects]
         arrays = zip(piece.tolist(), read.store.arrays(range(len(piece))), strict=True)
         here = [(row, array) for row, array in arrays if array is not None and array.size]
-        if isinstance(modality, Measuring):
+        if measuring is not None:
             for _, array in here:
-                for name, value in modality.measures(array).items():
+                for name, value in measuring.measures(array).items():
                     measures[name].append(value)
         places = [place for place, (row, _) in enumerate(here) if row in drawn]
-        if isinstance(modality, Comparable) and places:
-            prints.append(modality.fingerprints([here[place][1] for place in places]))
+        if comparable is not None and places:
+            prints.append(comparable.fingerprints([here[place][1] for place in places]))
             compared += [len(kept) + place for place in places]
         kept += [row for row, _ in here]
         digests += [digest(array) for _, array in here]
@@ -87,6 +89,6 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         measures={name: np.array(values) for name, values in measures.items()},
         fingerprints=joined,
         compared=np.array(compared, dtype=np.int64),
-        near=modality.near if isinstance(modality, Comparable) else 1.0,
+        near=1.0 if comparable is None else comparable.near,
         rejects=tuple(rejects),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -15,6 +15,7 @@ import numpy as np
 from polymodal.config.run_config import RunConfig
 from polymodal.data.audit.finding import SHOWN, Finding, Severity
 from polymodal.data.audit.profile import AuditProfile
+from polymodal.data.columns.profile import key_of
 from polymodal.data.split.split import SIDES
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
@@ -22,6 +23,7 @@ from polymodal.schema import Column
 
 MOST_CLASSES = 200
 _SCALARS = (str, int, float, Decimal, date, time, timedelta, np.generic)
+_NUMBERS = {int, float, bool, type(None)}
 _QUANTILES = 10  # classes that stand for a target of numbers
 
 
@@ -57,13 +59,24 @@ class AuditedTable:
             self._cells[name] = self.table.values(name)
         return self._cells[name]
 
-    def words(self, name: str) -> list[str | None]:
-        """The cells of a column as text without outer white space."""
-        return [None if cell is None else as_text(cell).strip() for cell in self.cells(name)]
+    def keys(self, name: str) -> list[Hashable]:
+        """By row, what is equal for equal cells of a column; None where missing."""
+        cells = self.cells(name)
+        if self.table.arrow(name) is not None:
+            return cells
+        return [None if cell is None else key_of(cell) for cell in cells]
+
+    def words(self, name: str, rows: np.ndarray | None = None) -> list[str | None]:
+        """The cells of a column, or of some of its rows, as text without outer white space."""
+        cells = self.cells(name)
+        asked = cells if rows is None else (cells[row] for row in rows.tolist())
+        return [None if cell is None else as_text(cell).strip() for cell in asked]
 
     def has_words(self, name: str) -> bool:
         """Whether the cells are words, numbers, dates and the like, not bytes, arrays or lists."""
-        return all(cell is None or isinstance(cell, _SCALARS) for cell in self.cells(name))
+        return self.table.arrow(name) is not None or all(
+            cell is None or isinstance(cell, _SCALARS) for cell in self.cells(name)
+        )
 
     def finding(
         self,
@@ -119,6 +132,12 @@ class AuditedTable:
 
 def as_numbers(cells: Sequence[object]) -> np.ndarray | None:
     """Cells as float64, NaN where missing; None where one that is not missing is no finite number."""
+    if set(map(type, cells)) <= _NUMBERS:
+        try:
+            values = np.array(cells, dtype=np.float64)  # None becomes NaN, which no cell is
+        except OverflowError:
+            return None
+        return None if np.isinf(values).any() or np.isnan(values).all() else values
     values = np.full(len(cells), np.nan)
     for row, cell in enumerate(cells):
         if cell is None:

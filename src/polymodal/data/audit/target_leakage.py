@@ -31,6 +31,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each column that answers nearly all rows of a target; nothing without a target."""
     for target in subject.config.targets:
         answers = subject.answers(target)
+        drawn = _drawn(answers) if answers else None
         for column in subject.columns:
             if column.modality is None and column.kind not in _ASKED:
                 continue
@@ -38,17 +39,25 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
                 continue  # the model sees the pictures, not the names of their files
             if not subject.has_words(column.name):
                 continue
-            found = _told(subject, column, target, answers) if answers else _held(subject, column, target)
+            found = _told(subject, column, target, drawn) if drawn else _held(subject, column, target)
             if found is not None:
                 yield found
 
 
-def _told(subject: AuditedTable, column: Column, target: str, answers: Sequence[str]) -> Finding | None:
-    """Whether a note of the column's cells answers the rows of a target of classes or numbers."""
+_Drawn = tuple[np.ndarray, list[str], int]
+
+
+def _drawn(answers: Sequence[str]) -> _Drawn:
+    """Rows that are asked, their answers, and how often the commonest of these occurs: the same for every column."""
     labelled = np.array([row for row, answer in enumerate(answers) if answer], dtype=np.int64)
     rows = np.random.default_rng(0).permutation(labelled)[:_MOST]
     asked = [answers[row] for row in rows]
-    commonest = max(Counter(asked).values(), default=0)
+    return rows, asked, max(Counter(asked).values(), default=0)
+
+
+def _told(subject: AuditedTable, column: Column, target: str, drawn: _Drawn) -> Finding | None:
+    """Whether a note of the column's cells answers the rows of a target of classes or numbers."""
+    rows, asked, commonest = drawn
     if len(rows) < _FEWEST or len(rows) - commonest < _FEWEST_OTHERS:
         return None
     notes = _notes(subject, column.name, rows)
@@ -70,14 +79,15 @@ _SIZE = "the size of the number"
 
 def _notes(subject: AuditedTable, name: str, rows: np.ndarray) -> dict[str, list[Hashable]]:
     """What could be noted of each row's cell, by a description."""
-    words = subject.words(name)
-    cells = [words[row] for row in rows]
+    cells = subject.words(name, rows)
     notes: dict[str, list[Hashable]] = {"the whole cell": list(cells)}
     numbers = as_numbers(subject.cells(name))
     if numbers is not None:
         parts = min(_MOST_PARTS, 10 * max(1, len(rows) // 100))  # tens, as a target of numbers has tenths
         cuts = np.unique(np.nanquantile(numbers, np.linspace(0, 1, parts + 1)[1:-1]))
-        notes[_SIZE] = [None if np.isnan(numbers[row]) else int(np.searchsorted(cuts, numbers[row])) for row in rows]
+        asked = numbers[rows]
+        places = np.searchsorted(cuts, asked).tolist()
+        notes[_SIZE] = [None if gone else place for gone, place in zip(np.isnan(asked), places, strict=True)]
         return notes
     found = [_WORD.findall(cell.casefold()) if cell else [] for cell in cells]
     notes["the first word of the cell"] = [of_cell[0] if of_cell else None for of_cell in found]
@@ -94,7 +104,7 @@ def _right(keys: Sequence[Hashable], answers: Sequence[str]) -> float:
         notes: defaultdict[Hashable, Counter[str]] = defaultdict(Counter)
         for key, answer in zip(keys[learn], answers[learn], strict=True):
             notes[key][answer] += 1
-        told = {key: counts.most_common(1)[0][0] for key, counts in notes.items()}
+        told = {key: max(counts, key=counts.__getitem__) for key, counts in notes.items()}
         commonest = Counter(answers[learn]).most_common(1)[0][0]
         hits += sum(told.get(key, commonest) == answer for key, answer in zip(keys[ask], answers[ask], strict=True))
     return hits / len(keys)

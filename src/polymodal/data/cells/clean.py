@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any, Literal, get_args, get_type_hints
 
 import numpy as np
@@ -122,10 +123,15 @@ def counted(actions: Iterable[Action]) -> Notes:
     return counts
 
 
+@cache  # they take long to find, and are asked for every column
+def _hints(config: type) -> dict[str, Any]:
+    return get_type_hints(config)
+
+
 def _policies(column: Column, clean: CleanConfig) -> dict[str, Any]:
     if column.modality is None:
         return {}
-    kinds = get_type_hints(registry.load("modalities", column.modality).Config)
+    kinds = _hints(registry.load("modalities", column.modality).Config)
     asked: dict[str, Any] = {"missing": clean.missing, "outliers": clean.outliers}
     if clean.missing == "constant":
         fits = kinds.get("value") is (str if isinstance(clean.value, str) else float)

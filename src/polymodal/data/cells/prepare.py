@@ -136,7 +136,7 @@ def write_records(records: Iterable[Any], path: Path) -> None:
 
 
 def _fit(column: Column, stores: Sequence[Store], rows: np.ndarray) -> dict[str, Any]:
-    arrays = (array for store in stores for row in rows if (array := store[int(row)]) is not None)
+    arrays = (array for store in stores for array in store.present_arrays(rows))
     return modality_of(column.model_copy(update={"statistics": {}})).fit(arrays)
 
 

@@ -114,7 +114,8 @@ class ColumnReader:
         for row, cell in self._items():
             try:
                 index[row] = writer.add(self.modality.read(cell))
-                notes.update(filter(None, [self._note(cell)]))
+                if self.with_notes and (note := self.modality.note(cell)):
+                    notes[note] += 1
             except UnreadableCellError as error:
                 sha256 = hashlib.sha256(as_text(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,9 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 
 FORMAT = 4  # part of the key of a cache entry: one more when the files, or what a modality reads, change
+
+
+_STEP = 1024  # arrays at a time
 
 
 class ReadContent(NamedTuple):
@@ -94,7 +97,21 @@ class Store:
 
     def arrays(self, rows: np.ndarray | Sequence[int]) -> list[np.ndarray | None]:
         """The arrays of some rows, in the order given."""
-        return [self[int(row)] for row in rows]
+        numbers = self._index[np.asarray(rows, dtype=np.int64)]
+        offsets, shapes, values = self._contents.offsets, self._contents.shapes, self._contents.values
+        if not len(shapes):
+            return [None] * len(numbers)
+        starts, ends = offsets[numbers].tolist(), offsets[numbers + 1].tolist()
+        flat = [None if n < 0 else values[a:b] for n, a, b in zip(numbers.tolist(), starts, ends, strict=True)]
+        if shapes.shape[1] == 1:
+            return flat
+        found = zip(flat, shapes[numbers].tolist(), strict=True)
+        return [None if array is None else array.reshape(shape) for array, shape in found]
+
+    def present_arrays(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """Those of some rows that there are, in the order given, few at a time."""
+        for start in range(0, len(rows), _STEP):
+            yield from (array for array in self.arrays(rows[start : start + _STEP]) if array is not None)
 
 
 def _same(one: np.ndarray | None, other: np.ndarray | None) -> bool:

@@ -11,11 +11,13 @@ import numpy as np
 
 from polymodal.config.run_config import LimitsConfig
 from polymodal.data.cells import media
+from polymodal.data.tables import column_data
 from polymodal.data.tables.table import Table
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Sample
 
 SAMPLE = 256  # cells
+_KEYS = (str, float, int)  # what nearly all cells are, and their own keys
 
 Profiler: TypeAlias = Callable[[str], Sample]  # by the name of a column
 
@@ -27,23 +29,35 @@ def column_profiler(table: Table, limits: LimitsConfig) -> Profiler:
 
 def profile_column(table: Table, name: str, limits: LimitsConfig) -> Sample:
     """Looks at the column of that name; the cells are evenly spread over it, the same for the same column."""
+    present, distinct = _counted(table, name)
+    places = np.linspace(0, len(present) - 1, min(SAMPLE, len(present))).astype(np.int64)
+    values = table.column(name).take(present[places]).values(name)
+    if all(isinstance(value, int | float) for value in values):  # they name and hold no file
+        return Sample(values, [None] * len(values), distinct, len(present), [[]] * len(values))
+    heads = [media.head(value, table.folder) for value in values]
+    several = [media.heads(value, table.folder) for value in values]
+    shown = [_shown(value, limits) for value in values]
+    return Sample(shown, heads, distinct=distinct, present=len(present), several=several)
+
+
+def _counted(table: Table, name: str) -> tuple[np.ndarray, int]:
+    """Numbers of the rows that have a cell, and how many different cells there are."""
+    column = table.arrow(name)
+    if column is not None:
+        return column_data.present_rows(column).astype(np.int64), column_data.num_distinct(column)
     present = []
     different = set()
     for row, cell in enumerate(table.cells(name)):
         if cell is not None:
             present.append(row)
             different.add(key_of(cell))
-    places = np.linspace(0, len(present) - 1, min(SAMPLE, len(present))).astype(np.int64)
-    rows = np.array(present, dtype=np.int64)[places]
-    values = table.without(set(table.names) - {name}).take(rows).values(name)
-    heads = [media.head(value, table.folder) for value in values]
-    several = [media.heads(value, table.folder) for value in values]
-    shown = [_shown(value, limits) for value in values]
-    return Sample(shown, heads, distinct=len(different), present=len(present), several=several)
+    return np.array(present, dtype=np.int64), len(different)
 
 
 def key_of(cell: object) -> Hashable:
     """Equal for equal cells; bytes and arrays by their hash, so that the set of keys stays small."""
+    if isinstance(cell, _KEYS):
+        return cell
     if isinstance(cell, bytes):
         return hashlib.sha256(cell).digest()
     if isinstance(cell, np.ndarray):

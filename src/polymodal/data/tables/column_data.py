@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from polymodal.errors import TableError
 
@@ -63,7 +64,57 @@ def cells(column: ColumnData) -> Iterator[object]:
 
     Lists of numbers become arrays; media as `datasets` stores them, `{bytes, path}`, become bytes, or else a path.
     """
-    return map(_plain, column if isinstance(column, np.ndarray) else _python_objects(column))
+    if isinstance(column, np.ndarray):
+        return map(_plain, column)
+    if is_scalar(column.type):  # the cells of most tables: one by one through `_plain` they would cost ten times that
+        objects = column.to_pylist()
+        if pa.types.is_floating(column.type):
+            return (None if cell != cell else cell for cell in objects)  # noqa: PLR0124 - NaN alone differs from itself
+        return (cell or None for cell in objects) if is_string(column.type) else iter(objects)
+    return map(_plain, _python_objects(column))
+
+
+def is_scalar(kind: pa.DataType) -> bool:
+    """Whether Arrow holds cells of Python's str, int, float or bool."""
+    whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
+    return is_string(kind) or bool(whole or pa.types.is_float32(kind) or pa.types.is_float64(kind))
+
+
+def is_string(kind: pa.DataType) -> bool:
+    """Whether Arrow holds texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def present_rows(column: pa.ChunkedArray) -> np.ndarray:
+    """Numbers of the rows where `cells` gives something else than None, ascending, of a column of scalars."""
+    if is_string(column.type):
+        return _array_of(pc.indices_nonzero(pc.binary_length(column)))
+    known = pc.invert(pc.is_nan(column)) if pa.types.is_floating(column.type) else pc.is_valid(column)
+    return _array_of(pc.indices_nonzero(known))
+
+
+def num_distinct(column: pa.ChunkedArray) -> int:
+    """How many different cells `cells` gives, of a column of scalars."""
+    if pa.types.is_floating(column.type):
+        values = _array_of(pc.drop_null(column))
+        return len(np.unique(values[~np.isnan(values)]))  # to which -0.0 and 0.0 are one, as to Python
+    empty = is_string(column.type) and len(present_rows(column)) < pc.count(column).as_py()
+    return int(pc.count_distinct(column).as_py()) - empty
+
+
+def _array_of(numbers: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Numbers without gaps as NumPy has them; Arrow's own conversion imports pandas, which takes half a second."""
+    chunks = numbers.chunks if isinstance(numbers, pa.ChunkedArray) else [numbers]
+    return np.concatenate([np.from_dlpack(chunk) for chunk in chunks]) if chunks else np.empty(0)
+
+
+def take(column: ColumnData, rows: np.ndarray) -> ColumnData:
+    """The cells of some rows, int64, by number, in the order given."""
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    # pa.array would import pandas, which takes longer than to read a table
+    buffer = pa.py_buffer(np.ascontiguousarray(rows, dtype=np.int64))
+    return column.take(pa.Array.from_buffers(pa.int64(), len(rows), [None, buffer]))
 
 
 def as_text(cell: object) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import chain, islice
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -186,12 +187,12 @@ def _num_breaks(cell: str) -> int:
 def typed(column: pa.ChunkedArray, *, decimal: str = "point") -> pa.ChunkedArray:
     """Strings -> int64, float64 or bool where every cell is one; else the strings as they are."""
     words = pc.utf8_trim_whitespace(column)
-    is_null = pc.is_in(words, value_set=pa.array(_NULL_WORDS))
-    words = pc.if_else(is_null, pa.scalar(None, pa.string()), words)
+    is_null = pc.is_in(words, value_set=_null_words())
+    words = pc.if_else(is_null, pa.nulls(len(words), pa.string()), words)
     if words.null_count == len(words):
         return column
     if _all(words, _BOOLEAN):
-        return pc.equal(pc.utf8_lower(words), "true")
+        return pc.match_substring_regex(pc.utf8_lower(words), "^true$")
     if _all(words, _INTEGER):
         return words.cast(pa.int64())
     if decimal == "comma":
@@ -201,6 +202,14 @@ def typed(column: pa.ChunkedArray, *, decimal: str = "point") -> pa.ChunkedArray
     if _all(words, _FLOAT) and not pc.any(pc.match_substring_regex(words, _TOO_LONG_FOR_FLOAT)).as_py():
         return words.cast(pa.float64())
     return column
+
+
+@cache
+def _null_words() -> pa.Array:
+    """As Arrow holds them; pa.array and pa.scalar would import pandas, which takes longer than to read a table."""
+    words = [word.encode() for word in _NULL_WORDS]
+    ends = np.cumsum([0, *map(len, words)], dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), len(words), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(words))])
 
 
 def _all(words: pa.ChunkedArray, pattern: str) -> bool:

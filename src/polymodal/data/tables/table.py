@@ -61,20 +61,30 @@ class Table:
         for start in range(0, self.num_rows, _STEP):
             yield from column_data.cells(column[start : start + _STEP])
 
+    def arrow(self, name: str) -> pa.ChunkedArray | None:
+        """A column of texts, numbers or booleans as Arrow holds it; None for any other."""
+        self.require(name)
+        column = self._columns[name]
+        known = isinstance(column, pa.ChunkedArray) and column_data.is_scalar(column.type)
+        return column if known else None
+
     def take(self, rows: np.ndarray) -> Table:
         """The table of some rows, by number, in the order given."""
         rows = np.asarray(rows, dtype=np.int64)
-        taken = {
-            name: column[rows] if isinstance(column, np.ndarray) else column.take(pa.array(rows))
-            for name, column in self._columns.items()
-        }
+        taken = {name: column_data.take(column, rows) for name, column in self._columns.items()}
         origin = rows if self._origin is None else self._origin[rows]
         return self._holding(taken, origin)
 
     def without(self, names: Collection[str]) -> Table:
         """The table less some columns; names that it does not have are no error."""
+        names = frozenset(names)  # of a list, the time would grow with columns squared
         kept = {name: column for name, column in self._columns.items() if name not in names}
         return self._holding(kept, self._origin)
+
+    def column(self, name: str) -> Table:
+        """The table of one column alone."""
+        self.require(name)
+        return self._holding({name: self._columns[name]}, self._origin)
 
     def with_column(self, name: str, values: object) -> Table:
         """The table and one more column, of a name that it does not have.

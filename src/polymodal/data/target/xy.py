@@ -7,7 +7,6 @@ from numbers import Integral
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from polymodal.data.tables.memory import holds_names
 from polymodal.data.tables.table import Table
@@ -26,6 +25,8 @@ def checked(source: object) -> object:
         return source
     array_like = isinstance(source, list | tuple) or hasattr(source, "__array__") or sparse.issparse(source)
     if array_like and not hasattr(source, "columns") and not hasattr(source, "__arrow_c_stream__"):
+        from sklearn.utils import check_array  # it imports pandas, and tables in files need neither
+
         return check_array(source, dtype=None, ensure_all_finite=False)  # a cell may be missing; inf is a reject
     return source
 
@@ -190,6 +191,8 @@ def one_axis(values: object, table: Table) -> object:
     Raises:
         ValueError: another shape.
     """
+    from sklearn.utils import check_consistent_length, column_or_1d
+
     if not isinstance(values, Sized):  # an array-like may have `__array__` alone
         values = np.asarray(values)
     if getattr(values, "ndim", 1) != 1:

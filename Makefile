@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
 DEMO_READY := $(VENV)/.ready-demo
 
-.PHONY: demo test check format bench docs clean
+.PHONY: demo test check format bench docs wheel clean
 
 demo: $(DEMO_READY)
 	$(BIN)/polymodal demo
@@ -28,6 +28,11 @@ bench: $(READY)
 
 docs: $(READY)
 	$(BIN)/mkdocs build --strict
+
+wheel: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:
 	rm -rf $(VENV) site dist .pytest_cache .mypy_cache .ruff_cache

@@ -40,7 +40,7 @@ def measure(content: bytes) -> VideoHeader | None:
         with containers.opened(content, "video") as (container, stream):
             seconds = containers.stated_seconds(container, stream)
             by_rate = round(seconds * stream.average_rate) if seconds and stream.average_rate else None
-            return VideoHeader(stream.width, stream.height, seconds, stream.frames or by_rate)
+            return VideoHeader(stream.width, stream.height, seconds, containers.stated_frames(stream) or by_rate)
     except UnreadableCellError:
         return None
 
@@ -131,5 +131,19 @@ def _pixels(frame: Any) -> Pixels:
         pixels = np.rint(rgba[..., :3] * opacity + 255 * (1 - opacity)).astype(np.uint8)
     else:
         pixels = frame.to_ndarray(format="rgb24")
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+    return _as_displayed(pixels, frame.side_data.get("DISPLAYMATRIX"))
+
+
+def _as_displayed(pixels: Pixels, side_data: Any) -> UInt8[np.ndarray, "Y X 3"]:
+    """A frame turned and mirrored as its display matrix says, to the nearest quarter turn (ISO/IEC 14496-12, 6.2.2).
+
+    The pixel at (x, y) is shown at (a x + c y, b x + d y).
+    """
+    if side_data is None:
+        return pixels
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
+    if abs(a) + abs(d) < abs(b) + abs(c):  # x and y change places
+        pixels, right, down = pixels.transpose(1, 0, 2), c, b
+    else:
+        right, down = a, d
+    return np.ascontiguousarray(pixels[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1])

@@ -1,4 +1,4 @@
-"""Opens MP4, Matroska, AVI, AAC and GIF with PyAV: whole files only, with a fixed demuxer, and nothing beside them.
+"""Opens MP4, Matroska, AVI, FLV, Ogg, AAC and GIF with PyAV: whole files, by a fixed demuxer, nothing beside them.
 
 The demuxer is chosen by what the content begins as, never guessed by FFmpeg, so that a playlist, a list of files or a
 session description is no input at all; and whatever a container refers to outside of itself stays closed.
@@ -19,10 +19,13 @@ DEMUXERS = {
     formats.MP4: "mov",
     formats.MATROSKA: "matroska",
     formats.AVI: "avi",
+    formats.FLV: "flv",
     formats.AAC: "aac",
+    formats.OGG: "ogg",
     formats.GIF: "gif",
 }
 _MOST_PACKETS = 1_000_000
+_PLACEHOLDER = 2**30  # of frames: what a program writes that cannot go back; no video has so many
 
 
 @contextmanager
@@ -90,15 +93,23 @@ def packets(container: Any, stream: Any) -> tuple[list[bool], float | None]:
             last = max(packet.pts + (packet.duration or 0), packet.pts if last is None else last)
     if not keys:
         raise UnreadableCellError("empty: it holds no frames")
-    if len(keys) < stream.frames:
+    if len(keys) < stated_frames(stream):
         raise UnreadableCellError(f"truncated: {len(keys)} of {stream.frames} packets are there")
     if first is None or last is None or stream.time_base is None:
         return keys, None
     return keys, float((last - first) * stream.time_base)
 
 
+def stated_frames(stream: Any) -> int:
+    """The number of frames that the header states; 0 where it states none, or a placeholder."""
+    frames: int = stream.frames
+    return frames if frames < _PLACEHOLDER else 0
+
+
 def stated_seconds(container: Any, stream: Any) -> float | None:
     """The length that the header states, which may be wrong; None where it states none."""
+    if stream.frames >= _PLACEHOLDER:
+        return None
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / 1_000_000 if container.duration and container.duration > 0 else None

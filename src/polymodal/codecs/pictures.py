@@ -6,25 +6,42 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import BytesIO
 
 import numpy as np
 import PIL.ImageFile
 from jaxtyping import UInt8
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL import ImageOps, features
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from polymodal.codecs import dicom
+from polymodal.codecs import dicom, png_transparency
 from polymodal.codecs import sniffing as formats
 from polymodal.codecs.limits import check_pixels
 from polymodal.codecs.truncation import check_end
 from polymodal.errors import ConfigError, MissingExtraError, UnreadableCellError
+
+
+def _open_avif(stream: BytesIO) -> PIL.ImageFile.ImageFile:
+    from PIL.AvifImagePlugin import AvifImageFile  # Pillow has it from 11.3 on
+
+    return AvifImageFile(stream)
+
+
+def _open_heic(stream: BytesIO) -> PIL.ImageFile.ImageFile:
+    from pillow_heif import HeifImageFile
+
+    file: PIL.ImageFile.ImageFile = HeifImageFile(stream)
+    return file
+
 
 # The classes themselves, not `Image.open`: it tries formats by the dozen and warns of sizes that `max_pixels` allows
 # (for TIFF and WebP Pillow's own limit, 179 million pixels, holds as well).
@@ -35,8 +52,15 @@ _OPENERS: dict[formats.Format, Callable[[BytesIO], PIL.ImageFile.ImageFile]] = {
     formats.GIF: GifImageFile,
     formats.BMP: BmpImageFile,
     formats.TIFF: TiffImageFile,
+    formats.PPM: PpmImageFile,
 }
-FORMATS = frozenset({*_OPENERS, formats.DICOM})
+if features.check("jpg_2000"):
+    _OPENERS[formats.JP2] = Jpeg2KImageFile
+if features.check("avif"):
+    _OPENERS[formats.AVIF] = _open_avif
+if find_spec("pillow_heif") is not None:
+    _OPENERS[formats.HEIC] = _open_heic
+FORMATS = frozenset({*_OPENERS, formats.DICOM})  # that are read, by what is installed
 # What Pillow's decoders raise for damaged files; OSError is how it reports a file that ends too soon.
 _DAMAGE = (OSError, SyntaxError, ValueError, LookupError, EOFError, TypeError, OverflowError, ZeroDivisionError,
            AttributeError, RuntimeError, MemoryError, struct.error, zlib.error, Warning,
@@ -117,7 +141,7 @@ def brightest(cell: object, max_pixels: int) -> int | None:
         return int(cell.max())
     assert isinstance(cell, bytes)
     try:
-        return int(np.asarray(_decode(cell, Reading(max_pixels))).max())
+        return int(np.asarray(_load(cell, Reading(max_pixels))).max())
     except UnreadableCellError:
         return None
 
@@ -148,9 +172,18 @@ def is_picture(array: np.ndarray) -> bool:
 
 def _decode(content: bytes, reading: Reading) -> Pillow.Image:
     """The picture in a file, upright, in the mode that its format has."""
+    file = _load(content, reading)
+    return ImageOps.exif_transpose(
+        png_transparency.lay_on_white(file, content) if isinstance(file, PngImageFile) else file
+    )
+
+
+def _load(content: bytes, reading: Reading) -> PIL.ImageFile.ImageFile:
+    """The picture in a file as it is stored."""
     format_ = formats.sniff(content)
     if format_ is None or format_ not in _OPENERS:
-        raise UnreadableCellError(f"not an image: {formats.describe(content)}")
+        remedy = f"; {format_.remedy}" if format_ in {formats.AVIF, formats.HEIC, formats.JP2} and format_ else ""
+        raise UnreadableCellError(f"not an image: {formats.describe(content)}{remedy}")
     _refuse_filling()
     check_end(content, format_, first_frame=True)
     try:
@@ -159,11 +192,11 @@ def _decode(content: bytes, reading: Reading) -> Pillow.Image:
         if reading.side is not None:
             file.draft(None, (2 * reading.side, 2 * reading.side))
         file.load()
-        return ImageOps.exif_transpose(file)
     except UnreadableCellError:  # too many pixels; it is a ValueError too
         raise
     except _DAMAGE as error:
         raise UnreadableCellError(f"damaged {format_.name} file: {error}") from error
+    return file
 
 
 def _refuse_filling() -> None:

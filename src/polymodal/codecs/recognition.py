@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from polymodal.codecs import embedded
 from polymodal.codecs import sniffing as formats
 from polymodal.protocols import Recognition, Sample
 
@@ -33,7 +34,9 @@ def recognise_media(
     count = max(len(found), num_arrays)
     if 2 * count < max(num_cells, 1):
         return None
-    verb = "name files" if any(isinstance(value, str) for value in sample.values) else "hold bytes"
+    as_text = any(isinstance(value, str) and embedded.head(value) is not None for value in sample.values)
+    named = any(isinstance(value, str) for value in sample.values)
+    verb = "hold, as text, bytes" if as_text else "name files" if named else "hold bytes"
     names = " or ".join(sorted({format_.name for format_ in found}))
     what = f"{verb} that start as {names}" if len(found) >= num_arrays else f"are arrays of {arrays}"
     return Recognition(0.5 + 0.5 * count / num_cells, f"{count} of {num_cells} sampled cells {what}")

@@ -1,7 +1,8 @@
 """Finds files that end too soon where the library that decodes them would shorten them without a word.
 
-Pillow misses the last bytes of PNG and GIF; libsndfile the rest of WAV and Ogg; FFmpeg the rest of Matroska and GIF,
-and what follows the frames of MP4 and AVI. Of all other formats the libraries themselves find it.
+Pillow misses the last bytes of PNG and GIF; FFmpeg the rest of Matroska and GIF, and what follows the frames of MP4 and
+AVI. What libsndfile misses is found beside it (`sound_lengths`, `ogg`, `mp3`). Of all other formats the libraries
+themselves find it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+from polymodal.codecs import ogg
 from polymodal.codecs import sniffing as formats
+from polymodal.codecs.sound_lengths import is_placeholder
 from polymodal.errors import UnreadableCellError
 
 
@@ -61,18 +64,40 @@ def _colours(content: bytes, place: int) -> int:
 
 
 def _check_mp4(content: bytes) -> None:
-    """Every box of the outermost level ends inside the file (ISO/IEC 14496-12, 4.2)."""
-    place = 0
+    """The boxes are whole, and describe one film, for FFmpeg reads the first."""
+    if _check_boxes(content).count(b"moov") > 1:
+        raise UnreadableCellError("several MP4 files joined into one; only the first would be read")
+
+
+def _check_boxes(content: bytes) -> list[bytes]:
+    """The names of the boxes of the outermost level, each of which ends inside the file (ISO/IEC 14496-12, 4.2)."""
+    place, names = 0, []
     while place + 8 <= len(content):
         length = int.from_bytes(content[place : place + 4], "big")
+        names.append(content[place + 4 : place + 8])
         if length == 1:
             length = int.from_bytes(content[place + 8 : place + 16], "big")
         if length == 0:  # up to the end of the file
-            return
+            return names
         if length < 8:
-            raise UnreadableCellError(f"damaged MP4 file: a box of {length} bytes")
+            raise UnreadableCellError(f"damaged file: a box of {length} bytes")
         place += length
     _check_place(content, place)
+    return names
+
+
+def _check_jp2(content: bytes) -> None:
+    """The codestream, which the last box holds, ends with the marker EOC (ISO/IEC 15444-1, annexes A and I)."""
+    if content.startswith(b"\0\0\0\x0cjP  "):
+        _check_boxes(content)
+    if not content.endswith(b"\xff\xd9"):
+        raise UnreadableCellError("truncated: the JPEG 2000 codestream ends too soon")
+
+
+def _check_ppm(content: bytes) -> None:
+    """Numbers written as text end with a blank; else the last one may have lost digits."""
+    if content[1:2] in b"123" and not content[-1:].isspace():
+        raise UnreadableCellError("truncated: no blank follows the last number")
 
 
 def _check_matroska(content: bytes) -> None:
@@ -96,12 +121,53 @@ def _vint_size(content: bytes, place: int) -> int:
 
 
 def _check_avi(content: bytes) -> None:
-    """Every RIFF chunk ends inside the file."""
+    """Every RIFF chunk ends inside the file; where its length is a placeholder, the chunks inside of it do."""
     place = 0
     while content[place : place + 4] == b"RIFF" and place + 8 <= len(content):
         length = struct.unpack_from("<I", content, place + 4)[0]
+        if length == 0 or (is_placeholder(length) and length > len(content) - place - 8):
+            _check_place(content, _end_of_chunks(content, place + 12))
+            return
         place += 8 + length + length % 2
     _check_place(content, place)
+
+
+def _end_of_chunks(content: bytes, place: int) -> int:
+    """Where the chunks end that follow each other; lists, of which the length may be a placeholder, are entered."""
+    while place + 8 <= len(content):
+        name, length = struct.unpack_from("<4sI", content, place)
+        place += 12 if name == b"LIST" else 8 + length
+        if name != b"LIST" and length % 2 and place < len(content):
+            place += 1
+    return place if place >= len(content) else len(content) + 8  # the header of a chunk is cut short
+
+
+def _check_flv(content: bytes) -> None:
+    """Every tag is whole, and followed by its size (Adobe FLV 10.1, E.3); a size of the file that is stated is true."""
+    place = int.from_bytes(content[5:9], "big") + 4
+    while place + 11 <= len(content) and content[place] in {8, 9, 18}:
+        size = int.from_bytes(content[place + 1 : place + 4], "big") + 11
+        if place + size + 4 > len(content):
+            break
+        if int.from_bytes(content[place + size : place + size + 4], "big") != size:
+            raise UnreadableCellError("damaged FLV file: a tag of another size than is stated behind it")
+        if content[place] == 18:
+            _check_stated_size(content, content[place : place + size])
+        place += size + 4
+    if place != len(content):
+        raise UnreadableCellError("truncated or damaged: the FLV file does not end with a whole tag")
+
+
+def _check_stated_size(content: bytes, tag: bytes) -> None:
+    found = tag.find(b"filesize\0")
+    stated = struct.unpack_from(">d", tag, found + 9)[0] if 0 <= found <= len(tag) - 17 else 0.0
+    if stated > len(content):
+        raise UnreadableCellError(f"truncated: {len(content)} of {stated:.0f} bytes are there")
+
+
+def _check_ogg(content: bytes) -> None:
+    if len(ogg.links(content)) > 1:
+        raise UnreadableCellError("several films follow each other in one Ogg file; only the first would be read")
 
 
 def _check_place(content: bytes, end: int) -> None:
@@ -109,36 +175,15 @@ def _check_place(content: bytes, end: int) -> None:
         raise UnreadableCellError(f"truncated: {len(content)} of {end} bytes are there")
 
 
-def _check_wav(content: bytes) -> None:
-    """The data chunk is whole; where its length is 2^32 - 1, because it was not known yet, it ends with the file."""
-    place = 12
-    while place + 8 <= len(content):
-        name, length = struct.unpack_from("<4sI", content, place)
-        place += 8
-        if name == b"data":
-            there = len(content) - place
-            if there < length != 2**32 - 1:
-                raise UnreadableCellError(f"truncated: {there} of {length} bytes of sound are there")
-            return
-        place += length + length % 2
-
-
-def _check_ogg(content: bytes) -> None:
-    """The last page is whole and marked as the last one (RFC 3533, section 6)."""
-    page = content.rfind(b"OggS")
-    header = content[page : page + 27]
-    num_segments = header[26] if len(header) == 27 else 0
-    segments = content[page + 27 : page + 27 + num_segments]
-    whole = len(segments) == num_segments and page + 27 + num_segments + sum(segments) <= len(content)
-    if len(header) < 27 or not whole or not header[5] & 4:
-        raise UnreadableCellError("truncated: the stream ends before its last page")
-
-
-_CHECKS: dict[formats.Format, Callable[[bytes], None]] = {
+_CHECKS: dict[formats.Format, Callable[[bytes], object]] = {
     formats.PNG: _check_png,
+    formats.JP2: _check_jp2,
+    formats.PPM: _check_ppm,
+    formats.AVIF: _check_boxes,
+    formats.HEIC: _check_boxes,
     formats.MP4: _check_mp4,
     formats.MATROSKA: _check_matroska,
     formats.AVI: _check_avi,
-    formats.WAV: _check_wav,
+    formats.FLV: _check_flv,
     formats.OGG: _check_ogg,
 }

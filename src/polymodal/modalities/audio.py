@@ -30,6 +30,7 @@ Waveform: TypeAlias = Int16[np.ndarray, " S"]
 FULL_SCALE = 32_767  # the stored value of 1.0
 
 _NUM_MFCC = 20
+_HEARD = 10.0  # seconds of a recording of several channels, to find out whether they cancel out
 
 
 @settings
@@ -54,17 +55,19 @@ class AudioConfig:
 
 
 class Audio(Modality):
-    """Reads WAV, FLAC, Ogg (Vorbis, Opus) and MP3, known by content, and arrays; gives int16 [S] at one rate.
+    """Reads WAV, AIFF, AU, FLAC, Ogg (Vorbis, Opus) and MP3, known by content, and arrays; gives int16 [S] at one rate.
 
-    With the extra `video` also AAC, m4a, and the sound of MP4, Matroska, WebM and AVI; without it the first of these is
-    an error, not a reject. A column of such files is recognised as audio where they hold sound alone.
+    With the extra `video` also AAC, m4a, FLAC and Speex in Ogg, and the sound of MP4, Matroska, WebM, AVI and FLV;
+    without it the first of these is an error, not a reject. A column of such files is recognised as audio where they
+    hold sound alone.
 
     Channels are averaged, any rate from 1 to 384 kHz is resampled (soxr, high quality), and what lies outside [-1, 1]
     is clipped. Arrays are [S] or [S, C] at the column's own sample rate: int16, or float in [-1, 1]. Unreadable are a
     recording that is empty or shorter than one sample, that holds NaN, infinity or samples beyond +-2 (16-bit values
-    stored as float, most likely), or whose file ends too soon: fewer frames than its header claims, a WAV data chunk or
-    an Ogg page cut short, an Ogg stream without its last page; and an MP3 of varying bit rate that does not say how
-    long it is.
+    stored as float, most likely), or whose file ends too soon: fewer frames than its header claims, a data chunk or an
+    Ogg page cut short, an Ogg stream without its last page. If a header holds no length, or a placeholder, the sound
+    goes on to the end of the file. The links of a chained Ogg stream are one recording; files of other formats that
+    were joined are unreadable.
     """
 
     Config: ClassVar[type] = AudioConfig
@@ -114,7 +117,7 @@ class Audio(Modality):
         return _to_int16(kept * FULL_SCALE)
 
     def note(self, cell: object) -> str | None:
-        """That a recording is resampled, mixed to one channel, or cut to `max_seconds`."""
+        """That a recording is resampled, mixed to one channel, silent by that, or cut to `max_seconds`."""
         found = self._header(cell)
         if found is None:
             return None
@@ -122,6 +125,7 @@ class Audio(Modality):
         changes = {
             f"resampled from {found.rate} Hz to {self.sample_rate} Hz": found.rate != self.sample_rate,
             f"mixed from {found.channels} channels to one": found.channels > 1,
+            "silent when mixed: its channels are each other's negative": found.channels > 1 and self._cancels_out(cell),
             f"cut to {self.config.max_seconds:g} s": num_frames > math.ceil(self.config.max_seconds * found.rate),
         }
         return ", ".join(words for words, happens in changes.items() if happens) or None
@@ -178,6 +182,10 @@ class Audio(Modality):
             num_channels = cell.shape[1] if cell.ndim == 2 else 1
             return SoundHeader(self.sample_rate, num_channels, len(cell) / self.sample_rate)
         return recordings.measure(cell, count=True) if isinstance(cell, bytes) else None
+
+    def _cancels_out(self, cell: object) -> bool:
+        seconds = min(self.config.max_seconds, _HEARD)
+        return isinstance(cell, bytes | np.ndarray) and recordings.cancels_out(cell, max_seconds=seconds)
 
     @cached_property
     def _mfcc(self) -> Mfcc:

@@ -60,8 +60,9 @@ class ImageConfig:
 
 
 class Image(Modality):
-    """Reads JPEG, PNG, WebP, GIF, BMP, TIFF and DICOM, known by content, and arrays: uint8 [size, size, 3], RGB.
+    """Reads pictures in the formats below, known by content, and arrays: uint8 [size, size, 3], RGB.
 
+    JPEG, PNG, WebP, GIF, BMP, TIFF, PPM (PGM, PBM, PFM), JPEG 2000, AVIF, DICOM (extra `medical`), HEIC (extra `heif`).
     One rule for every picture, in training and in serving:
 
     - animations and multi-page files: the first frame;

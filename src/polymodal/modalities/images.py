@@ -162,4 +162,4 @@ def _members(cell: object) -> Sequence[object] | None:
 
 def _is_picture(head: bytes | None) -> bool:
     found = formats.sniff(head) if head else None
-    return found is not None and found.family == "image"
+    return found is not None and found in pictures.FORMATS

@@ -62,12 +62,14 @@ class VideoConfig:
 
 
 class Video(Modality):
-    """Reads MP4 (MOV, M4V, 3GP), Matroska, WebM, AVI and GIF, known by content, and arrays; gives uint8 [T, 3, H, W].
+    """Reads MP4 (MOV, M4V, 3GP), Matroska, WebM, AVI, FLV, Ogg and GIF, known by content, and arrays.
+
+    Gives uint8 [T, 3, H, W].
 
     One rule for every video, in training and in serving: its frames are counted, whatever the header says; up to
-    `max_frames` of them are kept, evenly spread, the first among them; each is brought upright and made a picture as a
-    cell of an image column is. Sound is not read. Arrays are [T, H, W, 3] of uint8. A file that ends too soon, or holds
-    a frame that cannot be decoded whole, is unreadable: no part of a video is ever made up.
+    `max_frames` of them are kept, evenly spread, the first among them; each is turned and mirrored as players do, and
+    made a picture as a cell of an image column is. Sound is not read. Arrays are [T, H, W, 3] of uint8. A file that
+    ends too soon, or holds a frame that cannot be decoded whole, is unreadable: no part of a video is ever made up.
 
     Files need the extra `video`; without it the first of them is an error, not a reject.
     """

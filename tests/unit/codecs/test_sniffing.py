@@ -21,7 +21,14 @@ NAMED = [
     (b"ffconcat version 1.0\nfile /etc/passwd", "an FFmpeg concat list"),
     (b"v=0\no=- 0 0 IN IP4 127.0.0.1", "an SDP session"),
     (b"\0\0\0\x20ftypisom", "MP4"),
-    (b"\0\0\0\x1cftypheic", "HEIC or AVIF"),
+    (b"\0\0\0\x1cftypheic", "HEIC"),
+    (b"caff\0\1\0\0desc", "CAF"),
+    (b"\xff\x0a\xfa\x3f", "JPEG XL"),
+    (b"\xff\xfd\x84\x04", "MP2"),
+    (b"P5 and P6 are places", "plain text"),
+    (b"P6\n# made by hand\n12 8\n255\n", "PPM"),
+    (b"G" + bytes(187) + b"G" + bytes(187) + b"G" + bytes(100), "MPEG-TS"),
+    (b"G" * 600, "plain text"),
     (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
     (b"\x80\x04\x95", "Python pickle"),
     (b"BMW is a maker of cars", "plain text"),
@@ -110,3 +117,36 @@ def test_a_gif_that_moves_is_a_video(options, family):
     file = io.BytesIO()
     pictures[0].save(file, "GIF", save_all=bool(options), append_images=pictures[1:] if options else [], **options)
     assert formats.holds(file.getvalue()[:1_024]) == family
+
+
+BRANDS = [
+    (b"heic", b"mif1heic", "HEIC"),
+    (b"heix", b"mif1heixmiaf", "HEIC"),
+    (b"heim", b"", "HEIC"),
+    (b"heis", b"", "HEIC"),
+    (b"hevc", b"msf1hevcisom", "HEIC"),
+    (b"hevx", b"", "HEIC"),
+    (b"mif1", b"mif1heic", "HEIC"),
+    (b"msf1", b"msf1hevc", "HEIC"),
+    (b"mif1", b"mif1avifmiaf", "AVIF"),
+    (b"avif", b"avifmif1miaf", "AVIF"),
+    (b"avis", b"avismsf1iso8mif1", "AVIF"),
+    (b"MSNV", b"mif1heic", "HEIC"),
+    (b"isom", b"isomiso2avc1mp41", "MP4"),
+    (b"mp42", b"mp42mif1heic", "MP4"),
+    (b"MSNV", b"isommp42", "MP4"),
+    (b"qt  ", b"", "MP4"),
+    (b"crx ", b"isomcrx ", "Canon CR3"),
+]
+
+
+@pytest.mark.parametrize(("major", "compatible", "name"), BRANDS)
+def test_photographs_are_told_from_films_by_all_brands(major, compatible, name):
+    box = b"ftyp" + major + bytes(4) + compatible
+    found = formats.sniff((4 + len(box)).to_bytes(4, "big") + box + b"\0\0\1\x56meta" + bytes(40) + b"mif1heicavif")
+    assert found is not None and found.name == name
+
+
+def test_what_is_not_read_is_named_with_the_conversion():
+    for content, program in ((b"caff\0\1\0\0desc", "ffmpeg"), (b"8BPS\0\1", "magick"), (b"\0\0\1\xba\x44", "ffmpeg")):
+        assert program in formats.describe(content)

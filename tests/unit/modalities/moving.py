@@ -16,6 +16,8 @@ VIDEOS = [
     ("webm", "libvpx-vp9", "yuv420p"),
     ("avi", "mpeg4", "yuv420p"),
     ("avi", "mjpeg", "yuvj420p"),
+    ("flv", "flv", "yuv420p"),
+    ("flv", "libx264", "yuv420p"),
     ("gif", "gif", "rgb8"),
 ]
 

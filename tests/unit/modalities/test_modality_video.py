@@ -307,3 +307,65 @@ def test_recognises_arrays_of_frames_and_nothing_else():
     for value in ("clip.mp4", np.zeros((4, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), 1.0):
         assert Video.recognise(sample([None], [value])) is None
     assert Video.recognise(sample([])) is None
+
+
+# --- headers ---------------------------------------------------------------------------------------------------------
+
+
+def with_matrix(content, a, b, c, d):
+    """A video whose display matrix shows the pixel at (x, y) at (a x + c y, b x + d y) (ISO/IEC 14496-12, 6.2.2)."""
+    place = content.index(struct.pack(">9i", 65_536, 0, 0, 0, 65_536, 0, 0, 0, 1 << 30), content.index(b"tkhd"))
+    numbers = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    return content[:place] + numbers + content[place + 36 :]
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [(1, 0, 0, 1), (-1, 0, 0, 1), (1, 0, 0, -1), (-1, 0, 0, -1),
+     (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, -1, 0), (0, -1, -1, 0)],
+)  # fmt: skip
+def test_a_video_is_turned_and_mirrored_as_its_matrix_says(matrix):
+    a, b, c, d = matrix
+    content = clip("mp4", "libx264")
+    options = {"max_frames": 1, "max_pixels": 10_000, "limit_seconds": 60.0, "shrink": lambda frame: frame}
+    (plain,), (shown,) = (clips.read_frames(one, **options) for one in (content, with_matrix(content, *matrix)))
+    expected = np.zeros(plain.shape if a else plain.transpose(1, 0, 2).shape, np.uint8)
+    height, width = expected.shape[:2]
+    for y in range(plain.shape[0]):
+        for x in range(plain.shape[1]):
+            right, down = a * x + c * y, b * x + d * y
+            expected[down if b + d > 0 else height - 1 + down, right if a + c > 0 else width - 1 + right] = plain[y, x]
+    np.testing.assert_array_equal(shown, expected)
+
+
+def from_a_pipe(content, length):
+    """An AVI as a program leaves it that cannot go back: lengths and number of frames are placeholders, no index."""
+    changed = bytearray(content[: content.index(b"idx1")])
+    struct.pack_into("<I", changed, 4, length)
+    struct.pack_into("<I", changed, content.index(b"movi") - 4, length)
+    struct.pack_into("<I", changed, content.index(b"avih") + 8 + 16, 0)
+    struct.pack_into("<I", changed, content.index(b"strh") + 8 + 32, 0x40000000)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("length", [0, 0x7FFFFFFF, 0xFFFFFFFF])
+def test_an_avi_of_unknown_length_goes_on_to_its_end(length):
+    content = from_a_pipe(clip("avi", "mpeg4", pixels=frames(12)), length)
+    np.testing.assert_array_equal(read(content), read(clip("avi", "mpeg4", pixels=frames(12))))
+    assert "clip_seconds" not in Video.suggest([content], LimitsConfig())
+    for cut in (1, 9, 40):
+        with pytest.raises(UnreadableCellError, match="truncated"):
+            read(content[:-cut])
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mov", "flv"])
+def test_joined_files_are_not_the_first_alone(kind):
+    content = clip(kind, "mpeg4" if kind == "mov" else "libx264")
+    with pytest.raises(UnreadableCellError, match=r"joined|does not end"):
+        read(content + content)
+
+
+def test_what_is_no_format_of_ours_is_named_with_the_conversion():
+    transport = b"".join(b"G" + bytes(187) for _ in range(8))
+    with pytest.raises(UnreadableCellError, match=r"looks like MPEG-TS.*ffmpeg"):
+        read(transport)

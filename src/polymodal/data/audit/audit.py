@@ -9,12 +9,14 @@ import numpy as np
 from polymodal import registry
 from polymodal.config.run_config import RunConfig
 from polymodal.data.audit import (
+    changes,
     classes,
     drift,
     duplicates,
     layout,
     outliers,
     target_leakage,
+    unread_media,
     unreadable,
 )
 from polymodal.data.audit.finding import ORDER, Finding
@@ -30,11 +32,13 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     target_leakage.check,
     duplicates.check,
     duplicates.check_near,
+    unread_media.check,
     unreadable.check,
     classes.check,
     drift.check,
     outliers.check,
     layout.check,
+    changes.check,
 )
 
 MOST_ROWS = 100_000

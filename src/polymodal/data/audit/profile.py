@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -32,6 +32,7 @@ class AuditProfile:
         compared: [fingerprints] which cells these are of.
         near: two cells whose fingerprints have this cosine are near duplicates.
         rejects: the cells that could not be read.
+        notes: of how many cells reading changes what.
     """
 
     rows: np.ndarray
@@ -42,6 +43,7 @@ class AuditProfile:
     compared: np.ndarray
     near: float
     rejects: tuple[Reject, ...]
+    notes: Counter[str] = field(default_factory=Counter)
 
 
 def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsConfig, *, compare: int) -> AuditProfile:
@@ -59,6 +61,7 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
     kept: list[int] = []
     digests: list[str] = []
     rejects: list[Reject] = []
+    notes = Counter[str]()
     measures: defaultdict[str, list[float]] = defaultdict(list)
     prints: list[np.ndarray | sparse.csr_matrix] = []
     compared: list[int] = []
@@ -69,6 +72,7 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         piece = rows[start : start + _PIECE]
         read = replace(reader, table=reader.table.take(piece)).read(None)
         rejects += [replace(reject, row=int(piece[reject.row])) for reject in read.rejects]
+        notes += read.notes
         arrays = zip(piece.tolist(), read.store.arrays(range(len(piece))), strict=True)
         here = [(row, array) for row, array in arrays if array is not None and array.size]
         if measuring is not None:
@@ -91,4 +95,5 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         compared=np.array(compared, dtype=np.int64),
         near=1.0 if comparable is None else comparable.near,
         rejects=tuple(rejects),
+        notes=notes,
     )

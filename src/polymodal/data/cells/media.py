@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -13,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from polymodal.codecs import embedded
 from polymodal.config.run_config import LimitsConfig
+from polymodal.data.cells.paths import ADDRESS, locate
 from polymodal.errors import UnreadableCellError
-
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 HEAD = 1_024  # so many first bytes of a file are shown to recognition: enough to tell sound from pictures
 
@@ -32,7 +33,10 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0
 
 
 _SEPARATOR = re.compile(r"[|;]")
+_BETWEEN_URLS = re.compile(r"[|;,]?\s*(?=data:)")  # which hold `;` and `,` themselves
+_FIRST_MEMBER = re.compile(r"[\[\s\"']*(b'[^']*|b\"[^\"]*|data:[^,]*,[^|;\"'\]]*|[^|;,\"'\]]*)")  # of a long text
 _LONGEST_LIST = 10_000  # members
+_LONGEST_PRINTED = 50_000_000  # characters of a list as Python prints it
 _SHOWN = 3  # members of a list whose first bytes recognition sees
 
 
@@ -44,18 +48,21 @@ class OpenedCell:
         content: the file's bytes, or the array that the table holds; of a cell that lists several, a tuple of these.
         sha256: of the bytes; of an array's type, shape and values; of a list, of the hashes of its members.
         file: where the bytes were read; None where the table holds them itself.
+        notes: how paths were read that are not taken as they stand.
     """
 
     content: bytes | np.ndarray | tuple[bytes | np.ndarray, ...]
     sha256: str
     file: str | None
+    notes: tuple[str, ...] = ()
 
 
 def open_cell(cell: object, folder: Path, limits: LimitsConfig, *, several: bool = False) -> OpenedCell:
     """The content of a media cell.
 
     Args:
-        cell: a path (relative to the folder, or absolute; a link is followed), bytes, an array or a PIL image.
+        cell: a path (relative to the folder, or absolute; a link is followed), bytes, also written as text (base64, a
+            `data:` URL, ...), an array or a PIL image.
         folder: what relative paths are relative to.
         limits: `bytes` is checked before a file is read, `pixels` before a PIL image is decoded.
         several: the cell may list media, see `members`; together they count as one for the limit on bytes.
@@ -65,10 +72,13 @@ def open_cell(cell: object, folder: Path, limits: LimitsConfig, *, several: bool
     """
     if several and (listed := members(cell)) is not None:
         return _open_members(listed, folder, limits)
+    if isinstance(cell, str) and (content := embedded.content(cell, limits.bytes)) is not None:
+        _check_size(len(content), limits.bytes)
+        return OpenedCell(content, hashlib.sha256(content).hexdigest(), None)
     if isinstance(cell, str | Path):
-        path = _path(cell, folder)
+        path, note = locate(cell, folder)
         content = _read(path, limits.bytes)
-        return OpenedCell(content, hashlib.sha256(content).hexdigest(), str(path))
+        return OpenedCell(content, hashlib.sha256(content).hexdigest(), str(path), (note,) if note else ())
     if isinstance(cell, bytes | bytearray | memoryview):
         _check_size(memoryview(cell).nbytes, limits.bytes)
         content = bytes(cell)
@@ -86,7 +96,7 @@ def lists_media(modality: object) -> bool:
 
 
 def members(cell: object) -> list[object] | None:
-    """The media that a cell lists: a list or tuple, a text that is a JSON list, or paths with `|` or `;` between them.
+    """The media that a cell lists: a list or tuple, its text in JSON or as Python prints it, or paths with `|` or `;`.
 
     Gaps in a list do not count. None where the cell lists nothing.
 
@@ -97,11 +107,10 @@ def members(cell: object) -> list[object] | None:
     if isinstance(cell, list | tuple):
         found = list(cell)
     elif isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            parsed = json.loads(cell)
-        except (ValueError, RecursionError):
-            return None
-        found = parsed if isinstance(parsed, list) and all(isinstance(path, str) for path in parsed) else None
+        found = _listed(cell)
+    elif isinstance(cell, str) and cell.lstrip().startswith(("data:", "b'", 'b"')):
+        parts = _BETWEEN_URLS.split(cell.strip()) if cell.lstrip().startswith("data:") else []
+        found = [part for part in parts if part] if len(parts) > 2 else None
     elif isinstance(cell, str) and _SEPARATOR.search(cell):
         found = [path.strip() for path in _SEPARATOR.split(cell)]
     if found is None:
@@ -117,15 +126,22 @@ def files_of(cell: object, folder: Path) -> list[str | None]:
 
 def heads(cell: object, folder: Path) -> list[bytes | None]:
     """The first bytes of some of the media that a cell lists; empty where it lists none."""
-    listed = None if isinstance(cell, str) and len(cell) > _LONGEST_LIST else members(cell)
+    long = isinstance(cell, str) and len(cell) > _LONGEST_LIST
+    first = _FIRST_MEMBER.match(str(cell)[:_LONGEST_LIST]) if long else None
+    listed = None if first is not None and embedded.head(first[1]) is None else members(cell)
     return [head(member, folder) for member in (listed or ())[:_SHOWN]]
 
 
 def file_of(cell: object, folder: Path) -> str | None:
     """The file that a cell names, as a message shows it, an address as it is; None for a cell that names none."""
-    if isinstance(cell, str) and _ADDRESS.match(cell):
+    if not isinstance(cell, str | Path) or (isinstance(cell, str) and embedded.head(cell) is not None):
+        return None
+    if isinstance(cell, str) and ADDRESS.match(cell.strip()):
         return cell
-    return str(folder / cell) if isinstance(cell, str | Path) else None
+    try:
+        return str(locate(cell, folder)[0])
+    except UnreadableCellError:  # the reason is told when the cell is read
+        return str(folder / cell)
 
 
 def head(cell: object, folder: Path) -> bytes | None:
@@ -134,8 +150,10 @@ def head(cell: object, folder: Path) -> bytes | None:
         return bytes(memoryview(cell)[:HEAD])
     if not isinstance(cell, str | Path):
         return None
+    if isinstance(cell, str) and (start := embedded.head(cell)) is not None:
+        return start
     try:
-        descriptor, _ = _open(_path(cell, folder))
+        descriptor, _ = _open(locate(cell, folder)[0])
         with os.fdopen(descriptor, "rb") as file:
             return file.read(HEAD)
     except (UnreadableCellError, OSError):  # the reason is told when the cell is read
@@ -163,6 +181,7 @@ def _open_members(listed: list[object], folder: Path, limits: LimitsConfig) -> O
     if len(listed) > _LONGEST_LIST:
         raise UnreadableCellError(f"lists {len(listed):,} media; at most {_LONGEST_LIST:,} are let in")
     contents: list[bytes | np.ndarray] = []
+    notes: dict[str, None] = {}
     state = hashlib.sha256(b"several")
     size = 0
     for place, member in enumerate(listed):
@@ -174,17 +193,23 @@ def _open_members(listed: list[object], folder: Path, limits: LimitsConfig) -> O
         except UnreadableCellError as error:
             raise UnreadableCellError(f"picture {place + 1} of {len(listed)}: {error}", member=place) from error
         contents.append(opened.content)
+        notes.update(dict.fromkeys(opened.notes))
         state.update(bytes.fromhex(opened.sha256))
-    return OpenedCell(tuple(contents), state.hexdigest(), None)
+    return OpenedCell(tuple(contents), state.hexdigest(), None, tuple(notes))
 
 
-def _path(cell: str | Path, folder: Path) -> Path:
-    text = str(cell)
-    if "\0" in text:
-        raise UnreadableCellError("the path holds a NUL character")
-    if _ADDRESS.match(text):
-        raise UnreadableCellError("an address, not a path: Polymodal does not fetch; download the file first")
-    return folder / cell
+def _listed(cell: str) -> list[object] | None:
+    """A list of texts as JSON writes it, or of texts and bytes as Python prints it."""
+    try:
+        parsed = json.loads(cell)
+    except (ValueError, RecursionError):
+        if len(cell) > _LONGEST_PRINTED or not re.match(r"\s*\[\s*[bB]?['\"]", cell):
+            return None
+        try:
+            parsed = ast.literal_eval(cell.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    return parsed if isinstance(parsed, list) and all(isinstance(path, str | bytes) for path in parsed) else None
 
 
 def _open(path: Path) -> tuple[int, int]:
@@ -252,4 +277,8 @@ def _pixels(image: object, limit: int) -> np.ndarray:
     low, high = int(pixels.min(initial=0)), int(pixels.max(initial=0))
     if low < 0 or high > 65_535:
         raise UnreadableCellError(f"pixels outside 0 to 65535: from {low} to {high}")
-    return pixels.astype(np.uint16)  # PIL would clip 16 bits a pixel at 255
+    pixels = pixels.astype(np.uint16)  # PIL would clip 16 bits a pixel at 255
+    colour = upright.info.get("transparency")
+    if not isinstance(colour, int):
+        return pixels
+    return np.stack([pixels, pixels, pixels, np.where(pixels == colour, 0, 65_535).astype(np.uint16)], axis=2)

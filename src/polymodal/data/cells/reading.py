@@ -171,10 +171,10 @@ class ColumnReader:
             opened = open_cell(cell, self.table.folder, self.limits, several=several)
         except UnreadableCellError as error:
             return _Opened(row, files, None, ReadContent(str(error), member=error.member)), None
-        note = None
+        notes = list(opened.notes) if self.with_notes else []
         if self.with_notes and isinstance(opened.content, bytes) and opened.file:
-            note = formats.misnamed(opened.file, opened.content)
-        return _Opened(row, files, opened.sha256, None, note), opened
+            notes += filter(None, [formats.misnamed(opened.file, opened.content)])
+        return _Opened(row, files, opened.sha256, None, tuple(notes)), opened
 
     def _note(self, content: object) -> str | None:
         return self.modality.note(content) if self.with_notes else None
@@ -186,7 +186,7 @@ class ColumnReader:
             finding = cell.fault or found[cell.sha256 or ""]
             if isinstance(finding.outcome, int):
                 index[cell.row] = finding.outcome
-                notes.update(filter(None, [cell.note, finding.note]))
+                notes.update(filter(None, [*cell.notes, finding.note]))
             else:
                 file = cell.file(finding.member)
                 rejects.append(Reject(file, cell.row, self.column.name, finding.outcome, cell.sha256))
@@ -205,7 +205,7 @@ class _Opened:
     files: tuple[str, ...]
     sha256: str | None
     fault: ReadContent | None
-    note: str | None = None
+    notes: tuple[str, ...] = ()
 
     def file(self, member: int | None = None) -> str:
         """The file of one medium; that of the cell where it is not said of which."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import mimetypes
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from polymodal.config.run_config import ColumnConfig, LimitsConfig, RunConfig
 from polymodal.data.cells.media import lists_media, open_cell
 from polymodal.data.columns.examples import example
 from polymodal.data.columns.profile import Profiler, column_profiler
+from polymodal.data.columns.unread_media import UNREAD, why_no_media, why_unread
 from polymodal.data.tables.table import Table
 from polymodal.errors import ColumnError, UnreadableCellError
 from polymodal.protocols import Modality, Sample
@@ -136,28 +136,20 @@ def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]
     first = example(values[0])
     if seen.distinct == 1 and table.num_rows > 1 and seen.present == table.num_rows:
         return "constant", None, f"left out: every row holds {first}"
-    if _name_absent_media(seen):
-        return "unknown", None, f"left out: cells such as {first} name no file in {table.folder}"
+    if why := why_unread(seen, table.folder):
+        return UNREAD, None, f"left out: {why}"
     if all(isinstance(value, bool) for value in values):
         return "boolean", "category", f"all {len(values)} sampled cells are true or false"
     asked = [(name, registry.load("modalities", name).recognise(seen)) for name in registry.names("modalities")]
     recognised = [(name, recognition) for name, recognition in asked if recognition is not None]
     if not recognised:
-        return "unknown", None, f"left out: no modality reads cells such as {first}"
+        why = why_no_media(seen)
+        return UNREAD if why else "unknown", None, f"left out: {why or f'no modality reads cells such as {first}'}"
     modality, recognition = max(recognised, key=lambda pair: pair[1].confidence)  # of equals, the first by name
     known = recognition.confidence >= _SURE or registry.load("modalities", modality).media
     if not known and (why := _identifies(table, name, seen)):
         return "identifier", None, f"left out: {why}"
     return modality, modality, recognition.reason
-
-
-def _name_absent_media(seen: Sample) -> bool:
-    """Whether the cells are names of media of which none is there: else a wrong folder would make them a text."""
-    names = [value for value in seen.values if isinstance(value, str | Path)]
-    types = [(mimetypes.guess_type(str(name))[0] or "").partition("/")[0] for name in names]
-    media = sum(kind in ("image", "audio", "video") for kind in types)
-    found = any(seen.heads) or any(map(any, seen.several))
-    return not found and media >= _NEARLY_ALL * len(seen.values)
 
 
 def _identifies(table: Table, name: str, seen: Sample) -> str | None:

@@ -12,7 +12,7 @@ from polymodal.report.formatting import number, share
 
 _SHORT = 3  # characters of names that stand above columns of any number
 _FEW, _MIDDLING = 4, 12  # so few columns take names so long
-_SMALL = 45  # digits beside one another that a phone shows
+_BESIDE_LONG, _BESIDE_SHORT = 38, 56  # characters beside one another that a phone shows, by the length of the names
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class ConfusionMatrix:
     Attributes:
         heads: of the columns: names where they are short, else numbers, which the lines then have too.
         numbered: they are numbers.
-        digits: of the longest number.
+        letters: of the longest name.
+        digits: of the widest column.
         dense: more numbers than a phone can show.
     """
 
@@ -47,6 +48,7 @@ class ConfusionMatrix:
     heads: list[str]
     numbered: bool
     lines: list[tuple[str, list[ConfusionCell]]]
+    letters: int
     digits: int
     dense: bool
 
@@ -61,9 +63,10 @@ def confusion(labels: Sequence[str], counts: Int[np.ndarray, "K K"]) -> Confusio
         (label, [_cell(labels, true, said, int(counts[true, said]), int(totals[true])) for said in range(len(labels))])
         for true, label in enumerate(labels)
     ]
-    digits = len(number(int(counts.max())))
+    digits = max(2, len(number(int(counts.max()))), *map(len, heads))
+    dense = digits * len(labels) > (_BESIDE_SHORT if longest <= _SHORT else _BESIDE_LONG)
     caption = "Confusion matrix: rows by true class (lines) and predicted class (columns)"
-    return ConfusionMatrix(caption, heads, numbered, lines, digits, digits * len(labels) > _SMALL)
+    return ConfusionMatrix(caption, heads, numbered, lines, longest, digits, dense)
 
 
 def _cell(labels: Sequence[str], true: int, said: int, count: int, total: int) -> ConfusionCell:

@@ -180,7 +180,7 @@ def short(label: str, length: int = 18) -> str:
     """A label that fits beside an axis: both of its ends, since labels may differ in either.
 
     >>> short("a class with a number: 12", 12)
-    'a class …: 12'
+    'a class…: 12'
     """
     line = " ".join(label.split())
     end = length // 3

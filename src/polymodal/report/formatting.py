@@ -59,7 +59,7 @@ def ends(intervals: Iterable[Interval | None]) -> list[float]:
 def tick(value: float | int, places: Iterable[float]) -> str:
     """A number at an axis, with as many decimals as the ticks at all `places` need.
 
-    >>> tick(0.5, [0, 0.25, 0.5]), tick(2e5, [0, 2e5]), tick(-0.0, [-1, 0])
+    >>> tick(0.5, [0.0, 0.25, 0.5]), tick(2e5, [0.0, 2e5]), tick(-0.0, [-1.0, 0.0])
     ('0.50', '200,000', '0')
     """
     found = list(places)

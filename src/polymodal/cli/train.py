@@ -13,6 +13,7 @@ import typer
 from polymodal.cli import arguments
 from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
 from polymodal.cli.terminal import complain, count_rows, print_metrics, say, tabulate
+from polymodal.config.duration import in_words
 from polymodal.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def train(  # noqa: PLR0913 - the options of a command
     *,
     target: arguments.TargetsOption = None,
     split: arguments.SplitOption = None,
+    group: arguments.GroupOption = None,
     drop: arguments.DropOption = None,
     config: arguments.ConfigOption = None,
     start: Annotated[
@@ -62,7 +64,7 @@ def train(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Train a model on a table."""
     settings = arguments.run_config(
-        config, arguments.Overrides(target, split, None, drop, seed, assignments, preset, start, budget)
+        config, arguments.Overrides(target, split, group, drop, seed, assignments, preset, start, budget)
     )
     with run_folder(output, overwrite=overwrite):
         from polymodal.pipeline.run import train as train_model
@@ -124,11 +126,20 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
     metrics = run.bundle.metrics
     if run.history.interrupted:
         say(f"Interrupted after {len(run.history.epochs)} epochs; the best of them, {run.history.best_epoch}, is kept.")
-    print_metrics({f"model, {metrics.side}": metrics.measured, **metrics.baselines.shown})
+    for alert in metrics.alerts:
+        say(f"Warning: {alert.text}")
+    if metrics.alerts:
+        say()
+    gap = any(alert.kind == "validation_gap" for alert in metrics.alerts)
+    beside = {"model, validation": metrics.validation} if gap else {}
+    print_metrics({f"model, {metrics.side}": metrics.measured, **beside, **metrics.baselines.shown})
     say()
+    if metrics.verdict is not None:
+        say(metrics.verdict.text)
     if not run.branches and not run.history.interrupted and run.history.epochs:
         say(run.history.choice(run.bundle.config.train.early_stopping.metric or "", metrics.rows.validation))
     say(_rows(metrics.rows))
+    say(f"Time: {in_words(run.seconds)}, CPU time {in_words(run.cpu_seconds)}")
     for note in run.notes:
         say(note)
     say()

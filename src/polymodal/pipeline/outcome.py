@@ -14,6 +14,7 @@ from polymodal.data.tables.table import Table
 from polymodal.evaluation.evaluate import EvaluatedRows
 from polymodal.metrics.history import History, merged
 from polymodal.metrics.results import Results
+from polymodal.models.budget import Budget
 from polymodal.pipeline.problem import Problem
 from polymodal.pipeline.trainer import Trained
 
@@ -28,10 +29,12 @@ class Run:
             the other.
         rejects: cells that could not be read.
         split: row numbers of each side.
-        notes: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s".
+        notes: on cells that were read, but not as they stand, such as "sound: 12 cells cut to 30 s"; the alerts of
+            the results, which go before them, are not among them.
         measured: what the figures of the final model are about; None without rows to measure on.
         refit: history of the last training, on all rows but test; None where there was none.
         seconds: from the table to the figures.
+        cpu_seconds: of all threads and processes in that time.
         table: what was learned from, by whose rows all of the above count.
         cleaned: what `clean` changed.
         branches: by input, or network of a deep ensemble, the history of its own training, where each learns by itself.
@@ -45,13 +48,14 @@ class Run:
     measured: EvaluatedRows | None
     refit: History | None
     seconds: float
+    cpu_seconds: float
     table: Table
     cleaned: tuple[Action, ...]
     branches: Mapping[str, History]
 
 
 def finished(
-    problem: Problem, trained: Trained, results: Results, measured: EvaluatedRows | None, *, seconds: float
+    problem: Problem, trained: Trained, results: Results, measured: EvaluatedRows | None, budget: Budget
 ) -> Run:
     """What a run leaves, from what its steps gave."""
     branches = {phase.partition(":")[2]: one for phase, one in trained.histories.items() if phase.startswith("train:")}
@@ -61,10 +65,11 @@ def finished(
         history=merged(trained.histories.values()),
         rejects=problem.rejects,
         split=problem.split,
-        notes=results.warnings,
+        notes=results.notes,
         measured=measured,
         refit=trained.refit,
-        seconds=seconds,
+        seconds=budget.spent,
+        cpu_seconds=budget.cpu_spent,
         table=problem.table,
         cleaned=problem.cleaned,
         branches=branches,

@@ -20,6 +20,7 @@ from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import row_weights
 from polymodal.errors import DataError
+from polymodal.metrics.alerts import Alert
 from polymodal.metrics.results import InputTest
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
@@ -44,6 +45,7 @@ class Problem:
         rejects: cells that could not be read.
         cleaned: what `clean` changed.
         warnings: what the user should hear of the table, in sentences.
+        alerts: what he should hear first: why the figures may not hold for new rows.
         tests: by input, what the training rows say of it; empty where none was tested.
     """
 
@@ -57,6 +59,7 @@ class Problem:
     rejects: tuple[Reject, ...]
     cleaned: tuple[Action, ...]
     warnings: tuple[str, ...]
+    alerts: tuple[Alert, ...]
     tests: Mapping[str, InputTest]
     warm_start: WarmStart | None = None
 
@@ -93,12 +96,8 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     cleaned += clean_cells(prepared, modalities, used)
     return Problem(
         table, selection.schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
-        (
-            *selection.warnings,
-            *_of_cells(choices, schema, dataset, split, cleaned),
-            *map(str, leaks(table, columns, config, split)),
-        ),
-        selection.tests, choices.warm_start,
+        (*selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned)),
+        leaks(table, columns, config, split), selection.tests, choices.warm_start,
     )  # fmt: skip
 
 

@@ -31,6 +31,13 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
 
+    def sides(self, num_rows: int) -> np.ndarray:
+        """By row of a table of so many rows `train`, `validation` or `test`; "" for none."""
+        found = np.full(num_rows, "", dtype="<U10")
+        for side in ("train", "validation", "test"):
+            found[getattr(self, side)] = side
+        return found
+
 
 def split_rows(
     table: Table, config: SplitConfig, *, target: Sequence[object] | None, stratify: bool, seed: int

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
-from polymodal.data.audit.audit import leaks
+from polymodal.data.audit.audit import check_run
 from polymodal.data.cells.clean import Action, clean_cells, clean_rows, counted
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.notes import sentences, truncated, unseen
@@ -94,10 +94,11 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     selection = Selection(schema) if choices.warm_start else select_inputs(schema, config, dataset, split.train)
     used = np.sort(np.concatenate([split.train, split.validation, split.test]))
     cleaned += clean_cells(prepared, modalities, used)
+    alerts, notes = check_run(table, columns, config, split)
     return Problem(
         table, selection.schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
-        (*selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned)),
-        leaks(table, columns, config, split), selection.tests, choices.warm_start,
+        (*selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned), *notes),
+        (*choices.alerts, *alerts), selection.tests, choices.warm_start,
     )  # fmt: skip
 
 

@@ -66,17 +66,21 @@ def audit(table: Table, columns: Sequence[Column], config: RunConfig, *, media: 
     return (*sorted(findings, key=lambda finding: ORDER.index(finding.severity)), *_said(table, subject))
 
 
-def leaks(table: Table, columns: Sequence[Column], config: RunConfig, split: Split) -> tuple[Alert, ...]:
-    """What would make the figures of a run wrong, as far as it is found without reading media.
+def check_run(
+    table: Table, columns: Sequence[Column], config: RunConfig, split: Split
+) -> tuple[tuple[Alert, ...], tuple[str, ...]]:
+    """What would make the figures of a run wrong, as far as it is found without reading media; and notes.
 
-    That are columns that tell the target by themselves, and test rows that come again among those that are learned
-    from.
+    The first are columns that tell the target by themselves, and test rows that come again among those that are learned
+    from; the notes are on such columns that are left out, and on classes without test rows.
     """
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
     subject = AuditedTable(sample, rows, tuple(columns), config, {}, given_sides=split.sides(table.num_rows)[rows])
     copies = [finding for finding in duplicates.check(subject) if finding.severity == "error"]
-    return (*target_leakage.alerts(subject), *(Alert(kind="duplicates", text=str(finding)) for finding in copies))
+    told, notes = target_leakage.alerts(subject)
+    without = [str(finding) for finding in classes.without_test(subject)]
+    return (*told, *(Alert(kind="duplicates", text=str(finding)) for finding in copies)), (*notes, *without)
 
 
 def _draw(count: int, most: int) -> np.ndarray:

@@ -48,10 +48,16 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     return map(_finding, leaking_columns(subject))
 
 
-def alerts(subject: AuditedTable) -> tuple[Alert, ...]:
-    """What a run says of the columns of its model that tell the target by themselves."""
-    found = [one for one in leaking_columns(subject) if one.column.modality is not None]
-    return tuple(lone_column(one.column.name, one.target, one.told) for one in found if one.certain or one.asked)
+def alerts(subject: AuditedTable) -> tuple[tuple[Alert, ...], tuple[str, ...]]:
+    """What a run says of the columns that tell the target by themselves: those of its model; notes on the others."""
+    found = [one for one in leaking_columns(subject) if one.certain or one.asked]
+    inside = [one for one in found if one.column.modality is not None]
+    outside = [one for one in found if one.column.modality is None]
+    notes = [
+        f"{one.column.name} alone predicts {one.target} {one.told}; it is left out as {one.column.kind}: keep it out."
+        for one in outside
+    ]
+    return tuple(lone_column(one.column.name, one.target, one.told) for one in inside), tuple(notes)
 
 
 def leaking_columns(subject: AuditedTable) -> Iterator[LeakingColumn]:

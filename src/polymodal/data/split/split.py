@@ -16,7 +16,9 @@ from polymodal.data.tables.table import Table
 from polymodal.data.target.class_names import name_of
 from polymodal.errors import ConfigError, DataError
 
-SIDES = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")
+SIDES = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
+    ("validation", "val", "valid", "dev"), "validation"
+)
 
 
 class DataWarning(UserWarning):

@@ -132,7 +132,7 @@ class InputTest(Record):
 class UpdateRows(_Sparse):
     """Where the new rows of an update went, and the old ones: `replayed` were learned from again.
 
-    Rows that were held out were measured.
+    Rows that were held out were measured; `seen` counts new rows that the model had learned from before.
     """
 
     learned: int = 0
@@ -141,6 +141,7 @@ class UpdateRows(_Sparse):
     old_held_out: int = 0
     unlabelled: int = 0
     dropped: int = 0
+    seen: int = 0
 
 
 class BeforeAfter(Record):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from polymodal.bundle_members.row_hashes import NAME, RowHashes
 from polymodal.bundles.bundle import Bundle
 from polymodal.bundles.card import model_card
 from polymodal.data.cells.clean import Action
@@ -55,13 +58,20 @@ class Run:
 
 
 def finished(
-    problem: Problem, trained: Trained, results: Results, measured: EvaluatedRows | None, budget: Budget
+    problem: Problem,
+    trained: Trained,
+    results: Results,
+    measured: EvaluatedRows | None,
+    budget: Budget,
+    *,
+    whole: bool,
 ) -> Run:
-    """What a run leaves, from what its steps gave."""
+    """What a run leaves, from what its steps gave; `whole`: also what the bundle of the model holds beside it."""
     branches = {phase.partition(":")[2]: one for phase, one in trained.histories.items() if phase.startswith("train:")}
+    members = {NAME: _row_hashes(problem)} if whole and problem.config.bundle.row_hashes else {}
     card = model_card(problem.schema, problem.config, results)
     return Run(
-        bundle=Bundle(trained.final.network, problem.schema, problem.config, results, card),
+        bundle=Bundle(trained.final.network, problem.schema, problem.config, results, card, members),
         history=merged(trained.histories.values()),
         rejects=problem.rejects,
         split=problem.split,
@@ -74,3 +84,13 @@ def finished(
         cleaned=problem.cleaned,
         branches=branches,
     )
+
+
+def _row_hashes(problem: Problem) -> RowHashes:
+    """Of the training rows, and of the validation rows, by which the model was chosen at least."""
+    dataset, split = problem.dataset, problem.split
+    rows = np.concatenate([split.train, split.validation])
+    targets = None if dataset.targets is None else dataset.targets.arrays(rows)
+    columns = [column.name for column in problem.schema.features()]
+    hashes = RowHashes.none()
+    return hashes.with_rows(hashes.hash(dataset, columns, rows, targets))

@@ -55,3 +55,12 @@ def test_the_verdict_and_the_time_are_printed(run):
 def test_rows_of_a_group_stay_together(run):
     columns = run[1].out.splitlines()
     assert any(line.startswith("person ") and "the group by which rows are split" in line for line in columns)
+
+
+def test_one_line_an_epoch_where_nobody_watches(cli, leaking, tmp_path):
+    settings = ["train.epochs=2", "train.ensemble={members: []}"]
+    done = cli("train", leaking, "--target", "label", "-o", tmp_path / "run", settings=settings)
+    titles = [line.partition("  loss")[0] for line in done.progress]
+    assert titles[:2] == ["1/2 search  epoch 1/2", "1/2 search  epoch 2/2"]
+    assert titles[2].startswith("2/2 refit  epoch 1/")
+    assert all(line.endswith(" left") for line in done.progress)

@@ -68,22 +68,14 @@ def train(  # noqa: PLR0913 - the options of a command
     )
     with run_folder(output, overwrite=overwrite):
         from polymodal.pipeline.run import train as train_model
-        from polymodal.training.callbacks import JsonLog, Progress, TensorBoard, clear_events, require_tensorboard
+        from polymodal.training.callbacks import clear_events, require_tensorboard
 
         if tensorboard:
             require_tensorboard()  # before the training
         clear_events(output / TENSORBOARD)
-
-        phases: list[str] = []
-
-        def make_callbacks(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
-            log = JsonLog(output / LOG, phase=phase, append=bool(phases))
-            board = [TensorBoard(output / TENSORBOARD / quote(phase, safe=""))] if tensorboard else []
-            phases.append(phase)
-            return [log, Progress(epochs, metric=metric), *board]
-
-        run = train_model(table, settings, make_callbacks=make_callbacks, cache=cache)
-        if not phases:  # scikit-learn does not tell how it learns
+        watching = _Watching(output, tensorboard=tensorboard)
+        run = train_model(table, settings, make_callbacks=watching, cache=cache)
+        if not watching.phases:  # scikit-learn does not tell how it learns
             (output / LOG).unlink(missing_ok=True)  # of an older run
         if run.history.interrupted and not run.history.epochs:
             raise KeyboardInterrupt  # before anything was learned
@@ -92,6 +84,27 @@ def train(  # noqa: PLR0913 - the options of a command
         _print(run, output, size=size, reported=reported)
     if run.history.interrupted:
         raise typer.Exit(130)
+
+
+class _Watching:
+    """Makes what looks on at each training: the log, the progress line, and files for TensorBoard."""
+
+    def __init__(self, folder: Path, *, tensorboard: bool) -> None:
+        from polymodal.training.progress import RunProgress
+
+        self.folder, self.tensorboard = folder, tensorboard
+        self.progress, self.phases = RunProgress(verbose=True), list[str]()
+
+    def expect(self, searches: int, *, refits: int, refit_epochs: float) -> None:
+        self.progress.expect(searches, refits=refits, refit_epochs=refit_epochs)
+
+    def __call__(self, phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+        from polymodal.training.callbacks import JsonLog, TensorBoard
+
+        log = JsonLog(self.folder / LOG, phase=phase, append=bool(self.phases))
+        board = [TensorBoard(self.folder / TENSORBOARD / quote(phase, safe=""))] if self.tensorboard else []
+        self.phases.append(phase)
+        return [log, *self.progress(phase, epochs, metric), *board]
 
 
 def _write(run: Run, folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -16,14 +17,16 @@ from polymodal.cli.main import main
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """How a command ended; the lines of its progress, one an epoch, are not in `err`."""
 
     code: int
     out: str
     err: str
+    progress: tuple[str, ...] = ()
 
 
 Cli = Callable[..., Outcome]
+_EPOCH = re.compile(r"(\d+/\d+ )?(\S+ )*\s*epoch \d+/\d+  loss ")
 
 
 def _run(*words: object, settings: list[str] | None = None) -> Outcome:
@@ -31,7 +34,11 @@ def _run(*words: object, settings: list[str] | None = None) -> Outcome:
     assignments = [word for setting in settings or [] for word in ("--set", setting)]
     with redirect_stdout(out), redirect_stderr(err):
         code = main([*map(str, words), *assignments])
-    return Outcome(code, out.getvalue(), err.getvalue())
+    lines = err.getvalue().splitlines(keepends=True)
+    progress = [line for line in lines if _EPOCH.match(line)]
+    return Outcome(
+        code, out.getvalue(), "".join(line for line in lines if line not in progress), tuple(map(str.strip, progress))
+    )
 
 
 @pytest.fixture(scope="session")

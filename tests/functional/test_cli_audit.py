@@ -1,9 +1,14 @@
 """`polymodal inspect` says what is wrong with a table; `train` tells of leaks, and cleans where it is asked to."""
 
+import io
 import json
+import re
+import sys
 
 import pytest
 from cli_tables import SMALL, make_rows, write_csv
+
+from polymodal.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +58,12 @@ def test_train_tells_of_leaks_and_writes_down_what_it_cleans(cli, spoilt, tmp_pa
     words = ["train", spoilt, "--target", "label", "--split", "side", *left_out]
     done = cli(*words, "-o", tmp_path / "run", settings=SMALL)
     assert done.code == 0
-    assert "leak: gives 'label' away" in done.out
+    assert done.out.startswith("Warning: leak alone predicts label in 100.0 % of rows")
     assert "1 test row equal to" in done.out
     assert not (tmp_path / "run/clean.jsonl").exists()
     cleaning = ["clean={duplicates: drop, missing: median, outliers: clip}"]
     done = cli(*words, "--drop", "leak", "-o", tmp_path / "run", "--overwrite", settings=[*SMALL, *cleaning])
-    assert "leak: gives" not in done.out
+    assert "leak alone" not in done.out
     assert "1 test row" not in done.out
     assert "1 dropped by clean" in done.out
     lines = [json.loads(line) for line in (tmp_path / "run/clean.jsonl").read_text().splitlines()]
@@ -68,3 +73,35 @@ def test_train_tells_of_leaks_and_writes_down_what_it_cleans(cli, spoilt, tmp_pa
     assert lines[1]["old"] == 1e7
     done = cli(*words, "--drop", "leak", "-o", tmp_path / "run", "--overwrite", settings=SMALL)
     assert not (tmp_path / "run/clean.jsonl").exists()  # it would be of the older run
+
+
+def test_names_of_files_are_no_words_that_drift(cli, tmp_path):
+    """Each picture stands in six rows, and the test rows show other pictures."""
+    files = make_rows(tmp_path, 40)
+    rows = [
+        {
+            "photo": files[k % 20 + 20 * (k >= 120)]["photo"],
+            "size": k * 37 % 160 / 7,
+            "side": "train" if k < 120 else "test",
+        }
+        for k in range(160)
+    ]
+    for words in ([], ["--no-media"]):
+        done = cli("inspect", write_csv(tmp_path / "table.csv", rows), "--split", "side", "--json", *words)
+        assert [f["what"] for f in json.loads(done.out)["findings"] if "photo" in f["columns"]] == []
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_inspect_fits_the_terminal(monkeypatch, spoilt, width):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    assert main.main(["inspect", str(spoilt), "--target", "label", "--split", "side", "--no-media"]) == 0
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).splitlines()
+    assert "gives 'label' away" in " ".join(" ".join(lines).split())
+    assert max(map(len, lines[1:])) <= width

@@ -18,7 +18,7 @@ def metrics_of(bundle):
 
 
 def test_an_update_shows_what_it_gained_and_forgot(cli, table, run, tmp_path):
-    before = {path.name: path.read_bytes() for path in (run / "bundle").iterdir()}
+    before = {path.name: path.read_bytes() for path in (run / "bundle").rglob("*.*")}
     words = ("update", run / "bundle", table, "--replay", table, "-o", tmp_path / "new")
     done = cli(*words, settings=["update.epochs=1"])
     assert (done.code, done.err) == (0, "")
@@ -29,7 +29,7 @@ def test_an_update_shows_what_it_gained_and_forgot(cli, table, run, tmp_path):
     ]
     for said in (*titles, "accuracy", *rows, f"Bundle: {tmp_path / 'new'}"):
         assert said in done.out
-    assert {path.name: path.read_bytes() for path in (run / "bundle").iterdir()} == before
+    assert {path.name: path.read_bytes() for path in (run / "bundle").rglob("*.*")} == before
     (entry,) = metrics_of(tmp_path / "new")["updates"]
     assert entry["settings"]["epochs"] == 1
     assert entry["old"]["before"]["accuracy"] == pytest.approx(metrics_of(run / "bundle")["test"]["accuracy"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,8 +40,13 @@ def evaluate(
     if plot is not None:
         _check_plot(plot, table, subsets=subsets)
     trained = load(bundle)
-    report, rows, found = _measure(trained, table, subsets=subsets)
-    print_metrics({table.name: report, "test rows of training": trained.metrics.test})
+    measured = _measure(trained, table, subsets=subsets)
+    rows, found = measured.rows, measured.subsets
+    if measured.seen:
+        say(f"Warning: {_of_seen(measured)}")
+        say()
+    unseen = {"rows not seen": measured.unseen} if measured.unseen else {}
+    print_metrics({table.name: measured.report, **unseen, "test rows of training": trained.metrics.test})
     say()
     say(
         f"Rows: {sum(rows.values())} = {rows['measured']} measured + {rows['unlabelled']} without a target"
@@ -50,8 +55,7 @@ def evaluate(
     if found is not None:
         _print_subsets(found, greater_is_better=trained.task.greater_is_better[found.metric])
     if json_file is not None:
-        figures = {"metrics": {name: asdict(interval) for name, interval in report.items()}, "rows": rows}
-        write_figures(figures if found is None else {**figures, "robustness": found.model_dump(mode="json")}, json_file)
+        write_figures(measured.figures(), json_file)
     if found is not None and plot is not None:
         from polymodal.report.subsets import save_subsets
 
@@ -71,7 +75,47 @@ def _check_plot(path: Path, table: Path, *, subsets: bool) -> None:
     require_matplotlib()
 
 
-def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> tuple[Report, dict[str, int], SubsetResults | None]:
+@dataclass(frozen=True)
+class _Measured:
+    """What was measured on a table.
+
+    Attributes:
+        rows: where every row of the table went.
+        seen: number of measured rows that the model learned from.
+        unseen: metrics of the other rows, where there are both.
+    """
+
+    report: Report
+    rows: dict[str, int]
+    seen: int
+    unseen: Report
+    subsets: SubsetResults | None
+
+    def figures(self) -> dict[str, Any]:
+        """As JSON values."""
+        found: dict[str, Any] = {"metrics": _plain(self.report), "rows": self.rows, "seen": self.seen}
+        found |= {"metrics_not_seen": _plain(self.unseen)} if self.unseen else {}
+        return found if self.subsets is None else {**found, "robustness": self.subsets.model_dump(mode="json")}
+
+
+def _plain(report: Report) -> dict[str, dict[str, float]]:
+    return {name: asdict(interval) for name, interval in report.items()}
+
+
+def _of_seen(measured: _Measured) -> str:
+    """What the user is told of rows that the model learned from."""
+    count = measured.rows["measured"]
+    if measured.seen == count:
+        return (
+            f"the model learned from all {count} rows: the figures do not hold for new ones. Use a table of new rows."
+        )
+    return (
+        f"the model learned from {measured.seen} of {count} rows, on which it looks too good. "
+        "Go by the column `rows not seen`."
+    )
+
+
+def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> _Measured:
     """Metrics with intervals, where every row of the table went, and what `subsets` asks for.
 
     Raises:
@@ -82,17 +126,22 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> tuple[Report, dict
     from polymodal.data.target.cells import target_cells
     from polymodal.evaluation.evaluate import truth_of
     from polymodal.evaluation.robustness import evaluate_subsets
+    from polymodal.evaluation.seen_rows import SeenRows
     from polymodal.inference.predictor import Predictor
 
-    task, target = bundle.task, bundle.schema.target
+    task, target, seed = bundle.task, bundle.schema.target, bundle.config.seed
     assert target is not None, "a bundle with a task has a target"
     table = read_table(path, text=bundle.config.table)
-    truth = truth_of(task, target, table, target_cells(table, target.column) if target.columns else None)
-    if subsets:
-        found = evaluate_subsets(bundle, table, truth.target)
-        return found.subsets[0].metrics, truth.counts, found
-    prediction = Predictor(bundle)(table).prediction
-    return truth.report(task, prediction, seed=bundle.config.seed), truth.counts, None
+    values = target_cells(table, target.column) if target.columns else None
+    truth, look = truth_of(task, target, table, values), SeenRows(bundle, values)
+    found = evaluate_subsets(bundle, table, truth.target) if subsets else None
+    if found is not None and look.hashes is None:  # there is nothing to look for in the rows once more
+        return _Measured(found.subsets[0].metrics, truth.counts, 0, {}, found)
+    prediction = Predictor(bundle)(table, on_read=look).prediction
+    seen = look.mask & truth.known
+    report = truth.report(task, prediction, seed=seed)
+    unseen = truth.report_of(truth.known & ~seen, task, prediction, seed=seed) if seen.any() else {}
+    return _Measured(report, truth.counts, int(seen.sum()), unseen, found)
 
 
 def _print_subsets(found: SubsetResults, *, greater_is_better: bool) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from polymodal.cli import arguments
-from polymodal.cli.terminal import say
+from polymodal.cli.terminal import line_width, say, tabulate
+
+if TYPE_CHECKING:
+    from polymodal.data.audit.inspection import Inspection
 
 
 def inspect(  # noqa: PLR0913 - the options of a command
@@ -30,4 +33,19 @@ def inspect(  # noqa: PLR0913 - the options of a command
     from polymodal.pipeline.inspection import inspect as inspect_table
 
     found = inspect_table(table, config=config, media=media)
-    say(json.dumps(found.to_dict(), indent=2) if as_json else str(found))
+    if as_json:
+        say(json.dumps(found.to_dict(), indent=2))
+    else:
+        _print(found)
+
+
+def _print(found: Inspection) -> None:
+    """As `str`, but fitted to the terminal."""
+    from polymodal.data.audit.inspection import WIDEST_LINE, report
+
+    say(found.title)
+    say()
+    tabulate(*found.table())
+    say()
+    for line in report(found.findings, width=line_width(WIDEST_LINE)):
+        say(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,11 @@ def _on_terminal(header: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def line_width(most: int) -> int:
+    """Characters of a line: as many as the terminal has, and at most so many; elsewhere so many."""
+    return min(most, max(20, shutil.get_terminal_size().columns)) if sys.stdout.isatty() else most
+
+
 def print_metrics(reports: Mapping[str, Report]) -> None:
     """One line a metric of the first report, one column a report; 95 % bootstrap intervals in brackets."""
     from polymodal.bundles.card import in_brackets
@@ -89,11 +95,11 @@ def write_figures(figures: Mapping[str, Any], path: Path) -> None:
         raise UsageError(f"Cannot write the figures to {path}: {error.strerror}.") from error
 
 
-def make_callbacks(_phase: str, epochs: int, metric: str) -> Sequence[Callback]:
-    """Shows each training as it goes."""
-    from polymodal.training.callbacks import Progress
+def make_callbacks(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+    """Shows each training as it goes, on a terminal."""
+    from polymodal.training.progress import RunProgress
 
-    return [Progress(epochs, metric=metric)]
+    return RunProgress()(phase, epochs, metric)
 
 
 @contextmanager

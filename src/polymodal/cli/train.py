@@ -13,6 +13,7 @@ import typer
 from polymodal.cli import arguments
 from polymodal.cli.runfolder import BUNDLE, CLEAN, CONFIG, LOG, REJECTS, REPORT, TENSORBOARD, run_folder
 from polymodal.cli.terminal import complain, count_rows, print_metrics, say, tabulate
+from polymodal.config.duration import in_words
 from polymodal.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def train(  # noqa: PLR0913 - the options of a command
     *,
     target: arguments.TargetsOption = None,
     split: arguments.SplitOption = None,
+    group: arguments.GroupOption = None,
     drop: arguments.DropOption = None,
     config: arguments.ConfigOption = None,
     start: Annotated[
@@ -62,26 +64,18 @@ def train(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Train a model on a table."""
     settings = arguments.run_config(
-        config, arguments.Overrides(target, split, None, drop, seed, assignments, preset, start, budget)
+        config, arguments.Overrides(target, split, group, drop, seed, assignments, preset, start, budget)
     )
     with run_folder(output, overwrite=overwrite):
         from polymodal.pipeline.run import train as train_model
-        from polymodal.training.callbacks import JsonLog, Progress, TensorBoard, clear_events, require_tensorboard
+        from polymodal.training.callbacks import clear_events, require_tensorboard
 
         if tensorboard:
             require_tensorboard()  # before the training
         clear_events(output / TENSORBOARD)
-
-        phases: list[str] = []
-
-        def make_callbacks(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
-            log = JsonLog(output / LOG, phase=phase, append=bool(phases))
-            board = [TensorBoard(output / TENSORBOARD / quote(phase, safe=""))] if tensorboard else []
-            phases.append(phase)
-            return [log, Progress(epochs, metric=metric), *board]
-
-        run = train_model(table, settings, make_callbacks=make_callbacks, cache=cache)
-        if not phases:  # scikit-learn does not tell how it learns
+        watching = _Watching(output, tensorboard=tensorboard)
+        run = train_model(table, settings, make_callbacks=watching, cache=cache)
+        if not watching.phases:  # scikit-learn does not tell how it learns
             (output / LOG).unlink(missing_ok=True)  # of an older run
         if run.history.interrupted and not run.history.epochs:
             raise KeyboardInterrupt  # before anything was learned
@@ -90,6 +84,27 @@ def train(  # noqa: PLR0913 - the options of a command
         _print(run, output, size=size, reported=reported)
     if run.history.interrupted:
         raise typer.Exit(130)
+
+
+class _Watching:
+    """Makes what looks on at each training: the log, the progress line, and files for TensorBoard."""
+
+    def __init__(self, folder: Path, *, tensorboard: bool) -> None:
+        from polymodal.training.progress import RunProgress
+
+        self.folder, self.tensorboard = folder, tensorboard
+        self.progress, self.phases = RunProgress(verbose=True), list[str]()
+
+    def expect(self, searches: int, *, refits: int, refit_epochs: float) -> None:
+        self.progress.expect(searches, refits=refits, refit_epochs=refit_epochs)
+
+    def __call__(self, phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+        from polymodal.training.callbacks import JsonLog, TensorBoard
+
+        log = JsonLog(self.folder / LOG, phase=phase, append=bool(self.phases))
+        board = [TensorBoard(self.folder / TENSORBOARD / quote(phase, safe=""))] if self.tensorboard else []
+        self.phases.append(phase)
+        return [log, *self.progress(phase, epochs, metric), *board]
 
 
 def _write(run: Run, folder: Path) -> int:
@@ -124,11 +139,20 @@ def _print(run: Run, folder: Path, *, size: int, reported: bool) -> None:
     metrics = run.bundle.metrics
     if run.history.interrupted:
         say(f"Interrupted after {len(run.history.epochs)} epochs; the best of them, {run.history.best_epoch}, is kept.")
-    print_metrics({f"model, {metrics.side}": metrics.measured, **metrics.baselines.shown})
+    for alert in metrics.alerts:
+        say(f"Warning: {alert.text}")
+    if metrics.alerts:
+        say()
+    gap = any(alert.kind == "validation_gap" for alert in metrics.alerts)
+    beside = {"model, validation": metrics.validation} if gap else {}
+    print_metrics({f"model, {metrics.side}": metrics.measured, **beside, **metrics.baselines.shown})
     say()
+    if metrics.verdict is not None:
+        say(metrics.verdict.text)
     if not run.branches and not run.history.interrupted and run.history.epochs:
         say(run.history.choice(run.bundle.config.train.early_stopping.metric or "", metrics.rows.validation))
     say(_rows(metrics.rows))
+    say(f"Time: {in_words(run.seconds)}, CPU time {in_words(run.cpu_seconds)}")
     for note in run.notes:
         say(note)
     say()

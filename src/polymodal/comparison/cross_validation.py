@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from polymodal.comparison.budget import Clock, OutOfTimeError, seconds_of
-from polymodal.comparison.result import aligned, between, figure, finite
+from polymodal.comparison.result import aligned, finite
 from polymodal.comparison.settings import subject
 from polymodal.comparison.trial import Trial, num_measured, run_trial, unread
 from polymodal.config.run_config import RunConfig
 from polymodal.errors import DataError
 from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.figures import between, figure
 from polymodal.metrics.significance import resampled
 from polymodal.pipeline.trainer import CallbackFactory
 

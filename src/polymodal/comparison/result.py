@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from polymodal.comparison.entries import Entry
 from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.figures import between, of_p
 from polymodal.metrics.significance import Difference
 
 Status: TypeAlias = Literal["done", "stopped", "failed", "not run"]
@@ -219,24 +220,6 @@ def aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]
     """The head and lines of a table as texts, columns below one another."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (head, *rows)]
-
-
-def figure(value: float, *, signed: bool = False) -> str:
-    """A figure for people: three digits after the point, of large ones four in all."""
-    sign = "+" if signed else ""
-    value = 0.0 if abs(value) < 0.0005 else value  # no -0.000
-    return f"{value:{sign}.3f}" if abs(value) < 10 else f"{value:{sign}.4g}"
-
-
-def between(interval: Interval, *, signed: bool = False) -> str:
-    """A value with its interval: `0.931 [0.906, 0.953]`."""
-    value, low, high = (figure(part, signed=signed) for part in (interval.value, interval.low, interval.high))
-    return f"{value} [{low}, {high}]"
-
-
-def of_p(p: float) -> str:
-    """A p value for people."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _line(line: Line) -> dict[str, Any]:

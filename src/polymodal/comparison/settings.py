@@ -31,6 +31,7 @@ from polymodal.pipeline.choices import (
     unfitted,
     with_target,
 )
+from polymodal.pipeline.split_column import with_split_column
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def subject(
         )
     table, config = with_target(source, y, config, several=True)
     values = target_values(table, config)
+    config, alerts = with_split_column(table, config, values)
     config = config.model_copy(update={"task": choose_task(values, config)})
     task = unfitted(config.task)
     config = config.model_copy(update={"stage": preset_stage(config, task)})  # what other stages are compared with
@@ -130,7 +132,7 @@ def subject(
         folds=divided,
         num_folds=folds,
         repeats=repeats,
-        notes=notes,
+        notes=(*(alert.text for alert in alerts), *notes),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from polymodal.comparison.result import Interactions, Line, Pair, VerdictSentence, figure, find, of_p
+from polymodal.comparison.result import Interactions, Line, Pair, VerdictSentence, find
+from polymodal.metrics.figures import figure, of_p
 
 SHARE = 0.02
 """The margin: so much of metrics that rise to 1; of errors, this share of the reference's."""

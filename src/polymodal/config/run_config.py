@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, T
 from pydantic_core import to_jsonable_python
 
 from polymodal import registry
+from polymodal.config.bundle import BundleConfig
 from polymodal.config.duration import DurationField
 from polymodal.config.node import Settings, TargetField
 from polymodal.config.paths import did_you_mean_path, join_path, split_assignment, split_path, with_quotes
@@ -144,6 +145,7 @@ class RunConfig(Settings):
         warm_start: a trained model, of which the run takes what fits in place of random weights.
         train: how the model learns.
         update: how the trained model goes on learning from new rows.
+        bundle: what is saved beside the model.
         budget: time for a run from the first line to the figures, such as `90s`, `10m` or `1h30m`, or seconds; epochs,
             members of the ensemble and the final training are planned from measured speed so that it ends in time.
             Results then depend on how fast the machine is. None: no limit.
@@ -172,6 +174,7 @@ class RunConfig(Settings):
     warm_start: WarmStartField = WarmStartConfig()
     train: TrainConfig = TrainConfig()
     update: UpdateConfig = UpdateConfig()
+    bundle: BundleConfig = BundleConfig()
     budget: DurationField | None = None
     device: str = "auto"
     seed: int = Field(0, ge=0, lt=2**63)

@@ -20,6 +20,7 @@ _SHOWN_COLUMNS = 10
 def of_fit(run: Run) -> tuple[str, ...]:
     """What a user should hear of the data and the training of a run, in sentences."""
     sentences = [
+        *(alert.text for alert in run.bundle.metrics.alerts),
         *_left_out(run),
         *of_rejects(run.rejects, run.table, run.bundle.config.bad_cells),
         *_rows_left_out(run),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Int
 
 from polymodal.data.tables.table import Table
@@ -72,6 +73,14 @@ class Truth:
     def report(self, task: Task, prediction: Prediction, *, seed: int) -> Report:
         """Every metric of the task, with 95 % bootstrap intervals."""
         return report(RowStatistics.of(task, prediction, self.target), seed=seed)
+
+    def report_of(self, rows: Bool[np.ndarray, " N"], task: Task, prediction: Prediction, *, seed: int) -> Report:
+        """The same over some of the rows, of which the prediction has all; nothing of no rows."""
+        if not rows.any():
+            return {}
+        some = torch.from_numpy(rows)
+        target = None if self.target is None else self.target.rows(some)
+        return report(RowStatistics.of(task, prediction.rows(some), target), seed=seed)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -50,6 +50,7 @@ class Predictor:
         batch_size: int = 64,
         bad_cells: Literal["missing", "drop", "error"] = "missing",
         on_message: Callable[[str], None] | None = None,
+        on_read: Callable[[int, Dataset], None] | None = None,
     ) -> Predictions:
         """Predicts every row of a table; cells that cannot be read count as missing, and the status says so.
 
@@ -61,6 +62,7 @@ class Predictor:
             bad_cells: `error` stops at the first cell that cannot be read; `drop` means `missing` here, because no row
                 is ever left out of a prediction.
             on_message: called with each note on cells that were read, but not as they stand; they are not rejects.
+            on_read: called with every part of the table that was read, and the number of its first row.
 
         Raises:
             ColumnError: a column that the model uses is absent.
@@ -72,6 +74,8 @@ class Predictor:
         notes: list[Notes] = []
         read_cells = Counter[str]()
         for start, dataset in self.in_chunks(table, with_notes=on_message is not None):
+            if on_read is not None:
+                on_read(start, dataset)
             prepared = dataset.prepared
             loader = loader_for(self.network, dataset, batch_size=batch_size)
             read_cells.update({name: int(store.present.sum()) for name, store in prepared.stores.items()})

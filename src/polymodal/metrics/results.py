@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 from pydantic import ConfigDict, Field, JsonValue, model_serializer, model_validator
 
+from polymodal.metrics.alerts import Alert
 from polymodal.metrics.bootstrap import Interval
+from polymodal.metrics.verdict import RunVerdict
 from polymodal.schema import Record
 
 Report: TypeAlias = dict[str, Interval]
@@ -130,7 +132,7 @@ class InputTest(Record):
 class UpdateRows(_Sparse):
     """Where the new rows of an update went, and the old ones: `replayed` were learned from again.
 
-    Rows that were held out were measured.
+    Rows that were held out were measured; `seen` counts new rows that the model had learned from before.
     """
 
     learned: int = 0
@@ -139,6 +141,7 @@ class UpdateRows(_Sparse):
     old_held_out: int = 0
     unlabelled: int = 0
     dropped: int = 0
+    seen: int = 0
 
 
 class BeforeAfter(Record):
@@ -173,11 +176,13 @@ class Results(_Sparse):
     Attributes:
         validation: of the model that did not learn from the validation rows.
         test: of the final model.
+        verdict: the model against the best baseline; None without test rows or baselines.
         ensemble: weight of each member of the ensemble; empty of models that are none.
         input_tests: by input, also of those that were left out of the model; empty where none was tested.
         temperature: by which scores are divided.
         best_epoch: whose weights were kept, counted over all trainings.
-        warnings: what the user should hear of the data and the training; `notes` in the file.
+        warnings: what the user should hear of the data and the training, the alerts first; `notes` in the file.
+        alerts: those of them that stand at the top, with their kind and their columns.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -186,13 +191,20 @@ class Results(_Sparse):
     test: Report = Field({})
     subsets: SubsetResults | None = None
     baselines: Baselines = Baselines()
+    verdict: RunVerdict | None = None
     rows: RowCounts = RowCounts()
     ensemble: dict[str, float] = Field({})
     input_tests: dict[str, InputTest] = Field({})
     temperature: float = 1.0
     best_epoch: int | None = None
     warnings: tuple[str, ...] = Field((), alias="notes")
+    alerts: tuple[Alert, ...] = ()
     updates: tuple[UpdateResults, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The warnings that are no alerts."""
+        return self.warnings[len(self.alerts) :]
 
     @property
     def side(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -57,7 +58,7 @@ class Budget:
     """
 
     def __init__(self, seconds: float = math.inf, *, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.seconds, self.clock, self.start = seconds, clock, clock()
+        self.seconds, self.clock, self.start, self._cpu_start = seconds, clock, clock(), _cpu_seconds()
         self.trainings: dict[str, TimedTraining] = {}
         self.steps: dict[str, float] = {}
         self.members = self.final = self._measuring = 0.0
@@ -80,6 +81,11 @@ class Budget:
     def spent(self) -> float:
         """Seconds since the start."""
         return self.clock() - self.start
+
+    @property
+    def cpu_spent(self) -> float:
+        """CPU seconds since the start."""
+        return _cpu_seconds() - self._cpu_start
 
     @property
     def deadline(self) -> float:
@@ -229,6 +235,11 @@ class Budget:
                 planned = f" ({one.planned} were planned)" if one.epochs < one.planned else ""
                 found.append(f"{name and f'{name}: '}{one.epochs} of {one.asked} epochs{planned}")
         return found
+
+
+def _cpu_seconds() -> float:
+    """Of this process, with its threads, and of those that it started and that ended."""
+    return sum(os.times()[:4])
 
 
 def repeated(histories: Mapping[str, History], share: float = 1.0) -> float:

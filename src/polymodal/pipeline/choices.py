@@ -22,9 +22,11 @@ from polymodal.data.target.cells import target_cells
 from polymodal.data.target.xy import attach_target, checked, is_numeric
 from polymodal.device import pick_device
 from polymodal.errors import ColumnError, ConfigError, DataError
+from polymodal.metrics.alerts import Alert
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import DEEP_ENSEMBLE, INTERMEDIATE, Stage, stage_of
 from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
+from polymodal.pipeline.split_column import with_split_column
 from polymodal.pipeline.warm_start import WarmStart, start_from
 from polymodal.protocols import Recognition, Task
 from polymodal.schema import Column, Input, Target
@@ -43,6 +45,7 @@ class Choices:
         task: not fitted yet.
         split: of the rows that have a target.
         warm_start: the trained model that the run starts from.
+        alerts: what the user is told of these choices first.
     """
 
     table: Table
@@ -53,6 +56,7 @@ class Choices:
     task: Task
     split: Split
     warm_start: WarmStart | None
+    alerts: tuple[Alert, ...] = ()
 
     @property
     def together(self) -> Groups:
@@ -103,12 +107,13 @@ def choose(
         UsageError: the configuration does not fit the table or this installation.
         DataError: the table cannot be learned from.
     """
+    values = target_values(table, config)
+    config, alerts = with_split_column(table, config, values)
     profile = profile or column_profiler(table, config.limits)
     if columns is None or not any(column.modality for column in columns):
         columns = infer_columns(table, config, profile)
     columns = with_policies(columns, config.clean)
     warm_start, columns, config = start_from(columns, config)
-    values = target_values(table, config)
     part = choose_task(values, config)
     task = unfitted(part)
     split = split_rows(table, config.split, target=values, stratify=task.stratified, seed=config.seed)
@@ -118,7 +123,7 @@ def choose(
     given = () if warm_start is None else warm_start.columns
     columns, inputs = complete_inputs(columns, config, task, num_rows=num_rows, suggested=suggested, given=given)
     config = with_anchor(config, task, inputs)
-    return Choices(table, config, columns, inputs, values, task, split, warm_start)
+    return Choices(table, config, columns, inputs, values, task, split, warm_start, alerts)
 
 
 def with_target(source: object, y: object, config: RunConfig, *, several: bool) -> tuple[Table, RunConfig]:

@@ -11,19 +11,24 @@ import numpy as np
 
 from polymodal import registry
 from polymodal.config.run_config import RunConfig
+from polymodal.data.audit.classes import without_test
 from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.inspection import Inspection, inspect_table
+from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.prepare import fit_statistics, modality_of, prepare
 from polymodal.data.columns.profile import column_profiler
 from polymodal.data.tables.table import read_table
+from polymodal.data.target.cells import target_cells
 from polymodal.errors import PolymodalError
 from polymodal.evaluation.input_tests import MOST_ROWS
+from polymodal.metrics.alerts import Alert
 from polymodal.metrics.results import InputTest
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
 from polymodal.pipeline.problem import encode_targets
 from polymodal.pipeline.selection import Selection, select_inputs
+from polymodal.pipeline.split_column import with_split_column
 from polymodal.schema import Schema
 
 
@@ -40,8 +45,12 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
     constant
     """
     table = read_table(source, text=config.table)
+    known = set(config.targets) <= set(table.names)  # a wrong name is told where columns are looked at
+    values = target_cells(table, config.targets[0]) if known and len(config.targets) == 1 else None
+    config, alerts = with_split_column(table, config, values)
     profile = column_profiler(table, config.limits)
     found = inspect_table(table, config=config, media=media, profile=profile)
+    found = found.with_findings([_of_split(alert, used=config.split.column is not None) for alert in alerts])
     if not config.targets:
         return found
     try:
@@ -54,7 +63,21 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
             [Finding("input_tests", "note", f"The inputs were not tested: {error}", "A training would say the same.")]
         )
     found = replace(found, input_tests=selection.tests)
-    return found.with_findings([*_findings(choices, selection, num_rows)])
+    return found.with_findings([*_findings(choices, selection, num_rows), *_of_classes(choices)])
+
+
+def _of_classes(choices: Choices) -> Iterator[Finding]:
+    """Classes without test rows by the split that a training would draw; one that a column says was audited already."""
+    if choices.config.split.column is None:
+        sides, table = choices.split.sides(choices.table.num_rows), choices.table
+        rows = np.arange(table.num_rows)
+        yield from without_test(AuditedTable(table, rows, choices.columns, choices.config, {}, given_sides=sides))
+
+
+def _of_split(alert: Alert, *, used: bool) -> Finding:
+    """What a training would say of a column that says train and test."""
+    what, _, advice = alert.text.removeprefix(f"{alert.columns[0]} ").partition(". ")
+    return Finding("split_column", "note" if used else "warning", f"{what}.", advice, alert.columns)
 
 
 def _select(choices: Choices) -> tuple[Selection, int]:

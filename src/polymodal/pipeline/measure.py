@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from polymodal.data.cells.dataset import Loader
+from polymodal.data.split.split import groups_of
 from polymodal.device import pick_device
-from polymodal.evaluation.baselines import measure_baselines, predict_baselines
+from polymodal.evaluation.baselines import Statistics, measure_baselines, predict_baselines
 from polymodal.evaluation.evaluate import EvaluatedRows, report
 from polymodal.evaluation.robustness import (
     InputMasking,
@@ -17,12 +18,15 @@ from polymodal.evaluation.robustness import (
     predict_subsets,
     subsets_of,
 )
+from polymodal.evaluation.verdict import judge
 from polymodal.inference.forward import loader_for, predict_loader
 from polymodal.metrics.history import merged
 from polymodal.metrics.results import Baselines, Report, Results, RowCounts
+from polymodal.metrics.verdict import RunVerdict
 from polymodal.models.budget import Budget
 from polymodal.models.ensemble import Ensemble
 from polymodal.models.model import Network
+from polymodal.pipeline.alerts import Measured
 from polymodal.pipeline.problem import Problem
 from polymodal.pipeline.trainer import Trained
 from polymodal.protocols import Prediction
@@ -53,7 +57,8 @@ class Measurement:
         measured, subsets = test or validation, None
         if hidden is not None and measured is not None:
             subsets = measure_subsets(problem.task, hidden, measured.target, seed=seed)
-        baselines, interrupted = Baselines(), merged(trained.histories.values()).interrupted
+        baselines, verdict = Baselines(), None
+        interrupted = merged(trained.histories.values()).interrupted
         if self.full and (interrupted or self.budget.affords_baselines()):
             found = predict_baselines(
                 problem.task,
@@ -63,18 +68,30 @@ class Measurement:
                 test=split.test,
                 seed=seed,
             )
-            baselines = measure_baselines(found, seed=seed)
+            baselines, verdict = measure_baselines(found, seed=seed), self._verdict(test, found)
+        reports = self._report(validation), self._report(test)
+        alerts = Measured(
+            problem, *reports, baselines, subsets, num_validation=len(known),
+            num_test=len(problem.dataset.known(split.test)),
+        ).alerts()  # fmt: skip
         results = Results(
-            validation=self._report(validation),
-            test=self._report(test),
+            validation=reports[0],
+            test=reports[1],
             subsets=subsets,
             baselines=baselines,
+            verdict=verdict,
             rows=self._rows(),
             ensemble={} if ensemble is None else self._weights(ensemble),
             input_tests=dict(problem.tests),
             temperature=1.0 if ensemble is None else float(ensemble.calibrator.value),
             best_epoch=merged(trained.histories.values()).best_epoch,
-            warnings=(*problem.warnings, *trained.warnings, *(() if interrupted else self.budget.sentences())),
+            warnings=(
+                *(alert.text for alert in alerts),
+                *problem.warnings,
+                *trained.warnings,
+                *(() if interrupted else self.budget.sentences()),
+            ),
+            alerts=alerts,
         )
         return results, measured
 
@@ -103,6 +120,14 @@ class Measurement:
         masking = InputMasking(subsets_of(tuple(network.columns), most=3))
         device = pick_device(self.problem.config.device)
         return predict_subsets(network, self._loader(network, rows).epoch(0), device, masking)
+
+    def _verdict(self, test: EvaluatedRows | None, baselines: Statistics) -> RunVerdict | None:
+        """The model against the best baseline; rows of one group are drawn together."""
+        if test is None or not baselines:
+            return None
+        problem = self.problem
+        units = groups_of(problem.table, problem.config.split)
+        return judge(problem.task, test.statistics(problem.task), baselines, units, seed=problem.config.seed)
 
     def _weights(self, ensemble: Ensemble) -> dict[str, float]:
         """By member, its weight; without those that there was no time to fit, which leave theirs to the others."""

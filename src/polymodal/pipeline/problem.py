@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
-from polymodal.data.audit.audit import leaks
+from polymodal.data.audit.audit import check_run
 from polymodal.data.cells.clean import Action, clean_cells, clean_rows, counted
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.notes import sentences, truncated, unseen
@@ -20,6 +20,7 @@ from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import row_weights
 from polymodal.errors import DataError
+from polymodal.metrics.alerts import Alert
 from polymodal.metrics.results import InputTest
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
@@ -44,6 +45,7 @@ class Problem:
         rejects: cells that could not be read.
         cleaned: what `clean` changed.
         warnings: what the user should hear of the table, in sentences.
+        alerts: what he should hear first: why the figures may not hold for new rows.
         tests: by input, what the training rows say of it; empty where none was tested.
     """
 
@@ -57,6 +59,7 @@ class Problem:
     rejects: tuple[Reject, ...]
     cleaned: tuple[Action, ...]
     warnings: tuple[str, ...]
+    alerts: tuple[Alert, ...]
     tests: Mapping[str, InputTest]
     warm_start: WarmStart | None = None
 
@@ -91,14 +94,11 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     selection = Selection(schema) if choices.warm_start else select_inputs(schema, config, dataset, split.train)
     used = np.sort(np.concatenate([split.train, split.validation, split.test]))
     cleaned += clean_cells(prepared, modalities, used)
+    alerts, notes = check_run(table, columns, config, split)
     return Problem(
         table, selection.schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
-        (
-            *selection.warnings,
-            *_of_cells(choices, schema, dataset, split, cleaned),
-            *map(str, leaks(table, columns, config, split)),
-        ),
-        selection.tests, choices.warm_start,
+        (*selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned), *notes),
+        (*choices.alerts, *alerts), selection.tests, choices.warm_start,
     )  # fmt: skip
 
 

@@ -53,4 +53,4 @@ def train(
         trainer = Trainer(problem, make_callbacks=make_callbacks, cache=cache, estimators=estimators, budget=budget)
         trained = trainer.run()
         results, measured = Measurement(problem, trained, full=baselines, budget=budget).results()
-    return finished(problem, trained, results, measured, seconds=budget.spent)
+    return finished(problem, trained, results, measured, budget, whole=baselines)

@@ -32,6 +32,7 @@ from polymodal.training.frozen import encode_frozen
 from polymodal.training.loop import fit
 from polymodal.training.objective import Objective
 from polymodal.training.plan import Plan, pick_precision
+from polymodal.training.progress import Expecting
 from polymodal.types import Cells, Tokens
 
 _FAILED = 0.25  # worse than before, on training rows, by this share of the figure and of what was learned for it
@@ -84,6 +85,7 @@ class Trainer:
         self.schema, self.config, self.task = problem.schema, problem.config, problem.task
         self.split, self.warm_start = problem.split, problem.warm_start
         self.make_callbacks: CallbackFactory = make_callbacks or (lambda *_: ())
+        self._announce()
         self.cache, self.estimators, self.budget = cache, estimators or {}, budget or Budget()
         self.time = TimePlan(self.budget, self.split, stage_of(self.config).num_trainings(len(self.schema.inputs)))
         self.device = pick_device(self.config.device)
@@ -114,6 +116,14 @@ class Trainer:
         notes = [f"{name}: {note}" for name, part in inside for note in getattr(part, "notes", ())]
         warnings = (*dict.fromkeys(notes), *self._started, *failures)
         return Trained(first, final, rows, histories, refit, self._dataset, warnings)
+
+    def _announce(self) -> None:
+        """Tells the callbacks how many trainings there will be, where they ask for it."""
+        if isinstance(self.make_callbacks, Expecting):
+            stage = stage_of(self.config)
+            count = stage.num_trainings(len(self.schema.inputs))
+            again = self.config.train.final == "refit" and len(self.split.validation) > 0
+            self.make_callbacks.expect(count, refits=count if again else 0, refit_epochs=stage.refit_epochs)
 
     def build(self) -> Network:
         torch.manual_seed(self.config.seed)

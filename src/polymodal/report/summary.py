@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 
 from polymodal.abilities import Classes, Explaining, Numbers
+from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.results import Report
 from polymodal.protocols import Task
@@ -29,6 +30,8 @@ def summary(subject: ReportedRun) -> Section:
         "columns": len(features),
         "modalities": sorted({column.modality or "" for column in features}),
         "seconds": run.seconds,
+        "cpu_seconds": run.cpu_seconds,
+        "validation": _validation(subject),
         "interrupted": run.history.interrupted,
         "metric": metric,
         "found": None if metric is None else subject.results.measured[metric],
@@ -45,26 +48,18 @@ def summary(subject: ReportedRun) -> Section:
     return Section("summary", title, {**context, "target": name, "kind": kind})
 
 
+def _validation(subject: ReportedRun) -> Interval | None:
+    """The metric on validation rows, where it is told beside that on test rows: it is far better."""
+    gap = any(alert.kind == "validation_gap" for alert in subject.results.alerts)
+    return subject.results.validation.get(subject.main_metric or "") if gap else None
+
+
 def verdict(subject: ReportedRun) -> str:
-    """Whether the model beats the best baseline, said no more strongly than the intervals allow."""
-    metric = subject.main_metric
-    if metric is None:
+    """Whether the model beats the best baseline, by the paired bootstrap; empty where there is none."""
+    if subject.main_metric is None:
         return "No row was left to measure the model on."
-    own = subject.results.measured[metric]
-    found = {name: report[metric] for name, report in subject.results.baselines.shown.items() if metric in report}
-    if not found:
-        return ""
-    sign = 1 if greater_is_better(subject.run.bundle.task.greater_is_better, metric) else -1
-    name = max(found, key=lambda key: sign * found[key].value)
-    best, gain = found[name], sign * (own.value - found[name].value)
-    words = number(abs(gain), like=ends([own, best]))
-    if not gain:
-        return f"The model is as good as the best baseline, {name}: {metric} is the same."
-    apart = own.low > best.high or own.high < best.low
-    chance = "by more than the intervals" if apart else "but the intervals overlap: that may be chance"
-    if gain > 0:
-        return f"The model beats the best baseline, {name}, by {words} in {metric}, {chance}."
-    return f"The model does not beat the best baseline: {name} is {words} ahead in {metric}, {chance}."
+    found = subject.results.verdict
+    return "" if found is None else found.text
 
 
 def results(subject: ReportedRun) -> Section | None:

@@ -22,15 +22,16 @@ def warnings(subject: ReportedRun) -> Section | None:
 
 
 def warnings_of(subject: ReportedRun) -> tuple[str, ...]:
-    """The sentences, in the order of the run; the last counts the cells that could not be read."""
+    """The sentences: what speaks against the figures first; the last counts the cells that could not be read."""
+    told = (*(alert.text for alert in subject.results.alerts), *subject.run.notes)
     rejects = subject.run.rejects
     if not rejects:
-        return subject.run.notes
+        return told
     by_column = Counter(reject.column for reject in rejects).most_common()
     columns = ", ".join(f"{name} {number(count)}" for name, count in by_column[:_MOST_COLUMNS])
     more = f" and {number(len(by_column) - _MOST_COLUMNS)} more columns" if len(by_column) > _MOST_COLUMNS else ""
     cells = "1 cell" if len(rejects) == 1 else f"{number(len(rejects))} cells"
-    return (*subject.run.notes, f"{cells} could not be read: {columns}{more}.")
+    return (*told, f"{cells} could not be read: {columns}{more}.")
 
 
 def rejects(subject: ReportedRun) -> Section | None:

@@ -55,24 +55,33 @@ class JsonLog:
 class Progress:
     """Shows on stderr how the training goes: live on a terminal, elsewhere one plain line an epoch, if `verbose`.
 
-    There will be at most so many epochs; the metric is the watched one.
+    A line is made to fit the terminal: what matters least is left out of it, nothing is cut.
+
+    Args:
+        epochs: of this training, at most.
+        metric: the watched one.
+        verbose: also where there is no terminal.
+        title: which training this is, such as `1/2 search`.
+        later: epochs of trainings to come, which count for the time that is left.
     """
 
-    def __init__(self, epochs: int, *, metric: str, verbose: bool = False) -> None:
-        self.epochs = epochs
-        self.metric = metric
-        self.verbose = verbose
+    def __init__(self, epochs: int, *, metric: str, verbose: bool = False, title: str = "", later: int = 0) -> None:
+        self.epochs, self.metric, self.verbose = epochs, metric, verbose
+        self.title, self.later = f"{title}  " if title else "", later
         self.seconds = 0.0
-        self.bar = _bar(epochs) if sys.stderr.isatty() else None
+        self.bar = _bar(f"{self.title}epoch 0/{epochs}") if sys.stderr.isatty() else None
 
     def on_epoch(self, record: EpochRecord) -> None:
         self.seconds += record.seconds
-        left = timedelta(seconds=round(self.seconds / record.epoch * (self.epochs - record.epoch)))
-        words = f"{_describe(record, self.metric)}  {left} left"
+        pace = self.seconds / record.epoch
+        left = timedelta(seconds=round(pace * (self.epochs - record.epoch + self.later)))
+        words = [*_describe(record, self.metric), f"{left} left"]
+        start = f"{self.title}epoch {record.epoch}/{self.epochs}"
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=record.epoch, words=words, refresh=True)
+            line = _fitted(start, words, self.bar.console.width - 1)
+            self.bar.update(self.bar.task_ids[0], completed=record.epoch, words=line, refresh=True)
         elif self.verbose:
-            sys.stderr.write(f"epoch {record.epoch}/{self.epochs}  {words}\n")
+            sys.stderr.write("  ".join([start, *words]) + "\n")
 
     def on_end(self, history: History) -> None:
         if self.bar is not None:
@@ -128,22 +137,29 @@ def clear_events(folder: Path) -> None:
         path.unlink()
 
 
-def _bar(epochs: int) -> Bar:
+def _bar(words: str) -> Bar:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
+    from rich.progress import TextColumn
 
-    columns = ("epoch", MofNCompleteColumn(), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.fields[words]}"))
-    bar = Bar(*columns, console=Console(stderr=True))
-    bar.add_task("training", total=epochs, words="")
+    bar = Bar(TextColumn("{task.fields[words]}", markup=False), console=Console(stderr=True, highlight=False))
+    bar.add_task("training", total=None, words=words)
     bar.start()
     return bar
 
 
-def _describe(record: EpochRecord, metric: str) -> str:
+def _describe(record: EpochRecord, metric: str) -> list[str]:
     figures = [("loss", record.loss), (metric, record.metric), (f"val_{metric}", record.validation.get(metric))]
     words = [f"{name} {value:.4f}" for name, value in figures if value is not None]
-    return "  ".join([*words, f"{record.rows_per_second:,.0f} rows/s"])
+    return [*words, f"{record.rows_per_second:,.0f} rows/s"]
+
+
+def _fitted(start: str, words: list[str], width: int) -> str:
+    """A line of at most so many characters: of the words the speed goes first, then from the left to the right."""
+    kept = list(words)
+    while kept and len("  ".join([start, *kept])) > width:
+        kept.pop(-2 if len(kept) == len(words) and len(kept) > 1 else 0)
+    return "  ".join([start, *kept])
 
 
 def _finite(value: object) -> object:

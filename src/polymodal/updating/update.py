@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.cells.prepare import Reject
@@ -14,6 +16,8 @@ from polymodal.metrics.history import History
 from polymodal.metrics.results import BeforeAfter, UpdateResults, UpdateRows
 from polymodal.updating.rows import Labelled, new_sides, sides_of_training
 from polymodal.updating.updater import CallbackFactory, ReadRows, Updater
+
+_NAMED = 5  # rows that a note names
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def update(
         cache = Path(temporary)
         training_rows = updater.training_rows(new, sides.learned, cache=cache)
         held = updater.read(new, sides.held, cache=cache)
+        known = _known(updater, new, {"learned": (training_rows, sides.learned), "held": (held, sides.held)}, notes)
         again = kept = None
         if old is not None:
             old_sides = sides_of_training(old, bundle.config, stratify=updater.task.stratified, notes=notes)
@@ -83,6 +88,7 @@ def update(
         old_held_out=_count(kept),
         unlabelled=new.table.num_rows - len(new.rows),
         dropped=len(new.rows) - learned - held_out,
+        seen=known,
     )
     entry = UpdateResults(
         metric=updater.task.metric,
@@ -126,6 +132,23 @@ def learn_rows(
         updater.learn(model, training_rows, reviewed, make_callbacks=make_callbacks)
     rows = UpdateRows(learned=len(training_rows.rows), replayed=len(chosen))
     return updater.updated(model, UpdateResults(metric=updater.task.metric, rows=rows, times=1, settings=updater.said))
+
+
+def _known(
+    updater: Updater, new: Labelled, parts: Mapping[str, tuple[ReadRows | None, np.ndarray]], notes: list[str]
+) -> int:
+    """How many of the new rows the model learned from before; `notes` gets a sentence that names the first."""
+    found = {side: rows[part.rows[updater.seen(part)]] for side, (part, rows) in parts.items() if part is not None}
+    known = np.sort(np.concatenate(list(found.values())))
+    if len(known):
+        named = ", ".join(map(str, known[:_NAMED])) + (", ..." if len(known) > _NAMED else "")
+        held = len(found.get("held", ()))
+        measured = f" {held} of them are held out and measured: on them the model looks too good." if held else ""
+        notes.append(
+            f"The model learned before from {len(known)} of the {len(new.rows)} new rows (rows {named}).{measured} "
+            "Leave them out."
+        )
+    return len(known)
 
 
 def _count(part: ReadRows | None) -> int:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
+from polymodal.bundle_members.row_hashes import NAME, RowHashes
 from polymodal.bundles.bundle import Bundle
 from polymodal.bundles.card import model_card
 from polymodal.data.cells.dataset import Dataset
@@ -81,6 +82,8 @@ class Updater:
         self.modalities = {column.name: modality_of(column) for column in self.columns}
         self.device = pick_device(self.config.device)
         self.rejects: list[Reject] = []
+        member = bundle.members.get(NAME)
+        self._row_hashes = member if isinstance(member, RowHashes) else None
         # Another order and other noise in every update of a model, and yet the same ones when it is repeated.
         self.seed = self.config.seed + sum(entry.times or 1 for entry in bundle.metrics.updates)
         self.rng = np.random.default_rng(self.seed)
@@ -158,10 +161,20 @@ class Updater:
         targets = encode_targets(self.task, some.target)
         return ReadRows(Dataset(prepared, self.modalities, self.task, targets, weight=some.weight), left)
 
+    def seen(self, part: ReadRows | None) -> Bool[np.ndarray, " n"]:
+        """Which of the rows of a part the model learned from before; of none without row hashes."""
+        if part is None or self._row_hashes is None:
+            return np.zeros(0 if part is None else len(part.rows), dtype=bool)
+        return self._row_hashes.seen(self._hash(self._row_hashes, part))
+
+    def _hash(self, hashes: RowHashes, part: ReadRows) -> Int[np.ndarray, " n"]:
+        targets = None if part.dataset.targets is None else part.dataset.targets.arrays(part.rows)
+        return hashes.hash(part.dataset, [column.name for column in self.columns], part.rows, targets)
+
     def learn(
         self, model: Network, new: ReadRows, old: Sequence[ReadRows], *, make_callbacks: CallbackFactory | None = None
     ) -> History:
-        """Trains a model in place."""
+        """Trains a model in place, and takes down which rows it learned from."""
         settings, train = self.config.update, self.config.train
         counts: Any = self.target.statistics.get("counts", ())
         if isinstance(model, Ensemble) and model.features is not None and 0 in counts:
@@ -189,6 +202,8 @@ class Updater:
             for part, rows in ((new, size), *((part, beside) for part in old))
         ]
         callbacks = make_callbacks(settings.epochs) if make_callbacks else ()
+        if self._row_hashes is not None:
+            self._row_hashes = self._row_hashes.with_rows(self._hash(self._row_hashes, new))
         objective = make_objective(model, plan.train, joint=True)
         return learn_more(objective, loaders[0], loaders[1:], plan=plan, anchor=settings.anchor, callbacks=callbacks)
 
@@ -210,7 +225,8 @@ class Updater:
         metrics = self.bundle.metrics.model_copy(update={"updates": (*entries, entry)})
         card = model_card(self.bundle.schema, self.config, metrics)
         model.cpu()
-        return replace(self.bundle, model=model, metrics=metrics, card=card, members={})  # members fit the old model
+        members = {} if self._row_hashes is None else {NAME: self._row_hashes}  # the others fit the old model
+        return replace(self.bundle, model=model, metrics=metrics, card=card, members=members)
 
     @property
     def said(self) -> dict[str, Any]:

@@ -365,6 +365,6 @@ def test_a_member_whose_part_is_not_installed_is_named(folder, full, monkeypatch
     monkeypatch.setattr(registry, "_plugins", lambda kind: {})
     for action in (lambda: bundle.load(folder), lambda: bundle.from_bytes(data)):
         with pytest.raises(
-            BundleError, match=r"'calibrator.json': no bundle member is called 'calibrator'. Known: none"
+            BundleError, match=r"'calibrator.json': no bundle member is called 'calibrator'. Known: row_hashes"
         ):
             action()

@@ -1,11 +1,13 @@
 import io
 import json
+import re
 import sys
 
 import pytest
 
 from polymodal.metrics.history import EpochRecord, History
 from polymodal.training.callbacks import Callback, JsonLog, Progress
+from polymodal.training.progress import RunProgress
 
 
 def record(epoch: int = 1, **changes) -> EpochRecord:
@@ -101,3 +103,46 @@ def test_a_terminal_shows_every_figure_and_gets_its_cursor_back(monkeypatch, end
     for words in ("1/2", "loss 0.5000", "accuracy 0.7500", "val_accuracy 0.6250", "1,234 rows/s", "0:00:02 left"):
         assert words in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def shown(callbacks, capsys, *epochs: int) -> list[str]:
+    for callback in callbacks:
+        for epoch in epochs:
+            callback.on_epoch(record(epoch, seconds=10.0))
+        callback.on_end(History())
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_run_counts_its_trainings_and_the_time_for_all_of_them(capsys):
+    progress = RunProgress(verbose=True)
+    progress.expect(1, refits=1, refit_epochs=0.25)
+    first, second = shown(progress("train", 8, "accuracy"), capsys, 1, 2)
+    assert first.startswith("1/2 search  epoch 1/8  loss 0.5000")
+    assert first.endswith("0:01:30 left")  # seven epochs, and two of the refit
+    assert second.endswith("0:01:20 left")
+    (refit,) = shown(progress("refit", 2, "accuracy"), capsys, 1)
+    assert refit.startswith("2/2 refit  epoch 1/2") and refit.endswith("0:00:10 left")
+
+
+def test_inputs_that_learn_by_themselves_are_named(capsys):
+    progress = RunProgress(verbose=True)
+    progress.expect(2, refits=2, refit_epochs=1.0)
+    (line,) = shown(progress("train:photo", 4, "accuracy"), capsys, 1)
+    assert line.startswith("1/4 search photo  epoch 1/4") and line.endswith("0:02:30 left")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+def test_a_line_fits_the_terminal_and_no_word_of_it_is_cut(monkeypatch, width):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    progress = RunProgress()
+    progress.expect(1, refits=1, refit_epochs=0.25)
+    (callback,) = progress("train", 16, "quadratic_weighted_kappa")
+    callback.on_epoch(record(1, validation={"quadratic_weighted_kappa": 0.625}))
+    callback.on_end(History())
+    line = next(line for line in reversed(sys.stderr.getvalue().splitlines()) if "epoch 1/16" in line)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).strip()
+    assert len(text) <= width and "…" not in text
+    assert text.startswith("1/2 search  epoch 1/16") and text.endswith(" left")
+    assert width < 100 or "val_quadratic_weighted_kappa 0.6250" in text

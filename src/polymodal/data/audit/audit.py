@@ -26,6 +26,7 @@ from polymodal.data.columns.infer import suggest_settings
 from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table
+from polymodal.metrics.alerts import Alert
 from polymodal.schema import Column
 
 CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
@@ -74,19 +75,21 @@ def audit(
     return (*sorted(findings, key=lambda finding: ORDER.index(finding.severity)), *_said(table, subject))
 
 
-def leaks(table: Table, columns: Sequence[Column], config: RunConfig, split: Split) -> tuple[Finding, ...]:
-    """What would make the figures of a run wrong, as far as it is found without reading media.
+def check_run(
+    table: Table, columns: Sequence[Column], config: RunConfig, split: Split
+) -> tuple[tuple[Alert, ...], tuple[str, ...]]:
+    """What would make the figures of a run wrong, as far as it is found without reading media; and notes.
 
-    That are columns that give the target away, and test rows that come again among those that are learned from.
+    The first are columns that tell the target by themselves, and test rows that come again among those that are learned
+    from; the notes are on such columns that are left out, and on classes without test rows.
     """
-    sides = np.full(table.num_rows, "", dtype="<U10")
-    for side in ("train", "validation", "test"):
-        sides[getattr(split, side)] = side
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
-    subject = AuditedTable(sample, rows, tuple(columns), config, {}, given_sides=sides[rows])
-    findings = [finding for check in (target_leakage.check, duplicates.check) for finding in check(subject)]
-    return tuple(finding for finding in findings if finding.severity == "error")
+    subject = AuditedTable(sample, rows, tuple(columns), config, {}, given_sides=split.sides(table.num_rows)[rows])
+    copies = [finding for finding in duplicates.check(subject) if finding.severity == "error"]
+    told, notes = target_leakage.alerts(subject)
+    without = [str(finding) for finding in classes.without_test(subject)]
+    return (*told, *(Alert(kind="duplicates", text=str(finding)) for finding in copies)), (*notes, *without)
 
 
 def _draw(count: int, most: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from polymodal.data.audit.subject import AuditedTable
 
 _OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
 _NAMED = 5
+_SIDES = ("train", "validation", "test")
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
@@ -30,6 +31,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             continue
         yield from _rare(subject, target, classes, counts)
         yield from _one_sided(subject, target, classes)
+    yield from without_test(subject)
 
 
 def _rare(subject: AuditedTable, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:
@@ -57,6 +59,24 @@ def _one_sided(subject: AuditedTable, target: str, classes: Sequence[str]) -> It
         what = f"{len(strange)} of the classes in validation and test have no training row: {_names(strange)}."
         advice = "Such rows cannot be measured; divide the rows anew."
         yield subject.finding("classes", "warning", what, advice, columns=(target,), rows=rows)
+
+
+def without_test(subject: AuditedTable) -> Iterator[Finding]:
+    """One finding for each target with classes that are learned and not measured; nothing without test rows."""
+    sides = subject.sides
+    if sides is None or not (sides == "test").any():
+        return
+    for target in subject.config.targets:
+        classes = subject.classes(target)
+        if classes is None:
+            continue
+        of_side = {name: {c for c, side in zip(classes, sides, strict=True) if side == name} for name in _SIDES}
+        missing = sorted((of_side["train"] | of_side["validation"]) - of_side["test"] - {""})
+        if missing:
+            verb = "class has" if len(missing) == 1 else "classes have"
+            what = f"{len(missing)} {verb} no test row: {_names(missing)}."
+            advice = "No figure tells how well the model knows them; add test rows."
+            yield subject.finding("classes", "warning", what, advice, columns=(target,))
 
 
 def _names(names: Sequence[str]) -> str:

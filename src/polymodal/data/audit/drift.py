@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from polymodal import registry
 from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.subject import AuditedTable, as_numbers
+from polymodal.schema import Column
 
 _FEWEST = 30  # cells on each side
 _CHANCE = 1e-4  # p-value: some of dozens of columns differ by chance
@@ -23,7 +25,8 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     test, learn = subject.sides == "test", np.isin(subject.sides, ["train", "validation"])
     if min(test.sum(), learn.sum()) < _FEWEST:
         return
-    for name in (*subject.config.targets, *(column.name for column in subject.features)):
+    features = [column.name for column in subject.features if not _unread_media(subject, column)]
+    for name in (*subject.config.targets, *features):
         profiles = subject.profiles.get(name)
         if profiles is not None and profiles.measures:
             for figure, values in profiles.measures.items():
@@ -36,6 +39,11 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         elif (numbers := as_numbers(subject.cells(name))) is not None:
             there = ~np.isnan(numbers)
             yield from _numbers(name, "value", numbers[learn & there], numbers[test & there])
+
+
+def _unread_media(subject: AuditedTable, column: Column) -> bool:
+    """Whether only the names of files are known, which say nothing of what is in them."""
+    return column.name not in subject.profiles and bool(registry.load("modalities", column.modality or "").media)
 
 
 def _names(subject: AuditedTable, name: str) -> np.ndarray | None:

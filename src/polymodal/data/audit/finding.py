@@ -17,7 +17,8 @@ class Finding:
     """One thing that the audit found.
 
     Attributes:
-        check: what found it: the name of a file in `data/audit`, or `near_duplicates`, `input_tests`, `audit`.
+        check: what found it: the name of a file in `data/audit`, or `near_duplicates`, `input_tests`,
+            `split_column`, `audit`.
         what: a sentence.
         advice: what to do, in a sentence.
         columns: that it concerns.

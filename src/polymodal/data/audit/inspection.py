@@ -17,7 +17,7 @@ from polymodal.data.tables.table import read_table
 from polymodal.metrics.results import InputTest
 from polymodal.schema import Column
 
-_WIDEST_LINE = 120
+WIDEST_LINE = 120
 _EXAMPLES = 3
 _HEADER = ("column", "kind", "read as", "missing", "distinct", "examples", "why")
 
@@ -56,12 +56,20 @@ class Inspection:
     input_tests: Mapping[str, InputTest] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        lines = [_HEADER, *(_cells(column) for column in self.columns)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        header, rows = self.table()
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         widths[-1] = 0  # nothing stands to the right of the last
-        title = f"{printable(self.source)}: {self.rows} rows, {len(self.columns)} columns"
-        table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-        return "\n".join([title, "", *table, "", *report(self.findings)])
+        table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in (header, *rows)]
+        return "\n".join([self.title, "", *table, "", *report(self.findings)])
+
+    @property
+    def title(self) -> str:
+        """Where the table came from, and its size."""
+        return f"{printable(self.source)}: {self.rows} rows, {len(self.columns)} columns"
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Head and lines of what is said of the columns."""
+        return _HEADER, [_cells(column) for column in self.columns]
 
     def with_findings(self, findings: Sequence[Finding]) -> Inspection:
         """The same with further findings among the others."""
@@ -127,14 +135,14 @@ def _examples(values: Sequence[object]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def report(findings: Sequence[Finding]) -> list[str]:
-    """The findings in lines: how many of each kind, then each with what to do."""
+def report(findings: Sequence[Finding], *, width: int = WIDEST_LINE) -> list[str]:
+    """The findings in lines of at most that width: how many of each kind, then each with what to do."""
     counts = Counter(finding.severity for finding in findings)
     words = [f"{counts[kind]} {kind}" + ("" if counts[kind] == 1 else "s") for kind in ORDER if counts[kind]]
     lines = [f"Findings: {', '.join(words) or 'none'}"]
     for finding in findings:
         lines += fill(
-            printable(str(finding)), _WIDEST_LINE, initial_indent=f"  {finding.severity:<9}", subsequent_indent=" " * 11
+            printable(str(finding)), width, initial_indent=f"  {finding.severity:<9}", subsequent_indent=" " * 11
         ).split("\n")
     return lines
 

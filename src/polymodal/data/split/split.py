@@ -15,7 +15,9 @@ from polymodal.data.tables.table import Table
 from polymodal.data.target.class_names import name_of
 from polymodal.errors import ConfigError, DataError, warn
 
-SIDES = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "val", "valid", "dev"), "validation")
+SIDES = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
+    ("validation", "val", "valid", "dev"), "validation"
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,13 @@ class Split:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+    def sides(self, num_rows: int) -> np.ndarray:
+        """By row of a table of so many rows `train`, `validation` or `test`; "" for none."""
+        found = np.full(num_rows, "", dtype="<U10")
+        for side in ("train", "validation", "test"):
+            found[getattr(self, side)] = side
+        return found
 
 
 def split_rows(

@@ -67,7 +67,9 @@ def test_missing_targets_are_counted():
 def test_classes_out_of_balance_and_on_one_side():
     table = {"size": RNG.normal(size=99).tolist(), "label": ["a"] * 90 + ["b"] * 5 + ["c"] * 4,
              "side": ["train"] * 92 + ["test"] * 7}  # fmt: skip
-    balance, side = sorted(of(audited(table, target="label", split={"column": "side"}), "classes"), key=str)
+    found = of(audited(table, target="label", split={"column": "side"}), "classes")
+    balance, untested, side = sorted(found, key=lambda finding: finding.severity + finding.what)
+    assert "no test row: 'a'" in untested.what
     assert "out of balance: 90 rows of 'a', 4 of 'c'" in balance.what + side.what
     assert "no training row: 'c'" in balance.what + side.what
 

@@ -4,7 +4,7 @@
   const draw = () => {
     const colour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
     for (const [id, figure] of Object.entries(figures)) {
-      const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), automargin: true };
+      const axis = { gridcolor: colour("line"), zerolinecolor: colour("line"), automargin: true, separatethousands: true, exponentformat: "power", minexponent: 8 };
       const layout = {
         ...figure.layout,
         xaxis: { ...axis, ...figure.layout.xaxis },

@@ -65,10 +65,10 @@ Left out:
 
 ## Limits
 
-These figures hold for rows like those measured on; they say nothing of groups within them, which were not measured
-apart. Confidence is not certainty: where `ece` is shown, it says how far the two are from one another. Nobody has
-checked this model for fairness, or for use where a mistake can harm somebody. `schema.json` holds words of the training
-data (vocabularies, categories, classes): look at it before you pass the model on.
+{_alerts(metrics)}These figures hold for rows like those measured on; they say nothing of groups within them, which were
+not measured apart. Confidence is not certainty: where `ece` is shown, it says how far the two are from one another.
+Nobody has checked this model for fairness, or for use where a mistake can harm somebody. `schema.json` holds words of
+the training data (vocabularies, categories, classes): look at it before you pass the model on.{_row_hashes(config)}
 """
 
 
@@ -128,9 +128,24 @@ def _training_data(config: RunConfig, metrics: Results) -> str:
     rows = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in metrics.rows.model_dump().items())
     split = config.split
     how = f"by the column {_cell(split.column)}" if split.column else f"by the method `{split.method}`"
-    notes = "".join(f"\n- {_cell(note)}" for note in metrics.warnings)
+    notes = "".join(f"\n- {_cell(note)}" for note in metrics.notes)
     read = f"\n\nRead, but not as it stood:\n{notes}" if notes else ""
     return f"Rows: {rows}. Divided {how}. Where the rows come from, and their licence: unknown.{read}"
+
+
+def _alerts(metrics: Results) -> str:
+    """What speaks against the figures, before all other limits."""
+    lines = "".join(f"- {_cell(alert.text)}\n" for alert in metrics.alerts)
+    return f"{lines}\n" if lines else ""
+
+
+def _row_hashes(config: RunConfig) -> str:
+    if not config.bundle.row_hashes:
+        return ""
+    return (
+        " `row_hashes/`, where it is there, holds keyed hashes of the training rows: who has a whole row can tell by it"
+        " whether the model learned from that row."
+    )
 
 
 def _updates(metrics: Results) -> str:
@@ -167,7 +182,8 @@ def _results(metrics: Results) -> str:
     for name, interval in metrics.measured.items():
         others = [in_brackets(report.get(name)) for report in baselines.values()]
         lines.append("| " + " | ".join([name, in_brackets(interval), *others]) + " |")
-    return "\n".join(lines)
+    verdict = "" if metrics.verdict is None else f"\n\n{_cell(metrics.verdict.text)}"
+    return "\n".join(lines) + verdict
 
 
 def in_brackets(interval: Interval | None) -> str:

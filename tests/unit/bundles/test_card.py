@@ -11,6 +11,7 @@ import yaml
 
 from polymodal.bundles.card import in_brackets, model_card
 from polymodal.config.run_config import make
+from polymodal.metrics.alerts import Alert
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.results import Baselines, Results, RowCounts
 from polymodal.schema import Column, Input, Schema, Target
@@ -121,3 +122,14 @@ def test_the_python_that_it_shows_can_be_imported():
     assert len(lines) == 2
     for line in lines:
         exec(line)
+
+
+def test_what_speaks_against_the_figures_is_a_limit():
+    alert = Alert(kind="target_leakage", columns=("id",), text="id alone predicts label in 99.4 % of rows.")
+    found = METRICS.model_copy(update={"alerts": (alert,), "warnings": (alert.text, "photo: 2 cells cut")})
+    schema = Schema(columns=(), inputs=(), target=Target(column="label", task="classify"))
+    limits = model_card(schema, make({}), found).partition("## Limits")
+    assert "id alone predicts label in 99.4 % of rows." in html.unescape(limits[2])
+    assert "id alone" not in limits[0] and "photo: 2 cells cut" in limits[0]
+    assert "row_hashes" in limits[2]
+    assert "row_hashes" not in model_card(schema, make({"bundle": {"row_hashes": False}}), found)

@@ -19,7 +19,7 @@ from pathlib import Path
 import av
 import numpy as np
 import soundfile
-from PIL import Image
+from PIL import Image, features
 
 SECONDS = 10.0  # one file may take so long
 _RATE = 8_000
@@ -57,8 +57,13 @@ def good_files() -> list[GoodFile]:
         _picture("plain", "bmp", "BMP"),
         _picture("raw", "tif", "TIFF"),
         _picture("lzw", "tif", "TIFF", compression="tiff_lzw"),
+        _picture("raw", "ppm", "PPM"),
+        _picture("lossless", "jp2", "JPEG2000"),
+        *([_picture("av1", "avif", "AVIF")] if features.check("avif") else []),
         _sound("pcm", "wav", "WAV", "PCM_16"),
         _sound("float", "wav", "WAV", "FLOAT"),
+        _sound("pcm", "aiff", "AIFF", "PCM_16"),
+        _sound("pcm", "au", "AU", "PCM_16"),
         _sound("plain", "flac", "FLAC", "PCM_16"),
         _sound("vorbis", "ogg", "OGG", "VORBIS"),
         _sound("opus", "opus", "OGG", "OPUS"),
@@ -67,6 +72,7 @@ def good_files() -> list[GoodFile]:
         _clip("h264", "mp4", "mp4", "libx264"),
         _clip("vp8", "webm", "webm", "libvpx"),
         _clip("mpeg 4", "avi", "avi", "mpeg4"),
+        _clip("sorenson", "flv", "flv", "flv"),
         _clip("moving", "gif", "gif", "gif", pixels="rgb8"),
     ]
 

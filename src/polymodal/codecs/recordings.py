@@ -37,6 +37,16 @@ class SoundHeader:
     seconds: float | None
 
 
+class _Stream(BytesIO):
+    """A file in memory; a damaged header may send libsndfile to a place before its start, which must not print."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
 @contextmanager
 def _opened(stream: BytesIO) -> Iterator[soundfile.SoundFile]:
     """A file to be decoded from the first sample to the last, without seeking.
@@ -110,7 +120,7 @@ def cancels_out(content: bytes | np.ndarray, *, max_seconds: float) -> bool:
         )
     try:
         for part in () if _is_contained(content) else _parts(content):
-            with _opened(BytesIO(part)) as file:
+            with _opened(_Stream(part)) as file:
                 if file.channels > 1:
                     return _cancel_out(file.read(math.ceil(max_seconds * file.samplerate), always_2d=True))
     except (UnreadableCellError, soundfile.SoundFileError):  # told when the cell is read
@@ -145,7 +155,7 @@ def _measure_part(content: bytes, count: bool) -> SoundHeader:
         with containers.opened(content, "audio") as (container, stream):
             return SoundHeader(stream.rate, stream.channels, containers.stated_seconds(container, stream))
     counted = mp3.count_frames(content) if formats.sniff(content) == formats.MP3 else None
-    with _opened(BytesIO(content)) as file:
+    with _opened(_Stream(content)) as file:
         num_frames = counted.num_samples if counted else _stated_frames(file)
         if num_frames is None and count:
             num_frames = sum(map(len, _blocks(file, None)))
@@ -159,7 +169,7 @@ def _read_part(content: bytes, max_seconds: float, limit_seconds: float) -> tupl
     assert format_ is not None, "checked by the caller"
     if format_ == formats.MP3 and (counted := mp3.count_frames(content)) is not None:
         return _read_counted(content, counted, max_seconds, limit_seconds)
-    stream, unstated = BytesIO(content), False
+    stream, unstated = _Stream(content), False
     try:
         with _opened(stream) as file:
             unstated = _stated_frames(file) is None
@@ -190,13 +200,13 @@ def _read_counted(
     """
     whole = counted.num_samples
     try:
-        with _opened(BytesIO(content)) as file:
+        with _opened(_Stream(content)) as file:
             _check_rate(file.samplerate)
             check_seconds(whole / file.samplerate, limit_seconds)
             guess = int(file.frames)
             if guess >= whole:
                 return _read_mono(file, max_seconds, limit_seconds, whole=whole), file.samplerate
-        with _opened(BytesIO(counted.lengthened(content, guess))) as file:
+        with _opened(_Stream(counted.lengthened(content, guess))) as file:
             return _read_mono(file, max_seconds, limit_seconds, whole=whole), file.samplerate
     except soundfile.SoundFileError as error:
         raise UnreadableCellError(f"damaged MP3 file: {getattr(error, 'error_string', error)}") from error
@@ -232,7 +242,7 @@ def _read_mono(
 def _check_mp3(content: bytes, end: int, num_frames: int) -> None:
     """By its index libsndfile leaves out what lies behind: the index is of another file, or files were joined."""
     try:
-        with _opened(BytesIO(content[end:])) as rest:
+        with _opened(_Stream(content[end:])) as rest:
             more = len(rest.read(_MP3_PADDING + 1))
     except soundfile.SoundFileError:  # tags, or nothing
         return
@@ -246,7 +256,7 @@ def _check_mp3(content: bytes, end: int, num_frames: int) -> None:
 def _is_damaged(flac: bytes) -> bool:
     """Whether libsndfile finds a fault; it finds none where up to five bytes follow the last whole frame."""
     try:
-        with _opened(BytesIO(flac)) as file:
+        with _opened(_Stream(flac)) as file:
             for _ in _blocks(file, _stated_frames(file)):
                 pass
     except soundfile.SoundFileError:

@@ -326,7 +326,8 @@ def with_matrix(content, a, b, c, d):
 )  # fmt: skip
 def test_a_video_is_turned_and_mirrored_as_its_matrix_says(matrix):
     a, b, c, d = matrix
-    content = clip("mp4", "libx264")
+    pixels = np.kron(np.random.default_rng(0).integers(0, 256, (1, 3, 4, 3)), np.ones((1, 8, 8, 1))).astype(np.uint8)
+    content = clip("mp4", "libx264", pixels=pixels)
     options = {"max_frames": 1, "max_pixels": 10_000, "limit_seconds": 60.0, "shrink": lambda frame: frame}
     (plain,), (shown,) = (clips.read_frames(one, **options) for one in (content, with_matrix(content, *matrix)))
     expected = np.zeros(plain.shape if a else plain.transpose(1, 0, 2).shape, np.uint8)

@@ -94,6 +94,7 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     return Problem(
         table, selection.schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
         (
+            *choices.warnings,
             *selection.warnings,
             *_of_cells(choices, schema, dataset, split, cleaned),
             *map(str, leaks(table, columns, config, split)),

@@ -39,7 +39,12 @@ def compare(  # noqa: PLR0913 - the options of a command
     full: Annotated[
         bool, typer.Option("--full", help="Train as `train` does; else for half of the epochs, the best of them kept.")
     ] = False,
-    budget: arguments.BudgetOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", metavar="TIME", help="Time for all of it, such as 15m: what matters most comes first."
+        ),
+    ] = None,
     config: arguments.ConfigOption = None,
     assignments: arguments.SetOption = None,
     seed: arguments.SeedOption = None,
@@ -111,7 +116,7 @@ def _print(found: Comparison) -> None:
         say(note)
     if found.ended != "complete":
         say(
-            {"budget": "The budget is spent.", "interrupted": "Interrupted."}[found.ended]
+            {"budget": "The budget had no room for all.", "interrupted": "Interrupted."}[found.ended]
             + " What follows is of what was done by then."
         )
     say()

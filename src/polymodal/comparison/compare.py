@@ -17,9 +17,23 @@ from polymodal.comparison.result import Comparison
 from polymodal.comparison.settings import ComparedTable, quick, subject
 from polymodal.comparison.trial import num_measured, run_baselines, run_trial, unread
 from polymodal.comparison.verdict import needless, verdict
+from polymodal.comparison.within_budget import (
+    FirstEpoch,
+    TooLongError,
+    by_importance,
+    expected,
+    fits,
+    folds_that_fit,
+    mean_seconds,
+    part_of_reference,
+    sentence,
+    shortened,
+    would_take,
+)
 from polymodal.config.run_config import RunConfig
 from polymodal.errors import PolymodalError
 from polymodal.pipeline.trainer import CallbackFactory
+from polymodal.training.callbacks import Callback
 
 _LEARNED = ("linear", "gradient boosting")  # baselines that look at the inputs
 
@@ -61,7 +75,9 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
             between trainings.
         full: train as `train` does; else for half of the epochs of the defaults, and without a last training on all
             rows: cheaper, and equally so for all.
-        budget: seconds, or words such as `15m`: what is not measured by then is said, and left out.
+        budget: seconds, or words such as `15m`. Planned by what the first trainings take: what matters most comes
+            first (the baselines, the reference, the best single input), on fewer folds and of fewer epochs where there
+            is no time for more; then each entry that fits as a whole. What is left out is said, with its time.
         config: what else is known; `split` says how rows are divided (group, column, ...).
         cache: a folder that keeps decoded media; without it they live in a temporary one.
         make_callbacks: makes callbacks of each training, beside the budget's.
@@ -85,11 +101,12 @@ def compare(  # noqa: PLR0913 - one argument for each choice that a comparison l
             [EntryProgress(entry) for entry in possible],
             cache=cache or Path(temporary),
             clock=clock,
-            make_callbacks=clock.beside(make_callbacks),
+            make_callbacks=make_callbacks or (lambda *_: ()),
             on_message=on_message or (lambda _: None),
         )
         work.run(ablations=ablations)
-    terms = f"Every model learns for at most {base.train.epochs} epochs and keeps the best; `full` trains as usual."
+    epochs = work.reference.config.train.epochs
+    terms = f"Every model learns for at most {epochs} epochs and keeps the best; `full` trains as usual."
     return work.result((*about.notes, *refused, *(() if full else (terms,))))
 
 
@@ -107,14 +124,27 @@ class _Work:
     make_callbacks: CallbackFactory
     on_message: Callable[[str], None]
     ended: Literal["complete", "budget", "interrupted"] = "complete"
+    said: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.reference = self.outcomes[0].entry
+        self.first = self.outcomes[0]
+        self.folds, self.found = list(self.about.folds), dict[str, EntryProgress]()
+        self.epochs: tuple[int, int] | None = (
+            None  # of each training, and those that were asked for, where it has fewer
+        )
+
+    @property
+    def reference(self) -> Entry:
+        """What the others are compared with."""
+        return self.first.entry
 
     def run(self, *, ablations: bool) -> None:
         """All entries, until they are done, the time is spent, or Ctrl-C."""
         trained = list(self.outcomes)
         try:
+            if self.clock.budget is not None:
+                self._what_fits(trained, ablations=ablations)
+                return
             self._baselines()
             for outcome in trained:
                 if outcome.entry.kind in ("fusion", "own") and ablations:
@@ -122,8 +152,6 @@ class _Work:
                 self._entry(outcome)
             if ablations:
                 self._rest()
-        except OutOfTimeError:
-            self.ended = "budget"
         except KeyboardInterrupt:
             self.ended = "interrupted"
             if not any(outcome.status == "done" for outcome in self.outcomes):
@@ -137,7 +165,7 @@ class _Work:
         first = next((outcome.trials for outcome in self.outcomes if outcome.status == "done"), [])
         if unknown := sum(trial.unknown for trial in first):
             notes = (*notes, f"{unknown} times a row was not measured: its class is not among the training rows.")
-        notes = (*notes, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
+        notes = (*notes, *self.said, *unread(trial for outcome in self.outcomes for trial in outcome.trials))
         projected = interactions(self.outcomes, about)
         findings = verdict(lines, pairs, metric=metric, greater_is_better=greater_is_better, interactions=projected)
         return Comparison(
@@ -158,31 +186,31 @@ class _Work:
 
     def _baselines(self) -> None:
         """The baselines on all folds: they come first, because they cost seconds."""
-        found: dict[str, EntryProgress] = {}
-        reference = self.reference
-        for fold in self.about.folds:
-            self.clock.check()
+        found, reference = self.found, self.reference
+        done = max((len(outcome.trials) for outcome in found.values()), default=0)
+        for fold in self.folds[done:]:
             for name, trial in run_baselines(reference.config, fold, cache=self.cache).items():
                 inputs = reference.inputs if name in _LEARNED else ()
                 entry = Entry(name, "baseline", reference.config, inputs)
                 found.setdefault(name, EntryProgress(entry)).trials.append(trial)
         for outcome in found.values():
             outcome.status = "done"
+        if done:
+            return
         self.outcomes[:0] = found.values()
         self.on_message(f"Baselines: {', '.join(found) or 'none for this task'}.")
 
-    def _entry(self, outcome: EntryProgress) -> None:
+    def _entry(self, outcome: EntryProgress, *, make_callbacks: CallbackFactory | None = None) -> None:
         """One entry through all folds; one that fails is left out and said, unless it is the reference."""
-        entry, every = outcome.entry, len(self.about.folds)
-        outcome.status, outcome.reason = "stopped", f"after 0 of {every} trainings"
+        entry, every = outcome.entry, len(self.folds)
+        outcome.status, outcome.reason = "stopped", f"after {len(outcome.trials)} of {every} trainings"
         try:
-            for fold in self.about.folds:
-                self.clock.check()
+            for fold in self.folds[len(outcome.trials) :]:
                 trial = run_trial(
                     entry.config,
                     fold,
                     cache=self.cache,
-                    make_callbacks=self.make_callbacks,
+                    make_callbacks=make_callbacks or self.make_callbacks,
                     timed=not outcome.trials,
                     projected=entry.kind == "reference" and fold.repeat == 0,
                 )
@@ -209,4 +237,96 @@ class _Work:
         outcome = EntryProgress(entry)
         last = max(place for place, one in enumerate(self.outcomes) if one.entry.kind not in ("fusion", "own"))
         self.outcomes.insert(last + 1, outcome)
-        self._entry(outcome)
+        self._if_it_fits(outcome)
+
+    def _what_fits(self, trained: Sequence[EntryProgress], *, ablations: bool) -> None:
+        """Within a budget: first what matters most, on as many folds as fit; then whatever else fits, as a whole.
+
+        The first fold of the baselines, the reference and the single input that a linear model finds best are measured
+        in any case: without them there is no verdict.
+        """
+        self.folds = self.folds[:1]
+        self._baselines()
+        self._first_training()
+        linear = self.found.get("linear")
+        alone = linear.trials[0].by_input if linear else {}
+        about, others = self.about, [one for one in trained if one is not self.first]
+        others = by_importance(others, alone, metric=about.metric, greater_is_better=about.greater_is_better)
+        essential = [self.first]
+        for single in [one for one in others if one.entry.kind == "single"]:
+            self._entry(single)
+            if single.status == "done":
+                essential.append(single)
+                break
+        self._further_folds(essential)
+        for outcome in others:
+            if outcome.status == "not run":
+                self._if_it_fits(outcome)
+        if ablations:
+            self._rest()
+        planned = len(about.folds)
+        if len(self.folds) < planned or self.epochs or any(one.status != "done" for one in self.outcomes):
+            self._say_what_fitted(planned)
+
+    def _first_training(self) -> None:
+        """The reference on the first fold; where the budget has no room for all epochs, all entries get fewer."""
+        watch = FirstEpoch(part_of_reference(self._left, self._baseline_seconds))
+
+        def callbacks(phase: str, epochs: int, metric: str) -> Sequence[Callback]:
+            return [*self.make_callbacks(phase, epochs, metric), *watch.watch(phase, epochs, metric)]
+
+        try:
+            self._entry(self.first, make_callbacks=callbacks)
+        except TooLongError as error:
+            self.epochs = error.epochs, watch.epochs
+            for outcome in self.outcomes:
+                outcome.entry = shortened(outcome.entry, error.epochs)
+            self._entry(self.first)
+
+    def _further_folds(self, essential: Sequence[EntryProgress]) -> None:
+        """What matters most on further folds, as many as there is time for; all of them have the same ones."""
+        about = self.about
+        per_fold = self._baseline_seconds + sum(mean_seconds(one.trials) for one in essential)
+        count = folds_that_fit(self._left, per_fold, folds=about.num_folds, repeats=about.repeats)
+        self.folds = list(about.folds[:count])
+        try:
+            self._baselines()
+            for outcome in essential:
+                self._entry(outcome)
+        except KeyboardInterrupt:
+            self.folds = self.folds[:1]
+            for outcome in (*self.found.values(), *essential):
+                outcome.trials, outcome.status, outcome.reason = outcome.trials[:1], "done", ""
+            raise
+
+    def _if_it_fits(self, outcome: EntryProgress) -> None:
+        """One entry through all folds, where the time that is left is enough by what was measured."""
+        if self.clock.budget is None:
+            self._entry(outcome)
+            return
+        seconds = len(self.folds) * expected(outcome, self.outcomes)
+        if not fits(seconds, self._left):
+            outcome.reason = would_take(seconds)
+            return
+        try:
+            self._entry(outcome, make_callbacks=self.clock.beside(self.make_callbacks))
+        except OutOfTimeError:  # it took longer than expected
+            self.on_message(f"{outcome.entry.name}: stopped {outcome.reason}")
+
+    @property
+    def _left(self) -> float:
+        return (self.clock.budget or 0.0) - self.clock.seconds
+
+    @property
+    def _baseline_seconds(self) -> float:
+        return max((mean_seconds(outcome.trials) for outcome in self.found.values()), default=0.0)
+
+    def _say_what_fitted(self, planned: int) -> None:
+        missing = [(one, planned - len(one.trials)) for one in self.outcomes if one.entry.kind != "baseline"]
+        enough = self.clock.seconds + sum(trainings * expected(one, self.outcomes) for one, trainings in missing)
+        enough += (planned - len(self.folds)) * self._baseline_seconds
+        if self.epochs:
+            enough *= self.epochs[1] / self.epochs[0]
+        self.ended = "budget"
+        budget = self.clock.budget or 0.0
+        self.said = (sentence(budget, done=len(self.folds), planned=planned, epochs=self.epochs, enough=enough),)

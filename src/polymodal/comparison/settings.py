@@ -126,13 +126,14 @@ def subject(
     config = config.model_copy(update={"stage": preset_stage(config, task)})  # what other stages are compared with
     stratify = task.stratified
     divided, notes = _divide(table, config, values, stratify=stratify, folds=folds, repeats=repeats)
+    choices = choose(divided[0].table, divided[0].config(config))
     return ComparedTable(
         config=config,
-        choices=choose(divided[0].table, divided[0].config(config)),
+        choices=choices,
         folds=divided,
         num_folds=folds,
         repeats=repeats,
-        notes=(*(alert.text for alert in alerts), *notes),
+        notes=(*(alert.text for alert in alerts), *notes, *choices.warnings),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +58,7 @@ class Trial:
         latency: seconds to predict one row, the median; None where it was not measured.
         unread: cells that could not be read, in words: where, and why.
         projection: the model beside its additive projection; None where it was not asked for, or makes no sense.
+        by_input: of the baseline `linear`: linear models of each input by itself.
     """
 
     scored: Scored
@@ -68,6 +69,7 @@ class Trial:
     latency: float | None = None
     unread: tuple[str, ...] = ()
     projection: ScoredProjection | None = None
+    by_input: Mapping[str, Scored] = field(default_factory=dict)
 
 
 def num_measured(trials: Iterable[Trial]) -> int:
@@ -136,12 +138,16 @@ def run_baselines(config: RunConfig, fold: Fold, *, cache: Path) -> dict[str, Tr
         seed=problem.config.seed,
     )
     seconds = time.monotonic() - start
+    alone = found.get("linear_by_input")
+    by_input = {} if alone is None or isinstance(alone, RowStatistics) else alone
+    scored = {name: Scored(one.rows, one.metrics, one.size, fold.repeat) for name, one in by_input.items()}
     return {
         name.replace("_", " "): Trial(
             Scored(one.rows, one.metrics, one.size, fold.repeat),
             train_rows=len(rows),
             unknown=len(split.test) - len(one),
             seconds=seconds,
+            by_input=scored if name == "linear" else {},
         )
         for name, one in found.items()
         if isinstance(one, RowStatistics)

@@ -32,7 +32,8 @@ def verdict(
         said = "Nothing can be said: not even the reference came to its end."
         return [VerdictSentence("incomplete", (), "unclear", said), *incomplete]
     margin = SHARE if greater_is_better else SHARE * abs(reference.metrics[metric].value)
-    case = _Case(done, pairs, reference, metric, margin)
+    guessed = any(line.entry.kind == "single" and line.status != "done" for line in lines)
+    case = _Case(done, pairs, reference, metric, margin, guessed)
     of_interactions = [] if interactions is None else [case.interactions(interactions)]
     return [
         *case.fusing(),
@@ -65,6 +66,7 @@ class _Case:
     reference: Line
     metric: str
     margin: float
+    guessed: bool  # not every single input was measured
 
     def against(self, line: Line) -> Pair:
         """The reference beside another entry: above zero where the reference is better."""
@@ -86,8 +88,9 @@ class _Case:
         if not singles:
             return
         best, pair = singles[0], self.against(singles[0])
+        known = " of those measured" if self.guessed else ""
         both = f"{self.value(self.reference)} with all inputs ({self.reference.entry.name})"
-        other = f"{figure(best.metrics[self.metric].value)} with {best.entry.name}, the best single input"
+        other = f"{figure(best.metrics[self.metric].value)} with {best.entry.name}, the best single input{known}"
         gap = f"{pair.gain}, p {of_p(pair.p)}"
         if pair.better:
             decision, text = "better", f"Fusing pays: {both}, {other}; gain {gap}."
@@ -196,4 +199,6 @@ def _incomplete(lines: Sequence[Line]) -> Iterator[VerdictSentence]:
     for words, statuses in (("Not measured", ("stopped", "not run")), ("Failed, and left out", ("failed",))):
         names = tuple(line.entry.name for line in lines if line.status in statuses)
         if names:
-            yield VerdictSentence("incomplete", names, "unclear", f"{words}: {', '.join(names)}.")
+            why = [f"{line.entry.name} ({line.reason})" if line.status == "not run" and line.reason else line.entry.name
+                   for line in lines if line.status in statuses]  # fmt: skip
+            yield VerdictSentence("incomplete", names, "unclear", f"{words}: {', '.join(why)}.")

@@ -9,7 +9,7 @@
 
 They come from the folder `pretrained_folder`, if it is named; else from an installed package that carries them; else
 from the cache of huggingface.co, to which they are fetched once, when their size and licence have been said. Other
-modalities keep what the table of defaults says.
+modalities keep what the table of defaults says, and so does one whose checkpoint cannot be had: a warning says why.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ from typing import Any
 
 from polymodal.config.preset_names import PRETRAINED
 from polymodal.config.run_config import Part, RunConfig
-from polymodal.errors import ConfigError
+from polymodal.errors import ConfigError, MissingExtraError
+
+
+class NoCheckpointError(ConfigError):
+    """There is no checkpoint for a modality. Who has named none goes on without it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ CHOICES = {
     "audio": Choice("hf:openai/whisper-tiny", settings={"seconds": "column"}),
 }
 _LIBRARIES = {"hf": "transformers", "timm": "timm"}
+_EXTRAS = {"hf": "hf", "timm": "vision"}
 _FROM_SCRATCH = {"bag", "rnn", "transformer", "cnn", "resnet", "inception", "vit", "conv3d", "frames", "per_image"}
 # Frames and pictures go through the image encoder; without motion a clip is encoded only once.
 _OF_PICTURES: dict[str, Part] = {"images": Part(name="per_image"), "video": Part(name="frames", motion=False)}
@@ -57,7 +62,8 @@ def encoder(config: RunConfig, modality: str) -> Part | None:
     """The encoder that the preset of a run chooses for a modality; None where it leaves that to the defaults.
 
     Raises:
-        ConfigError: `pretrained_folder` does not hold what it chooses.
+        NoCheckpointError: `pretrained_folder` does not hold what it chooses.
+        ConfigError: it is no folder.
     """
     if PRETRAINED not in config.presets:
         return None
@@ -83,6 +89,13 @@ def left_out(config: RunConfig, inputs: Mapping[str, tuple[str, str | None]]) ->
     return [name for name, (modality, encoder) in inputs.items() if modality in carried and encoder in _FROM_SCRATCH]
 
 
+def check_library(encoder: str) -> None:
+    """Raises MissingExtraError where the library that runs a pretrained encoder is not installed."""
+    library = _LIBRARIES.get(encoder)
+    if library is not None and find_spec(library) is None:
+        raise MissingExtraError(library, _EXTRAS[encoder], f"The encoder {encoder!r}")
+
+
 def _part(modality: str, config: RunConfig) -> Part:
     choice = CHOICES[modality]
     checkpoint = _checkpoint(modality, choice, config)
@@ -98,7 +111,9 @@ def _checkpoint(modality: str, choice: Choice, config: RunConfig) -> str:
         for folder in (parent / modality, parent / own):
             if folder.is_dir():
                 return str(folder)
-        raise ConfigError(
+        if not parent.is_dir():
+            raise ConfigError(f"pretrained_folder: there is no folder {str(parent)!r}.")
+        raise NoCheckpointError(
             f"pretrained_folder: {parent} holds neither {modality!r} nor {own!r}. Copy the checkpoint "
             f"{public} there, or set encoders.{modality}."
         )

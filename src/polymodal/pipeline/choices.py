@@ -26,6 +26,7 @@ from polymodal.metrics.alerts import Alert
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import DEEP_ENSEMBLE, INTERMEDIATE, Stage, stage_of
 from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
+from polymodal.pipeline.preset_encoders import PresetEncoders
 from polymodal.pipeline.split_column import with_split_column
 from polymodal.pipeline.warm_start import WarmStart, start_from
 from polymodal.protocols import Recognition, Task
@@ -46,6 +47,7 @@ class Choices:
         split: of the rows that have a target.
         warm_start: the trained model that the run starts from.
         alerts: what the user is told of these choices first.
+        warnings: what could not be chosen as the user would have it, in sentences.
     """
 
     table: Table
@@ -57,6 +59,7 @@ class Choices:
     split: Split
     warm_start: WarmStart | None
     alerts: tuple[Alert, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def together(self) -> Groups:
@@ -121,9 +124,13 @@ def choose(
     config = complete(config, part, task, num_rows=num_rows)
     suggested = suggest_settings(table, columns, config.limits, profile)
     given = () if warm_start is None else warm_start.columns
-    columns, inputs = complete_inputs(columns, config, task, num_rows=num_rows, suggested=suggested, given=given)
+    preset = PresetEncoders(config)
+    columns, inputs = complete_inputs(
+        columns, config, task, num_rows=num_rows, suggested=suggested, given=given, preset=preset
+    )
     config = with_anchor(config, task, inputs)
-    return Choices(table, config, columns, inputs, values, task, split, warm_start, alerts)
+    warnings = tuple(preset.warnings(inputs))
+    return Choices(table, config, columns, inputs, values, task, split, warm_start, alerts, warnings)
 
 
 def with_target(source: object, y: object, config: RunConfig, *, several: bool) -> tuple[Table, RunConfig]:

@@ -16,12 +16,13 @@ from typing import Any
 
 from polymodal import registry
 from polymodal.abilities import Spanning
-from polymodal.config import presets, sharing
+from polymodal.config import sharing
 from polymodal.config.preset_names import BEST, DEFAULT, FAST
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, part_settings, plain
 from polymodal.config.train import Member, TrainConfig
 from polymodal.errors import ConfigError
 from polymodal.models.stage import stage_of
+from polymodal.pipeline.preset_encoders import PresetEncoders
 from polymodal.protocols import Advice, Modality, Task
 from polymodal.schema import Column, Input
 
@@ -112,24 +113,26 @@ def complete_inputs(
     num_rows: int,
     suggested: Mapping[str, Settings],
     given: Collection[str] = (),
+    preset: PresetEncoders | None = None,
 ) -> tuple[tuple[Column, ...], tuple[Input, ...]]:
     """The columns with complete settings, and the inputs that they form.
 
     The task says which columns enter which side, and what encoders must keep. `suggested` is what the modality of each
     column suggests from a sample of the cells; `given` names columns that a trained model has read before: they are
-    complete.
+    complete. `preset` holds the encoders of the preset, and learns which of them are missing.
 
     Raises:
         ConfigError: an unknown encoder or setting; an encoder for a single column that enters with others; columns
             that cannot share an encoder.
     """
     inputs, needs = [], task.needs()
+    preset = preset or PresetEncoders(config)
     together = sharing.groups(columns, config, allowed=stage_of(config).shares_encoders)
     suggested = sharing.suggestions(suggested, together)
     by_name = {column.name: column for column in columns}
     for side, name, modality, members in _groups(columns, task):
         usual = ENCODERS_IN_TIME.get(modality) if needs.time else default(num_rows).encoders.get(modality)
-        part = _encoder(name, modality, members, config, usual)
+        part = _encoder(name, modality, members, config, usual=usual, preset=preset)
         encoder = registry.load(f"encoders/{modality}", part.name or "")
         settings = part_settings(f"encoders/{modality}", part)
         if needs.time and needs.token_seconds is not None and issubclass(encoder, Spanning):
@@ -207,7 +210,9 @@ def group_of(column: Column) -> str | None:
     return cls.group
 
 
-def _encoder(name: str, modality: str, members: Sequence[Column], config: RunConfig, usual: str | None) -> Part:
+def _encoder(
+    name: str, modality: str, members: Sequence[Column], config: RunConfig, *, usual: str | None, preset: PresetEncoders
+) -> Part:
     """What the user said of the column, else of the modality; else stage, preset, table; else the first."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
     together = group_of(members[0]) is not None
@@ -221,12 +226,15 @@ def _encoder(name: str, modality: str, members: Sequence[Column], config: RunCon
     by_modality = config.encoders.get(modality, Part())
     first = next(iter(registry.names(f"encoders/{modality}")), None)
     suited = stage_of(config).encoder(name, modality)
-    preset = Part() if by_column.name or by_modality.name or suited else presets.encoder(config, modality) or Part()
-    chosen = by_column.name or by_modality.name or suited or preset.name or usual or first
+    named = by_column.name or by_modality.name or suited
+    needed = bool(by_column.settings or by_modality.settings)
+    pretrained = None if named else preset.part(modality, needed=needed)
+    pretrained = pretrained or Part()
+    chosen = named or pretrained.name or usual or first
     if chosen is None:
         raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
     inherited = by_modality.settings if by_modality.name in (None, chosen) else {}
-    return Part(name=chosen, **{**preset.settings, **inherited, **by_column.settings})
+    return Part(name=chosen, **{**pretrained.settings, **inherited, **by_column.settings})
 
 
 def _or(value: float | None, otherwise: float) -> float:

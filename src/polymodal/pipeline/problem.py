@@ -97,7 +97,7 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     alerts, notes = check_run(table, columns, config, split)
     return Problem(
         table, selection.schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
-        (*selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned), *notes),
+        (*choices.warnings, *selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned), *notes),
         (*choices.alerts, *alerts), selection.tests, choices.warm_start,
     )  # fmt: skip
 

@@ -46,6 +46,7 @@ def evaluate(
     say(
         f"Rows: {sum(rows.values())} = {rows['measured']} measured + {rows['unlabelled']} without a target"
         f" + {rows['unknown_class']} of a class that training did not have"
+        + (f" + {rows['unreadable_target']} with an unreadable target" if "unreadable_target" in rows else "")
     )
     if found is not None:
         _print_subsets(found, greater_is_better=trained.task.greater_is_better[found.metric])
@@ -88,6 +89,8 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> tuple[Report, dict
     assert target is not None, "a bundle with a task has a target"
     table = read_table(path, text=bundle.config.table)
     truth = truth_of(task, target, table, target_cells(table, target.column) if target.columns else None)
+    for note in truth.notes:
+        say(note)
     if subsets:
         found = evaluate_subsets(bundle, table, truth.target)
         return found.subsets[0].metrics, truth.counts, found

@@ -16,6 +16,7 @@ from polymodal.data.audit import (
     outliers,
     target_leakage,
     unreadable,
+    writing,
 )
 from polymodal.data.audit.finding import ORDER, Finding
 from polymodal.data.audit.profile import AuditProfile, read_profile
@@ -34,6 +35,7 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     drift.check,
     outliers.check,
     layout.check,
+    writing.check,
 )
 
 MOST_ROWS = 100_000

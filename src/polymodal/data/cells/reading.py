@@ -23,7 +23,7 @@ from polymodal.data.cells.media import OpenedCell, files_of, lists_media, open_c
 from polymodal.data.cells.store import FORMAT, CacheEntry, Contents, ContentsWriter, Found, ReadContent, Store
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
-from polymodal.errors import DataError, UnreadableCellError
+from polymodal.errors import DataError, MissingCellError, UnreadableCellError
 from polymodal.protocols import Modality
 from polymodal.schema import Column
 
@@ -115,6 +115,8 @@ class ColumnReader:
             try:
                 index[row] = writer.add(self.modality.read(cell))
                 notes.update(filter(None, [self._note(cell)]))
+            except MissingCellError as error:
+                notes[str(error)] += 1
             except UnreadableCellError as error:
                 sha256 = hashlib.sha256(as_text(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))

@@ -78,6 +78,35 @@ Outcome: TypeAlias = Classes | Labels | Numbers
 
 
 @runtime_checkable
+class ReadsTarget(Protocol):
+    """A task that makes something else of the cells of its target: numbers of text, one spelling for a class."""
+
+    @classmethod
+    def suggest(cls, values: Sequence[object]) -> dict[str, Any]:
+        """Settings that suit most of a target's values; the user's go first."""
+
+    def read(self, value: object) -> object:
+        """A value that is not missing, as the task understands it.
+
+        Raises:
+            MissingCellError: it says that there is none.
+            UnreadableCellError: with the reason; its row is left out, and named.
+        """
+
+    def note(self, value: object) -> str | None:
+        """What `read` changes in a value that the user may want to know, in words that follow "12 cells"."""
+
+
+@runtime_checkable
+class Verbatim(Protocol):
+    """A modality, or a task, that may need the cells of text files as they are written, not made numbers before."""
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether it does, with its settings."""
+
+
+@runtime_checkable
 class Measuring(Protocol):
     """What a modality may have besides: figures of a cell, among which the audit looks for outliers and drift."""
 

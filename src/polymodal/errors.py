@@ -8,6 +8,7 @@
     ├── DataError                   the data cannot be used as they are; a ValueError too, as scikit-learn wants it
     │   ├── TableError              the table itself: unreadable, ragged, empty
     │   └── UnreadableCellError     one cell: becomes a reject under the policies `missing` and `drop`
+    │       └── MissingCellError    one cell that says in words that it holds nothing: a missing cell, no reject
     ├── BundleError                 a saved model that must not be, or cannot be, loaded
     │   ├── DamagedBundleError      a hash, a length or a field does not fit
     │   └── NewerBundleError        written by a newer Polymodal
@@ -86,6 +87,10 @@ class UnreadableCellError(DataError):
     def __init__(self, reason: str, *, member: int | None = None) -> None:
         super().__init__(reason)
         self.member = member
+
+
+class MissingCellError(UnreadableCellError):
+    """One cell says in words, such as `NA` beside numbers, that it holds nothing; the message follows "12 cells"."""
 
 
 class BundleError(PolymodalError):

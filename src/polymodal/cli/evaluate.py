@@ -51,6 +51,7 @@ def evaluate(
     say(
         f"Rows: {sum(rows.values())} = {rows['measured']} measured + {rows['unlabelled']} without a target"
         f" + {rows['unknown_class']} of a class that training did not have"
+        + (f" + {rows['unreadable_target']} with an unreadable target" if "unreadable_target" in rows else "")
     )
     if found is not None:
         _print_subsets(found, greater_is_better=trained.task.greater_is_better[found.metric])
@@ -134,6 +135,8 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> _Measured:
     table = read_table(path, text=bundle.config.table)
     values = target_cells(table, target.column) if target.columns else None
     truth, look = truth_of(task, target, table, values), SeenRows(bundle, values)
+    for note in truth.notes:
+        say(note)
     found = evaluate_subsets(bundle, table, truth.target) if subsets else None
     if found is not None and look.hashes is None:  # there is nothing to look for in the rows once more
         return _Measured(found.subsets[0].metrics, truth.counts, 0, {}, found)

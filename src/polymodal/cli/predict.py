@@ -11,6 +11,8 @@ import typer
 from polymodal.cli.arguments import BundleArgument, TableArgument, check_output
 from polymodal.cli.terminal import complain, say
 
+_SHOWN = 5  # texts
+
 
 def predict(
     bundle: BundleArgument,
@@ -30,5 +32,11 @@ def predict(
     predictions.write(output)
     for sentence in predictions.warnings:
         complain(f"Warning: {sentence}")
+    if output.suffix.lower() == ".csv" and (marked := predictions.marked):
+        shown = ", ".join(map(repr, marked[:_SHOWN])) + (", ..." if len(marked) > _SHOWN else "")
+        say(
+            f"{output}: {shown}: a single quote stands before each, so that no spreadsheet takes it for a formula; "
+            "take it away, or write .jsonl or .parquet."
+        )
     counts = Counter(status.partition(":")[0] for status in predictions.status)
     say(f"{output}: {len(predictions)} rows ({', '.join(f'{count} {kind}' for kind, count in counts.items())})")

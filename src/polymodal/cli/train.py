@@ -179,6 +179,7 @@ def _rows(counts: RowCounts) -> str:
         "validation": counts.validation,
         "test": counts.test,
         "without a target": counts.unlabelled,
+        "with an unreadable target": counts.unreadable_target,
         "dropped for unreadable cells": counts.dropped,
         "dropped by clean": counts.cleaned,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -10,17 +11,22 @@ from typing import Literal, TypeAlias
 
 from polymodal.errors import UnreadableCellError
 
-Order: TypeAlias = Literal["day_first", "month_first"]
+Order: TypeAlias = Literal["day_first", "month_first", "year_first"]
+
+PIVOT = 69
+"""Years of two digits from here on are of the twentieth century, as POSIX has it."""
 
 DAY = 86_400_000_000  # microseconds
 _EPOCH = date(1970, 1, 1).toordinal()
 _LONGEST = 64  # characters
+_MOST = 0.9  # of the cells that tell the order
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
            "december")  # fmt: skip
 _WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
 _NAME = r"(?P<name>[a-z]{3,9})\.?"
 _DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>[0-9]{4})"
+_ANY_YEAR = r"(?P<year>[0-9]{4}|'?[0-9]{2})"
 _ZONE = r"(?:\s?(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 _CLOCK = (
     r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
@@ -32,10 +38,11 @@ _DATES = (
     rf"{_YEAR}(?P<sign>[-/.])(?P<month>[0-9]{{1,2}})(?P=sign)(?P<day>[0-9]{{1,2}}){_THEN_CLOCK}",  # 2024-03-01
     rf"{_YEAR}-(?P<month>[0-9]{{2}})",  # 2024-03
     rf"{_YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})(?:t{_COMPACT_CLOCK})?",  # 20240301T120000Z
-    rf"(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})\.{_YEAR}{_THEN_CLOCK}",  # 1.3.2024
-    rf"(?P<one>[0-9]{{1,2}})(?P<sign>[/-])(?P<two>[0-9]{{1,2}})(?P=sign){_YEAR}{_THEN_CLOCK}",  # 03/04/2024
-    rf"{_WEEKDAY}{_DAY}[\s-]{_NAME},?[\s-]{_YEAR}{_THEN_CLOCK}",  # Fri, 1 Mar 2024
-    rf"{_WEEKDAY}{_NAME}\s+{_DAY},?\s+{_YEAR}{_THEN_CLOCK}",  # March 1st, 2024
+    rf"(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})\.{_ANY_YEAR}{_THEN_CLOCK}",  # 1.3.2024
+    rf"(?P<one>[0-9]{{1,2}})(?P<sign>[/-])(?P<two>[0-9]{{1,2}})(?P=sign)(?P<three>[0-9]{{2}}|[0-9]{{4}}){_THEN_CLOCK}",
+    rf"{_WEEKDAY}{_DAY}[\s-]{_NAME},?[\s-]{_ANY_YEAR}{_THEN_CLOCK}",  # Fri, 1 Mar 2024
+    rf"{_WEEKDAY}{_NAME}\s+{_DAY},\s+{_ANY_YEAR}{_THEN_CLOCK}",  # March 1st, 24
+    rf"{_WEEKDAY}{_NAME}\s+{_DAY},?\s+{_YEAR}{_THEN_CLOCK}",  # March 1st 2024
     rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_CLOCK}\s+{_YEAR}",  # Fri Mar  1 12:00:00 2024
     rf"t?{_CLOCK}",  # 12:30
 )
@@ -58,12 +65,13 @@ class DateTime:
     offset: int | None = None
 
 
-def read_date(cell: object, order: Order | None = None) -> DateTime:
+def read_date(cell: object, order: Order | None = None, pivot: int = PIVOT) -> DateTime:
     """A date, a time or both, from Python's own types or from text.
 
     Args:
         cell: `datetime`, `date`, `time` or a string.
         order: what comes first in 03/04/2024; None: such a string is refused where both may be the month.
+        pivot: years of two digits from it on are 19.., those below it 20...
 
     Raises:
         UnreadableCellError: with the reason.
@@ -83,25 +91,39 @@ def read_date(cell: object, order: Order | None = None) -> DateTime:
     found = next((match for form in _FORMS if (match := form.fullmatch(text))), None) if len(text) <= _LONGEST else None
     if found is None or (found.re is _CLOCK_ONLY and not _is_clock(found)):
         raise UnreadableCellError(f"not a date or time that is known: {_short(cell)}")
-    return _from_match(found, order, cell)
+    return _from_match(found, order, cell, pivot)
 
 
 def order_of(cells: Iterable[object]) -> Order | None:
-    """What comes first in 25/12/2024 and the like, by strings that can only be read one way; None where they differ."""
-    found: set[Order] = set()
+    """What comes first in 25/12/2024 and the like: by most of the strings that can only be read one way.
+
+    None where fewer than nine in ten of them agree, or there is none.
+    """
+    found: Counter[Order] = Counter()
     for cell in cells:
-        match = _EITHER.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
-        if match is not None and int(match["one"]) > 12 >= int(match["two"]):
-            found.add("day_first")
-        elif match is not None and int(match["two"]) > 12 >= int(match["one"]):
-            found.add("month_first")
-    return found.pop() if len(found) == 1 else None
+        if (match := _of_numbers(cell)) is not None and len(orders := _orders(match)) == 1:
+            found[orders[0]] += 1
+    if not found:
+        return None
+    ((order, count),) = found.most_common(1)
+    return order if count >= _MOST * found.total() else None
 
 
 def is_ambiguous(cell: object) -> bool:
-    """Whether day and month of a string could each be the other."""
-    match = _EITHER.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
-    return match is not None and match["one"] != match["two"] and max(int(match["one"]), int(match["two"])) <= 12
+    """Whether day and month of a string, or day and year, could each be the other."""
+    match = _of_numbers(cell)
+    return match is not None and len(_orders(match)) > 1
+
+
+def has_short_year(cell: object) -> bool:
+    """Whether a string has a year of two digits."""
+    text = cell.strip() if isinstance(cell, str) and len(cell) <= _LONGEST else ""
+    found = next((match for form in _FORMS if (match := form.fullmatch(text))), None)
+    if found is None:
+        return False
+    parts = found.groupdict()
+    year = parts.get("three") or parts.get("year") or ""
+    return len(year.lstrip("'")) == 2
 
 
 def from_micros(micros: int) -> DateTime:
@@ -130,12 +152,34 @@ def _joined(day: date | None, clock: time | None, offset: int | None) -> DateTim
     return DateTime(None if days is None else days + carried, micros, offset)
 
 
-def _from_match(found: re.Match[str], order: Order | None, cell: str) -> DateTime:
+def _of_numbers(cell: object) -> re.Match[str] | None:
+    """The parts of a string such as 03/04/2024; None of any other."""
+    return _EITHER.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
+
+
+def _orders(match: re.Match[str]) -> list[Order]:
+    """In which orders the parts can be read as different days."""
+    one, two, three = int(match["one"]), int(match["two"]), int(match["three"])
+    short = len(match["three"]) == 2
+    days: dict[tuple[int, int, int], Order] = {}  # year, month and day -> the order
+    if two <= 12 and one <= 31:
+        days.setdefault((three, two, one), "day_first")
+    if one <= 12 and two <= 31:
+        days.setdefault((three, one, two), "month_first")
+    may_be_year = len(match["one"]) == 2 and (not 1 <= one <= 31 or match["sign"] == "-")
+    if short and may_be_year and two <= 12 and 1 <= three <= 31:
+        days.setdefault((one, two, three), "year_first")
+    return list(days.values())
+
+
+def _from_match(found: re.Match[str], order: Order | None, cell: str, pivot: int) -> DateTime:
     parts = found.groupdict()
     if parts.get("one"):
-        parts["day"], parts["month"] = _by_order(parts["one"], parts["two"], order, cell)
+        parts["year"], parts["month"], parts["day"] = _by_order(found, order, cell)
     elif parts.get("name"):
         parts["month"] = _month(parts["name"], cell)
+    if parts.get("year"):
+        parts["year"] = _whole_year(parts["year"] or "", pivot)
     try:
         day = None if found.re is _CLOCK_ONLY else date(*(int(parts.get(key) or 1) for key in ("year", "month", "day")))
         clock = None if not parts.get("hour") else _clock(parts)
@@ -144,14 +188,27 @@ def _from_match(found: re.Match[str], order: Order | None, cell: str) -> DateTim
     return _joined(day, clock, _offset(parts.get("zone")))
 
 
-def _by_order(one: str, two: str, order: Order | None, cell: str) -> tuple[str, str]:
-    """Day and month."""
+def _by_order(found: re.Match[str], order: Order | None, cell: str) -> tuple[str, str, str]:
+    """Year, month and day."""
     if order is None and is_ambiguous(cell):
         raise UnreadableCellError(
             "the day or the month may come first; set order to day_first or month_first"  # equal, to be counted
         )
-    chosen = order or order_of([cell]) or "day_first"  # the last: both are the same number, or there is no such month
-    return (one, two) if chosen == "day_first" else (two, one)
+    chosen = order or next(iter(_orders(found)), "day_first")  # the last: there is no such month
+    one, two, three = found["one"], found["two"], found["three"]
+    if chosen == "year_first":
+        if len(three) == 4:
+            raise UnreadableCellError(f"the year does not come first: {_short(cell)}")
+        return one, two, three
+    return (three, two, one) if chosen == "day_first" else (three, one, two)
+
+
+def _whole_year(year: str, pivot: int) -> str:
+    """A year of two digits with its century."""
+    short = year.lstrip("'")
+    if len(short) != 2:
+        return year
+    return f"{19 if int(short) >= pivot else 20}{short}"
 
 
 def _month(name: str, cell: str) -> str:

@@ -24,10 +24,9 @@ from polymodal.models.stage import stage_of
 from polymodal.pipeline.choices import (
     Choices,
     choose,
-    choose_task,
     complete,
     preset_stage,
-    target_values,
+    read_target,
     unfitted,
     with_target,
 )
@@ -121,8 +120,9 @@ def subject(
     table, config = with_target(source, y, config, several=True)
     values = target_values(table, config)
     config, alerts = with_split_column(table, config, values)
-    config = config.model_copy(update={"task": choose_task(values, config)})
-    task = unfitted(config.task)
+    part, task, target = read_target(table, config)
+    values = target.values
+    config = config.model_copy(update={"task": part})
     config = config.model_copy(update={"stage": preset_stage(config, task)})  # what other stages are compared with
     stratify = task.stratified
     divided, notes = _divide(table, config, values, stratify=stratify, folds=folds, repeats=repeats)

@@ -35,7 +35,7 @@ def _delimiter(value: object) -> object:
 
 
 class TableConfig(Settings):
-    """How CSV, TSV and JSON lines are written, where they do not say so themselves.
+    r"""How CSV, TSV and JSON lines are written, where they do not say so themselves.
 
     Attributes:
         encoding: of text that is not UTF-8 and starts with no byte order mark, such as `cp1252`; a file that is valid
@@ -43,13 +43,21 @@ class TableConfig(Settings):
         delimiter: of CSV and TSV: `comma`, `semicolon`, `tab`, `pipe`, or any one character. None finds out which of
             the four it is in CSV, and is a tab in TSV.
         quote: what stands around cells that hold a delimiter; `none`: quotes are content.
-        decimal: `comma` takes cells such as `1,5` for numbers.
+        decimal: `comma` takes cells such as `1,5` for numbers, `1,234` too. Without it, a column of which most
+            cells can only be read so is read so all the same.
+        escape: `backslash`: `\"` is a quote inside of a cell; `none`: only a doubled quote is.
+        skip_lines: lines before the header that are passed over, such as a title.
+        verbatim: columns whose cells stay text as they are written. A training adds those of which only the text tells
+            the value, such as numbers with a decimal comma.
     """
 
     encoding: Annotated[str | None, AfterValidator(_encoding)] = None
     delimiter: Annotated[Annotated[str, Field(pattern=r"^[^\r\n]$")] | None, BeforeValidator(_delimiter)] = None
     quote: Literal["double", "single", "none"] = "double"
     decimal: Literal["point", "comma"] = "point"
+    escape: Literal["none", "backslash"] = "none"
+    skip_lines: int = Field(0, ge=0)
+    verbatim: tuple[str, ...] = ()
 
 
 class CleanConfig(Settings):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int
 
 from polymodal.data.tables.table import Table
+from polymodal.data.target.class_names import name_of
+from polymodal.data.target.reading import read_values
 from polymodal.errors import DataError
 from polymodal.metrics.bootstrap import WeightedMetrics, intervals
 from polymodal.metrics.results import Report
@@ -18,6 +21,7 @@ from polymodal.protocols import Prediction, Task
 from polymodal.schema import Target
 from polymodal.types import Cells
 
+_NAMED = 10  # classes in a message
 _WORK = 100_000_000  # numbers looked at over all samples: about five seconds
 
 
@@ -64,11 +68,15 @@ class Truth:
         target: as the task collates it, of length 0 where it is unknown; None of a task without a target.
         known: rows whose target the task knows; all, of a task without a target.
         labelled: rows that have a target, perhaps one that is new to the task.
+        unreadable: number of rows whose target cannot be read; they have none.
+        notes: what was read of the target, but not as it stands, in sentences.
     """
 
     target: Cells | None
     known: Bool[np.ndarray, " N"]
     labelled: Bool[np.ndarray, " N"]
+    unreadable: int = 0
+    notes: tuple[str, ...] = ()
 
     def report(self, task: Task, prediction: Prediction, *, seed: int) -> Report:
         """Every metric of the task, with 95 % bootstrap intervals."""
@@ -84,13 +92,14 @@ class Truth:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Where every row goes: `measured`, `unlabelled`, or of an `unknown_class`."""
+        """Where every row goes: `measured`, `unlabelled`, of an `unknown_class`, or with an `unreadable_target`."""
         measured, labelled = int(self.known.sum()), int(self.labelled.sum())
-        return {
+        counts = {
             "measured": measured,
-            "unlabelled": len(self.known) - labelled,
+            "unlabelled": len(self.known) - labelled - self.unreadable,
             "unknown_class": labelled - measured,
         }
+        return counts | ({"unreadable_target": self.unreadable} if self.unreadable else {})
 
 
 def truth_of(task: Task, target: Target, table: Table, values: Sequence[object] | None) -> Truth:
@@ -104,9 +113,29 @@ def truth_of(task: Task, target: Target, table: Table, values: Sequence[object] 
     if values is None:
         every = np.ones(table.num_rows, dtype=bool)
         return Truth(None, every, every)
-    arrays = [task.encode(value) for value in values]
+    read = read_values(task, values, column=target.name)
+    found = read.values or []
+    arrays = [task.encode(value) for value in found]
     known = np.array([array is not None for array in arrays], dtype=bool)
     if not known.any():
-        raise DataError(f"{table.source}: no cell of the target {target.name!r} holds a value that the model knows.")
-    labelled = np.array([value is not None for value in values], dtype=bool)
-    return Truth(task.collate(arrays), known, labelled)
+        raise DataError(
+            f"{table.source}: no cell of the target {target.name!r} holds a value that the model knows."
+            + _both(found, target)
+        )
+    labelled = np.array([value is not None for value in found], dtype=bool)
+    unreadable = sum(found[row] is None for row in {one.row for one in read.unreadable})
+    notes = tuple(f"{target.name}: {note}" for note in read.notes)
+    return Truth(task.collate(arrays), known, labelled, unreadable, notes)
+
+
+def _both(values: Sequence[object], target: Target) -> str:
+    """The values of a table beside those of the model, where they are classes."""
+    classes: Any = target.statistics.get("classes", [])
+    names = sorted({name_of(value) for value in values if isinstance(value, str | int | float)})
+    if not names or not classes:
+        return " All of its cells are empty." if not names else ""
+    return f" The table has {_some(names)}; the model knows {_some([*map(str, classes)])}."
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:_NAMED])) + (", ..." if len(names) > _NAMED else "")

@@ -40,6 +40,14 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.status)
 
+    @property
+    def marked(self) -> list[str]:
+        """Texts among the predictions that a CSV file holds with a single quote before them, each once."""
+        texts = (value for column in self.columns.values() for value in column.tolist())
+        return sorted(
+            {value for value in texts if _neutral(value) != value} | {n for n in self.columns if _FORMULA.match(n)}
+        )
+
     def write(self, path: Path) -> None:
         """Writes one row for each row predicted, with the result columns and `status`.
 

@@ -35,6 +35,7 @@ class RowCounts(Record):
     Attributes:
         unknown_class: of validation and test, not measured, because no training row has their class.
         unlabelled: left out for want of a target.
+        unreadable_target: left out because their target could not be read.
         dropped: left out because of a cell that could not be read.
         cleaned: left out by `clean`.
     """
@@ -44,9 +45,17 @@ class RowCounts(Record):
     test: int = 0
     unknown_class: int = 0
     unlabelled: int = 0
+    unreadable_target: int = 0
     dropped: int = 0
     rejected_cells: int = 0
     cleaned: int = 0
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        found = write(self)
+        if not self.unreadable_target:  # rare; most records are as those of earlier versions
+            del found["unreadable_target"]
+        return found
 
 
 class Baselines(Record):

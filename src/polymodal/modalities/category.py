@@ -16,6 +16,7 @@ from jaxtyping import Float32, UInt8
 from pydantic import Field
 
 from polymodal.codecs import previews
+from polymodal.codecs.numerals import is_boolean, is_plain
 from polymodal.config.node import settings
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
@@ -48,9 +49,9 @@ class CategoryConfig:
 class Category(Modality):
     """Reads strings, numbers, booleans and dates as a name, stored as UTF-8.
 
-    One category has one name: "1", 1 and 1.0 are "1"; True is "true"; outer white space goes, letters become NFC, lone
-    surrogates U+FFFD. Code 0 is reserved for what training did not see; the others count from 1, the most frequent
-    first. A blank string is a missing cell (an empty array).
+    One category has one name: "1", 1 and 1.0 are "1"; True and "True" are "true"; outer white space goes, letters
+    become NFC, lone surrogates U+FFFD. Code 0 is reserved for what training did not see; the others count from 1, the
+    most frequent first. A blank string is a missing cell (an empty array).
     """
 
     Config: ClassVar[type] = CategoryConfig
@@ -62,7 +63,14 @@ class Category(Modality):
         self.categories: tuple[str, ...] = tuple((statistics or {}).get("categories", ()))
         self.cardinality = 1 + len(self.categories)  # number of codes, the reserved one included
         self.fill: str | None = (statistics or {}).get("fill")
-        self._codes = {name.encode(): code for code, name in enumerate(self.categories, start=UNSEEN + 1)}
+        self._codes: dict[bytes, int] = {}
+        for code, name in enumerate(self.categories, start=UNSEEN + 1):
+            self._codes.setdefault(_name(name).encode(), code)  # earlier versions kept the case of truth values
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether a category such as "1.0" would be another, "1", once it is a number."""
+        return any(is_plain(name) and _name(float(name)) != name for name in self.categories)
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
@@ -77,9 +85,10 @@ class Category(Modality):
         if sum(bool(_WHOLE.fullmatch(name)) for name in named) >= 0.95 * num_cells:
             few = sample.distinct <= 10 and sample.distinct <= 0.05 * sample.present
             return Recognition(0.6, f"whole numbers, only {repeats}") if few else None
-        strings = [value for value, head in zip(sample.values, sample.heads, strict=True)
-                   if isinstance(value, str) and head is None]  # fmt: skip
-        if 2 * len(strings) < num_cells:
+        scalars = [value for value, head in zip(sample.values, sample.heads, strict=True)
+                   if isinstance(value, _SCALARS) and head is None]  # fmt: skip
+        strings = [_name(value) for value in scalars]  # beside words, numbers are words too
+        if 2 * len(strings) < num_cells or not any(isinstance(value, str) for value in scalars):
             return None
         words = sum(len(value.split()) for value in strings) / len(strings)
         few = sample.distinct <= max(50, 0.05 * sample.present) and 2 * sample.distinct <= sample.present
@@ -139,7 +148,8 @@ def _name(cell: object) -> str:
     """The one spelling of a category."""
     if isinstance(cell, str):
         paired = cell.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return unicodedata.normalize("NFC", paired.strip())
+        name = unicodedata.normalize("NFC", paired.strip())
+        return name.lower() if is_boolean(name) else name
     if isinstance(cell, bool | np.bool_):
         return str(bool(cell)).lower()
     if isinstance(cell, Decimal) and not cell.is_snan() and Decimal(repr(float(cell))) == cell:

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from pydantic import Field
 
 from polymodal.codecs import dates, previews
 from polymodal.codecs.dates import DAY, DateTime, Order
@@ -34,12 +35,15 @@ class DatetimeConfig:
     """Settings of a datetime column.
 
     Attributes:
-        order: what comes first in 03/04/2024: `day_first`, `month_first`; null: cells where both may be are refused.
+        order: what comes first in 03/04/2024: `day_first`, `month_first`, or in 98/04/03 `year_first`; null: cells
+            where both may be are refused.
+        pivot: years of two digits from it on are 19.., those below it 20..: 05/01/98 is in 1998, 05/01/24 in 2024.
         unix: numbers count the `seconds` or `milliseconds` since 1970 in UTC; null: numbers are refused.
         cycles: which of `hour`, `weekday` and `year` enter as sine and cosine, if they vary in training rows.
     """
 
     order: Order | None = None
+    pivot: Annotated[int, Field(ge=0, le=100)] = dates.PIVOT
     unix: Literal["seconds", "milliseconds"] | None = None
     cycles: tuple[Literal["hour", "weekday", "year"], ...] = ("hour", "weekday", "year")
 
@@ -56,8 +60,9 @@ class Datetime(Modality):
       suggested by the other cells of the column; where they do not tell, the cell is unreadable;
     - 12:30, 12:30:15, 12:30 pm, alone or after a date.
 
-    Times with an offset are moved to UTC, those without count as UTC. Years of two digits, names of zones other than
-    UTC and GMT, and bare numbers (unless `unix` says what they count) are unreadable.
+    A year behind day and month may have two digits: 01/05/98, 1.5.98, 1-May-98; `pivot` tells the century.
+    Times with an offset are moved to UTC, those without count as UTC. Names of zones other than UTC and GMT, and bare
+    numbers (unless `unix` says what they count) are unreadable.
 
     What enters the model: the position in days, less the mean and divided by the deviation of the training rows (the
     share of the day, where no row has a date), then sine and cosine of each cycle that varies there: the hour (of 24),
@@ -110,8 +115,11 @@ class Datetime(Modality):
         return np.array([UNKNOWN if part is None else part for part in parts], dtype=np.int64)
 
     def note(self, cell: object) -> str | None:
-        """That a time is moved to UTC."""
+        """That a time is moved to UTC, or that a year has two digits."""
         offset = self._moment(cell).offset
+        if dates.has_short_year(cell):
+            first, last = 1900 + self.config.pivot, 1999 + self.config.pivot
+            return f"with a year of two digits, taken as one of {first} to {last} (setting pivot)"
         if not offset:
             return None
         hours, minutes = divmod(abs(offset) // 60, 60)
@@ -166,7 +174,7 @@ class Datetime(Modality):
             if not value.is_finite() or abs(value) > Decimal("1e18"):
                 raise UnreadableCellError("not finite, or too large for a time")
             return dates.from_micros(math.floor(value * _MICROS[self.config.unix]))
-        return dates.read_date(cell, self.config.order)
+        return dates.read_date(cell, self.config.order, self.config.pivot)
 
     def _features(self, arrays: Sequence[np.ndarray | None]) -> Float[np.ndarray, "B F"]:
         filled = [(UNKNOWN, UNKNOWN) if array is None else array for array in arrays]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,9 +13,12 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 
-from polymodal.codecs import previews
+from polymodal.codecs import numerals, previews
+from polymodal.codecs.notation import Numerals, numerals_of
+from polymodal.codecs.numerals import Notation, Thousands
 from polymodal.codecs.outlier_bounds import tukey_bounds
 from polymodal.config.node import settings
+from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.types import Cells
@@ -22,8 +26,6 @@ from polymodal.types import Cells
 LARGEST = 1e300  # beyond it, means and differences leave float64
 UNSCALED_LIMIT = 1e15  # squares, and what a few layers make of them, still fit float32
 SCALED_LIMIT = 1e6  # a scaled value beyond it says no more, and its square must fit float32
-
-_NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @settings
@@ -37,20 +39,32 @@ class NumberConfig:
             the mean, median or commonest number (of equals the smallest) of the training rows, or `value`.
         value: what `constant` fills in.
         outliers: `clip` moves numbers beyond 3 interquartile ranges from the quartiles of the training rows to there.
+        decimal: the decimal mark of cells of text: `point`, or `comma` as in `0,50`.
+        thousands: the mark between their groups of digits: `comma` as in `1,234`, `point`, `blank`, `apostrophe`.
+        unit: what stands at every number, such as `%`, `$` or `kg`; numbers are told in it. `lb oz`, `ft in`,
+            `h min s`, `year month week day`, `kg g`, `m cm mm km`, `l ml` and `K M B`: any of these, told in the first.
+        parentheses: `(5)` is -5, as accountants write it.
     """
 
     scaling: Literal["z_score", "min_max", "robust", "none"] = "z_score"
     missing: Literal["leave", "mean", "median", "mode", "constant"] = "leave"
     value: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     outliers: Literal["leave", "clip"] = "leave"
+    decimal: numerals.Decimal = "point"
+    thousands: Thousands = "none"
+    unit: str | None = None
+    parentheses: bool = False
 
 
 class Number(Modality):
     """Reads int, float, bool, Decimal, NumPy scalars and numerals such as "1", "1.0", " 2 ", "1e3" as float64 [1].
 
-    Words ("one", "inf", "nan"), infinite values and magnitudes above 1e300 are unreadable. Scaled values are limited to
-    +-1e6 (+-1e15 where nothing is scaled), so that one absurd cell cannot overflow float32. A column that is constant,
-    or has no value at all, keeps its spread at 1.
+    Durations are read in seconds. How text is written (decimal mark, thousands, unit, parentheses) is suggested by most
+    cells of the column and is then the same for all: "1,234.5", "1.234,5", "45 %", "$3.50", "(12)", "1 lb. 5 oz.".
+    A number without the unit of its column, or with another, is unreadable. Blank text, "NA", "nan", "null" and the
+    like are missing cells. Words ("one", "inf"), infinite values and magnitudes above 1e300 are unreadable. Scaled
+    values are limited to +-1e6 (+-1e15 where nothing is scaled), so that one absurd cell cannot overflow float32. A
+    column that is constant, or has no value at all, keeps its spread at 1.
     """
 
     Config: ClassVar[type] = NumberConfig
@@ -60,34 +74,57 @@ class Number(Modality):
 
     def __init__(self, config: NumberConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
+        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses)
         statistics = statistics or {}
         self.centre = float(statistics.get("centre", 0.0))
         self.spread = float(statistics.get("spread", 1.0))
         self.low, self.high = float(statistics.get("low", -np.inf)), float(statistics.get("high", np.inf))
         self.fill = None if statistics.get("fill") is None else float(statistics["fill"])
 
+    @property
+    def verbatim(self) -> bool:
+        """Whether a text file must give the cells as they are written: only its notation tells what 1.234 is."""
+        return not self.notation.plain
+
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
-        """Sure from 95 % numerals on; unsure where they look like codes; a last resort where half are numerals."""
-        num_cells = len(sample.values)
-        values = [value for value in sample.values if not isinstance(value, bool | np.bool_) and _looks_numeric(value)]
-        if 2 * len(values) < max(num_cells, 1):
+        """Sure where most cells are numbers; unsure where they look like codes; a last resort where half are."""
+        # A cell that names a file is none, whatever its name.
+        found = numerals_of(
+            value if head is None else b"" for value, head in zip(sample.values, sample.heads, strict=True)
+        )
+        if found.codes or 2 * found.numbers < max(found.cells, 1) or not found.numbers:
             return None
-        reason = f"{len(values)} of {num_cells} sampled cells are numbers, {sample.distinct} different in all"
-        if len(values) < 0.95 * num_cells:
-            return Recognition(0.4, f"{reason}; the others will be unreadable")
+        reason = (
+            f"{found.numbers} of {len(sample.values)} sampled cells are numbers, {sample.distinct} different in all"
+        )
+        reason += _of_notation(found)
+        if not found.mostly:
+            return Recognition(0.25, f"{reason}; the others will be unreadable")
+        if found.numbers < found.cells:
+            reason += f"; {found.cells - found.numbers} cannot be read"
         few = sample.distinct <= 10 and sample.distinct <= 0.05 * sample.present
-        if few and all(map(_is_whole, values)):
+        reader = cls(NumberConfig(**_settings(found.notation)))
+        if few and all(map(reader._is_whole, sample.values)):
             return Recognition(0.5, f"{reason}, few and whole: perhaps codes")
         return Recognition(0.9, reason)
 
+    @classmethod
+    def suggest(cls, cells: Sequence[object], limits: LimitsConfig) -> dict[str, Any]:
+        """How most cells are written, where programs would write them otherwise."""
+        found = numerals_of(cells)
+        return _settings(found.notation) if 2 * found.numbers >= max(found.cells, 1) else {}
+
     def read(self, cell: object) -> Float[np.ndarray, " F"]:
         if isinstance(cell, str):
-            numeral = cell.strip()
-            if not _NUMERAL.fullmatch(numeral):
-                raise UnreadableCellError(f"not a number: {_short(cell)}")
-            value = float(numeral)
+            value = numerals.read_numeral(cell, self.notation)
+        elif isinstance(cell, timedelta):
+            value = cell.total_seconds()
         elif isinstance(cell, int | float | Decimal | np.bool_ | np.integer | np.floating):
+            if self.config.unit is not None and cell != 0:
+                raise UnreadableCellError(
+                    f"not a number with the unit of this column ({self.config.unit}): {_short(cell)}"
+                )
             try:
                 value = float(cell)
             except (OverflowError, ValueError):  # an int beyond float64; a signalling Decimal
@@ -97,6 +134,14 @@ class Number(Modality):
         if not abs(value) <= LARGEST:
             raise UnreadableCellError(f"not finite, or larger than {LARGEST:g}: {_short(cell)}")
         return np.array([value])
+
+    def note(self, cell: object) -> str | None:
+        """That a number is a duration, or not written as programs write it."""
+        if isinstance(cell, timedelta):
+            return "of a duration, read in seconds"
+        if not self.verbatim or not isinstance(cell, str) or numerals.is_plain(cell):
+            return None
+        return f"read as numbers with {numerals.described(self.notation)}"
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`centre` and `spread` of the training rows, by the scaling of the settings; `low`, `high` and `fill` too.
@@ -144,6 +189,13 @@ class Number(Modality):
     def preview(self, cell: object) -> str:
         return previews.figure(float(self.read(cell)[0]))
 
+    def _is_whole(self, cell: object) -> bool:
+        """Whether a cell is a whole number; also one that cannot be read, which says nothing about the others."""
+        try:
+            return float(self.read(cell)[0]).is_integer()
+        except UnreadableCellError:
+            return True
+
 
 def _fill(values: np.ndarray, config: NumberConfig) -> float | None:
     """What stands in for a missing cell; None where it stays missing, as where there is nothing to learn it from."""
@@ -178,16 +230,21 @@ def _centre_and_spread(values: np.ndarray, scaling: str) -> dict[str, float]:
     return {"centre": float(centre * unit), "spread": float(spread * unit) or 1.0}
 
 
-def _looks_numeric(value: object) -> bool:
-    """Stricter than `read`: "007" is a code, and a column of codes is not a number."""
-    if isinstance(value, str):
-        numeral = value.strip()
-        return bool(_NUMERAL.fullmatch(numeral)) and not re.match(r"[+-]?0[0-9]", numeral)
-    return isinstance(value, int | float | Decimal | np.integer | np.floating)
+def _settings(notation: Notation) -> dict[str, Any]:
+    """What of a notation is not as programs write numbers."""
+    plain = asdict(numerals.PLAIN)
+    return {name: value for name, value in asdict(notation).items() if value != plain[name]}
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) or float(value).is_integer()
+def _of_notation(found: Numerals) -> str:
+    """What a reason says of how numbers are written."""
+    if found.notation.plain:
+        return ""
+    words = f", with {numerals.described(found.notation, found.example)}"
+    if found.other is not None:
+        others = ", ".join(f"{name}={value}" for name, value in _settings(found.other).items())
+        words += f"; if that is wrong, set {others or 'thousands=none'}"
+    return words
 
 
 def _short(cell: object) -> str:

@@ -98,10 +98,11 @@ class Text(Modality):
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """Strings that name no file; surer the longer they are. Categories claim short ones that repeat first."""
-        strings = [value for value, head in zip(sample.values, sample.heads, strict=True)
-                   if isinstance(value, str) and head is None]  # fmt: skip
+        printed = [value for value, head in zip(sample.values, sample.heads, strict=True)
+                   if isinstance(value, str | int | float) and head is None]  # fmt: skip
+        strings = [value for value in printed if isinstance(value, str)]
         num_cells = len(sample.values)
-        if 2 * len(strings) < max(num_cells, 1):
+        if 2 * len(printed) < max(num_cells, 1) or not strings:
             return None
         words = sum(len(value.split()) for value in strings) / len(strings)
         lettered = sum(any(map(str.isalpha, value)) for value in strings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polymodal import registry
-from polymodal.abilities import Advised, Scoring
+from polymodal.abilities import Advised, ReadsTarget, Scoring
 from polymodal.config.preset_names import BEST
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig, completed, part_settings
 from polymodal.config.sharing import Groups, groups_of
@@ -19,6 +19,7 @@ from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.split.split import Split, split_rows
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import target_cells
+from polymodal.data.target.reading import TargetValues, read_values
 from polymodal.data.target.xy import attach_target, checked, is_numeric
 from polymodal.device import pick_device
 from polymodal.errors import ColumnError, ConfigError, DataError
@@ -46,6 +47,7 @@ class Choices:
         task: not fitted yet.
         split: of the rows that have a target.
         warm_start: the trained model that the run starts from.
+        read: the same values, with what could not be read and what is to be said of them.
         alerts: what the user is told of these choices first.
         warnings: what could not be chosen as the user would have it, in sentences.
     """
@@ -58,6 +60,7 @@ class Choices:
     task: Task
     split: Split
     warm_start: WarmStart | None
+    read: TargetValues
     alerts: tuple[Alert, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -117,8 +120,8 @@ def choose(
         columns = infer_columns(table, config, profile)
     columns = with_policies(columns, config.clean)
     warm_start, columns, config = start_from(columns, config)
-    part = choose_task(values, config)
-    task = unfitted(part)
+    part, task, target = read_target(table, config)
+    values = target.values
     split = split_rows(table, config.split, target=values, stratify=task.stratified, seed=config.seed)
     num_rows = len(split.train)
     config = complete(config, part, task, num_rows=num_rows)
@@ -130,7 +133,7 @@ def choose(
     )
     config = with_anchor(config, task, inputs)
     warnings = tuple(preset.warnings(inputs))
-    return Choices(table, config, columns, inputs, values, task, split, warm_start, alerts, warnings)
+    return Choices(table, config, columns, inputs, values, task, split, warm_start, target, alerts, warnings)
 
 
 def with_target(source: object, y: object, config: RunConfig, *, several: bool) -> tuple[Table, RunConfig]:
@@ -149,6 +152,18 @@ def with_target(source: object, y: object, config: RunConfig, *, several: bool) 
     columns = dict.fromkeys(numbers, ColumnConfig(modality=Part(name="number"))) | config.columns
     table, target = attach_target(table, y, name=config.target, several=several)
     return table, config.model_copy(update={"target": target, "columns": columns})
+
+
+def read_target(table: Table, config: RunConfig) -> tuple[Part, Task, TargetValues]:
+    """The task with the settings that suit its target, which has not seen it yet, and the target's values.
+
+    Raises:
+        UsageError: as `target_values` and `choose_task`.
+        DataError: no task suits the values, or most of them cannot be read.
+    """
+    values = target_values(table, config)
+    part = choose_task(values, config)
+    return part, (task := unfitted(part)), read_values(task, values, column=", ".join(config.targets))
 
 
 def target_values(table: Table, config: RunConfig) -> list[object] | None:
@@ -189,7 +204,7 @@ def choose_task(values: Sequence[object] | None, config: RunConfig, *, among: Se
                 f"The task {config.task.name!r} does not predict the columns {title} together: several targets are "
                 "columns of numbers, for the task 'regress'. Name one column as the target, or set another task."
             )
-        return config.task
+        return _with_suggestions(config.task, present)
     if not present:
         raise DataError(f"The target column {title!r} has no values; there is nothing to learn.")
     found = [(recognition.confidence, name) for name in among or registry.names("tasks")
@@ -197,7 +212,15 @@ def choose_task(values: Sequence[object] | None, config: RunConfig, *, among: Se
     if not found:
         hint = " Several targets must be columns of numbers." if len(config.targets) > 1 else ""
         raise DataError(f"No task suits the target column {title!r} with values such as {present[0]!r}.{hint}")
-    return Part(name=max(found)[1], **config.task.settings)
+    return _with_suggestions(Part(name=max(found)[1], **config.task.settings), present)
+
+
+def _with_suggestions(part: Part, present: Sequence[object]) -> Part:
+    """The task with what suits its target, where the user says nothing."""
+    task = registry.load("tasks", part.name or "")
+    if not isinstance(task, type) or not issubclass(task, ReadsTarget):
+        return part
+    return Part(name=part.name, **{**task.suggest(present), **part.settings})
 
 
 def unfitted(part: Part) -> Task:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from polymodal.abilities import Verbatim
 from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.data.audit.audit import check_run
 from polymodal.data.cells.clean import Action, clean_cells, clean_rows, counted
@@ -42,7 +43,8 @@ class Problem:
         split: of the rows, without those that were dropped.
         dataset: the cells, the target and the sample weights of all rows.
         values: as in `Choices`, like `warm_start`.
-        rejects: cells that could not be read.
+        rejects: cells that could not be read, those of the target last.
+        unreadable_targets: rows whose target could not be read.
         cleaned: what `clean` changed.
         warnings: what the user should hear of the table, in sentences.
         alerts: what he should hear first: why the figures may not hold for new rows.
@@ -62,6 +64,7 @@ class Problem:
     alerts: tuple[Alert, ...]
     tests: Mapping[str, InputTest]
     warm_start: WarmStart | None = None
+    unreadable_targets: int = 0
 
 
 def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
@@ -75,6 +78,7 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     """
     table = read_table(source, text=config.table)
     choices = choose(table, config)
+    rejects = _unreadable_targets(table, choices)
     target = choices.check()
     targets = encode_targets(task_of(target), choices.values)  # refused now, before media are read
     config, columns = choices.config, choices.columns
@@ -88,18 +92,41 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     fitted = fit_statistics(columns, prepared, split.train, together=choices.together, given=given)
     schema = Schema(columns=fitted, inputs=choices.inputs, target=target)
     modalities = {column.name: modality_of(column) for column in schema.features()}
-    config = _written_out(config, schema, modalities)
     task = task_of(target)
+    config = _written_out(config, schema, modalities, task)
     dataset = Dataset(prepared, modalities, task, targets, weight=_weights(table, config, split.train))
     selection = Selection(schema) if choices.warm_start else select_inputs(schema, config, dataset, split.train)
     used = np.sort(np.concatenate([split.train, split.validation, split.test]))
     cleaned += clean_cells(prepared, modalities, used)
     alerts, notes = check_run(table, columns, config, split)
     return Problem(
-        table, selection.schema, config, task, split, dataset, choices.values, prepared.rejects, cleaned,
+        table, selection.schema, config, task, split, dataset, choices.values,
+        (*prepared.rejects, *rejects), cleaned,
         (*choices.warnings, *selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned), *notes),
         (*choices.alerts, *alerts), selection.tests, choices.warm_start,
+        sum(choices.values is not None and choices.values[row] is None
+            for row in {one.row for one in choices.read.unreadable}),
     )  # fmt: skip
+
+
+def _unreadable_targets(table: Table, choices: Choices) -> tuple[Reject, ...]:
+    """The cells of the target that cannot be read, whose rows are left out.
+
+    Raises:
+        DataError: there is one, and `bad_cells` is `error`.
+    """
+    name = ", ".join(choices.config.targets)
+    rejects = tuple(
+        Reject(table.source, one.row, one.column or name, f"unreadable target: {one.reason}", None)
+        for one in choices.read.unreadable
+    )
+    if rejects and choices.config.bad_cells == "error":
+        first = rejects[0]
+        raise DataError(
+            f"{table.where(first.row)}, target column {first.column!r}: {first.reason}. Repair the cell, or set "
+            "bad_cells to missing: its row is then left out."
+        )
+    return rejects
 
 
 def encode_targets(task: Task, values: Sequence[object] | None) -> Store | None:
@@ -123,10 +150,12 @@ def _of_cells(
     )
     assert schema.target is not None, "a problem has a target"
     of_target: Any = schema.target.statistics.get("notes", [])  # such as labels that are left out
-    return (*read, *sentences(counted(cleaned)), *map(str, of_target))
+    read_so = (f"{schema.target.name}: {note}" for note in choices.read.notes)
+    of_table = (f"{choices.table.source}: {note}" for note in choices.table.notes)
+    return (*of_table, *read, *sentences(counted(cleaned)), *read_so, *map(str, of_target))
 
 
-def _written_out(config: RunConfig, schema: Schema, modalities: Mapping[str, Modality]) -> RunConfig:
+def _written_out(config: RunConfig, schema: Schema, modalities: Mapping[str, Modality], task: Task) -> RunConfig:
     """The configuration with the schema's choices as a user would write them: all of them, so that it repeats."""
     grouped = {name for name, modality in modalities.items() if modality.group is not None}
     groups = {i.modality: Part(name=i.encoder, **i.settings) for i in schema.inputs if i.columns[0] in grouped}
@@ -137,7 +166,11 @@ def _written_out(config: RunConfig, schema: Schema, modalities: Mapping[str, Mod
         )
         for column in schema.features()
     }
-    return config.model_copy(update={"columns": columns, "modalities": {}, "encoders": groups})
+    verbatim = [name for name, modality in modalities.items() if isinstance(modality, Verbatim) and modality.verbatim]
+    if isinstance(task, Verbatim) and task.verbatim:
+        verbatim += config.targets
+    text = config.table.model_copy(update={"verbatim": tuple(dict.fromkeys((*config.table.verbatim, *verbatim)))})
+    return config.model_copy(update={"columns": columns, "modalities": {}, "encoders": groups, "table": text})
 
 
 def _weights(table: Table, config: RunConfig, train: np.ndarray) -> np.ndarray | None:

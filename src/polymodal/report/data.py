@@ -23,7 +23,8 @@ def data(subject: ReportedRun) -> Section:
     unreadable = Counter(reject.column for reject in subject.run.rejects)
     counted = (
         (counts.train, "learned from"), (counts.validation, "validation"), (counts.test, "test"),
-        (counts.unlabelled, "without a target"), (counts.dropped, "dropped for unreadable cells"),
+        (counts.unlabelled, "without a target"), (counts.unreadable_target, "with an unreadable target"),
+        (counts.dropped, "dropped for unreadable cells"),
         (counts.cleaned, "dropped by clean"),
     )  # fmt: skip
     columns = [

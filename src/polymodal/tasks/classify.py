@@ -16,8 +16,19 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
+from polymodal.codecs.notation import most, numerals_of
+from polymodal.codecs.numerals import Notation, is_plain, is_total, means_missing, read_numeral
 from polymodal.config.node import settings
-from polymodal.data.target.class_names import TYPES, ClassNames, factors_of, is_missing, kind_of, name_of, names_of
+from polymodal.data.target.class_names import (
+    TYPES,
+    ClassNames,
+    factors_of,
+    is_missing,
+    kind_of,
+    name_of,
+    names_of,
+    note_of_name,
+)
 from polymodal.errors import DataError
 from polymodal.layers.scores_head import ScoringTask
 from polymodal.metrics import classification
@@ -43,6 +54,8 @@ class ClassifyConfig:
             Classes that are not named weigh 1.
         hidden: width of a hidden layer; 0: none, a linear head.
         dropout: probability, before the last layer.
+        numbers: all classes are numbers: cells such as `?` or `Total` are none, and their rows are left out. Set where
+            most cells are numbers and the others such words.
     """
 
     classes: Annotated[tuple[str, ...], BeforeValidator(names_of)] | None = None
@@ -53,6 +66,7 @@ class ClassifyConfig:
     ] = None
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    numbers: bool = False
 
 
 class Classify(ClassScores, ScoringTask):
@@ -94,18 +108,49 @@ class Classify(ClassScores, ScoringTask):
         present = [value for value in values if not is_missing(value)]
         distinct = len({name_of(value) for value in present})
         found = f"{distinct} distinct %s in {len(present)} rows"
-        if not present:
-            return None
-        if all(isinstance(value, bool | np.bool_) for value in present):
+        if present and all(isinstance(value, bool | np.bool_) for value in present):
             return Recognition(0.99, found % "truth values")
-        if all(isinstance(value, str | bool | np.bool_ | Real) for value in present):
-            repeats = distinct <= max(2, len(present) / 2)
-            if any(isinstance(value, str) for value in present):
-                return Recognition(0.9 if repeats else 0.3, found % "words")
-            if all(isinstance(value, SupportsFloat) and float(value).is_integer() for value in present):
-                few = distinct <= 2 or (distinct <= _FEW and repeats)
-                return Recognition(0.8 if few else 0.3, found % "whole numbers")
-        return None
+        if not present or not all(isinstance(value, str | bool | np.bool_ | Real) for value in present):
+            return None
+        repeats = distinct <= max(2, len(present) / 2)
+        numerals = numerals_of(present)
+        if any(isinstance(value, str) for value in present) and not numerals.mostly:
+            return Recognition(0.9 if repeats else 0.3, found % "words")
+        if not numerals.notation.plain and not _is_count(numerals.notation):
+            return Recognition(0.3, found % "quantities")
+        few = distinct <= 2 or (distinct <= _FEW and repeats)
+        whole = all(map(_is_whole, present))
+        if not whole and not any(isinstance(value, str) for value in present):
+            return None
+        return Recognition(0.8 if few and whole else 0.3, found % "whole numbers" if whole else found % "numerals")
+
+    @classmethod
+    def suggest(cls, values: Sequence[object]) -> dict[str, Any]:
+        """Whether all classes are numbers: most cells are, the others words that hold no class."""
+        present = [value for value in values if not is_missing(value)]
+        if not all(isinstance(value, str | Real) and not isinstance(value, bool) for value in present):
+            return {}
+        words = [value for value in present if isinstance(value, str) and not is_plain(value)]
+        no_class = all(means_missing(word) or is_total(word) for word in words)
+        numbers = bool(words) and no_class and most(len(present) - len(words), len(present))
+        return {"numbers": True} if numbers and not numerals_of(present).codes else {}
+
+    def read(self, value: object) -> object:
+        """A class as one word for all of its spellings, or as a number.
+
+        Raises:
+            UnreadableCellError: no number, where all classes are.
+        """
+        if not isinstance(value, str):
+            return value
+        if not self.config.numbers:
+            return name_of(value)
+        number = read_numeral(value)
+        return int(number) if number.is_integer() else number
+
+    def note(self, value: object) -> str | None:
+        """That blanks, or another Unicode form, were taken off the name of a class."""
+        return note_of_name(value)
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Classes in order, their type, their counts and shares; missing values do not count.
@@ -208,6 +253,18 @@ class ClassLoss(nn.Module):
         logits = F.logsigmoid(scores.values) if self.one_vs_rest else scores.values
         probability = logits.softmax(dim=1).gather(1, target.values).squeeze(1)
         return probability.where(target.present, torch.nan)
+
+
+def _is_count(notation: Notation) -> bool:
+    """Whether numbers have a word behind them, such as `2 doors`: they may name classes, as money does not."""
+    return notation.thousands == "none" and notation.decimal == "point" and (notation.unit or "").isalpha()
+
+
+def _is_whole(value: object) -> bool:
+    """Whether a value is a whole number; also a word without digits, which says nothing about the others."""
+    if isinstance(value, str):
+        return "." not in value if any(map(str.isdigit, value)) else True
+    return isinstance(value, SupportsFloat) and float(value).is_integer()
 
 
 def _kind(present: Sequence[object], names: Collection[str]) -> str:

@@ -17,7 +17,15 @@ from torch.nn import functional as F
 from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import class_baselines
 from polymodal.config.node import settings
-from polymodal.data.target.class_names import TYPES, ClassNames, is_missing, kind_of, name_of, names_of
+from polymodal.data.target.class_names import (
+    TYPES,
+    ClassNames,
+    is_missing,
+    kind_of,
+    name_of,
+    names_of,
+    note_of_name,
+)
 from polymodal.errors import DataError
 from polymodal.layers.scores_head import Readout, ScoringTask
 from polymodal.metrics import classification, ordinal
@@ -112,6 +120,19 @@ class Ordinal(ClassScores, ScoringTask):
         name = name_of(value)  # "1.0" is 1 where classes are numbers
         found = self.classes.encode(name)
         return self.classes.encode(name_of(_number(name))) if found is None else found
+
+    @classmethod
+    def suggest(cls, values: Sequence[object]) -> dict[str, Any]:
+        """Nothing: the order is the user's."""
+        return {}
+
+    def read(self, value: object) -> object:
+        """A class as one word for all of its spellings."""
+        return name_of(value) if isinstance(value, str) else value
+
+    def note(self, value: object) -> str | None:
+        """That blanks, or another Unicode form, were taken off the name of a class."""
+        return note_of_name(value)
 
     def readout(self, width: int) -> Thresholds:
         """Tokens -> the classes' log-probabilities."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -15,9 +17,12 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Numbers
 from polymodal.baselines.linear import number_baselines
+from polymodal.codecs import numerals
+from polymodal.codecs.notation import numerals_of
+from polymodal.codecs.numerals import Notation
 from polymodal.config.node import settings
 from polymodal.data.target.class_names import is_missing
-from polymodal.errors import DataError
+from polymodal.errors import DataError, UnreadableCellError
 from polymodal.layers.scores_head import ScoringTask
 from polymodal.metrics import regression
 from polymodal.metrics.weighted import Values, Weights
@@ -36,12 +41,20 @@ class RegressConfig:
         delta: standard deviations at which `huber` becomes linear.
         hidden: width of a hidden layer; 0: none, a linear head.
         dropout: probability, before the last layer.
+        decimal: the decimal mark of a target that is text: `point`, or `comma` as in `0,50`; most cells say it.
+        thousands: the mark between its groups of digits: `comma` as in `1,234`, `point`, `blank`, `apostrophe`.
+        unit: what stands at every number, such as `%`, `$` or `kg`; predictions are in it.
+        parentheses: `(5)` is -5, as accountants write it.
     """
 
     loss: Literal["mse", "mae", "huber"] = "mse"
     delta: Annotated[float, Field(gt=0)] = 1.0
     hidden: Annotated[int, Field(ge=0)] = 0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    decimal: numerals.Decimal = "point"
+    thousands: numerals.Thousands = "none"
+    unit: str | None = None
+    parentheses: bool = False
 
 
 class Regress(ScoringTask):
@@ -62,6 +75,7 @@ class Regress(ScoringTask):
 
     def __init__(self, config: RegressConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config, self.prior = config, torch.zeros(0)
+        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses)
         if statistics is None:
             return
         column = statistics["column"]
@@ -73,17 +87,67 @@ class Regress(ScoringTask):
 
     @classmethod
     def recognise(cls, values: Sequence[object]) -> Recognition | None:
-        """Sure of numbers with a fraction, half sure of whole ones; sure of several where each is of numbers."""
+        """Sure of numbers with a fraction or a unit, half sure of whole ones; sure of several columns of numbers."""
         present = [value for value in values if not is_missing(value)]
         if names := _names(present):
             every = all(cls.recognise(_of(present, name)) for name in names)
             return Recognition(0.95, f"{len(names)} columns of numbers") if every else None
-        numbers = [_number(value) for value in present]
-        if not present or None in numbers or all(isinstance(value, bool | np.bool_) for value in present):
+        if not present or all(isinstance(value, bool | np.bool_) for value in present):
             return None
-        whole = all(number is not None and number.is_integer() for number in numbers)
-        found = f"{len(set(numbers))} distinct {'whole ' if whole else ''}numbers in {len(present)} rows"
-        return Recognition(0.5 if whole else 0.95, found)
+        found = numerals_of(float(value) if isinstance(value, bool | np.bool_) else value for value in present)
+        if not found.mostly:
+            return None
+        reader = cls(RegressConfig(**cls.suggest(present)))
+        numbers = [number for value in present if (number := reader._number(value)) is not None]
+        if not numbers:
+            return None
+        whole = found.notation.plain and all(map(float.is_integer, numbers))
+        words = f"{len(set(numbers))} distinct {'whole ' if whole else ''}numbers in {len(present)} rows"
+        return Recognition(0.5 if whole else 0.95, words)
+
+    @classmethod
+    def suggest(cls, values: Sequence[object]) -> dict[str, Any]:
+        """How most cells are written, where programs would write them otherwise; nothing of several targets."""
+        found = numerals_of(value for value in values if not isinstance(value, Mapping))
+        if 2 * found.numbers < found.cells or found.notation.plain:
+            return {}
+        plain = asdict(numerals.PLAIN)
+        return {name: value for name, value in asdict(found.notation).items() if value != plain[name]}
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether a text file must give the cells as they are written."""
+        return not self.notation.plain
+
+    def read(self, value: object) -> object:
+        """A number, in seconds of a duration.
+
+        Raises:
+            MissingCellError: words such as `NA`.
+            UnreadableCellError: no finite number, or not one with the unit of the target.
+        """
+        if isinstance(value, str):
+            number = numerals.read_numeral(value, self.notation)
+        elif isinstance(value, timedelta):
+            number = value.total_seconds()
+        else:
+            plain = _number(value)
+            if plain is None:
+                raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {value!r:.40}")
+            if self.config.unit is not None and plain != 0:
+                raise UnreadableCellError(f"not a number with the unit of the target ({self.config.unit}): {value!r}")
+            return value
+        if not abs(number) < _LIMIT:
+            raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {value!r:.40}")
+        return number
+
+    def note(self, value: object) -> str | None:
+        """That a number is a duration, or not written as programs write it."""
+        if isinstance(value, timedelta):
+            return "of a duration, read in seconds"
+        if self.notation.plain or not isinstance(value, str) or numerals.is_plain(value):
+            return None
+        return f"read as numbers with {numerals.described(self.notation)}"
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Mean and standard deviation, and the column's name for messages; missing values do not count.
@@ -160,6 +224,13 @@ class Regress(ScoringTask):
             if known.any():
                 found.append(Numbers(title, predicted[known, k], true[known, k], rows[known]))
         return found
+
+    def _number(self, value: object) -> float | None:
+        try:
+            number = self.read(value)
+        except UnreadableCellError:
+            return None
+        return float(number) if isinstance(number, SupportsFloat) else None
 
     def _true(self, target: Cells) -> Float[np.ndarray, "N K"]:
         numbers, known = target.values.numpy().swapaxes(0, 1)

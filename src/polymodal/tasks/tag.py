@@ -80,7 +80,7 @@ class Tag(ScoringTask):
             return
         names: list[str] = statistics["classes"]
         self.labels = np.array(names, dtype=object)
-        self.positions = {name: k for k, name in enumerate(names)}
+        self.positions = {name_of(name): k for k, name in enumerate(names)}
         self.columns = [f"p_{name}" for name in names]
         self.separator: str = statistics["separator"]
         self.column: str = statistics["column"]
@@ -243,7 +243,7 @@ def _names(value: object, separator: str, column: str) -> set[str]:
             f"The target column {column!r} holds {value!r}, which is neither a list of labels nor a text of labels. "
             "Empty the cell (its row is then left out), or choose another task with --set task=classify."
         )
-    return {name for part in parts if (name := name_of(part).strip())}
+    return {name for part in parts if (name := name_of(part))}
 
 
 def _separator(present: Sequence[object]) -> str:

@@ -117,6 +117,7 @@ def learn_rows(
         BundleError, DataError, NonFiniteLossError: as `update`.
     """
     updater = Updater(bundle)
+    new, old = updater.read_target(new), [updater.read_target(part) for part in old]
     updater.check(new)
     model, start, reviewed = deepcopy(updater.model), 0, list[ReadRows]()
     with tempfile.TemporaryDirectory(prefix="polymodal-") as temporary:

@@ -17,6 +17,7 @@ from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
 from polymodal.data.tables.table import read_table
 from polymodal.data.target.cells import row_weights, target_cells
+from polymodal.data.target.reading import read_values
 from polymodal.device import pick_device
 from polymodal.errors import BundleError, DataError
 from polymodal.evaluation.evaluate import report
@@ -103,9 +104,24 @@ class Updater:
         table = read_table(source, text=self.config.table)
         table.require(*(column.name for column in self.columns))
         weights = None if self.config.weight is None else row_weights(table, self.config.weight)
-        found = Labelled(table, target_cells(table, self.target.column), weights)
-        self.check(found)
-        return found
+        cells = target_cells(table, self.target.column)
+        found = read_values(self.task, cells, column=self.target.name)
+        self.rejects += [
+            Reject(table.source, one.row, one.column or self.target.name, f"unreadable target: {one.reason}", None)
+            for one in found.unreadable
+        ]
+        labelled = Labelled(table, found.values or cells, weights)
+        self.check(labelled)
+        return labelled
+
+    def read_target(self, given: Labelled) -> Labelled:
+        """The rows with their target as the task understands it.
+
+        Raises:
+            DataError: most of it cannot be read.
+        """
+        values = read_values(self.task, given.target, column=self.target.name).values
+        return replace(given, target=given.target if values is None else values)
 
     def check(self, given: Labelled) -> None:
         """Looks at the target, before media are read.

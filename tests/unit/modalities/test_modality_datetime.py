@@ -68,7 +68,7 @@ def test_what_is_read(cell, moment):
 
 @pytest.mark.parametrize(
     "cell",
-    ["", "now", "2024", "24-03-01", "03/01/24", "1 Mar 24", "2024-02-30", "2023-02-29", "31.4.2024", "2024-13-01",
+    ["", "now", "2024", "24-03-01", "03/01/24", "2024-02-30", "2023-02-29", "31.4.2024", "2024-13-01",
      "0000-01-01", "24:00", "12:60", "13:00 pm", "2:1", "12", "1e9", "2024-03-01T12:30 EST", "2024-03-01T12:30+25:00",
      "1 Marsh 2024", "2024-03/01", "32/12/2024", "x" * 10_000, "٢٠٢٤-٠٣-٠١", 5, 5.0, True, None, b"2024-03-01", [2024]],
 )  # fmt: skip
@@ -76,6 +76,29 @@ def test_the_rest_becomes_reject(cell):
     with pytest.raises(UnreadableCellError) as caught:
         Datetime(DatetimeConfig()).read(cell)
     assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize(
+    ("cell", "moment", "settings"),
+    [
+        ("25/12/98", date(1998, 12, 25), {}), ("12/25/98", date(1998, 12, 25), {}),
+        ("98/12/25", date(1998, 12, 25), {}),
+        ("1 Mar 24", FIRST, {}), ("1.3.24", FIRST, {}), ("1-Mar-24", FIRST, {}), ("Mar 1, 24", FIRST, {}),
+        ("03/01/24", FIRST, {"order": "month_first"}), ("01/03/24", FIRST, {"order": "day_first"}),
+        ("24-03-01", FIRST, {"order": "year_first"}), ("25/12/45", date(1945, 12, 25), {"pivot": 30}),
+        ("25/12/45", date(2045, 12, 25), {}),
+    ],
+)  # fmt: skip
+def test_years_of_two_digits(cell, moment, settings):
+    assert read(cell, **settings) == moment
+    assert "two digits" in Datetime(DatetimeConfig(**settings)).note(cell)
+
+
+def test_most_cells_tell_the_order():
+    cells = ["25/12/98", "13/01/99"] * 20 + ["12/25/98"]
+    assert Datetime.suggest(cells, LimitsConfig()) == {"order": "day_first"}
+    found = Datetime.recognise(sample(["01/05/98", "25/12/97", "03/04/96"] * 5))
+    assert found is not None and found.confidence > 0.9
 
 
 def test_python_agrees_with_us_on_any_iso_string():

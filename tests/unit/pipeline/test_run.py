@@ -75,14 +75,14 @@ def test_only_the_proportions_of_weights_count(unit):
         ({"train": {"precision": "float16"}, "device": "cpu"}, "float16 needs a CUDA device"),
         ({"train": {"early_stopping": {"metric": "acuracy"}}}, "Did you mean 'accuracy'"),
         ({"split": {"test": 0.2, "validation": 0.2}, "target": "same"}, "one class only"),
-        ({"target": "size", "task": "regress", "columns": {"label": {"modality": "category"}}, "odd": 1}, "'n/a'"),
+        ({"target": "size", "bad_cells": "error", "columns": {"label": {"modality": "category"}}, "odd": 1}, "'cheap'"),
     ],
 )
 def test_what_is_wrong_with_the_settings_or_the_target_is_said_before_cells_are_read(monkeypatch, config, words):
     monkeypatch.setattr("polymodal.pipeline.problem.prepare", lambda *_, **__: pytest.fail("read the cells"))
     table = TABLE | {"same": ["a"] * ROWS}
     if config.pop("odd", None):
-        table["size"] = [*map(str, TABLE["size"][:-1]), "n/a"]
+        table["size"] = [*map(str, TABLE["size"][:-1]), "cheap"]
     with pytest.raises((ConfigError, DataError), match=words):
         run(table, **config)
 

@@ -18,6 +18,7 @@ from polymodal.data.audit import (
     target_leakage,
     unread_media,
     unreadable,
+    writing,
 )
 from polymodal.data.audit.finding import ORDER, Finding
 from polymodal.data.audit.profile import AuditProfile, read_profile
@@ -40,6 +41,7 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     outliers.check,
     layout.check,
     changes.check,
+    writing.check,
 )
 
 MOST_ROWS = 100_000

@@ -23,7 +23,7 @@ from polymodal.data.cells.media import OpenedCell, files_of, lists_media, open_c
 from polymodal.data.cells.store import FORMAT, CacheEntry, Contents, ContentsWriter, Found, ReadContent, Store
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
-from polymodal.errors import DataError, UnreadableCellError
+from polymodal.errors import DataError, MissingCellError, UnreadableCellError
 from polymodal.protocols import Modality
 from polymodal.schema import Column
 
@@ -114,8 +114,9 @@ class ColumnReader:
         for row, cell in self._items():
             try:
                 index[row] = writer.add(self.modality.read(cell))
-                if self.with_notes and (note := self.modality.note(cell)):
-                    notes[note] += 1
+                notes.update(filter(None, [self._note(cell)]))
+            except MissingCellError as error:
+                notes[str(error)] += 1
             except UnreadableCellError as error:
                 sha256 = hashlib.sha256(as_text(cell).encode("utf-8", "surrogatepass")).hexdigest()
                 rejects.append(Reject(self.table.source, row, self.column.name, str(error), sha256))

@@ -9,24 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from polymodal import registry
+from polymodal.codecs.notation import most, numerals_of
+from polymodal.codecs.numerals import is_boolean, is_plain, means_missing
 from polymodal.config.run_config import ColumnConfig, LimitsConfig, RunConfig
 from polymodal.data.cells.media import lists_media, open_cell
 from polymodal.data.columns.examples import example
 from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.columns.unread_media import UNREAD, why_no_media, why_unread
+from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
 from polymodal.errors import ColumnError, UnreadableCellError
 from polymodal.protocols import Modality, Sample
 from polymodal.schema import Column
 
 _SUGGEST_FROM = 64  # cells
+_WRITTEN = ("number", "datetime")  # how text is to be read as these all cells tell, not some
 _FEWEST_IDENTIFIERS = 20  # rows; fewer values may well differ by chance
 _NEARLY_ALL = 0.98
 _SURE = 0.97  # a modality as sure as this knows its cells by their form: that they all differ makes them no key
 _KEY = re.compile(r"[!-+\--{}~]{1,128}")  # ASCII without blanks, `,` and `|`, which separate words of a list
 _MARKED = re.compile(r"[0-9]|\w[^\w\s]\w|_")  # what tells `img_7`, `a-b` or `x@y.org` from a word
-_NUMERAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_CODE = re.compile(r"0[0-9]+")
 
 _Left = tuple[str, str]  # kind of a column that is left out, and why
 
@@ -64,7 +66,7 @@ def recognise_columns(table: Table, config: RunConfig, profile: Profiler) -> tup
 def suggest_settings(
     table: Table, columns: Sequence[Column], limits: LimitsConfig, profile: Profiler | None = None
 ) -> dict[str, dict[str, Any]]:
-    """By column, what its modality suggests from up to 64 of its cells; cells that cannot be read do not count.
+    """By column, what its modality suggests from up to 64 of its cells, of text from all; unreadable ones do not count.
 
     Args:
         table: the rows.
@@ -78,7 +80,10 @@ def suggest_settings(
         if column.modality is not None:
             modality: type[Modality] = registry.load("modalities", column.modality)
             cells = profile(column.name).values
-            cells = cells[:: max(1, math.ceil(len(cells) / _SUGGEST_FROM))]
+            if column.modality in _WRITTEN and any(isinstance(cell, str) for cell in cells):
+                cells = [cell for cell in table.cells(column.name) if cell is not None]
+            else:
+                cells = cells[:: max(1, math.ceil(len(cells) / _SUGGEST_FROM))]
             if modality.media:
                 cells = _opened(cells, table.folder, limits, several=lists_media(modality))
             found[column.name] = modality.suggest(cells, limits)
@@ -126,7 +131,8 @@ def _column(table: Table, name: str, config: RunConfig, roles: Mapping[str, _Lef
         kind, modality, reason = "number", "number", "no cell holds a value; kept as an always-missing number"
     else:
         kind, modality, reason = _infer(table, name, profile(name))
-    settings = {} if modality is None else {**config.modalities.get(modality, {}), **said.settings}
+    decimal = {"decimal": "comma"} if modality == "number" and config.table.decimal == "comma" else {}
+    settings = {} if modality is None else {**decimal, **config.modalities.get(modality, {}), **said.settings}
     return Column(name=name, kind=kind, modality=modality, reason=reason, settings=settings)
 
 
@@ -138,7 +144,7 @@ def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]
         return "constant", None, f"left out: every row holds {first}"
     if why := why_unread(seen, table.folder):
         return UNREAD, None, f"left out: {why}"
-    if all(isinstance(value, bool) for value in values):
+    if all(isinstance(value, bool) or (isinstance(value, str) and is_boolean(value)) for value in values):
         return "boolean", "category", f"all {len(values)} sampled cells are true or false"
     asked = [(name, registry.load("modalities", name).recognise(seen)) for name in registry.names("modalities")]
     recognised = [(name, recognition) for name, recognition in asked if recognition is not None]
@@ -158,14 +164,16 @@ def _identifies(table: Table, name: str, seen: Sample) -> str | None:
     if present < _FEWEST_IDENTIFIERS or seen.distinct < _NEARLY_ALL * present:
         return None
     differ = f"{seen.distinct} different values in {present} cells"
-    strings = [value for value in values if isinstance(value, str)]
-    numerals = all(_NUMERAL.fullmatch(value.strip()) for value in strings)
-    codes = any(_CODE.fullmatch(value.strip()) for value in strings)
-    if len(strings) == len(values) and (codes or not numerals):
-        keys = [value for value in strings if _KEY.fullmatch(value)]
-        marked = sum(bool(_MARKED.search(value)) for value in keys)
+    if not numerals_of(values).mostly:
+        words = [as_text(value) for value in values if isinstance(value, str | int | float)]
+        if len(words) < len(values) or not any(isinstance(value, str) for value in values):
+            return None
+        keys = [word for word in words if _KEY.fullmatch(word)]
+        marked = sum(bool(_MARKED.search(word)) for word in keys)
         found = len(keys) >= _NEARLY_ALL * len(values) and 2 * marked >= len(values)
-        return f"{differ}, without blanks: they look like keys" if found else None
+        if not found:
+            return None
+        return f"{differ}, without blanks: they look like keys; columns.{name}.modality=text would use them"
     numbers = _whole_numbers(table.values(name))
     if numbers is None or max(numbers) - min(numbers) >= 2 * seen.distinct:
         return None
@@ -173,16 +181,20 @@ def _identifies(table: Table, name: str, seen: Sample) -> str | None:
 
 
 def _whole_numbers(values: Sequence[object]) -> list[int] | None:
-    """The cells as integers; None where one is anything else, a float above all."""
-    numbers = []
+    """The cells as integers, less few that are no numbers; None where more are not, or one is a float."""
+    numbers, others = [], 0
     for value in values:
+        if isinstance(value, float):
+            return None
         whole = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip())
         number = int(str(value)) if whole else value
-        if number is not None:
-            if not isinstance(number, int) or isinstance(number, bool):
-                return None
+        if isinstance(number, int) and not isinstance(number, bool):
             numbers.append(number)
-    return numbers
+        elif isinstance(value, str) and is_plain(value):
+            return None
+        elif value is not None and not (isinstance(value, str) and means_missing(value)):
+            others += 1
+    return numbers if most(len(numbers), len(numbers) + others) else None
 
 
 def _opened(values: Sequence[object], folder: Path, limits: LimitsConfig, *, several: bool) -> list[object]:

@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from itertools import chain, islice
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from polymodal.codecs.numerals import NULL_WORDS
 from polymodal.config.table import TableConfig
+from polymodal.data.tables.dialect import Source, dialect_of
 from polymodal.data.tables.textfile import TextFile
 from polymodal.errors import TableError
 
 _BLOCK = 1 << 26  # bytes; also the longest record that can be read
 _GROWTH = 3  # bytes of UTF-8, at most, for one of another encoding
-_NULL_WORDS = ("", "NaN", "nan", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>")
+_NULL_WORDS = ("", *NULL_WORDS)
 _BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _FLOAT = r"^(-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity))$"
 _TOO_LONG_FOR_FLOAT = r"^-?[0-9]{16,}$"
 _WITH_COMMA = r"^(-?[0-9]*),([0-9]+([eE][+-]?[0-9]+)?)$"
-_LONGEST_CELL = 2**31 - 1  # characters: the most that the csv module can be told on every system
 _END = "end of file"
-_DELIMITERS = (",", ";", "\t", "|")  # of CSV files; a comma is taken unless it cannot be
-_QUOTES = {"double": '"', "single": "'", "none": ""}
-_SAMPLE_RECORDS = 100
-_SAMPLE_CHARACTERS = 1 << 20
+_FAR = 50  # lines from the beginning: no header stands so low
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def read_delimited(
-    file: TextFile, text: TableConfig, delimiter: str | None
-) -> tuple[list[tuple[str, pa.ChunkedArray]], Callable[[], list[int]]]:
-    """The columns of a CSV or TSV file, and a function that gives the line of each row.
+def read_delimited(file: TextFile, text: TableConfig, delimiter: str | None) -> DelimitedTable:
+    """The columns of a CSV or TSV file, with the line of each row.
 
     A column becomes numbers or booleans only where every cell is one as written: `007`, `+5` and integers that a float
-    would round keep their column a column of strings. Dates stay strings. Blanks and words such as `NA` count as
-    missing only beside numbers or booleans. Names are cut of blanks; a column without one is called `column_N` by its
-    position.
+    would round keep their column a column of strings. Dates stay strings, and so do columns that `text` calls verbatim.
+    Blanks and words such as `NA` count as missing only beside numbers or booleans. Names are cut of blanks; a column
+    without one is called `column_N` by its position.
 
     Args:
         file: its text.
@@ -53,9 +47,43 @@ def read_delimited(
     Raises:
         TableError: empty, ragged, not in its encoding, an unclosed quote; with the line.
     """
-    quote = _QUOTES[text.quote]
-    source = _Source(file, text.delimiter or delimiter or _delimiter(file, quote), quote)
+    source = Source(file, dialect_of(file, text, delimiter))
     line, names = _header(source)
+    table = _with_blanks(source, names) if source.dialect.blanks else _with_arrow(source, line, names)
+    if (unclosed := _unclosed_quote(source)) is not None:
+        raise TableError(unclosed)
+    columns = [
+        (name, column if name in text.verbatim else typed(column, decimal=text.decimal))
+        for name, column in zip(names, table, strict=True)
+    ]
+    notes = source.dialect.notes
+    if not source.dialect.escape and (found := _escaped_quote(source)) is not None:
+        notes = (*notes, found)
+    return DelimitedTable(columns, cache(lambda: [line for line, _ in source.records()][1:]), notes)  # less the header
+
+
+@dataclass(frozen=True)
+class DelimitedTable:
+    """What a text file holds.
+
+    Attributes:
+        columns: names and cells, of which two may have one name.
+        lines: gives the line of each row.
+        notes: what was found out of how it is written, in sentences.
+    """
+
+    columns: list[tuple[str, pa.ChunkedArray]]
+    lines: Callable[[], list[int]]
+    notes: tuple[str, ...]
+
+
+def _with_arrow(source: Source, line: int, names: list[str]) -> list[pa.ChunkedArray]:
+    """The cells as text, null where they are empty.
+
+    Raises:
+        TableError: ragged, empty, not in its encoding; with the line.
+    """
+    file, dialect = source.file, source.dialect
     read = pa_csv.ReadOptions(
         column_names=names,
         skip_rows=line - 1,  # blank lines, which Arrow would take for the header
@@ -65,75 +93,38 @@ def read_delimited(
         encoding="utf8" if file.encoding in ("utf_8", "utf_8_sig") else file.encoding,
     )
     parse = pa_csv.ParseOptions(
-        delimiter=source.delimiter, quote_char=source.quote or False, newlines_in_values=bool(source.quote)
+        delimiter=dialect.delimiter,
+        quote_char=dialect.quote or False,
+        escape_char=dialect.escape or False,
+        newlines_in_values=bool(dialect.quote),
     )
     convert = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
     )
     try:
         with file.open_bytes() as stream:
-            table = pa_csv.read_csv(stream, read_options=read, parse_options=parse, convert_options=convert)
+            found: list[pa.ChunkedArray] = pa_csv.read_csv(
+                stream, read_options=read, parse_options=parse, convert_options=convert
+            ).columns
     except (pa.ArrowInvalid, UnicodeError) as error:
         raise TableError(_diagnose(source, names) or f"{file.path} cannot be read: {error}") from error
-    if (unclosed := _unclosed_quote(source)) is not None:
-        raise TableError(unclosed)
-    columns = [(name, typed(column, decimal=text.decimal)) for name, column in zip(names, table.columns, strict=True)]
-    return columns, cache(lambda: [line for line, _ in source.records()][1:])  # less the header
+    return found
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file, and how its cells are divided."""
+def _with_blanks(source: Source, names: list[str]) -> list[pa.ChunkedArray]:
+    """The same of a file in which quotes stand behind blanks, which Arrow does not know.
 
-    file: TextFile
-    delimiter: str
-    quote: str
-
-    def records(self, *more: str) -> Iterator[tuple[int, Sequence[str]]]:
-        """The records, and those of more lines put after them, with the line on which each starts."""
-        with self.file.open() as file:
-            yield from _records(chain(file, more), self.delimiter, self.quote)
-
-
-def _records(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[tuple[int, Sequence[str]]]:
-    reader = csv.reader(
-        lines, delimiter=delimiter, quotechar=quote or None, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    )
-    start = 1
-    limit = csv.field_size_limit(_LONGEST_CELL)  # as Arrow reads them: beyond its own it would know no later line
-    try:
-        for record in reader:
-            if record:  # a blank line is no record
-                yield start, record
-            start = reader.line_num + 1
-    finally:
-        csv.field_size_limit(limit)
+    Raises:
+        TableError: as `_with_arrow`.
+    """
+    records = [record for _, record in source.records()][1:]
+    if not records or any(len(record) != len(names) for record in records) or source.file.undecodable():
+        raise TableError(_diagnose(source, names) or f"{source.file.path} holds no rows.")
+    columns = zip(*records, strict=True)
+    return [pa.chunked_array([pa.array([cell or None for cell in cells], pa.string())]) for cells in columns]
 
 
-def _delimiter(file: TextFile, quote: str) -> str:
-    """What divides the first records, the header among them, into equally many cells; a comma in doubt."""
-    sample: list[str] = []
-    size = 0
-    with file.open() as lines:
-        for line in lines:
-            size += len(line)
-            if size > _SAMPLE_CHARACTERS and sample:
-                break
-            sample.append(line)
-    found = {mark: _num_cells(sample, mark, quote) for mark in _DELIMITERS}
-    if found[","] > 1:
-        return ","
-    most = max(found, key=lambda mark: found[mark])
-    return most if found[most] > 1 else ","
-
-
-def _num_cells(lines: Sequence[str], delimiter: str, quote: str) -> int:
-    """How many cells every record has; 0 where they differ."""
-    numbers = {len(record) for _, record in islice(_records(lines, delimiter, quote), _SAMPLE_RECORDS)}
-    return numbers.pop() if len(numbers) == 1 else 0
-
-
-def _header(source: _Source) -> tuple[int, list[str]]:
+def _header(source: Source) -> tuple[int, list[str]]:
     first = next(source.records(), None)
     if first is None:
         raise TableError(f"{source.file.path} is empty; expected a line of column names and at least one row.")
@@ -143,7 +134,7 @@ def _header(source: _Source) -> tuple[int, list[str]]:
     return line, [name.strip() or f"column_{number}" for number, name in enumerate(cells, 1)]
 
 
-def _diagnose(source: _Source, names: list[str]) -> str | None:
+def _diagnose(source: Source, names: list[str]) -> str | None:
     """What is wrong with a file that Arrow refused, and on which line."""
     path = source.file.path
     found = source.file.undecodable() or _unclosed_quote(source)
@@ -158,17 +149,26 @@ def _diagnose(source: _Source, names: list[str]) -> str | None:
             cells = "1 cell" if len(record) == 1 else f"{len(record)} cells"
             return (
                 f"{path}, line {line}{until}: {cells}, but the header names {len(names)} columns"
-                f" (delimiter {source.delimiter!r}). A cell that holds the delimiter needs quotes."
+                f" (delimiter {source.dialect.delimiter!r}). A cell that holds the delimiter needs quotes."
+                + (_of_preamble(line, record, len(names)) if records == 2 else "")
+                + _of_escapes(source)
             )
     return f"{path} holds no rows." if records == 1 else None
 
 
-def _unclosed_quote(source: _Source) -> str | None:
+def _of_preamble(line: int, record: Sequence[str], num_names: int) -> str:
+    """What to do where the first row has more cells than what was taken for the header: a title may stand above it."""
+    if line > _FAR or len(record) <= num_names:
+        return ""
+    return f" If the header is on line {line}, set table.skip_lines={line - 1}."
+
+
+def _unclosed_quote(source: Source) -> str | None:
     """What is wrong where a quote never closes: Arrow takes the rest of the file as one cell."""
-    if not source.quote:
+    if not source.dialect.quote:
         return None
     with source.file.open() as text:
-        if not any(source.quote in block for block in iter(partial(text.read, 1 << 20), "")):
+        if not any(source.dialect.quote in block for block in iter(partial(text.read, 1 << 20), "")):
             return None
     line = 1
     last: Sequence[str] = [_END]
@@ -177,7 +177,30 @@ def _unclosed_quote(source: _Source) -> str | None:
     if last == [_END]:
         return None
     line += sum(map(_num_breaks, last[:-1]))  # the quote opens the record's last cell
-    return f"{source.file.path}, line {line}: a quote ({source.quote}) opens here and never closes."
+    path, quote = source.file.path, source.dialect.quote
+    return f"{path}, line {line}: a quote ({quote}) opens here and never closes.{_of_escapes(source)}"
+
+
+def _of_escapes(source: Source) -> str:
+    """What `_escaped_quote` says, as a sentence that ends an error."""
+    found = None if source.dialect.escape else _escaped_quote(source)
+    return "" if found is None else f" {found[0].upper()}{found[1:]}."
+
+
+def _escaped_quote(source: Source) -> str | None:
+    """What to say where backslashes seem to stand before quotes that are content: the quote would end the cell."""
+    quote, delimiter = map(re.escape, (source.dialect.quote, source.dialect.delimiter))
+    if not quote:
+        return None
+    content = re.compile(rf"[^\\]\\{quote}[^{delimiter}{quote}\r\n]")
+    with source.file.open() as lines:
+        for number, line in enumerate(lines, 1):
+            if "\\" in line and content.search(line):
+                return (
+                    f"line {number}: a backslash stands before a quote. If it is to make the quote content, the cells "
+                    "are read wrong: set table.escape=backslash"
+                )
+    return None
 
 
 def _num_breaks(cell: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import pyarrow as pa
@@ -50,27 +51,43 @@ _HINTS = {
 }
 
 
-def read_file(path: Path, text: TableConfig) -> tuple[Pairs, Lines | None]:
-    """The columns of a file or a folder, and a function that gives the line of each row, where it is made of lines.
+@dataclass(frozen=True)
+class TableFile:
+    """What a file or a folder holds.
+
+    Attributes:
+        pairs: names and columns, of which two may have one name.
+        lines: gives the line of each row, where it is made of lines.
+        notes: what was found out of how it is written, in sentences.
+    """
+
+    pairs: Pairs
+    lines: Lines | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_file(path: Path, text: TableConfig) -> TableFile:
+    """The columns of a file or a folder.
 
     Raises:
         TableError: no such file, of no known kind, or unreadable; says what to do.
     """
     if path.is_dir():
-        return arrow_pairs(read_folder(path)), None
+        return TableFile(arrow_pairs(read_folder(path)))
     ending = _ending(path)
     if not path.is_file():
         raise TableError(f"{path}: {'not a file' if path.exists() else 'no such file'}.")
     try:
         if ending in PARQUET:
-            return arrow_pairs(read_parquet(path)), None
+            return TableFile(arrow_pairs(read_parquet(path)))
         if ending in ARROW:
-            return arrow_pairs(read_arrow(path)), None
+            return TableFile(arrow_pairs(read_arrow(path)))
         file = open_text(path, text.encoding)
         if ending in _DELIMITED:
-            return read_delimited(file, text, _DELIMITED[ending])
+            found = read_delimited(file, text, _DELIMITED[ending])
+            return TableFile(list(found.columns), found.lines, found.notes)
         objects, numbers = read_json_lines(file)
-        return [(name, column_data.from_objects(cells)) for name, cells in objects.items()], lambda: numbers
+        return TableFile([(n, column_data.from_objects(cells)) for n, cells in objects.items()], lambda: numbers)
     except (pa.ArrowException, OSError, UnicodeError) as error:  # names of columns, too, may not be UTF-8
         raise TableError(f"{path} cannot be read: {error}") from error
 

@@ -28,6 +28,7 @@ class Table:
         names: of the columns, in order.
         folder: what relative media paths are relative to.
         source: where it came from, for messages.
+        notes: what was found out of how its file is written, in sentences.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Table:
         source: str,
         lines: Callable[[], Sequence[int]] | None = None,
         origin: np.ndarray | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
         self._columns = dict(data)
         self._lines = lines
@@ -46,6 +48,7 @@ class Table:
         self.num_rows = len(next(iter(self._columns.values()))) if self._columns else 0
         self.folder = folder
         self.source = source
+        self.notes = notes
 
     def __repr__(self) -> str:
         return f"Table({self.source}: {self.num_rows} rows, {len(self.names)} columns)"
@@ -103,7 +106,7 @@ class Table:
         return Table(self._columns, folder=folder, source=self.source, lines=self._lines, origin=self._origin)
 
     def _holding(self, data: Mapping[str, ColumnData], origin: np.ndarray | None) -> Table:
-        return Table(data, folder=self.folder, source=self.source, lines=self._lines, origin=origin)
+        return Table(data, folder=self.folder, source=self.source, lines=self._lines, origin=origin, notes=self.notes)
 
     def require(self, *names: str, role: str | None = None) -> None:
         """Checks that columns exist.
@@ -164,9 +167,11 @@ def read_table(source: object, *, folder: Path | str | None = None, text: TableC
     if isinstance(source, Table):
         return source if given is None else source.within(given)
     lines: Callable[[], Sequence[int]] | None = None
+    notes: tuple[str, ...] = ()
     if isinstance(source, str | Path):
         path = Path(source)
-        pairs, lines = read_file(path, text)
+        found = read_file(path, text)
+        pairs, lines, notes = found.pairs, found.lines, found.notes
         name, place = str(path), given or (path if path.is_dir() else path.parent)
     else:
         name, place = f"the {type(source).__name__}", given or Path.cwd()
@@ -179,4 +184,4 @@ def read_table(source: object, *, folder: Path | str | None = None, text: TableC
         raise TableError(f"{name}: columns differ in length: {', '.join(f'{k} {n}' for k, n in lengths.items())}.")
     if not any(lengths.values()):
         raise TableError(f"{name} holds no rows.")
-    return Table(dict(pairs), folder=place, source=name, lines=lines)
+    return Table(dict(pairs), folder=place, source=name, lines=lines, notes=notes)

@@ -36,6 +36,7 @@ _MARKS = (  # the longer first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf_16"),
 )
 _UTF_8 = "utf_8"
+_END_MARK = b"\x1a"
 _BLOCK = 1 << 20  # bytes that are looked at together
 # Text seldom shrinks to less than a hundredth; a file that would grow beyond both of these is made to fill memory.
 _MOST_BYTES = 1 << 30
@@ -62,16 +63,21 @@ class TextFile:
         encoding: in Python's spelling.
         compression: `gzip`, `bzip2`, `xz`, `zstd` or None.
         size: bytes of the text, decompressed.
+        end_mark: whether a Ctrl-Z, which is no content, ends it.
     """
 
     path: Path
     encoding: str
     compression: str | None
     size: int
+    end_mark: bool = False
 
     def open_bytes(self) -> io.BufferedReader:
-        """The bytes of the text, decompressed and in their encoding."""
-        return _opened(self.path, self.compression)
+        """The bytes of the text, decompressed and in their encoding, less the end mark of old systems (Ctrl-Z)."""
+        if not self.end_mark:
+            return _opened(self.path, self.compression)
+        with _opened(self.path, self.compression) as file:  # such files are small
+            return io.BufferedReader(io.BytesIO(file.read().rstrip(_END_MARK)))
 
     def open(self, *, newline: str = "") -> io.TextIOWrapper:
         """The text without a byte order mark; line ends as they are; bytes that cannot be decoded become surrogates."""
@@ -125,7 +131,18 @@ def open_text(path: Path, encoding: str | None) -> TextFile:
             _refuse_unmarked_utf16(path, head)
         elif not _is_beyond_ascii(path, compression):
             marked = encoding
-    return TextFile(path, marked or _UTF_8, compression, size)
+    return TextFile(path, marked or _UTF_8, compression, size, _has_end_mark(path, compression))
+
+
+def _has_end_mark(path: Path, compression: str | None) -> bool:
+    """Whether the last byte is Ctrl-Z; of what is compressed that is not looked for."""
+    if compression is not None:
+        return False
+    with path.open("rb") as file:
+        if not file.seek(0, io.SEEK_END):
+            return False
+        file.seek(-1, io.SEEK_END)
+        return file.read(1) == _END_MARK
 
 
 def _is_beyond_ascii(path: Path, compression: str | None) -> bool:

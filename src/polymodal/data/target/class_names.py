@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -17,17 +18,17 @@ TYPES: dict[str, Callable[[str], Any]] = {"bool": "true".__eq__, "int": int, "fl
 
 
 def is_missing(value: object) -> bool:
-    """None, NaN, the empty string."""
+    """None, NaN, a blank string."""
     if isinstance(value, float | np.floating):
         return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value)
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def name_of(value: object) -> str:
-    """The word for a class: the same for 1, 1.0 and "1".
+    """The word for a class: the same for 1, 1.0 and "1"; without blanks around it, in Unicode's composed form (NFC).
 
-    >>> name_of(1.0), name_of(True), name_of(0.5)
-    ('1', 'true', '0.5')
+    >>> name_of(1.0), name_of(True), name_of(" a ")
+    ('1', 'true', 'a')
     """
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
@@ -36,7 +37,16 @@ def name_of(value: object) -> str:
     if isinstance(value, Real):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
-    return str(value)
+    return unicodedata.normalize("NFC", str(value).strip())
+
+
+def note_of_name(value: object) -> str | None:
+    """What `name_of` takes off a word, in words that follow "12 cells"."""
+    if not isinstance(value, str) or value == name_of(value):
+        return None
+    if value.strip() != value:
+        return "with blanks around their class, which were taken off"
+    return "with their class in another Unicode form, which became NFC"
 
 
 def names_of(classes: object) -> object:
@@ -80,7 +90,9 @@ class ClassNames:
 
     def __init__(self, names: Sequence[str], kind: str) -> None:
         self.values = np.array([TYPES[kind](name) for name in names], dtype=object)
-        self._places = {name: np.array([place]) for place, name in enumerate(names)}
+        self._places: dict[str, np.ndarray] = {}
+        for place, name in enumerate(names):  # earlier versions kept the blanks around them
+            self._places.setdefault(name_of(name), np.array([place]))
         self._columns = [f"p_{name}" for name in names]
 
     def __len__(self) -> int:

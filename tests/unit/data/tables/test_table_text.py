@@ -242,3 +242,70 @@ class TestNoTable:
         for content in ("a;b\n", "\n\n\n", "a,b\n\n\n"):
             with pytest.raises(TableError, match=r"holds no rows|is empty"):
                 table(content)
+
+
+class TestLinesThatAreNoRows:
+    """What other programs put around a table is passed over, and said."""
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("sep=;\na;b\n1;x\n2;y\n", "';' stands between cells"),
+            ("# made by x, y, z\n# at 12\na,b\n1,x\n2,y\n", "2 lines"),
+            ("# made by x\na;b\n1;x\n2;y\n", "1 line"),
+            ("a,b\r\n1,x\r\n2,y\r\n\x1a", "Ctrl-Z"),
+            ('a, b\n1, "x"\n2, "y"\n', "blanks before a quote"),
+        ],
+    )
+    def test_read_and_said(self, tmp_path, text, said):
+        path = tmp_path / "t.csv"
+        path.write_bytes(text.encode())
+        table = read_table(path)
+        assert (table.values("a"), table.values("b")) == ([1, 2], ["x", "y"])
+        assert said in " ".join(table.notes)
+        assert table.line(1) == [line.startswith("2") for line in text.splitlines()].index(True) + 1
+
+    def test_a_header_with_a_hash_stays(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("#a,b\n1,x\n")
+        assert read_table(path).names == ("#a", "b")
+        path.write_text("# made by x\n#a,b\n1,x\n")
+        assert read_table(path).names == ("#a", "b")
+
+    def test_a_title_is_named_with_the_setting(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text("My table\n\na,b\n1,x\n")
+        with pytest.raises(TableError, match=r"line 3.*table\.skip_lines=2"):
+            read_table(path)
+        assert read_table(path, text=TableConfig(skip_lines=2)).values("b") == ["x"]
+
+
+class TestEscapes:
+    TEXT = 'note,label\n"they said \\"yes, 0\\" twice",a\n"b",b\n'
+
+    def test_backslashes_before_quotes_are_read_where_it_is_said(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text(self.TEXT)
+        table = read_table(path, text=TableConfig(escape="backslash"))
+        assert table.values("note") == ['they said "yes, 0" twice', "b"]
+
+    def test_else_they_are_named_with_the_setting(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text(self.TEXT)
+        with pytest.raises(TableError, match=r"table\.escape=backslash"):
+            read_table(path)  # the comma divides the cell
+        path.write_text(self.TEXT.replace("yes, 0", "yes 0"))
+        assert "table.escape=backslash" in " ".join(read_table(path).notes)
+
+    def test_folders_of_windows_need_none(self, tmp_path):
+        path = tmp_path / "t.csv"
+        path.write_text('p,l\n"C:\\dir\\",a\n"D:\\x\\",b\n')
+        table = read_table(path)
+        assert table.values("p") == ["C:\\dir\\", "D:\\x\\"] and table.notes == ()
+
+
+def test_verbatim_columns_stay_text(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("p,q\n1.500,1.500\n2,2\n")
+    table = read_table(path, text=TableConfig(verbatim=("p", "absent")))
+    assert (table.values("p"), table.values("q")) == (["1.500", "2"], [1.5, 2.0])

@@ -1,0 +1,192 @@
+"""Finds out how the numbers of a column are written: by most of its cells, never by one."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from numbers import Real
+
+import numpy as np
+
+from polymodal.codecs.numerals import (
+    PLAIN,
+    Notation,
+    WrittenNumber,
+    body_value,
+    is_plain,
+    means_missing,
+    take_apart,
+    value_of,
+)
+from polymodal.codecs.units import SYSTEMS, factor_of
+
+MOST = 0.9  # of the cells make the type of a column; of few cells one may differ
+_FEWEST = 3  # cells that outweigh one other
+_CANDIDATES = (  # of equals the first: a lone comma before three digits stands between thousands
+    PLAIN,
+    Notation("point", "comma"),
+    Notation("comma"),
+    Notation("comma", "point"),
+    Notation("point", "blank"),
+    Notation("comma", "blank"),
+    Notation("point", "apostrophe"),
+    Notation("comma", "apostrophe"),
+)
+_MOST_PLAIN = 2_000  # plain numerals that are tried in other notations
+_LIST = re.compile(r"[0-9]+(?:,\s?[0-9]+){2,}")
+_PADDED = re.compile(r"[+-]?0[0-9]+")
+_LONG_CODE = 9  # digits; grouped numbers of one length, all so long, are codes, such as of telephones
+
+
+def most(count: int, total: int) -> bool:
+    """Whether some cells are most: nine in ten; or all but one, if they are three or more.
+
+    >>> most(19, 20), most(8, 10), most(3, 4), most(1, 2)
+    (True, False, True, False)
+    """
+    return count > 0 and (count >= MOST * total or (count >= _FEWEST and count + 1 >= total))
+
+
+@dataclass(frozen=True)
+class Numerals:
+    """What the cells of a column are, as numbers.
+
+    Attributes:
+        notation: in which most of them can be read.
+        cells: that hold something; those that say that a value is missing do not count.
+        numbers: of these, how many can be read.
+        example: one of them that programs would write otherwise; None where there is none.
+        other: a notation in which the same cells are other numbers.
+        units: of the numbers that differ in unit, how many have which.
+        codes: whether their digits are those of codes, with zeros in front or groups of one length.
+    """
+
+    notation: Notation
+    cells: int
+    numbers: int
+    example: str | None = None
+    other: Notation | None = None
+    units: Counter[str] | None = None
+    codes: bool = False
+
+    @property
+    def mostly(self) -> bool:
+        """Whether the column is one of numbers."""
+        return most(self.numbers, self.cells) and not self.codes
+
+
+def numerals_of(cells: Iterable[object]) -> Numerals:
+    """Looks at cells that are not missing: how many are numbers, and in which notation."""
+    typed, others = 0, 0
+    texts: Counter[str] = Counter()
+    for cell in cells:
+        if isinstance(cell, str):
+            texts[cell] += 1
+        elif _is_number(cell):
+            typed += 1
+        else:
+            others += 1
+    plain = Counter({text: count for text, count in texts.items() if is_plain(text)})
+    rest = Counter({text: count for text, count in texts.items() if text not in plain and not means_missing(text)})
+    total = typed + others + plain.total() + rest.total()
+    written = {text: found for text in rest if (found := take_apart(text)) is not None}
+    padded = sum(count for text, count in plain.items() if _PADDED.fullmatch(text.strip()))
+    lengths = {len(text.strip()) for text in plain}
+    as_codes = padded > (1 - MOST) * max(plain.total(), 1) or (padded > 0 and len(lengths) == 1 and len(plain) > 1)
+    if not written:
+        return Numerals(PLAIN, total, typed + plain.total(), codes=as_codes)
+    odd = _Written(written, rest, plain, typed)
+    notation, other = odd.notation()
+    numbers = odd.count(notation)
+    if not odd.needed(notation):
+        return Numerals(PLAIN, total, typed + plain.total(), codes=as_codes, units=odd.units())
+    example = next((text for text, one in written.items() if value_of(one, notation) is not None), None)
+    codes = as_codes or odd.are_codes()
+    return Numerals(notation, total, numbers, example, other, odd.units(), codes)
+
+
+def _is_number(cell: object) -> bool:
+    """Whether a cell that is no text is a finite number, or a duration."""
+    if isinstance(cell, bool | np.bool_) or not isinstance(cell, Real | Decimal | timedelta | np.generic):
+        return False
+    return not isinstance(cell, float | np.floating) or math.isfinite(cell)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """Numerals that programs would write otherwise, how often each occurs, and those that they would write so."""
+
+    written: dict[str, WrittenNumber]
+    counts: Counter[str]
+    plain: Counter[str]
+    typed: int
+
+    def notation(self) -> tuple[Notation, Notation | None]:
+        """The notation that reads most, and one that reads as many as other numbers."""
+        unit = self._unit()
+        parentheses = sum(self.counts[text] for text, one in self.written.items() if one.in_parentheses)
+        known = self.counts.total() + self.plain.total()
+        candidates = [
+            replace(one, unit=unit, parentheses=0 < parentheses < MOST * known)
+            for one in _CANDIDATES
+            if one.decimal == "point" or not any(map(_LIST.fullmatch, self.counts))
+        ]
+        counts = [self.count(one) for one in candidates]
+        best = candidates[counts.index(max(counts))]
+        equal = [one for one, count in zip(candidates, counts, strict=True) if count == max(counts)]
+        return best, next((one for one in equal if self._differ(best, one)), None)
+
+    def count(self, notation: Notation) -> int:
+        """How many cells it reads."""
+        found = sum(self.counts[text] for text, one in self.written.items() if value_of(one, notation) is not None)
+        bare = notation.unit is None or factor_of("", notation.unit) is not None
+        if not bare:
+            return found + sum(count for text, count in self.plain.items() if not float(text))
+        if notation.decimal == "point":  # reads what programs write
+            return found + self.typed + self.plain.total()
+        tried = dict(self.plain.most_common(_MOST_PLAIN))
+        share = sum(n for text, n in tried.items() if body_value(text.strip().lstrip("+-"), "comma", notation.thousands)
+                    is not None) / max(1, sum(tried.values()))  # fmt: skip
+        return found + self.typed + round(share * self.plain.total())
+
+    def needed(self, notation: Notation) -> bool:
+        """Whether it reads more than that of programs does: one odd cell among plain numbers makes no notation."""
+        return self.count(notation) > self.typed + self.plain.total()
+
+    def units(self) -> Counter[str] | None:
+        """How many cells have which units, where there are several."""
+        found: Counter[str] = Counter()
+        for text, one in self.written.items():
+            found[" ".join(sorted(one.units))] += self.counts[text]
+        return found if len(found) > 1 else None
+
+    def are_codes(self) -> bool:
+        """Whether all are grouped digits of one length, as numbers of telephones are."""
+        digits = [re.sub(r"[^0-9]", "", body) for one in self.written.values() for body, _ in one.parts]
+        whole = all(not unit for one in self.written.values() for _, unit in one.parts)
+        return whole and not self.plain and len(set(map(len, digits))) == 1 and len(digits[0]) >= _LONG_CODE
+
+    def _unit(self) -> str | None:
+        """What most cells can be told in: none, one unit, or a system of several."""
+        single = {unit for one in self.written.values() for unit in one.units if unit}
+        options: list[str | None] = [None, *sorted(single), *SYSTEMS]
+        fits = {option: self._fits(option) for option in options}
+        return max(options, key=lambda option: fits[option])
+
+    def _fits(self, unit: str | None) -> int:
+        bare = unit is None or factor_of("", unit) is not None
+        found = sum(
+            self.counts[text]
+            for text, one in self.written.items()
+            if all(factor_of(each, unit or "") is not None for each in one.units)
+        )
+        return found + (self.plain.total() + self.typed if bare else 0)
+
+    def _differ(self, one: Notation, other: Notation) -> bool:
+        pairs = [(value_of(each, one), value_of(each, other)) for each in self.written.values()]
+        return any(first != second for first, second in pairs if first is not None and second is not None)

@@ -1,0 +1,155 @@
+"""How the cells of a text file are divided: delimiter, quotes, escapes, lines before the header."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+from polymodal.config.table import TableConfig
+from polymodal.data.tables.textfile import TextFile
+
+QUOTES = {"double": '"', "single": "'", "none": ""}
+_ESCAPES = {"none": "", "backslash": "\\"}
+_DELIMITERS = (",", ";", "\t", "|")  # of CSV files; a comma is taken unless it cannot be
+_LONGEST_CELL = 2**31 - 1  # characters: the most that the csv module can be told on every system
+_SAMPLE_RECORDS = 100
+_SAMPLE_CHARACTERS = 1 << 20
+_SEPARATOR_LINE = re.compile(r'"?sep=(?P<mark>.)"?\s*', re.IGNORECASE)  # Excel's
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How cells are divided.
+
+    Attributes:
+        skip: lines before the header.
+        blanks: a quote may stand behind blanks: `1, "a, b"`.
+        notes: what was found out of it that the user may want to know, in sentences.
+    """
+
+    delimiter: str
+    quote: str
+    escape: str = ""
+    skip: int = 0
+    blanks: bool = False
+    notes: tuple[str, ...] = ()
+
+    def records(self, lines: Iterable[str]) -> Iterator[tuple[int, Sequence[str]]]:
+        """The records of some lines, the header first, with the line on which each starts."""
+        reader = csv.reader(
+            islice(lines, self.skip, None),
+            delimiter=self.delimiter,
+            quotechar=self.quote or None,
+            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
+            escapechar=self.escape or None,
+            skipinitialspace=self.blanks,
+        )
+        start = 1 + self.skip
+        limit = csv.field_size_limit(_LONGEST_CELL)  # as Arrow reads them: beyond its own it would know no later line
+        try:
+            for record in reader:
+                if record:  # a blank line is no record
+                    yield start, record
+                start = reader.line_num + 1 + self.skip
+        finally:
+            csv.field_size_limit(limit)
+
+    def num_cells(self, lines: Sequence[str]) -> int:
+        """How many cells every record has; 0 where they differ."""
+        numbers = {len(record) for _, record in islice(self.records(lines), _SAMPLE_RECORDS)}
+        return numbers.pop() if len(numbers) == 1 else 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, and how its cells are divided."""
+
+    file: TextFile
+    dialect: Dialect
+
+    def records(self, *more: str) -> Iterator[tuple[int, Sequence[str]]]:
+        """The records, and those of more lines put after them, with the line on which each starts."""
+        with self.file.open() as file:
+            yield from self.dialect.records(chain(file, more))
+
+
+def dialect_of(file: TextFile, text: TableConfig, delimiter: str | None) -> Dialect:
+    """How the cells of a file are divided, by what is said of it and by its first lines.
+
+    Args:
+        file: its text.
+        text: what is said.
+        delimiter: where `text` names none; None: found out.
+    """
+    lines = _first_lines(file)
+    quote, skip, notes = QUOTES[text.quote], text.skip_lines, []
+    if skip == 0 and lines and (found := _SEPARATOR_LINE.fullmatch(lines[0])):
+        delimiter, skip = found["mark"], 1
+        notes.append(f"line 1 says that {delimiter!r} stands between cells, as Excel writes it")
+    dialect = Dialect(text.delimiter or delimiter or ",", quote, _ESCAPES[text.escape], skip)
+    if text.delimiter is None and delimiter is None:
+        dialect = replace(dialect, delimiter=_delimiter(lines, dialect))
+    if skip == 0 and (comments := _comments(lines, dialect)):
+        dialect = replace(dialect, skip=comments)
+        if text.delimiter is None and delimiter is None:
+            dialect = replace(dialect, delimiter=_delimiter(lines, dialect))
+        notes.append(
+            f"{comments} {'line' if comments == 1 else 'lines'} before the header begin with # and are no rows"
+        )
+    if quote and _has_blanks(lines, dialect):
+        dialect = replace(dialect, blanks=True)
+        notes.append("blanks before a quote are no content: the quote opens the cell")
+    if file.end_mark:
+        notes.append("the Ctrl-Z at its end is no content")
+    return replace(dialect, notes=tuple(notes))
+
+
+def _first_lines(file: TextFile) -> list[str]:
+    sample: list[str] = []
+    size = 0
+    with file.open() as lines:
+        for line in lines:
+            size += len(line)
+            if size > _SAMPLE_CHARACTERS and sample:
+                break
+            sample.append(line)
+    return sample
+
+
+def _delimiter(lines: Sequence[str], dialect: Dialect) -> str:
+    """What divides the first records, the header among them, into equally many cells; a comma in doubt."""
+    found = {mark: replace(dialect, delimiter=mark).num_cells(lines) for mark in _DELIMITERS}
+    if found[","] > 1:
+        return ","
+    most = max(found, key=lambda mark: found[mark])
+    return most if found[most] > 1 else ","
+
+
+def _comments(lines: Sequence[str], dialect: Dialect) -> int:
+    """How many first lines are remarks: they begin with #, and are not divided as all that follows is."""
+    count = next((place for place, line in enumerate(lines) if not line.startswith("#")), 0)
+    if not count:
+        return 0
+    for mark in dict.fromkeys((dialect.delimiter, *_DELIMITERS)):
+        after = replace(dialect, delimiter=mark)
+        if after.num_cells(lines) > 1:  # the line with # is the header
+            return 0
+        with_last = replace(after, skip=count - 1).num_cells(lines)
+        if replace(after, skip=count).num_cells(lines) > 1:
+            return count - 1 if with_last > 1 else count  # `#id,name` names the columns
+    return 0
+
+
+def _has_blanks(lines: Sequence[str], dialect: Dialect) -> bool:
+    """Whether cells open with a quote behind blanks, which would else be content and divide no cell."""
+    opens = re.compile(rf"{re.escape(dialect.delimiter)}[ \t]+{re.escape(dialect.quote)}")
+    some = lines[dialect.skip : dialect.skip + _SAMPLE_RECORDS]
+    if dialect.delimiter in " \t" or not any(opens.search(line) for line in some):
+        return False
+    quoted = re.compile(rf"\s+{re.escape(dialect.quote)}.*", re.DOTALL)
+    cells = [cell for _, record in islice(dialect.records(some), _SAMPLE_RECORDS) for cell in record]
+    skipped = replace(dialect, blanks=True).num_cells(some)
+    return any(quoted.fullmatch(cell) for cell in cells) and skipped > 0

@@ -1,0 +1,255 @@
+"""What a column is, most of its cells decide: alike for CSV, JSON lines, Parquet and data frames."""
+
+import json
+
+import pandas as pd
+import pytest
+
+import polymodal as pm
+from polymodal.bundles.bundle import load, save
+from polymodal.config.run_config import make
+from polymodal.data.cells.prepare import prepare
+from polymodal.data.columns.infer import infer_columns, suggest_settings
+from polymodal.data.tables.table import read_table
+from polymodal.errors import DataError
+from polymodal.inference.predictor import predict
+from polymodal.pipeline.inspection import inspect
+from polymodal.pipeline.run import train
+
+ROWS = 40
+DOORS = ("csv", "jsonl", "parquet", "frame")
+
+
+def through(door, columns, folder):
+    """The same cells, all of them text, as a table of some kind."""
+    frame = pd.DataFrame(columns)
+    path = folder / f"t.{door}"
+    if door == "frame":
+        return frame
+    if door == "csv":
+        frame.to_csv(path, index=False)
+    elif door == "jsonl":
+        frame.to_json(path, orient="records", lines=True, force_ascii=False)
+    else:
+        frame.to_parquet(path)
+    return path
+
+
+def numbers(source, name="it"):
+    """Kind, numbers by row (None: missing) and rows of rejects of a column."""
+    config = make({"table": {}})
+    table = read_table(source)
+    (column,) = [c for c in infer_columns(table, config) if c.name == name]
+    settings = suggest_settings(table, [column], config.limits).get(name, {})
+    read = prepare(table, [column.model_copy(update={"settings": settings})], limits=config.limits, bad_cells="missing")
+    values = [None if array is None else float(array[0]) for array in read.stores[name].arrays(range(table.num_rows))]
+    return column.kind, values, [reject.row for reject in read.rejects], read.notes.get(name, {})
+
+
+def with_odd(cells, *odd):
+    cells = list(cells)
+    for place, cell in enumerate(odd):
+        cells[7 + 5 * place] = cell
+    return cells
+
+
+PLAIN = [f"{row * 1.25:.2f}" for row in range(ROWS)]
+
+KINDS = {
+    "numbers": (PLAIN, "number"),
+    "question mark": (with_odd(PLAIN, "?"), "number"),
+    "words for missing": (with_odd(PLAIN, "N/A", "n.d.", "-"), "number"),
+    "whole with a word": (with_odd([str(row * 37) for row in range(ROWS)], "x"), "number"),
+    "counts rows": ([str(row) for row in range(ROWS)], "identifier"),
+    "counts rows, then a total": ([*(str(row) for row in range(ROWS - 1)), "Total"], "identifier"),
+    "codes": ([f"{row:05d}" for row in range(ROWS)], "identifier"),
+    "codes of one length": ([f"{row:05d}" for row in range(9_980, 9_980 + ROWS)], "identifier"),
+    "keys": ([f"k-{row}" for row in range(ROWS)], "identifier"),
+    "titles": (with_odd([f"the film number {row}" for row in range(ROWS)], "1984", "300"), "text"),
+    "sizes": (["S", "M", "38", "40"] * (ROWS // 4), "category"),
+    "truth": (["true", "false"] * (ROWS // 2), "boolean"),
+    "truth and a mark": (with_odd(["True", "False"] * (ROWS // 2), "?"), "category"),
+    "thousands": ([f"{1000 + 37 * row:,}" for row in range(ROWS)], "number"),
+    "decimal comma": ([f"{row},{row % 10}5" for row in range(ROWS)], "number"),
+    "lists": ([f"{row % 3},{row % 5},{row % 7}" for row in range(ROWS)], "text"),
+    "per cent": ([f"{row + .5}%" for row in range(ROWS)], "number"),
+    "money": ([f"${row + .5}" for row in range(ROWS)], "number"),
+    "dates": ([f"2024-01-{1 + row % 28:02d}" for row in range(ROWS)], "datetime"),
+    "phones": ([f"612 345 {100 + row}" for row in range(ROWS)], "text"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("case", KINDS)
+def test_the_same_cells_are_the_same_kind(case, door, tmp_path):
+    cells, kind = KINDS[case]
+    source = through(door, {"it": cells, "other": [f"{row / 7:.4f}" for row in range(ROWS)]}, tmp_path)
+    (found,) = [column.column for column in inspect(source).columns if column.column.name == "it"]
+    assert found.kind == kind
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_odd_cells_are_rejects_and_words_for_missing_are_missing(door, tmp_path):
+    cells = with_odd(PLAIN, "?", "N/A", "Total")
+    kind, values, rejects, notes = numbers(through(door, {"it": cells, "z": PLAIN}, tmp_path))
+    assert (kind, rejects) == ("number", [7, 17])
+    assert values == [None if row in (7, 12, 17) else row * 1.25 for row in range(ROWS)]
+    assert sum(notes.values()) == 1
+
+
+def test_mixed_types_of_json_are_as_text_is(tmp_path):
+    path = tmp_path / "t.jsonl"
+    cells = [row * 1.25 for row in range(ROWS)]
+    cells[7] = "?"
+    path.write_text("".join(json.dumps({"it": cell, "z": 1.5}) + "\n" for cell in cells))
+    assert numbers(path)[0::2] == ("number", [7])
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["1,000", "2,345.5", "12"], [1000, 2345.5, 12]),
+        (["12,34,567", "1,000", "12"], [1234567, 1000, 12]),
+        (["0,50", "1,75", "3"], [0.5, 1.75, 3]),
+        (["1.234,5", "2.000", "7"], [1234.5, 2000, 7]),
+        (["1 234,5", "12", "0,25"], [1234.5, 12, 0.25]),
+        (["1'234.5", "12'000", "3"], [1234.5, 12000, 3]),
+        (["45%", "0.5 %", "-3%"], [45, 0.5, -3]),
+        (["$3.50", "-$1,200.00", "$0"], [3.5, -1200, 0]),
+        (["3,50 €", "1.200,00 €", "€ 7"], [3.5, 1200, 7]),
+        (["USD 5", "US$ 6.5", "$7"], [5, 6.5, 7]),
+        (["(1,200.00)", "300.00", "15.50"], [-1200, 300, 15.5]),
+        (["−5", "+3", "1.5"], [-5, 3, 1.5]),
+        (['52"', '37.5"', "12 in."], [52, 37.5, 12]),
+        (["1 lb. 8 oz.", "2 lbs", "4 oz"], [1.5, 2, 0.25]),
+        (["5' 6\"", "6'", "5 ft 3 in"], [5.5, 6, 5.25]),
+        (["1 h 30 min", "2h", "45 min"], [1.5, 2, 0.75]),
+        (["3.5 kg", "500 g", "1 kg"], [3.5, 0.5, 1]),
+        (["1.5K", "2M", "950"], [1500, 2e6, 950]),
+        (["12 km/h", "7.5 km/h", "9 km/h"], [12, 7.5, 9]),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(cells, values):
+    kind, read, rejects, _ = numbers({"it": cells * 10, "z": [1.5, 2.5, 3.5] * 10})
+    assert (kind, rejects) == ("number", [])
+    assert read == pytest.approx(values * 10)
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"),
+    [
+        (["3.5 kg"] * 19 + ["4 lb"], 19),
+        (["45.5%"] * 19 + ["0.4"], 19),
+        (["1,234.5"] * 19 + ["1.234,5"], 19),
+        (["$3.50"] * 19 + ["€3.50"], 19),
+        (["2,5"] * 19 + ["2.5"], 19),
+    ],
+)
+def test_a_cell_that_is_written_otherwise_is_no_other_number(cells, odd):
+    cells = [cell.replace("3", str(1 + row % 9), 1) for row, cell in enumerate(cells)]
+    assert numbers({"it": cells, "z": [1.5, 2.5] * 10})[2] == [odd]
+
+
+def test_numbers_of_mixed_units_are_named():
+    cells = [f"{row} kg" if row % 2 else f"{row} lb" for row in range(ROWS)]
+    findings = inspect({"weight": cells, "z": PLAIN}).findings
+    assert any(finding.columns == ("weight",) and "units" in finding.what for finding in findings)
+
+
+def test_a_total_in_the_last_row_is_named():
+    found = inspect({"it": [*PLAIN[:-1], "Total"], "z": PLAIN})
+    assert any(f.check == "writing" and f.rows == (ROWS - 1,) for f in found.findings)
+
+
+class TestLaterTables:
+    """How a column is written is decided by the training, and stays so."""
+
+    @staticmethod
+    def run(folder, text, **settings):
+        (folder / "train.csv").write_text(text)
+        config = make({"target": "label", "train": {"epochs": 1}, "inputs": {"keep": "all"}, **settings})
+        return train(folder / "train.csv", config, baselines=False).bundle
+
+    def test_a_csv_written_the_other_way_is_a_reject(self, tmp_path):
+        rows = "".join(f"{row};{row},5;{'ab'[row % 2]}\n" for row in range(1, 31))
+        bundle = self.run(tmp_path, f"n;price;label\n{rows}", columns={"n": {"modality": "number"}})
+        assert bundle.schema.column("price").settings["decimal"] == "comma"
+        (tmp_path / "new.csv").write_text("n;price\n1;3,5\n2;4.5\n3;7\n")
+        assert [status.partition(":")[0] for status in predict(bundle, tmp_path / "new.csv").status] == [
+            "ok", "partial", "ok",
+        ]  # fmt: skip
+        (tmp_path / "points.csv").write_text("n;price\n1;3.5\n2;4.5\n")  # as a whole it would be numbers
+        assert all("price" in status for status in predict(bundle, tmp_path / "points.csv").status)
+
+    def test_truth_values_beside_a_mark_stay_the_same_categories(self, tmp_path):
+        rows = "".join(f"{row * 1.5},{'?' if row == 4 else row % 2 == 0},{'ab'[row % 2]}\n" for row in range(30))
+        bundle = self.run(tmp_path, f"n,flag,label\n{rows}")
+        (tmp_path / "new.csv").write_text("n,flag\n1.5,True\n3.0,False\n")
+        told = []
+        predict(bundle, tmp_path / "new.csv", on_message=told.append)
+        assert not any("unseen" in message for message in told)
+
+
+class TestTargets:
+    @staticmethod
+    def run(cells, **settings):
+        table = {"size": [row + 0.5 for row in range(len(cells))], "y": cells}
+        return train(table, make({"target": "y", "train": {"epochs": 1}, **settings}), baselines=False)
+
+    @pytest.mark.parametrize(
+        "cells",
+        [
+            with_odd(PLAIN, "n.d."),
+            [f"{row + .5}%" for row in range(ROWS)],
+            [f"{2 + row // 8},{5 * (row % 2)}" for row in range(ROWS)],
+            [f"${row + .25:,.2f}" for row in range(ROWS)],
+            with_odd([str(row * 3) for row in range(ROWS)], "Total"),
+            pd.to_timedelta([90 * row for row in range(ROWS)], unit="s"),
+        ],
+        ids=["one word", "per cent", "decimal comma", "money", "whole with a total", "durations"],
+    )  # fmt: skip
+    def test_numbers_are_regressed(self, cells):
+        run = self.run(cells)
+        assert run.bundle.schema.target.task == "regress"
+
+    def test_an_unreadable_target_is_named_and_counted(self):
+        run = self.run(with_odd(PLAIN, "n.d.", "NA"))
+        assert [(reject.row, reject.column) for reject in run.rejects] == [(7, "y")]
+        rows = run.bundle.metrics.rows
+        assert (rows.unreadable_target, rows.unlabelled, rows.train + rows.validation + rows.test) == (1, 1, ROWS - 2)
+
+    def test_a_mark_among_classes_of_numbers_is_none(self):
+        run = self.run(with_odd(["0", "1"] * (ROWS // 2), "?"))
+        assert run.bundle.schema.target.statistics["classes"] == ["0", "1"]
+        assert run.bundle.metrics.rows.unreadable_target == 1
+
+    def test_most_of_it_unreadable_is_an_error(self):
+        with pytest.raises(DataError, match="'y', row 0"):
+            self.run(["high", "low", "1.5", "mid"] * 10, task="regress")
+
+    def test_spellings_of_a_class_are_one(self):
+        run = self.run([" no", "yes", "no ", " yes"] * 10)
+        assert run.bundle.schema.target.statistics["classes"] == ["no", "yes"]
+        assert any("blanks" in note for note in run.notes)
+        composed = self.run(["caf\u00e9", "th\u00e9", "cafe\u0301", "the\u0301"] * 10)
+        assert composed.bundle.schema.target.statistics["classes"] == ["caf\u00e9", "th\u00e9"]
+
+    def test_upper_and_lower_case_are_two_classes_and_named(self):
+        run = self.run(["no", "yes", "No", "yes"] * 10)
+        assert len(run.bundle.schema.target.statistics["classes"]) == 3
+        assert any("'No', 'no'" in note for note in run.notes)
+
+    def test_a_model_of_blanks_measures_a_table_without(self):
+        model = pm.Classifier(epochs=1).fit({"x": [0.5, 3.5] * 20, "y": [" no", " yes"] * 20}, y="y")
+        assert model.evaluate({"x": [0.5, 3.5], "y": ["no", "yes"]})["accuracy"]["value"] in (0.0, 0.5, 1.0)
+        with pytest.raises(ValueError, match=r"'ja'.*'no', 'yes'"):
+            model.evaluate({"x": [0.5], "y": ["ja"]})
+
+    def test_a_bundle_of_written_numbers_measures_them(self, tmp_path):
+        rows = "".join(f"{row}.5;{row},5\n" for row in range(30))
+        (tmp_path / "t.csv").write_text(f"x;y\n{rows}")
+        run = train(tmp_path / "t.csv", make({"target": "y", "train": {"epochs": 1}}), baselines=False)
+        save(run.bundle, tmp_path / "b")
+        again = load(tmp_path / "b")
+        assert again.config.table.verbatim == ("y",)
+        assert again.task.read("3,5") == 3.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -38,6 +39,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
     other, its name being the path, dots and all.
     """
 
+    __signature__: ClassVar[Signature]
     _tasks: ClassVar[tuple[str, ...]]  # those that it does; none: whichever is named
 
     def __init__(  # noqa: PLR0913 - scikit-learn wants every parameter as an argument
@@ -140,6 +142,12 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             done = " and ".join(map(repr, self._tasks))
             raise ConfigError(f"{type(self).__name__}: task: it does {done}, not {config.task.name!r}.")
         return config
+
+
+# Without `settings`: scikit-learn's checks would take that for the name of a parameter.
+Parameters.__signature__ = Signature(
+    [one for one in signature(Parameters).parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
+)
 
 
 def _is_path(name: str) -> bool:

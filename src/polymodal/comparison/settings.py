@@ -27,6 +27,7 @@ from polymodal.pipeline.choices import (
     complete,
     preset_stage,
     read_target,
+    target_values,
     unfitted,
     with_target,
 )

@@ -1,6 +1,7 @@
 """Writes the generated parts of the reference pages: `python docs/generate.py`; a test finds pages that are stale.
 
 A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`; whatever is around it is written by hand.
+The pages of `docs/notebooks` but the first are wholly generated, from the notebooks of `examples/notebooks`.
 """
 
 from __future__ import annotations
@@ -312,15 +313,32 @@ def _commands(command: Any, name: str) -> Iterator[str]:
         return
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-    yield f"## `{' '.join([name, *(argument.metavar or argument.name.upper() for argument in arguments)])}`"
+    yield f"## `{' '.join([name, *map(_placeholder, arguments)])}`"
     yield inspect.cleandoc(command.help or "")
-    if rows := [(_spelling(option), option.help or "") for option in options if not option.hidden]:
-        yield _table(("option", "meaning"), rows)
+    rows = [(f"`{_placeholder(argument)}`", "needed", argument.help or "") for argument in arguments]
+    rows += [(_spelling(option), _default(option), option.help or "") for option in options if not option.hidden]
+    if rows:
+        yield _table(("argument or option", "default", "meaning"), rows)
+
+
+def _placeholder(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
 
 
 def _spelling(option: Any) -> str:
-    value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
-    return ", ".join(f"`{name}{value}`" for name in option.opts) + (" (needed)" if option.required else "")
+    value = "" if option.is_flag else f" {_placeholder(option)}"
+    return ", ".join(f"`{name}{value}`" for name in (*option.opts, *option.secondary_opts))
+
+
+def _default(option: Any) -> str:
+    """What holds where the option is not given; of a pair such as `--media`, `--no-media` the one that holds."""
+    if option.required:
+        return "needed"
+    if option.secondary_opts:
+        return f"`{option.opts[0] if option.default else option.secondary_opts[0]}`"
+    if option.is_flag:
+        return "on" if option.default else "off"
+    return "–" if option.default is None else f"`{option.default}`"
 
 
 def _figures(name: str) -> Json:
@@ -335,3 +353,5 @@ def _table(head: tuple[str, ...], rows: Any) -> str:
 if __name__ == "__main__":
     for file in PAGES:
         file.write_text(generated(file.read_text(encoding="utf-8")), encoding="utf-8")
+    for file, content in runpy.run_path(str(DOCS / "notebook_pages.py"))["pages"]().items():
+        file.write_bytes(content)

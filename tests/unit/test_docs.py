@@ -13,7 +13,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from polymodal import registry
+import polymodal
+import polymodal.testing
+from polymodal import errors, registry
 from polymodal.config import run_config as config
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +84,9 @@ def test_commands_exist_and_options_too(page):
     text = "".join(blocks(page, "bash") + blocks(page, "shell")).replace("\\\n", " ")
     for words in (shlex.split(line) for line in text.splitlines()):
         if words[0] == "polymodal":
-            known = {name for parameter in commands[words[1]].params for name in parameter.opts}
+            command = commands[words[1]]
+            command = getattr(command, "commands", {}).get(words[2], command) if len(words) > 2 else command
+            known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
             assert {word for word in words[2:] if word.startswith("-")} <= known
             settings = [words[place + 1] for place, word in enumerate(words) if word == "--set"]
             own = {"fusion=median", "encoders.text=conv", "task=count"}  # what the page itself adds
@@ -119,6 +123,20 @@ def test_generated_reference_is_fresh(page):
 def test_every_page_with_a_generated_part_is_known_to_the_generator():
     marked = {page for page in PAGES if "<!-- generated:" in page.read_text(encoding="utf-8")}
     assert marked == {page for page in script("docs/generate.py").PAGES if "<!-- generated:" in page.read_text()}
+
+
+def test_pages_of_notebooks_are_fresh():
+    made = script("docs/notebook_pages.py").pages()
+    kept = {path for path in (ROOT / "docs/notebooks").iterdir() if path.name != "index.md"}
+    assert kept == set(made)
+    assert [path.name for path in made if path.read_bytes() != made[path]] == [], "run: python docs/generate.py"
+
+
+def test_the_picture_of_the_home_page_is_fresh_and_fits_a_phone():
+    drawing = script("docs/overview.py")
+    svg = drawing.FILE.read_text(encoding="utf-8")
+    assert svg == drawing.overview().svg(), "run: python docs/overview.py"
+    assert float(xml.etree.ElementTree.fromstring(svg).get("width")) < 450  # px; its words are not shrunk much
 
 
 def test_pictures_of_fusions_are_fresh():
@@ -179,3 +197,28 @@ def test_site_builds_without_a_warning(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site/how-to/add-a-fusion/index.html").exists()
+    reference = "".join(page.read_text(encoding="utf-8") for page in (tmp_path / "site/reference/api").rglob("*.html"))
+    described = set(re.findall(r'id="(polymodal\.[\w.]+)"', reference))
+    assert [names for names in public_names() if not names & described] == []
+
+
+def public_names() -> list[set[str]]:
+    """What a program may use, each by its short and its full name."""
+    modules = (polymodal, polymodal.testing)
+    found = [(f"{module.__name__}.{name}", getattr(module, name)) for module in modules for name in module.__all__]
+    found += [
+        (f"polymodal.errors.{name}", it)
+        for name, it in vars(errors).items()
+        if isinstance(it, type) and issubclass(it, Exception)
+    ]
+    methods = ("fit", "partial_fit", "predict", "predict_proba", "score", "evaluate", "evaluate_subsets", "save")
+    own = [{f"polymodal.Classifier.{name}"} for name in methods]
+    return own + [{name, f"{it.__module__}.{it.__qualname__}"} for name, it in found]
+
+
+def test_the_command_line_page_has_defaults_and_the_forms_that_turn_off():
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    lines = {line.split(" | ")[0].strip("| "): line.split(" | ")[1] for line in page.splitlines() if line[:3] == "| `"}
+    assert lines["`--media`, `--no-media`"] == "`--media`"
+    assert lines["`--repeats REPEATS`"] == "`1`" and lines["`--overwrite`"] == "off"
+    assert lines["`-o OUT`, `--output OUT`"] == lines["`TABLE`"] == "needed"

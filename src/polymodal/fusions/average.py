@@ -36,7 +36,7 @@ class Average(StackFusion):
 
     Config: ClassVar[type] = AverageConfig
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "is left out; the others share its weight"
+    when_absent: ClassVar[str] = "is left out; the other weights are rescaled"
 
     def __init__(self, config: AverageConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__(config, widths=widths)

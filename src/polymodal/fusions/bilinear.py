@@ -63,7 +63,7 @@ class Bilinear(nn.Module):
 
     Config: ClassVar[type] = BilinearConfig
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "is zero: no product with it is left"
+    when_absent: ClassVar[str] = "is zero, and so is every product with it"
 
     def __init__(self, config: BilinearConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

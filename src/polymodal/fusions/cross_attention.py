@@ -58,7 +58,7 @@ class CrossAttention(nn.Module):
     """
 
     Config: ClassVar[type] = CrossAttentionConfig
-    when_absent: ClassVar[str] = "is not attended to; a learned token asks in its place"
+    when_absent: ClassVar[str] = "is not attended to; a learned token sends its queries"
 
     def __init__(self, config: CrossAttentionConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

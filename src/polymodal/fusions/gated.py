@@ -39,7 +39,7 @@ class Gated(nn.Module):
 
     Config: ClassVar[type] = GatedConfig
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "has its gate shut, and the others share its part"
+    when_absent: ClassVar[str] = "has a gate of 0; the other gates are rescaled"
 
     def __init__(self, config: GatedConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

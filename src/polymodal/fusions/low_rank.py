@@ -44,7 +44,7 @@ class LowRank(nn.Module):
 
     Config: ClassVar[type] = LowRankConfig
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "is [1; 0]: a learned factor of each product"
+    when_absent: ClassVar[str] = "is [1; 0]: it contributes a learned constant factor"
 
     def __init__(self, config: LowRankConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

@@ -43,7 +43,7 @@ class Mixture(nn.Module):
 
     Config: ClassVar[type] = MixtureConfig
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "is not asked, and the others share its part"
+    when_absent: ClassVar[str] = "has the weight 0; the other weights are rescaled"
 
     def __init__(self, config: MixtureConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

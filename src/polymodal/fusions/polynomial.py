@@ -54,7 +54,7 @@ class Polynomial(StackFusion):
 
     Config: ClassVar[type] = PolynomialConfig
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "takes every term that it is in away"
+    when_absent: ClassVar[str] = "removes every term that contains it"
 
     def __init__(self, config: PolynomialConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__(config, widths=widths)

@@ -19,7 +19,7 @@ class Product(StackFusion):
     """
 
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "counts as one"
+    when_absent: ClassVar[str] = "is a factor of 1"
 
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         vectors, present = self.stack(tokens)

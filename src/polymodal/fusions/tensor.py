@@ -52,7 +52,7 @@ class Tensor(nn.Module):
 
     Config: ClassVar[type] = TensorConfig
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "is [1; 0]: no product with it is left"
+    when_absent: ClassVar[str] = "is [1; 0]: its products with others are zero"
 
     def __init__(self, config: TensorConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class Weighted(StackFusion):
     """
 
     keeps_time: ClassVar[bool] = False
-    when_absent: ClassVar[str] = "is left out; the others share its weight"
+    when_absent: ClassVar[str] = "is left out; the other weights are rescaled"
 
     def __init__(self, config: StackConfig, *, widths: Mapping[str, int]) -> None:
         super().__init__(config, widths=widths)

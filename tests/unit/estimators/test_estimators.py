@@ -276,7 +276,7 @@ def test_weights_as_an_array_and_as_a_column():
 def test_a_saved_estimator_comes_back(name, request, tmp_path):
     model = request.getfixturevalue(name)
     size = model.save(tmp_path / "bundle")
-    assert size == sum(file.stat().st_size for file in (tmp_path / "bundle").iterdir())
+    assert size == sum(file.stat().st_size for file in (tmp_path / "bundle").rglob("*.*"))
     loaded = pm.load(tmp_path / "bundle")
     assert type(loaded) is type(model)
     for other in (loaded, pickle.loads(pickle.dumps(model)), deepcopy(model)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -113,7 +114,7 @@ class AuditedTable:
 
     def classes(self, target: str) -> list[str] | None:
         """A target's classes by row, "" where it is missing; None where its values are no classes."""
-        words = [word or "" for word in self.words(target)]
+        words = [unicodedata.normalize("NFC", word or "") for word in self.words(target)]
         counts = Counter(words)
         counts.pop("", None)
         few = len(counts) <= MOST_CLASSES and 2 * len(counts) <= max(counts.total(), 4)

@@ -35,7 +35,8 @@ def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     found = _found(subject, name)
     if found is not None and found.mostly and not found.notation.plain:
         what = f"numbers are read with {numerals.described(found.notation, found.example)}."
-        advice = f"If that is wrong, set decimal, thousands or unit: --set columns.{name}.modality.decimal=comma."
+        other = "point" if found.notation.decimal == "comma" else "comma"
+        advice = f"If that is wrong, set decimal, thousands or unit: --set columns.{name}.modality.decimal={other}."
         yield subject.finding("writing", "note", what, advice, columns=(name,))
 
 

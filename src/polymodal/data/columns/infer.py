@@ -143,11 +143,8 @@ def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]
     if seen.distinct == 1 and table.num_rows > 1 and seen.present == table.num_rows:
         return "constant", None, f"left out: every row holds {first}"
     if _name_absent_media(seen):
-        return (
-            "unknown",
-            None,
-            f"left out: cells such as {first} name no file in {table.folder}; columns.{name}.modality=text would use the words",
-        )
+        offer = f"columns.{name}.modality=text would use the words"
+        return "unknown", None, f"left out: cells such as {first} name no file in {table.folder}; {offer}"
     if all(isinstance(value, bool) or (isinstance(value, str) and is_boolean(value)) for value in values):
         return "boolean", "category", f"all {len(values)} sampled cells are true or false"
     asked = [(name, registry.load("modalities", name).recognise(seen)) for name in registry.names("modalities")]

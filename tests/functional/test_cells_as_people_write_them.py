@@ -12,6 +12,7 @@ from polymodal.data.cells.prepare import prepare
 from polymodal.data.columns.infer import infer_columns, suggest_settings
 from polymodal.data.tables.table import read_table
 from polymodal.errors import DataError
+from polymodal.evaluation.evaluate import truth_of
 from polymodal.inference.predictor import predict
 from polymodal.pipeline.inspection import inspect
 from polymodal.pipeline.run import train
@@ -253,3 +254,28 @@ class TestTargets:
         again = load(tmp_path / "b")
         assert again.config.table.verbatim == ("y",)
         assert again.task.read("3,5") == 3.5
+
+    def test_texts_that_csv_marks_are_known_before(self):
+        run = self.run(["+1", "-1"] * (ROWS // 2))
+        assert set(predict(run.bundle, {"size": [1.5]}).marked) < {"+1", "-1"}
+        assert predict(run.bundle, {"size": [1.5]}).marked
+        assert predict(self.run(["no", "yes"] * (ROWS // 2)).bundle, {"size": [1.5]}).marked == []
+
+    def test_unreadable_targets_are_counted_and_named_where_a_model_is_measured(self):
+        bundle = self.run([f"{row},5" for row in range(ROWS)]).bundle
+        table = read_table({"size": [1.5, 2.5, 3.5], "y": ["3,5", "4.5", None]})
+        truth = truth_of(bundle.task, bundle.schema.target, table, table.values("y"))
+        assert truth.counts == {"measured": 1, "unlabelled": 1, "unknown_class": 0, "unreadable_target": 1}
+        assert any("row 1" in note for note in truth.notes)
+
+
+def test_keys_that_may_be_contents_offer_text():
+    found = inspect({"url": [f"http://x.org/{row}" for row in range(ROWS)], "z": PLAIN}).columns[0].column
+    assert (found.kind, "columns.url.modality=text" in found.reason) == ("identifier", True)
+
+
+def test_durations_are_numbers_of_seconds():
+    cells = list(pd.to_timedelta([90 * row + 1 for row in range(ROWS)], unit="s"))
+    kind, values, rejects, notes = numbers(pd.DataFrame({"it": cells, "z": PLAIN}))
+    assert (kind, values[:2], rejects) == ("number", [1.0, 91.0], [])
+    assert list(notes.values()) == [ROWS]

@@ -124,7 +124,8 @@ def truth_of(task: Task, target: Target, table: Table, values: Sequence[object] 
         )
     labelled = np.array([value is not None for value in found], dtype=bool)
     unreadable = sum(found[row] is None for row in {one.row for one in read.unreadable})
-    notes = tuple(f"{target.name}: {note}" for note in read.notes)
+    named = (f"{table.where(one.row)}, target unreadable: {one.reason}" for one in read.unreadable[:_NAMED])
+    notes = (*(f"{target.name}: {note}" for note in read.notes), *named)
     return Truth(task.collate(arrays), known, labelled, unreadable, notes)
 
 

@@ -3,7 +3,7 @@
     manifest.json        version of the format, who wrote it, sha256 and size of every other file
     config.json          the RunConfig
     schema.json          columns, inputs and target, with what was learned about them
-    weights.safetensors  the state of the model
+    weights.safetensors  the state of the model; of equal large tensors one is stored
     metrics.json         what evaluation found
     README.md            model card
     NAME/..., NAME.json  members: what registered parts add, such as an index; see `bundles.members`
@@ -47,7 +47,9 @@ Tensors = dict[str, Tensor]  # the weights, by name
 Migration = Callable[[Documents, Tensors], tuple[Documents, Tensors]]
 """From one format to the next: the weights renamed, reshaped or left out; it may change what it gets."""
 
-MIGRATIONS: dict[int, Migration] = {}  # by the format that they start from
+MIGRATIONS: dict[int, Migration] = {  # by the format that they start from
+    1: lambda documents, tensors: (documents, tensors),  # each tensor is stored, also where it is equal to another
+}
 _FLAWS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolymodalError)
 
 

@@ -26,7 +26,7 @@ from polymodal.files.atomic import new_folder, write_file
 from polymodal.files.streams import Content, Digest
 from polymodal.schema import Record
 
-FORMAT = 1
+FORMAT = 2  # of 1, equal tensors were stored once each
 MANIFEST = "manifest.json"
 CONFIG = "config.json"
 SCHEMA = "schema.json"

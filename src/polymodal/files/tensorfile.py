@@ -8,6 +8,7 @@ done here, since the library would hold all bytes in memory. The tests compare w
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 
@@ -31,6 +32,8 @@ DTYPES = {  # in the order in which safetensors writes them, so that each tensor
 }
 MAX_HEADER = 100_000_000
 MAX_DIMENSIONS = 64
+_METADATA = "__metadata__"
+_LARGE = 2**14  # bytes; of smaller ones many are equal by chance, such as biases of zeros
 _PREFIX = 8
 _ALIGNMENT = 8
 
@@ -38,8 +41,9 @@ _ALIGNMENT = 8
 class TensorFile:
     """Content of a safetensors file, made piece by piece: no more than `streams.BLOCK` bytes are copied at a time.
 
-    Its bytes are those of safetensors' own writer: larger types first, then by name. Tensors that share memory are
-    written once each.
+    Its bytes are those of safetensors' own writer: larger types first, then by name. Of large tensors that are equal to
+    the last bit, such as those of a checkpoint that several encoders start from, the first alone is written; the
+    header's metadata say for each other name which one that is, as those of `safetensors.torch.save_model` do.
     """
 
     def __init__(self, tensors: Mapping[str, object]) -> None:
@@ -50,19 +54,18 @@ class TensorFile:
         """
         checked = {name: _storable(name, value) for name, value in tensors.items()}
         order = list(DTYPES.values())
-        self._tensors = dict(sorted(checked.items(), key=lambda item: (order.index(item[1].dtype), item[0])))
-        self._head = _header(self._tensors)
+        in_order = dict(sorted(checked.items(), key=lambda item: (order.index(item[1].dtype), item[0])))
+        equal = _equal(in_order)
+        self._tensors = {name: tensor for name, tensor in in_order.items() if name not in equal}
+        self._head = _header(self._tensors, equal)
         self.size = len(self._head) + sum(tensor.nbytes for tensor in self._tensors.values())
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """The header, then the tensors."""
         yield self._head
-        buffer = torch.empty(streams.BLOCK, dtype=torch.uint8)  # one for all: blocks of their own fragment the heap
+        buffer = _buffer()
         for tensor in self._tensors.values():
-            for piece in _pieces(tensor.detach()):
-                block = buffer[: piece.nbytes]
-                block.view(piece.dtype).view(piece.shape).copy_(piece)
-                yield block.numpy().data
+            yield from _blocks(tensor, buffer)
 
 
 def _storable(name: str, value: object) -> Tensor:
@@ -71,6 +74,43 @@ def _storable(name: str, value: object) -> Tensor:
     if value.layout != torch.strided or value.dtype not in DTYPES.values():
         raise ValueError(f"tensor {name!r} is {value.dtype}, {value.layout}; only dense plain numbers are stored")
     return value
+
+
+def _equal(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """By the name of a large tensor, the first one that is equal to it, bit by bit."""
+    alike: dict[tuple[torch.dtype, torch.Size], list[str]] = {}
+    for name, tensor in tensors.items():
+        if tensor.nbytes >= _LARGE:
+            alike.setdefault((tensor.dtype, tensor.shape), []).append(name)
+    found: dict[str, str] = {}
+    buffer = _buffer()
+    for names in alike.values():
+        firsts: dict[bytes, str] = {}
+        for name in names if len(names) > 1 else ():
+            first = firsts.setdefault(_digest(tensors[name], buffer), name)
+            if first != name:
+                found[name] = first
+    return dict(sorted(found.items()))
+
+
+def _digest(tensor: Tensor, buffer: Tensor) -> bytes:
+    state = hashlib.sha256()
+    for block in _blocks(tensor, buffer):
+        state.update(block)
+    return state.digest()
+
+
+def _buffer() -> Tensor:
+    """One for all tensors: blocks of their own would fragment the heap."""
+    return torch.empty(streams.BLOCK, dtype=torch.uint8)
+
+
+def _blocks(tensor: Tensor, buffer: Tensor) -> Iterator[memoryview]:
+    """The bytes of a tensor, by and by, in the memory of the buffer."""
+    for piece in _pieces(tensor.detach()):
+        block = buffer[: piece.nbytes]
+        block.view(piece.dtype).view(piece.shape).copy_(piece)
+        yield block.numpy().data
 
 
 def _pieces(tensor: Tensor) -> Iterator[Tensor]:
@@ -84,10 +124,10 @@ def _pieces(tensor: Tensor) -> Iterator[Tensor]:
             yield from _pieces(row)
 
 
-def _header(tensors: Mapping[str, Tensor]) -> bytes:
+def _header(tensors: Mapping[str, Tensor], equal: Mapping[str, str]) -> bytes:
     """Length and JSON of the header, padded with spaces so that the data are aligned."""
     words = {dtype: word for word, dtype in DTYPES.items()}
-    entries: dict[str, object] = {}
+    entries: dict[str, object] = {_METADATA: dict(equal)} if equal else {}
     position = 0
     for name, tensor in tensors.items():
         end = position + tensor.nbytes
@@ -99,13 +139,14 @@ def _header(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def decode(data: bytes) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, by name; copies of what is in the file.
+    """The tensors of a safetensors file, by name; copies of what is in the file. Those that were equal share memory.
 
     Raises:
         ValueError: anything that a correct writer would not write: a header too long or not strict JSON, an unknown
-            dtype, a shape that does not fit its bytes, overlap, holes, trailing bytes.
+            dtype, a shape that does not fit its bytes, overlap, holes, trailing bytes; a name that is said to be equal
+            to one that is not there.
     """
-    _check_header(data)
+    equal = _checked_header(data)
     try:
         tensors = safetensors.torch.load(data)
     except (safetensors.SafetensorError, RuntimeError) as error:  # torch raises the latter: a size beyond 64 bits
@@ -113,11 +154,11 @@ def decode(data: bytes) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.dtype == torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
             raise ValueError(f"tensor {name[:80]!r} holds a byte that is neither true nor false")
-    return tensors
+    return tensors | {name: tensors[first] for name, first in equal.items()}
 
 
-def _check_header(data: bytes) -> None:
-    """Refuses what the library would read.
+def _checked_header(data: bytes) -> dict[str, str]:
+    """By name of a tensor that is not stored, the one that is equal to it. Refuses what the library would read.
 
     Raises:
         ValueError: the header is too long or not strict JSON, or describes something besides aligned plain numbers.
@@ -128,6 +169,12 @@ def _check_header(data: bytes) -> None:
     header = strict_json.parse(data[_PREFIX : _PREFIX + length])
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")
+    equal = header.pop(_METADATA, {})
+    if not isinstance(equal, dict):
+        raise ValueError("its metadata are described wrongly")
+    for name, first in equal.items():
+        if name in header or not isinstance(first, str) or first not in header:
+            raise ValueError(f"tensor {name[:80]!r} is described wrongly: equal to {str(first)[:80]!r}")
     for name, value in header.items():
         match value:
             case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [int(begin), _], **rest} if (
@@ -137,3 +184,4 @@ def _check_header(data: bytes) -> None:
                     raise ValueError(f"tensor {name[:80]!r} is not aligned")
             case _:
                 raise ValueError(f"tensor {name[:80]!r} is described wrongly: {str(value)[:200]}")
+    return equal

@@ -35,7 +35,7 @@ def folder(tmp_path):
 def test_round_trip(folder):
     sealed = read(folder)
     assert sealed.files == FILES
-    assert sealed.format == 1
+    assert sealed.format == 2
     assert str(folder) in sealed.source
 
 
@@ -45,7 +45,7 @@ def test_the_folder_is_as_documented_and_its_size_is_said(tmp_path):
     assert size == sum(map(len, files.values()))
     manifest = json.loads(files.pop("manifest.json"))
     assert files == FILES
-    assert (manifest["format"], manifest["polymodal"]) == (1, __version__)
+    assert (manifest["format"], manifest["polymodal"]) == (2, __version__)
     assert manifest["files"] == {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in FILES.items()
     }
@@ -272,6 +272,6 @@ def test_a_manifest_that_is_not_strict_json_is_refused(folder, data):
 
 
 def test_a_newer_format_is_refused_naming_both_versions(folder):
-    forge_manifest(folder, lambda manifest: manifest.update(format=2, polymodal="9.8.7", unheard_of=True))
-    with pytest.raises(NewerBundleError, match=rf"format 2, .*'9\.8\.7'.* {__version__}, .*formats up to 1"):
+    forge_manifest(folder, lambda manifest: manifest.update(format=3, polymodal="9.8.7", unheard_of=True))
+    with pytest.raises(NewerBundleError, match=rf"format 3, .*'9\.8\.7'.* {__version__}, .*formats up to 2"):
         read(folder)

@@ -11,7 +11,9 @@ from polymodal.metrics.results import Results
 
 @pytest.fixture
 def folder(tmp_path):
+    """A bundle in the first format: nothing in it is large enough to be stored but once."""
     bundle.save(make_bundle(), tmp_path / "bundle")
+    forge_manifest(tmp_path / "bundle", lambda manifest: manifest.update(format=1))
     return tmp_path / "bundle"
 
 
@@ -48,6 +50,11 @@ def test_an_older_format_migrates_documents_and_weights(folder, format_3):
     assert all(torch.equal(found[key], state[key]) for key in state)
 
 
+def test_the_first_format_is_read(folder):
+    found, state = bundle.load(folder).model.state_dict(), make_bundle().model.state_dict()
+    assert found.keys() == state.keys() and all(torch.equal(found[key], state[key]) for key in state)
+
+
 def test_what_a_migration_does_not_find_is_damage(folder, format_3):
     format_3(1, lambda documents, tensors: (documents["gone"], tensors))
     with pytest.raises(DamagedBundleError, match=r"not in format 1, as it says: KeyError\('gone'\)"):
@@ -61,5 +68,5 @@ def test_there_is_a_migration_from_every_older_format():
 def test_a_newer_format_is_refused_naming_both_versions_before_all_else(folder):
     (folder / "code.py").write_text("")
     forge_manifest(folder, lambda manifest: manifest.update(format=7, polymodal="9.8.7", files={"../code.py": {}}))
-    with pytest.raises(NewerBundleError, match=rf"format 7, .*'9\.8\.7'.* {__version__}, .*formats up to 1"):
+    with pytest.raises(NewerBundleError, match=rf"format 7, .*'9\.8\.7'.* {__version__}, .*formats up to 2"):
         bundle.load(folder)

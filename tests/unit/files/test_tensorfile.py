@@ -103,6 +103,24 @@ def test_shared_expanded_and_transposed_tensors_are_written_whole():
     assert same(tensors, tensorfile.decode(encode(tensors)))
 
 
+def test_large_tensors_that_are_equal_bit_by_bit_are_stored_once():
+    large = torch.arange(10_000.0)
+    negative, nan = torch.zeros(10_000), torch.full((10_000,), float("nan"))
+    negative[7] = -0.0
+    tensors = {
+        "b": large, "a": large.clone(), "c": large[None], "d": large.double(), "e": nan, "f": nan.clone(),
+        "g": torch.zeros(10_000), "h": negative, "small": torch.zeros(3), "too": torch.zeros(3),
+    }  # fmt: skip
+    written = encode(tensors)
+    header = json.loads(written[8 : 8 + int.from_bytes(written[:8], "little")])
+    assert header.pop("__metadata__") == {"b": "a", "f": "e"}
+    assert header.keys() == tensors.keys() - {"b", "f"}
+    assert len(written) < sum(tensor.nbytes for tensor in tensors.values()) - 70_000
+    assert same(tensors, tensorfile.decode(written))
+    stored = {name: tensor for name, tensor in tensors.items() if name in header}
+    assert same(stored, safetensors.torch.load(written))  # which its own `load_model` completes by these metadata
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -133,6 +151,11 @@ KEY_TWICE = b'{"a":{"dtype":"U8","shape":[1],"shape":[1],"data_offsets":[0,1]}}'
         (file({"a": entry(extra=1)}, bytes(8)), "described wrongly"),
         (file({"a": {"dtype": "F32", "shape": [2]}}, bytes(8)), "described wrongly"),
         (file({"__metadata__": {"format": "pt"}}), "described wrongly"),
+        (file({"__metadata__": ["b"], "a": entry()}, bytes(8)), "described wrongly"),
+        (file({"__metadata__": {"b": "c"}, "a": entry()}, bytes(8)), "described wrongly"),
+        (file({"__metadata__": {"a": "a"}, "a": entry()}, bytes(8)), "described wrongly"),
+        (file({"__metadata__": {"b": ["a"]}, "a": entry()}, bytes(8)), "described wrongly"),
+        (file({"__metadata__": {"b": "c", "c": "a"}, "a": entry()}, bytes(8)), "described wrongly"),
         (file({"a": entry(dtype="F8_E5M2", end=2)}, bytes(2)), "described wrongly"),
         (file({"a": entry(dtype="object")}, bytes(8)), "described wrongly"),
         (file({"a": entry(dtype=["F32"])}, bytes(8)), "described wrongly"),

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from cli_tables import write_csv
+from PIL import Image
 
 QUICK = ["train.epochs=1", "train.final=best", "train.ensemble={members: []}"]
 
@@ -64,3 +65,23 @@ def test_one_line_an_epoch_where_nobody_watches(cli, leaking, tmp_path):
     assert titles[:2] == ["1/2 search  epoch 1/2", "1/2 search  epoch 2/2"]
     assert titles[2].startswith("2/2 refit  epoch 1/")
     assert all(line.endswith(" left") for line in done.progress)
+
+
+def test_pictures_on_both_sides_of_the_split_are_counted(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(50):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "again.png").write_bytes((tmp_path / "0.png").read_bytes())  # another name, the same picture
+    rows = [
+        {"photo": f"{n}.png", "size": n % 7 + n / 64, "label": "ab"[n % 2], "part": "train" if n < 40 else "test"}
+        for n in range(50)
+    ]
+    for row, name in zip(rows[-4:], ("again.png", "1.png", "2.png", "3.png"), strict=True):
+        row["photo"] = name
+    done = cli("train", write_csv(tmp_path / "t.csv", rows), "--target", "label", "-o", tmp_path / "r", settings=QUICK)
+    assert done.code == 0
+    alerts = json.loads((tmp_path / "r/bundle/metrics.json").read_text())["alerts"]
+    (found,) = [alert for alert in alerts if alert["kind"] == "duplicates"]
+    assert found["columns"] == ["photo"]
+    assert "4 of 10 test rows" in found["text"]
+    assert found["text"] in done.out

@@ -26,6 +26,7 @@ from polymodal.metrics.results import InputTest
 from polymodal.models.build import task_of
 from polymodal.pipeline.choices import Choices, choose
 from polymodal.pipeline.selection import Selection, select_inputs
+from polymodal.pipeline.shared_media import shared_media
 from polymodal.pipeline.warm_start import WarmStart
 from polymodal.protocols import Modality, Task
 from polymodal.schema import Schema
@@ -103,7 +104,7 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
         table, selection.schema, config, task, split, dataset, choices.values,
         (*prepared.rejects, *rejects), cleaned,
         (*choices.warnings, *selection.warnings, *_of_cells(choices, schema, dataset, split, cleaned), *notes),
-        (*choices.alerts, *alerts), selection.tests, choices.warm_start,
+        (*choices.alerts, *alerts, *shared_media(columns, prepared.stores, split)), selection.tests, choices.warm_start,
         sum(choices.values is not None and choices.values[row] is None
             for row in {one.row for one in choices.read.unreadable}),
     )  # fmt: skip

@@ -91,6 +91,11 @@ class Store:
         for array in self.arrays(rows):
             state.update(b"-" if array is None else f"{array.dtype.str} {array.shape} ".encode() + array.tobytes())
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """Int64 [rows]: which array a row has, the same for equal contents of media; -1: missing."""
+        return self._index
+
     def equals(self, other: Store, rows: np.ndarray | Sequence[int]) -> bool:
         """Whether another store has the same arrays in some rows; looks no further than the first that differs."""
         return all(_same(self[int(row)], other[int(row)]) for row in rows)

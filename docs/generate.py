@@ -197,6 +197,16 @@ def default_speed() -> str:
     return _table(("table", "seconds before", "now", "ratio", "MB before", "now"), rows)
 
 
+def wide_table() -> str:
+    """CPU seconds and memory for a wide and a long table, as `benchmarks/wide_table.py` left them."""
+    rows = []
+    for name, found in _figures("wide_table.json").items():
+        before, now = found["before"], found["now"]
+        seconds = (f"{before['seconds']:.1f}", f"**{now['seconds']:.1f}**")
+        rows.append((name, *seconds, f"{before['megabytes']:,.0f}", f"{now['megabytes']:,.0f}"))
+    return _table(("command", "CPU seconds before", "now", "MB before", "now"), rows)
+
+
 def commands() -> str:
     """Every command of the command line with its arguments and options."""
     from polymodal.cli.main import app
@@ -225,6 +235,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "cases": cases,
     "public_tables": public_tables,
     "default_speed": default_speed,
+    "wide_table": wide_table,
 }
 
 

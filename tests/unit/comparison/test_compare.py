@@ -4,69 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image as Picture
+from small_table import ROWS, TINY, rows
 
-import polymodal.comparison.analysis as analysis
 import polymodal.comparison.compare as comparing
 import polymodal.comparison.trial as trials
 from polymodal.comparison.compare import compare
 from polymodal.config.run_config import make
 from polymodal.data.tables.table import read_table
 from polymodal.errors import ConfigError, DataError, NonFiniteLossError
-from polymodal.metrics import classification
-from polymodal.metrics.significance import Scored
 from polymodal.modalities.image import Image
 
-ROWS = 96
-TINY = {
-    "encoders": {"table": {"name": "mlp", "width": 8}, "vector": {"name": "mlp", "width": 8}},
-    "fusion": {"name": "concat", "width": 8},
-    "train": {"epochs": 5, "batch_size": 16, "optimizer": {"lr": 0.05}},
-}
-
-
-def rows(count=ROWS):
-    """`size` tells one of two bits of the label, `note` the other, `noise` nothing."""
-    rng = np.random.default_rng(0)
-    first, second = rng.integers(0, 2, count), rng.integers(0, 2, count)
-    return {
-        "size": np.where(rng.random(count) < 0.05, np.nan, first + rng.normal(0, 0.1, count)).tolist(),
-        "note": (second[:, None] + rng.normal(0, 0.1, (count, 2))).tolist(),
-        "noise": rng.normal(0, 1, (count, 2)).tolist(),
-        "label": [f"{a}{b}" for a, b in zip(first, second, strict=True)],
-    }
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch):
-    """How long a row takes is measured once only, for `found`; a few drawings of rows will do."""
-    monkeypatch.setattr(trials, "_latency", lambda run: 0.01)
-    monkeypatch.setattr(analysis, "_MOST_SAMPLES", 300)
-
-
-@pytest.fixture
-def untrained(monkeypatch):
-    """Trials that cost nothing, each of them noted: a model is right by the share of the bits that its inputs tell."""
-    seen = []
-
-    def guess(config, fold, *, cache, make_callbacks, timed, projected):
-        seen.append((config, fold))
-        rows = np.flatnonzero(np.array(fold.table.values(fold.split.column)) == "test")
-        target = np.unique(fold.table.values("label"), return_inverse=True)[1][rows]
-        told = sum(name not in config.drop for name in ("size", "note"))
-        right = np.random.default_rng(rows.sum()).random(len(rows)) < (0.25, 0.5, 0.95)[told]
-        scores = np.where(np.eye(4, dtype=bool)[np.where(right, target, (target + 1) % 4)], -0.1, -3.0)
-        scored = Scored(rows, partial(classification.measure, scores, target), scores.size, fold.repeat)
-        return trials.Trial(scored, fold.table.num_rows - len(rows), 0, 0.1, 100, 0.01 if timed else None)
-
-    monkeypatch.setattr(comparing, "run_trial", guess)
-    return seen
+pytestmark = pytest.mark.usefixtures("hurry")
 
 
 @pytest.fixture(scope="module")
@@ -218,79 +171,6 @@ def test_test_rows_of_a_split_column_are_left_alone(untrained):
     measured = compare(table, "label", config=config, folds=1, singles=False, ablations=False)
     assert measured.rows == 20
     assert "Measured on the test rows (the column 'side')" in measured.notes[0]
-
-
-@pytest.fixture
-def priced(monkeypatch, untrained):
-    """Every training takes ten seconds of a clock that nothing else moves."""
-    guess = comparing.run_trial
-
-    def trial(config, fold, **how):
-        how["make_callbacks"]("train", 8, "accuracy")
-        return replace(guess(config, fold, **how), seconds=10.0)
-
-    class Clock(comparing.Clock):
-        seconds = property(lambda self: 10.0 * len(untrained))
-
-    monkeypatch.setattr(comparing, "run_trial", trial)
-    monkeypatch.setattr(comparing, "Clock", Clock)
-    return untrained
-
-
-def statuses(found):
-    return {line.entry.name: line.status for line in found.lines if line.entry.kind != "baseline"}
-
-
-@pytest.mark.parametrize(("budget", "folds", "trainings"), [(1.0, 1, 2), (25.0, 1, 2), (49.0, 2, 4)])
-def test_a_budget_goes_to_what_matters_most_on_as_many_folds_as_fit(priced, budget, folds, trainings):
-    found = compare(rows(), "label", config=TINY, folds=2, fusions=["concat", "sum"], budget=budget)
-    done = [name for name, status in statuses(found).items() if status == "done"]
-    assert len(done) == 2 and done[0] == "concat" and done[1] in ("note only", "table only")  # not the noise
-    assert len(priced) == trainings and all(line.trainings in (0, folds) for line in found.lines)
-    assert (found.ended, found.rows) == ("budget", ROWS * folds // 2)
-    assert {sentence.kind for sentence in found.findings} >= {"fusing", "incomplete"}
-    assert {pair.second for pair in found.pairs} == {"majority", "linear", "gradient boosting", done[1]}
-
-
-def test_what_does_not_fit_is_not_begun_and_said_with_its_time(priced):
-    found = compare(rows(), "label", config=TINY, folds=2, fusions=["concat", "sum"], budget=70.0)
-    assert len(priced) == 6  # and the fusion that was named before the inputs that were not
-    assert statuses(found)["sum"] == "done" and set(statuses(found).values()) == {"done", "not run"}
-    reasons = {line.reason for line in found.lines if line.status == "not run"}
-    assert reasons == {"would take about 20 s"}
-    assert "noise only (would take about 20 s)" in found.findings[-1].text
-    assert any("70 s" in note or "1 min 10 s" in note for note in found.notes)
-
-
-def test_a_budget_with_room_for_all_changes_nothing(priced):
-    within = compare(rows(), "label", config=TINY, folds=2, budget="1h")
-    without = compare(rows(), "label", config=TINY, folds=2)
-    assert within.ended == without.ended == "complete"
-    assert [line.entry.name for line in within.lines] == [line.entry.name for line in without.lines]
-    assert [line.metrics for line in within.lines] == [line.metrics for line in without.lines]
-    assert within.verdict == without.verdict
-
-
-def test_ctrl_c_within_a_budget_leaves_what_all_have_measured(priced):
-    def interrupt(said):
-        if said.startswith("concat: 2 of 2"):
-            raise KeyboardInterrupt
-
-    found = compare(rows(), "label", config=TINY, folds=2, budget="1h", on_message=interrupt)
-    assert found.ended == "interrupted" and found.rows == ROWS // 2
-    assert statuses(found)["concat"] == "done"
-
-
-def test_a_budget_too_short_for_one_training_gives_all_fewer_epochs():
-    patient = {"epochs": 100_000, "early_stopping": {"patience": 100_000}}
-    found = compare(rows(), "label", config=TINY | {"train": patient}, folds=2, budget=4.0)
-    assert found.ended == "budget" and found.seconds < 60
-    done = [line for line in found.lines if line.status == "done"]
-    assert {"reference", "single", "baseline"} <= {line.entry.kind for line in done}
-    assert "stopped" not in statuses(found).values()
-    assert all(line.entry.config.train.epochs < 100_000 for line in done)
-    assert any("of 100000 epochs" in note for note in found.notes)
-    assert found.findings[0].kind == "fusing"
 
 
 def test_ctrl_c_ends_it_with_what_there_is(untrained):

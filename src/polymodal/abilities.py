@@ -240,6 +240,13 @@ class Baselined(Protocol):
 
 
 @runtime_checkable
+class Named(Protocol):
+    """What a task may have besides: what the field calls it, such as "classification"; else its own name is shown."""
+
+    kind: ClassVar[str]
+
+
+@runtime_checkable
 class Explaining(Protocol):
     """What a task may have besides: what its metrics say, in a few words."""
 

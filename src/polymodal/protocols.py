@@ -235,7 +235,6 @@ class Task(Protocol):
     Config: ClassVar[type]
     metric: ClassVar[str]  # the metric to report first
     monitor: ClassVar[str]  # the metric to stop early on
-    kind: ClassVar[str] = ""  # in the field's words, such as "classification"; empty: the task's own name
     stratified: ClassVar[bool] = False  # the target's values are classes, which belong on every side of a split
     targeted: ClassVar[bool] = True  # there is a target column; else every row is learned from
     greater_is_better: ClassVar[Mapping[str, bool]]  # every metric; `rmse` stands for `rmse_height` too

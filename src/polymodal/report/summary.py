@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from polymodal.abilities import Classes, Explaining, Numbers
+from polymodal.abilities import Classes, Explaining, Named, Numbers
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.results import Report
@@ -43,7 +43,9 @@ def summary(subject: ReportedRun) -> Section:
         "epochs": len(run.history.epochs),
         "best_epoch": run.history.best_epoch,
     }
-    name, kind = ("", "") if target is None else (target.name, run.bundle.task.kind or target.task)
+    name, kind = ("", "") if target is None else (target.name, target.task)
+    if target is not None and isinstance(run.bundle.task, Named):
+        kind = run.bundle.task.kind
     title = f"Report: {name} ({kind})" if name else f"Report: {kind}"
     return Section("summary", title, {**context, "target": name, "kind": kind})
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from polymodal.data.cells.rejected import rejected
-
 if TYPE_CHECKING:
     from polymodal.data.cells.prepare import Reject
     from polymodal.data.tables.table import Table
@@ -31,6 +29,8 @@ def of_fit(run: Run) -> tuple[str, ...]:
 
 def of_rejects(rejects: Sequence[Reject], table: Table, bad_cells: str) -> tuple[str, ...]:
     """What a user should hear of cells that could not be learned from."""
+    from polymodal.data.cells.rejected import rejected  # it loads PyTorch
+
     became = "rows left out" if bad_cells == "drop" else "counted as missing"
     return rejected(rejects, source=table.source, became=became)
 

@@ -59,7 +59,7 @@ def _left_out(run: Run) -> Iterator[str]:
 
 
 def _advice(column: Column) -> str:
-    if column.kind == "unknown":
+    if column.kind in ("unknown", "unread"):
         return "If cells name files, pm.read_table(..., folder=...) says where they are."
     return f"To use one all the same: columns={{{column.name!r}: {{'modality': ...}}}}."
 

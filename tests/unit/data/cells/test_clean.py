@@ -189,8 +189,8 @@ def test_what_cannot_be_done_is_said(clean, words):
 def test_a_leak_that_stays_is_told_by_the_run():
     rows = table()
     same(rows, 7, 20)
-    assert any("1 test row equal" in note for note in run(rows, {}).notes)
-    assert not any("test row" in note for note in run(rows, {"duplicates": "drop"}).notes)
+    assert any("1 test row equal" in note for note in run(rows, {}).bundle.metrics.warnings)
+    assert not any("test row" in note for note in run(rows, {"duplicates": "drop"}).bundle.metrics.warnings)
 
 
 def test_actions_are_lines_of_json(tmp_path):

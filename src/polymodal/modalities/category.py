@@ -146,6 +146,8 @@ _SCALARS = (str, int, float, Decimal, date, time, np.bool_, np.integer, np.float
 
 def _name(cell: object) -> str:
     """The one spelling of a category."""
+    if type(cell) is float:
+        return str(int(cell)) if cell.is_integer() else str(cell)
     if isinstance(cell, str):
         paired = cell.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         name = unicodedata.normalize("NFC", paired.strip())

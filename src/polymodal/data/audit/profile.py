@@ -70,7 +70,8 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
     drawn = set(np.random.default_rng(0).permutation(rows)[:compare].tolist())
     for start in range(0, len(rows), _PIECE):
         piece = rows[start : start + _PIECE]
-        read = replace(reader, table=reader.table.take(piece)).read(None)
+        part = reader.table if len(piece) == reader.table.num_rows else reader.table.take(piece)  # rows ascend
+        read = replace(reader, table=part).read(None)
         rejects += [replace(reject, row=int(piece[reject.row])) for reject in read.rejects]
         notes += read.notes
         arrays = zip(piece.tolist(), read.store.arrays(range(len(piece))), strict=True)

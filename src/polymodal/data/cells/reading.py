@@ -114,7 +114,8 @@ class ColumnReader:
         for row, cell in self._items():
             try:
                 index[row] = writer.add(self.modality.read(cell))
-                notes.update(filter(None, [self._note(cell)]))
+                if note := self._note(cell):
+                    notes[note] += 1
             except MissingCellError as error:
                 notes[str(error)] += 1
             except UnreadableCellError as error:

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from polymodal.errors import UnreadableCellError
 
 Order: TypeAlias = Literal["day_first", "month_first", "year_first"]
+
+ORDERS: tuple[Order, ...] = get_args(Order)
 
 PIVOT = 69
 """Years of two digits from here on are of the twentieth century, as POSIX has it."""
@@ -97,11 +99,14 @@ def read_date(cell: object, order: Order | None = None, pivot: int = PIVOT) -> D
 def order_of(cells: Iterable[object]) -> Order | None:
     """What comes first in 25/12/2024 and the like: by most of the strings that can only be read one way.
 
-    None where fewer than nine in ten of them agree, or there is none.
+    None where fewer than nine in ten of them agree, or there is none. A day that equals its month tells nothing.
+
+    >>> order_of(["03/03/2004", "04/05/2004", "12/25/2004"])
+    'month_first'
     """
     found: Counter[Order] = Counter()
     for cell in cells:
-        if (match := _of_numbers(cell)) is not None and len(orders := _orders(match)) == 1:
+        if (match := _of_numbers(cell)) is not None and len(orders := list(_readings(match))) == 1:
             found[orders[0]] += 1
     if not found:
         return None
@@ -110,9 +115,38 @@ def order_of(cells: Iterable[object]) -> Order | None:
 
 
 def is_ambiguous(cell: object) -> bool:
-    """Whether day and month of a string, or day and year, could each be the other."""
+    """Whether day and month of a string, or day and year, could each be the other, and that would be another day."""
     match = _of_numbers(cell)
-    return match is not None and len(_orders(match)) > 1
+    return match is not None and _days(match) > 1
+
+
+def possible_orders(cell: object) -> tuple[Order, ...]:
+    """In which orders a string such as 10/01/13 is a date, by its numbers alone; none of any other cell.
+
+    >>> possible_orders("10/01/13"), possible_orders("25/12/2013")
+    (('day_first', 'month_first', 'year_first'), ('day_first',))
+    """
+    match = _of_numbers(cell)
+    if match is None:
+        return ()
+    one, two, three = (int(match[part]) for part in ("one", "two", "three"))
+    short = len(match["one"]) == len(match["three"]) == 2
+    fits: dict[Order, bool] = {
+        "day_first": 1 <= one <= 31 and 1 <= two <= 12,
+        "month_first": 1 <= one <= 12 and 1 <= two <= 31,
+        "year_first": short and 1 <= two <= 12 and 1 <= three <= 31,
+    }
+    return tuple(order for order, fit in fits.items() if fit)
+
+
+def may_have_year_first(cells: Iterable[object]) -> bool:
+    """Whether all strings such as 10/01/13 may have the year first, and the third number differs more than the first.
+
+    A column of days of one month or year rather than of one day of all years: false for most that have the day first.
+    """
+    matches = [match for cell in cells if (match := _of_numbers(cell)) is not None]
+    first, third = {match["one"] for match in matches}, {match["three"] for match in matches}
+    return len(third) > len(first) and all("year_first" in possible_orders(match[0]) for match in matches)
 
 
 def has_short_year(cell: object) -> bool:
@@ -157,19 +191,24 @@ def _of_numbers(cell: object) -> re.Match[str] | None:
     return _EITHER.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
 
 
-def _orders(match: re.Match[str]) -> list[Order]:
-    """In which orders the parts can be read as different days."""
+def _readings(match: re.Match[str]) -> dict[Order, tuple[int, int, int]]:
+    """The orders in which the parts can be read, and year, month and day in each."""
     one, two, three = int(match["one"]), int(match["two"]), int(match["three"])
     short = len(match["three"]) == 2
-    days: dict[tuple[int, int, int], Order] = {}  # year, month and day -> the order
+    found: dict[Order, tuple[int, int, int]] = {}
     if two <= 12 and one <= 31:
-        days.setdefault((three, two, one), "day_first")
+        found["day_first"] = three, two, one
     if one <= 12 and two <= 31:
-        days.setdefault((three, one, two), "month_first")
+        found["month_first"] = three, one, two
     may_be_year = len(match["one"]) == 2 and (not 1 <= one <= 31 or match["sign"] == "-")
     if short and may_be_year and two <= 12 and 1 <= three <= 31:
-        days.setdefault((one, two, three), "year_first")
-    return list(days.values())
+        found["year_first"] = one, two, three
+    return found
+
+
+def _days(match: re.Match[str]) -> int:
+    """How many days the parts can be."""
+    return len(set(_readings(match).values()))
 
 
 def _from_match(found: re.Match[str], order: Order | None, cell: str, pivot: int) -> DateTime:
@@ -191,10 +230,12 @@ def _from_match(found: re.Match[str], order: Order | None, cell: str, pivot: int
 def _by_order(found: re.Match[str], order: Order | None, cell: str) -> tuple[str, str, str]:
     """Year, month and day."""
     if order is None and is_ambiguous(cell):
+        first, *others = _readings(found)  # reasons without the cell are equal, to be counted
+        either = "the day, the month or the year" if "year_first" in others else "the day or the month"
         raise UnreadableCellError(
-            "the day or the month may come first; set order to day_first or month_first"  # equal, to be counted
+            f"{either} may come first; set order to {', '.join([first, *others[:-1]])} or {others[-1]}"
         )
-    chosen = order or next(iter(_orders(found)), "day_first")  # the last: there is no such month
+    chosen = order or next(iter(_readings(found)), "day_first")  # the last: there is no such month
     one, two, three = found["one"], found["two"], found["three"]
     if chosen == "year_first":
         if len(three) == 4:

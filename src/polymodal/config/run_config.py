@@ -62,7 +62,7 @@ class ColumnConfig(Settings):
     """What the user says about one column; the rest is inferred.
 
     Attributes:
-        modality: what reads the column, with its settings.
+        modality: what reads the column, with its settings; one that only one modality has says which, without a name.
         encoder: what encodes it, with its settings; not for columns of the group `table`.
     """
 

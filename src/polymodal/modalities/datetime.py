@@ -91,12 +91,13 @@ class Datetime(Modality):
         """Very sure from 95 % dates on, so that unique ones are no identifiers; sure from half on."""
         num_cells = len(sample.values)
         order = dates.order_of(sample.values)
-        found = sum(_looks_dated(value, order or "day_first") for value in sample.values)
+        found = sum(_looks_dated(value, order) for value in sample.values)
         if 2 * found < max(num_cells, 1):
             return None
         reason = f"{found} of {num_cells} sampled cells are dates or times"
-        if order is None and any(map(dates.is_ambiguous, sample.values)):
-            reason += "; whether 03/04 is in March or in April no cell tells: set order to day_first or month_first"
+        if order is None and (doubtful := next(filter(dates.is_ambiguous, sample.values), None)) is not None:
+            orders = " or ".join(dates.possible_orders(doubtful))
+            reason += f"; what comes first in {doubtful} the cells do not tell: set order to {orders}"
         elif order is not None:
             reason += f", the {order.partition('_')[0]} first"
         if found < 0.95 * num_cells:
@@ -210,11 +211,12 @@ def _turns(table: Int64[np.ndarray, "B 2"], cycle: str) -> Float[np.ndarray, " B
     return np.where(known, turns, np.nan)
 
 
-def _looks_dated(value: object, order: Order) -> bool:
+def _looks_dated(value: object, order: Order | None) -> bool:
+    """Whether a cell is a date, in one order where the column has one, else in any."""
     if not isinstance(value, str | date | time) or (isinstance(value, str) and value.strip().isdigit()):
         return False
     try:
-        moment = dates.read_date(value, order)
+        moment = dates.read_date(value, order or next(iter(dates.possible_orders(value)), None))
     except UnreadableCellError:
         return False
     return not isinstance(value, str) or moment.days is None or dates.date_of(moment.days).year in _YEARS

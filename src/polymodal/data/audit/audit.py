@@ -11,6 +11,7 @@ from polymodal.config.run_config import RunConfig
 from polymodal.data.audit import (
     changes,
     classes,
+    date_order,
     drift,
     duplicates,
     layout,
@@ -41,6 +42,7 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     outliers.check,
     layout.check,
     changes.check,
+    date_order.check,
     writing.check,
 )
 

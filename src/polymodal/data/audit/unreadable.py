@@ -1,27 +1,47 @@
-"""Cells that cannot be read: counted by reason, with the files of the first ones."""
+"""Cells that cannot be read: counted by column, with the first ones and why."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
+from polymodal.data.audit import date_order
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.cells.reading import Reject
+from polymodal.data.columns.examples import example
 
-_FILES = 2  # that a finding names
+_REASONS = 3  # that a finding names, the most frequent ones
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
-    """One finding for each column and reason."""
+    """One finding for each column."""
+    dated = {column.name for column in subject.columns if column.modality == "datetime"}
     for name, profiles in subject.profiles.items():
-        by_reason: defaultdict[str, list[Reject]] = defaultdict(list)
-        for reject in profiles.rejects:
-            by_reason[reject.reason].append(reject)
-        for reason, rejects in by_reason.items():
-            files = ", ".join(reject.file for reject in rejects[:_FILES] if reject.file != subject.table.source)
-            named = f" ({files})." if files else "."
-            what = f"{number(len(rejects), 'cell')} of {profiles.tried:,} cannot be read: {reason}{named}"
-            advice = "Repair them; else they count as missing (see bad_cells)."
-            rows = [reject.row for reject in rejects]
-            yield subject.finding("unreadable", "warning", what, advice, columns=(name,), rows=rows)
+        if not (rejects := profiles.rejects):
+            continue
+        what = f"{number(len(rejects), 'cell')} of {profiles.tried:,} cannot be read: {_reasons(subject, rejects)}."
+        rows = [reject.row for reject in rejects]
+        advice = "Repair them; else they count as missing (see bad_cells)."
+        if name in dated and (orders := date_order.orders_in_doubt(subject.cells(name)[row] for row in rows)):
+            advice = f"{date_order.advice(name, orders)} {advice}"
+        yield subject.finding("unreadable", "warning", what, advice, columns=(name,), rows=rows)
+
+
+def _reasons(subject: AuditedTable, rejects: Sequence[Reject]) -> str:
+    """The most frequent reasons, each with its count where there are several, and with a file or cell."""
+    counts = Counter(reject.reason for reject in rejects)
+    first = {reject.reason: reject for reject in reversed(rejects)}
+    shown = []
+    for reason, count in counts.most_common(_REASONS):
+        times = f"{count:,} times " if 1 < count < len(rejects) else ""
+        sample = _example(subject, first[reason])
+        shown.append(f"{times}{reason}" + ("" if sample.rstrip("…") in reason else f" ({sample})"))
+    if others := len(counts) - len(shown):
+        shown.append(f"and {number(others, 'other reason')}")
+    return "; ".join(shown)
+
+
+def _example(subject: AuditedTable, reject: Reject) -> str:
+    """The file that a cell names; else the cell in print."""
+    return reject.file if reject.file != subject.table.source else example(subject.cells(reject.column)[reject.row])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from polymodal.codecs import numerals
 from polymodal.codecs.notation import Numerals, numerals_of
+from polymodal.codecs.numerals import PLAIN
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.target.class_names import note_of_name
@@ -36,9 +38,19 @@ def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     found = _found(subject, name)
     if found is not None and found.mostly and not found.notation.plain:
         what = f"numbers are read with {numerals.described(found.notation, found.example)}."
-        other = "point" if found.notation.decimal == "comma" else "comma"
-        advice = f"If that is wrong, set decimal, thousands or unit: --set columns.{name}.modality.decimal={other}."
+        advice = _other_notation(name, found)
         yield subject.finding("writing", "note", what, advice, columns=(name,))
+
+
+def _other_notation(name: str, found: Numerals) -> str:
+    """The settings that read the same cells as other numbers; where none do, those that are about the notation."""
+    place = f"columns.{name}.modality"
+    settings = asdict(found.notation)
+    if found.other is not None:
+        differing = {key: value for key, value in asdict(found.other).items() if value != settings[key]}
+        return f"If that is wrong: {' '.join(f'--set {place}.{key}={value}' for key, value in differing.items())}."
+    about = [f"{place}.{key}" for key, value in settings.items() if value != getattr(PLAIN, key)]
+    return f"If that is wrong, set {' and '.join(about)}, or read it as words: --set {place}=text."
 
 
 def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:

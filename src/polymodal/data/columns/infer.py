@@ -15,6 +15,7 @@ from polymodal.config.run_config import ColumnConfig, LimitsConfig, RunConfig
 from polymodal.data.cells.media import lists_media, open_cell
 from polymodal.data.columns.examples import example
 from polymodal.data.columns.profile import Profiler, column_profiler
+from polymodal.data.columns.said import modality_with
 from polymodal.data.columns.unread_media import UNREAD, why_no_media, why_unread
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
@@ -131,6 +132,8 @@ def _column(table: Table, name: str, config: RunConfig, roles: Mapping[str, _Lef
         kind, modality, reason = "number", "number", "no cell holds a value; kept as an always-missing number"
     else:
         kind, modality, reason = _infer(table, name, profile(name))
+    if name not in roles and said.name is None and (meant := modality_with(said.settings, name, modality)) != modality:
+        kind, modality, reason = str(meant), meant, f"said by the configuration: {', '.join(said.settings)}"
     decimal = {"decimal": "comma"} if modality == "number" and config.table.decimal == "comma" else {}
     settings = {} if modality is None else {**decimal, **config.modalities.get(modality, {}), **said.settings}
     return Column(name=name, kind=kind, modality=modality, reason=reason, settings=settings)

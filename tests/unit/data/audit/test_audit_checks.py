@@ -20,7 +20,7 @@ def of(findings, check):
     return [f for f in findings if f.check == check]
 
 
-def test_unreadable_cells_are_counted_by_reason(tmp_path):
+def test_unreadable_cells_are_counted_by_column(tmp_path):
     (tmp_path / "photo.csv").write_text("photo\n" + "\n".join(f"{k}.png" for k in range(40)))
     from PIL import Image
 
@@ -28,10 +28,21 @@ def test_unreadable_cells_are_counted_by_reason(tmp_path):
         Image.fromarray(RNG.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / f"{k}.png")
     (tmp_path / "3.png").write_bytes(b"")
     (tmp_path / "9.png").unlink()
-    found = of(audited(tmp_path / "photo.csv"), "unreadable")
-    assert [(f.rows, f.severity) for f in found] == [((3,), "warning"), ((9,), "warning")]
-    assert "3.png" in found[0].what
+    (found,) = of(audited(tmp_path / "photo.csv"), "unreadable")
+    assert (found.rows, found.count, found.severity) == ((3, 9), 2, "warning")
+    assert "3.png" in found.what
+    assert "9.png" in found.what
     assert of(audited(tmp_path / "photo.csv", media=False), "unreadable") == []
+
+
+def test_of_many_unreadable_cells_some_are_shown():
+    cells = [f"{row}.5" for row in range(600)] + ["lots"] * 3 + [f"word{row}" for row in range(40)]
+    (found,) = of(audited({"a": cells}, columns={"a": {"modality": "number"}}), "unreadable")
+    assert (found.count, found.columns) == (43, ("a",))
+    assert "'lots'" in found.what
+    assert "word0" in found.what
+    assert "word9" not in found.what
+    assert len(found.what) < 300
 
 
 def test_outliers_are_named_farthest_first():

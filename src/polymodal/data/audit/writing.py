@@ -31,6 +31,15 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     yield from _last_row(subject)
 
 
+def check_inputs(subject: AuditedTable) -> Iterator[Finding]:
+    """What a run says of them, too: columns near to numbers that nobody said are none, and a last row of sums."""
+    said = {name for name, column in subject.config.columns.items() if column.modality.name is not None}
+    for column in subject.columns:
+        if column.kind in _READ_AS_WORDS and column.name not in said:
+            yield from _nearly_numbers(subject, column.name)
+    yield from _last_row(subject)
+
+
 def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """That numbers are not written as programs write them."""
     found = _found(subject, name)

@@ -69,7 +69,9 @@ def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
 def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """Cells of a target that a training could not use, and classes that differ only in spelling."""
     found = _found(subject, name)
-    if found is not None and found.mostly:
+    task = subject.config.task
+    named = task.name == "classify" and not task.settings.get("numbers")  # any word is a class
+    if found is not None and found.mostly and not named:
         bad = [row for row, cell in enumerate(subject.cells(name)) if _is_unreadable(cell, found.notation)]
         if bad:
             shown = repr(subject.cells(name)[bad[0]])[:40]

@@ -269,6 +269,79 @@ class TestTargets:
         assert any("row 1" in note for note in truth.notes)
 
 
+QUANTITIES = {
+    "units": ([f"{row + 1} kg" if row % 2 else f"{row + 1} lb" for row in range(ROWS)], "units"),
+    "a unit or none": ([f"{row + .5} °C" if row % 2 else f"{row + .5}" for row in range(ROWS)], "units"),
+    "decimal marks": ([f"{row},{row % 9}1" if row % 2 else f"{row}.{row % 9}1" for row in range(ROWS)], "decimal"),
+    "dates": ([f"{1 + row % 28:02d}.03.{1980 + row}" for row in range(ROWS)], "dates"),
+    "durations": ([f"{row}:{10 + row}" for row in range(ROWS)], "durations"),
+    "ranges": ([f"{row}-{2 * row + 1}" for row in range(ROWS)], "ranges"),
+    "marks": ([f"~{row}.5" for row in range(ROWS)], "marks"),
+    "words": ([["sold", "gone"][row % 2] if row % 3 == 0 else f"{row}.5" for row in range(ROWS)], "numbers"),
+    "repeated ranges": ([f"{row % 30}-{2 * (row % 30) + 1}" for row in range(2 * ROWS)], "ranges"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", QUANTITIES)
+def test_a_target_of_quantities_that_would_be_classes_is_told(case):
+    cells, cause = QUANTITIES[case]
+    table = {"size": [row / 7 for row in range(len(cells))], "y": cells}
+    config = make({"target": "y", "train": {"epochs": 1}})
+    (found,) = [f for f in inspect(table, config=config).findings if f.check == "writing" and f.severity == "warning"]
+    assert found.columns == ("y",)
+    assert cause in found.what
+    assert "task=regress" in found.advice
+    try:
+        told = [alert.text for alert in train(table, config, baselines=False).bundle.metrics.alerts]
+    except DataError as error:
+        told = [str(error)]
+    assert any(found.what in text and found.advice in text for text in told)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["18-25", "26-40", "41-60"] * 20,
+        [f"{row:05d}" for row in range(20)] * 3,
+        [f"k-{row}" for row in range(30)] * 2,
+        ["S", "M", "38", "40"] * 15,
+        ["2024-01-01", "2024-02-01"] * 30,
+    ],
+    ids=["few ranges", "codes", "keys", "sizes", "few dates"],
+)
+def test_a_target_of_classes_is_not_doubted(cells):
+    table = {"size": [row / 7 for row in range(60)], "y": cells}
+    found = inspect(table, config=make({"target": "y"})).findings
+    assert not [f for f in found if f.check == "writing" and f.severity == "warning"]
+
+
+def test_a_task_that_was_named_is_not_doubted():
+    cells, _ = QUANTITIES["repeated ranges"]
+    table = {"size": [row / 7 for row in range(len(cells))], "y": cells}
+    run = train(table, make({"target": "y", "task": "classify", "train": {"epochs": 1}}), baselines=False)
+    assert not [alert for alert in run.bundle.metrics.alerts if alert.kind == "writing"]
+
+
+def test_a_word_among_classes_that_are_numbers_is_told_alike():
+    table = {"size": [row / 7 for row in range(60)], "y": with_odd([str(1 + row % 5) for row in range(60)], "five")}
+    config = make({"target": "y", "train": {"epochs": 1}})
+    found = [f for f in inspect(table, config=config).findings if f.check == "writing"]
+    assert [(one.columns, one.rows, "class" in one.what) for one in found] == [(("y",), (7,), True)]
+    run = train(table, config, baselines=False)
+    assert "five" in run.bundle.schema.target.statistics["classes"]
+    assert str(found[0]) in [alert.text for alert in run.bundle.metrics.alerts]
+
+
+def test_a_word_among_counts_is_no_class_for_inspect_either():
+    table = {"size": [row / 7 for row in range(99)], "y": with_odd([str(row % 40) for row in range(99)], "sold")}
+    config = make({"target": "y", "train": {"epochs": 1}})
+    found = [f for f in inspect(table, config=config).findings if f.columns == ("y",)]
+    assert [(one.check, one.rows) for one in found] == [("writing", (7,))]
+    run = train(table, config, baselines=False)
+    assert [reject.row for reject in run.rejects] == [7]
+    assert not [note for note in run.notes if "test row" in note]
+
+
 def test_keys_that_may_be_contents_offer_text():
     found = inspect({"url": [f"http://x.org/{row}" for row in range(ROWS)], "z": PLAIN}).columns[0].column
     assert (found.kind, "columns.url.modality=text" in found.reason) == ("identifier", True)

@@ -7,6 +7,8 @@ import pytest
 from cli_tables import write_csv
 from PIL import Image
 
+import polymodal as pm
+
 QUICK = ["train.epochs=1", "train.final=best", "train.ensemble={members: []}"]
 
 
@@ -85,3 +87,36 @@ def test_pictures_on_both_sides_of_the_split_are_counted(cli, tmp_path):
     assert found["columns"] == ["photo"]
     assert "4 of 10 test rows" in found["text"]
     assert found["text"] in done.out
+
+
+ODD_COLUMNS = {
+    "near to numbers": [f"{row * 1.25}" if row % 3 else ("lots", "more", "few")[row % 4 % 3] for row in range(60)],
+    "units": [f"{row + 1} kg" if row % 2 else f"{row + 1} lb" for row in range(60)],
+    "a total": [*(f"{row * 1.25}" for row in range(59)), "Total"],
+    "absent pictures": [f"pictures/{row}.png" for row in range(60)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD_COLUMNS)
+def test_what_inspect_warns_of_columns_is_told_by_a_run(cli, tmp_path, case):
+    rows = [{"it": cell, "z": row / 7, "label": "ab"[row % 2]} for row, cell in enumerate(ODD_COLUMNS[case])]
+    table = write_csv(tmp_path / "table.csv", rows)
+    done = cli("train", table, "--target", "label", "-o", tmp_path / "run", settings=QUICK)
+    kind = "unread_media" if case == "absent pictures" else "writing"
+    told = json.loads((tmp_path / "run/bundle/metrics.json").read_text())["alerts"]
+    (alert,) = [one for one in told if one["kind"] == kind]
+    assert alert["columns"] == ["it"]
+    assert f"Warning: {alert['text']}" in done.out
+    found = json.loads(cli("inspect", table, "--target", "label", "--json").out)["findings"]
+    assert ("warning", ["it"]) in [(one["severity"], one["columns"]) for one in found if one["check"] == kind]
+    model = pm.Classifier(epochs=1).fit(table, y="label")
+    assert any("it" in told and ("left out" in told or "number" in told or "sum" in told) for told in model.warnings_)
+
+
+def test_a_column_that_is_said_to_be_text_is_not_doubted(cli, tmp_path):
+    rows = [{"it": cell, "z": row / 7, "label": "ab"[row % 2]} for row, cell in enumerate(ODD_COLUMNS["units"])]
+    table = write_csv(tmp_path / "table.csv", rows)
+    settings = [*QUICK, "columns.it.modality=text"]
+    assert cli("train", table, "--target", "label", "-o", tmp_path / "run", settings=settings).code == 0
+    told = json.loads((tmp_path / "run/bundle/metrics.json").read_text())["alerts"]
+    assert not [one for one in told if one["kind"] == "writing"]

@@ -91,3 +91,21 @@ def test_update_names_rows_that_the_model_has_seen(cli, rows, run, tmp_path):
     assert "learned before from 1 of the 20 new rows (rows 7)" in done.out
     done = cli("update", tmp_path / "next", table, "-o", tmp_path / "third", settings=settings)
     assert f"learned before from {sum(row['side'] == 'train' for row in new)} of the 20 new rows" in done.out
+
+
+@pytest.mark.parametrize(
+    ("cells", "unreadable"),
+    [
+        ([f"{row},{row % 10}5" for row in range(40)], 0),
+        (["n.d." if row == 7 else f"${1000 + row:,}" for row in range(40)], 1),
+    ],
+    ids=["decimal comma", "money and a word"],
+)
+def test_a_target_is_read_as_in_training(cli, tmp_path, cells, unreadable):
+    rows = [{"size": row + 0.5, "y": cell} for row, cell in enumerate(cells)]
+    table = write_csv(tmp_path / "table.csv", rows)
+    assert cli("train", table, "--target", "y", "-o", tmp_path / "run", settings=QUICK).code == 0
+    _, figures = evaluated(cli, tmp_path / "run", table, tmp_path)
+    assert figures["rows"]["measured"] == 40 - unreadable
+    assert figures["rows"].get("unreadable_target", 0) == unreadable
+    assert figures["seen"] > 20

@@ -13,6 +13,7 @@ from scipy import sparse
 from torch import Tensor
 
 from polymodal.abilities import Features, InputFeatures
+from polymodal.baselines.rare_classes import rare_classes
 from polymodal.baselines.scaling import side_by_side
 from polymodal.baselines.trees import Inputs, boosted_classes, boosted_columns
 from polymodal.types import Cells, Scores
@@ -143,7 +144,7 @@ def _logistic(
 
     seen = target[features.in_train]
     model = LogisticRegression(C=_C, max_iter=200)
-    with warnings.catch_warnings():
+    with rare_classes():  # which restores the filters
         # The iterations bound the time; a baseline that is not quite at its optimum is still a baseline.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features.train[features.in_train], seen)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from scipy import sparse
 
 from polymodal.abilities import Features, InputFeatures
+from polymodal.baselines.rare_classes import rare_classes
 from polymodal.baselines.scaling import components
 
 _MOST_ITERATIONS = 300
@@ -64,7 +65,7 @@ def fit_boosting(
         **chosen,
     )
     empty = np.isnan(features).all(axis=0)  # of which scikit-learn can make no histogram
-    with _one_thread():
+    with _one_thread(), rare_classes():
         return estimator.fit(np.where(empty, 0, features), target, sample_weight=weight)
 
 

@@ -134,7 +134,8 @@ def _measure(bundle: Bundle, path: Path, *, subsets: bool) -> _Measured:
     assert target is not None, "a bundle with a task has a target"
     table = read_table(path, text=bundle.config.table)
     values = target_cells(table, target.column) if target.columns else None
-    truth, look = truth_of(task, target, table, values), SeenRows(bundle, values)
+    truth = truth_of(task, target, table, values)
+    look = SeenRows(bundle, truth.encoded)
     for note in truth.notes:
         say(note)
     found = evaluate_subsets(bundle, table, truth.target) if subsets else None

@@ -18,7 +18,7 @@ _SHOWN_COLUMNS = 10
 def of_fit(run: Run) -> tuple[str, ...]:
     """What a user should hear of the data and the training of a run, in sentences."""
     sentences = [
-        *(alert.text for alert in run.bundle.metrics.alerts),
+        *(alert.text for alert in run.bundle.metrics.alerts if alert.kind != "unread_media"),  # among those left out
         *_left_out(run),
         *of_rejects(run.rejects, run.table, run.bundle.config.bad_cells),
         *_rows_left_out(run),

@@ -70,6 +70,8 @@ class Truth:
         labelled: rows that have a target, perhaps one that is new to the task.
         unreadable: number of rows whose target cannot be read; they have none.
         notes: what was read of the target, but not as it stands, in sentences.
+        encoded: the target of each row as the task encodes it, None where it is unknown; None of a task without a
+            target.
     """
 
     target: Cells | None
@@ -77,6 +79,7 @@ class Truth:
     labelled: Bool[np.ndarray, " N"]
     unreadable: int = 0
     notes: tuple[str, ...] = ()
+    encoded: Sequence[np.ndarray | None] | None = None
 
     def report(self, task: Task, prediction: Prediction, *, seed: int) -> Report:
         """Every metric of the task, with 95 % bootstrap intervals."""
@@ -126,7 +129,7 @@ def truth_of(task: Task, target: Target, table: Table, values: Sequence[object] 
     unreadable = sum(found[row] is None for row in {one.row for one in read.unreadable})
     named = (f"{table.where(one.row)}, target unreadable: {one.reason}" for one in read.unreadable[:_NAMED])
     notes = (*(f"{target.name}: {note}" for note in read.notes), *named)
-    return Truth(task.collate(arrays), known, labelled, unreadable, notes)
+    return Truth(task.collate(arrays), known, labelled, unreadable, notes, arrays)
 
 
 def _both(values: Sequence[object], target: Target) -> str:

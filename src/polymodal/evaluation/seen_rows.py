@@ -17,14 +17,14 @@ class SeenRows:
 
     Args:
         bundle: the trained model; without row hashes no row is known.
-        values: the target's cell of each row of the table; None of a task without a target.
+        targets: of each row of the table, as `Truth.encoded` gives them; None of a task without a target.
     """
 
-    def __init__(self, bundle: Bundle, values: Sequence[object] | None) -> None:
+    def __init__(self, bundle: Bundle, targets: Sequence[np.ndarray | None] | None) -> None:
         member = bundle.members.get(NAME)
         self.hashes = member if isinstance(member, RowHashes) else None
         self.columns = [column.name for column in bundle.schema.features()]
-        self.targets = None if values is None else [bundle.task.encode(value) for value in values]
+        self.targets = targets
         self._parts: list[np.ndarray] = []
 
     def __call__(self, start: int, dataset: Dataset) -> None:

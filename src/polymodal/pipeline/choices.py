@@ -27,6 +27,7 @@ from polymodal.metrics.alerts import Alert
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import DEEP_ENSEMBLE, INTERMEDIATE, Stage, stage_of
 from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
+from polymodal.pipeline.odd_target import alerts_of, odd_classes
 from polymodal.pipeline.preset_encoders import PresetEncoders
 from polymodal.pipeline.split_column import with_split_column
 from polymodal.pipeline.warm_start import WarmStart, start_from
@@ -113,16 +114,21 @@ def choose(
         UsageError: the configuration does not fit the table or this installation.
         DataError: the table cannot be learned from.
     """
-    values = target_values(table, config)
-    config, alerts = with_split_column(table, config, values)
+    cells = target_values(table, config)
+    config, alerts = with_split_column(table, config, cells)
     profile = profile or column_profiler(table, config.limits)
     if columns is None or not any(column.modality for column in columns):
         columns = infer_columns(table, config, profile)
     columns = with_policies(columns, config.clean)
     warm_start, columns, config = start_from(columns, config)
     part, task, target = read_target(table, config)
-    values = target.values
-    split = split_rows(table, config.split, target=values, stratify=task.stratified, seed=config.seed)
+    values, odd = target.values, odd_classes(cells, config, part)
+    try:
+        split = split_rows(table, config.split, target=values, stratify=task.stratified, seed=config.seed)
+    except DataError as error:
+        if odd is None:
+            raise
+        raise DataError(f"The target column {odd} As classes: {error}") from error  # the likely cause
     num_rows = len(split.train)
     config = complete(config, part, task, num_rows=num_rows)
     suggested = suggest_settings(table, columns, config.limits, profile)
@@ -133,6 +139,7 @@ def choose(
     )
     config = with_anchor(config, task, inputs)
     warnings = tuple(preset.warnings(inputs))
+    alerts = (*alerts, *alerts_of(odd))
     return Choices(table, config, columns, inputs, values, task, split, warm_start, target, alerts, warnings)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from polymodal import registry
-from polymodal.config.run_config import RunConfig
+from polymodal.config.run_config import Part, RunConfig
 from polymodal.data.audit.classes import without_test
 from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.inspection import Inspection, inspect_table
@@ -25,7 +25,8 @@ from polymodal.evaluation.input_tests import MOST_ROWS
 from polymodal.metrics.alerts import Alert
 from polymodal.metrics.results import InputTest
 from polymodal.models.build import task_of
-from polymodal.pipeline.choices import Choices, choose
+from polymodal.pipeline.choices import Choices, choose, choose_task
+from polymodal.pipeline.odd_target import odd_classes
 from polymodal.pipeline.problem import encode_targets
 from polymodal.pipeline.selection import Selection, select_inputs
 from polymodal.pipeline.split_column import with_split_column
@@ -49,7 +50,10 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
     values = target_cells(table, config.targets[0]) if known and len(config.targets) == 1 else None
     config, alerts = with_split_column(table, config, values)
     profile = column_profiler(table, config.limits)
-    found = inspect_table(table, config=config, media=media, profile=profile)
+    task = _task(values, config)
+    found = inspect_table(table, config=config.model_copy(update={"task": task}), media=media, profile=profile)
+    odd = odd_classes(values, config, task)
+    found = found if odd is None else found.with_findings([odd])
     found = found.with_findings([_of_split(alert, used=config.split.column is not None) for alert in alerts])
     if not config.targets:
         return found
@@ -64,6 +68,14 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
         )
     found = replace(found, input_tests=selection.tests)
     return found.with_findings([*_findings(choices, selection, num_rows), *_of_classes(choices)])
+
+
+def _task(values: Sequence[object] | None, config: RunConfig) -> Part:
+    """The task that a training would choose, if it can."""
+    try:
+        return choose_task(values, config)
+    except PolymodalError:  # told where the choices are made
+        return config.task
 
 
 def _of_classes(choices: Choices) -> Iterator[Finding]:

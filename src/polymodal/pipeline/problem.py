@@ -99,7 +99,7 @@ def resolve(source: object, config: RunConfig, *, folder: Path) -> Problem:
     selection = Selection(schema) if choices.warm_start else select_inputs(schema, config, dataset, split.train)
     used = np.sort(np.concatenate([split.train, split.validation, split.test]))
     cleaned += clean_cells(prepared, modalities, used)
-    alerts, notes = check_run(table, columns, config, split)
+    alerts, notes = check_run(table, columns, choices.config, split)  # with columns as the user named them
     return Problem(
         table, selection.schema, config, task, split, dataset, choices.values,
         (*prepared.rejects, *rejects), cleaned,

@@ -13,6 +13,7 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
+from polymodal.baselines.rare_classes import rare_classes
 from polymodal.types import Meaning
 
 UNSEEN = -10.0  # score of a class that the rows do not hold: a probability near zero
@@ -55,7 +56,8 @@ def logistic(data: TrainingArrays, c: float) -> Buffers:
     weight, bias = np.zeros((num_scores, features.shape[1])), np.full(num_scores, UNSEEN)
     if data.meaning == "classes":
         fitted = LogisticRegression(C=c, max_iter=300)
-        fitted.fit(features, wanted.argmax(axis=1), sample_weight=data.weight)
+        with rare_classes():
+            fitted.fit(features, wanted.argmax(axis=1), sample_weight=data.weight)
         two = len(fitted.classes_) == 2  # one row of coefficients: for the second class against the first
         weight[fitted.classes_[-len(fitted.coef_) :]] = fitted.coef_
         bias[fitted.classes_] = 0.0

@@ -84,8 +84,9 @@ def check_run(
 ) -> tuple[tuple[Alert, ...], tuple[str, ...]]:
     """What would make the figures of a run wrong, as far as it is found without reading media; and notes.
 
-    The first are columns that tell the target by themselves, and test rows that come again among those that are learned
-    from; the notes are on such columns that are left out, and on classes without test rows.
+    The first are columns that tell the target by themselves, test rows that come again among those that are learned
+    from, columns of media that are nowhere, columns near to numbers, and a last row that sums the others up; the notes
+    are on columns that tell the target and are left out, and on classes without test rows.
     """
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
@@ -93,7 +94,13 @@ def check_run(
     copies = [finding for finding in duplicates.check(subject) if finding.severity == "error"]
     told, notes = target_leakage.alerts(subject)
     without = [str(finding) for finding in classes.without_test(subject)]
-    return (*told, *(Alert(kind="duplicates", text=str(finding)) for finding in copies)), (*notes, *without)
+    alerts = (
+        *told,
+        *(Alert(kind="duplicates", text=str(finding)) for finding in copies),
+        *unread_media.alerts(subject),
+        *(Alert(kind="writing", columns=one.columns, text=str(one)) for one in writing.check_inputs(subject)),
+    )
+    return alerts, (*notes, *without)
 
 
 def _draw(count: int, most: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from polymodal.data.audit.subject import AuditedTable
 
 _OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
 _NAMED = 5
+_OF_NUMBERS = "regress"
 _SIDES = ("train", "validation", "test")
 
 
@@ -21,7 +22,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             what = f"{number(len(missing), 'row')} without a target."
             advice = "They are left out of training and measuring."
             yield subject.finding("classes", "note", what, advice, columns=(target,), rows=missing)
-        classes = subject.classes(target)
+        classes = _classes(subject, target)
         if classes is None:
             continue
         counts = Counter(name for name in classes if name)
@@ -32,6 +33,11 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         yield from _rare(subject, target, classes, counts)
         yield from _one_sided(subject, target, classes)
     yield from without_test(subject)
+
+
+def _classes(subject: AuditedTable, target: str) -> list[str] | None:
+    """By row; None where the task is known to learn numbers."""
+    return None if subject.config.task.name == _OF_NUMBERS else subject.classes(target)
 
 
 def _rare(subject: AuditedTable, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:
@@ -67,7 +73,7 @@ def without_test(subject: AuditedTable) -> Iterator[Finding]:
     if sides is None or not (sides == "test").any():
         return
     for target in subject.config.targets:
-        classes = subject.classes(target)
+        classes = _classes(subject, target)
         if classes is None:
             continue
         of_side = {name: {c for c, side in zip(classes, sides, strict=True) if side == name} for name in _SIDES}

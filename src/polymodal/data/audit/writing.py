@@ -33,6 +33,15 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     yield from _last_row(subject)
 
 
+def check_inputs(subject: AuditedTable) -> Iterator[Finding]:
+    """What a run says of them, too: columns near to numbers that nobody said are none, and a last row of sums."""
+    said = {name for name, column in subject.config.columns.items() if column.modality.name is not None}
+    for column in subject.columns:
+        if column.kind in _READ_AS_WORDS and column.name not in said:
+            yield from _nearly_numbers(subject, column.name)
+    yield from _last_row(subject)
+
+
 def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """That numbers are not written as programs write them."""
     found = _found(subject, name)
@@ -72,7 +81,9 @@ def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
 def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """Cells of a target that a training could not use, and classes that differ only in spelling."""
     found = _found(subject, name)
-    if found is not None and found.mostly:
+    task = subject.config.task
+    named = task.name == "classify" and not task.settings.get("numbers")  # any word is a class
+    if found is not None and found.mostly and not named:
         bad = [row for row, cell in enumerate(subject.cells(name)) if _is_unreadable(cell, found.notation)]
         if bad:
             shown = repr(subject.cells(name)[bad[0]])[:40]

@@ -12,16 +12,15 @@ Writes `default_speed.json`; what is there already is kept, whatever the commit:
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import earlier
 import numpy as np
 import pandas as pd
 from goal import Goal
@@ -52,7 +51,7 @@ def main() -> int:
     parser.add_argument("--table", action="append", choices=NAMES, help="default: all")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        before = _sources(given.against, Path(folder) / "before")
+        before = earlier.sources(given.against, Path(folder) / "before")
         for name in given.table or NAMES:
             if name not in _log():
                 _measure(name, given.data, before, Path(folder))
@@ -89,14 +88,6 @@ def _goals(name: str, record: dict[str, dict[str, float]]) -> list[Goal]:
 
 def _log() -> dict[str, Any]:
     return dict(json.loads(RESULTS.read_text(encoding="utf-8"))) if RESULTS.exists() else {}
-
-
-def _sources(commit: str, folder: Path) -> Path:
-    """The folder to import the package from, as it was at a commit."""
-    packed = subprocess.run(["git", "archive", commit, "src"], cwd=HERE.parent, check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "src"
 
 
 def _start(sources: Path, table: Path, config: dict[str, Any]) -> subprocess.Popen[str]:

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import earlier
 import numpy as np
 from goal import Goal
 
@@ -54,7 +53,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sources = {"before": _sources(given.against, folder / "before"), "now": HERE.parent / "src"}
+        sources = {"before": earlier.sources(given.against, folder / "before"), "now": HERE.parent / "src"}
         for case in given.case or CASES:
             if case not in _log():
                 record = {when: _measure(case, path, folder) for when, path in sources.items()}
@@ -139,14 +138,6 @@ def _long(path: Path, rows: int = 500_000) -> None:
 
 def _log() -> dict[str, Any]:
     return dict(json.loads(RESULTS.read_text(encoding="utf-8"))) if RESULTS.exists() else {}
-
-
-def _sources(commit: str, folder: Path) -> Path:
-    """The folder to import the package from, as it was at a commit."""
-    packed = subprocess.run(["git", "archive", commit, "src"], cwd=HERE.parent, check=True, capture_output=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "src"
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def _open_avif(stream: BytesIO) -> PIL.ImageFile.ImageFile:
 def _open_heic(stream: BytesIO) -> PIL.ImageFile.ImageFile:
     from pillow_heif import HeifImageFile
 
-    file: PIL.ImageFile.ImageFile = HeifImageFile(stream)  # type: ignore[no-untyped-call]
+    file: PIL.ImageFile.ImageFile = HeifImageFile(stream)  # type: ignore[no-untyped-call] # its types are partial
     return file
 
 

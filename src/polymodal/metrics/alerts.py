@@ -11,13 +11,13 @@ AlertKind: TypeAlias = Literal[
     "duplicates",
     "split_column",
     "validation_gap",
-    "hidden_inputs",
+    "masked_inputs",
     "unread_media",
     "writing",
 ]
 """`target_leakage`: one column tells the target by itself; `duplicates`: test rows are equal to rows learned from;
 `split_column`: a column says train and test, and nobody named it; `validation_gap`: validation is far better than test;
-`hidden_inputs`: the model does better with some inputs masked; `unread_media`: a column of media is left out, as none
+`masked_inputs`: the model does better with some inputs masked; `unread_media`: a column of media is left out, as none
 of its files can be read; `writing`: cells of an input or of the target are written in a way that hinders learning, or
 the last row sums the others up.
 """

@@ -117,10 +117,10 @@ class Measured:
         drop = " ".join(f"--drop {column}" for column in columns[:_NAMED]) + (" ..." if len(columns) > _NAMED else "")
         change = "" if line.change is None else f" ({between(line.change, signed=True)})"
         text = (
-            f"{names}: {metric} {figure(value)}, all inputs {figure(of_all)}{change}. Hiding inputs helps: try a run "
+            f"{names}: {metric} {figure(value)}, all inputs {figure(of_all)}{change}. Masking inputs helps: try a run "
             f"without the others: {drop}."
         )
-        return Alert(kind="hidden_inputs", columns=tuple(columns), text=text)
+        return Alert(kind="masked_inputs", columns=tuple(columns), text=text)
 
 
 def _error(interval: Interval, num_rows: int, rises: bool) -> float:

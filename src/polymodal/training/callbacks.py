@@ -155,7 +155,7 @@ def _describe(record: EpochRecord, metric: str) -> list[str]:
 
 
 def _fitted(start: str, words: list[str], width: int) -> str:
-    """A line of at most so many characters: of the words the speed goes first, then from the left to the right."""
+    """Shortens a progress line to a width: the speed is left out first, then the other parts from left to right."""
     kept = list(words)
     while kept and len("  ".join([start, *kept])) > width:
         kept.pop(-2 if len(kept) == len(words) and len(kept) > 1 else 0)

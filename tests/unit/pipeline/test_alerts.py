@@ -105,5 +105,5 @@ def test_inputs_that_are_better_hidden_are_named(table, gain, named):
         num_validation=0,
         num_test=100,
     ).alerts()
-    assert [(alert.kind, alert.columns) for alert in found] == ([("hidden_inputs", ("note",))] if named else [])
+    assert [(alert.kind, alert.columns) for alert in found] == ([("masked_inputs", ("note",))] if named else [])
     assert not named or all(words in found[0].text for words in ("table alone", "0.810", "0.770", "--drop note"))

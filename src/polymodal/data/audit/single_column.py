@@ -47,11 +47,11 @@ class LeakageRule:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Rows to take notes of, and rows to answer by them.
+    """Rows from which a rule is learned, and held-out rows on which it is tested.
 
     Attributes:
         rows: numbers of all of them.
-        parts: places among these: of the rows to take notes of, and of those to answer.
+        parts: places among these: of the rows to learn from, and of those to test on.
     """
 
     rows: np.ndarray

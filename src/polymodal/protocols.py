@@ -218,10 +218,12 @@ class Needs:
     Attributes:
         time: the fused tokens must lie along the time of one input.
         token_seconds: a token along that time covers at most so many seconds; None: as many as the encoder likes.
+        tokens: the fused result is all tokens of all inputs, and encoders keep words and places apart.
     """
 
     time: bool = False
     token_seconds: float | None = None
+    tokens: bool = False
 
 
 @runtime_checkable

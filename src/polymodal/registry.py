@@ -16,7 +16,7 @@ from typing import Any
 
 from polymodal.errors import ConfigError, did_you_mean
 
-KINDS = ("modalities", "encoders", "fusions", "stages", "tasks", "datasets", "bundle_members")
+KINDS = ("modalities", "encoders", "fusions", "stages", "tasks", "datasets", "bundle_members", "decoders", "decoding")
 
 _RENAMED = {"simple": "handcrafted", "shallow": "embedding", "each": "per_image"}  # parts of earlier versions
 
@@ -68,7 +68,12 @@ def source(kind: str, name: str) -> Path | None:
 def describe(kind: str) -> str:
     """What one part of a kind is called in a message: `fusion`, `text encoder`."""
     family, _, modality = kind.partition("/")
-    irregular = {"modalities": "modality", "datasets": "dataset recipe", "bundle_members": "bundle member"}
+    irregular = {
+        "modalities": "modality",
+        "datasets": "dataset recipe",
+        "bundle_members": "bundle member",
+        "decoding": "search",
+    }
     singular = irregular.get(family, family.removesuffix("s"))
     return f"{modality} {singular}".strip()
 

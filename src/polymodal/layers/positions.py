@@ -27,8 +27,9 @@ class SinusoidalPositions(nn.Module):
         self.width = width
         self.scale = deviation * math.sqrt(2.0)  # of a sine, the root mean square is 1 / sqrt(2)
 
-    def forward(self, values: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        steps = torch.arange(values.shape[1], device=values.device).unsqueeze(1)
+    def forward(self, values: Float[Tensor, "B T D"], start: int = 0) -> Float[Tensor, "B T D"]:
+        """With what is added; the first token stands at `start`."""
+        steps = start + torch.arange(values.shape[1], device=values.device).unsqueeze(1)
         pairs = torch.arange(0, self.width, 2, device=values.device)
         angles = steps * torch.exp(pairs * (-math.log(10_000.0) / self.width))
         waves = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, : self.width]

@@ -56,19 +56,48 @@ class MultiHeadAttention(nn.Module):
             memory: keys and values are made from it; masked steps may hold anything that is finite.
             mask: real steps of the memory.
         """
+        keys, values = self.keys_and_values(memory)
         present = mask.any(dim=1)
         # A softmax over nothing is NaN in some kernels: such rows attend to all, and what they find is dropped.
         allowed = (mask | ~present.unsqueeze(1))[:, None, None, :]
-        gathered = functional.scaled_dot_product_attention(
+        gathered = torch.where(
+            present[:, None, None, None], self.gather(queries, keys, values, allowed), queries.new_zeros(())
+        )
+        result: Tensor = self.out(gathered.transpose(1, 2).flatten(2))
+        return result
+
+    def attend(
+        self,
+        queries: Float[Tensor, "B Q D"],
+        keys: Float[Tensor, "B M T W"],
+        values: Float[Tensor, "B M T W"],
+        allowed: Bool[Tensor, "#B 1 #Q T"] | None = None,
+    ) -> Float[Tensor, "B Q D"]:
+        """What each query gathers from keys and values that were made before; each may see at least one step."""
+        result: Tensor = self.out(self.gather(queries, keys, values, allowed).transpose(1, 2).flatten(2))
+        return result
+
+    def keys_and_values(
+        self, memory: Float[Tensor, "B T D"]
+    ) -> tuple[Float[Tensor, "B M T W"], Float[Tensor, "B M T W"]]:
+        """By head: what queries are compared with, and what they gather."""
+        return self._heads(self.key(memory)), self._heads(self.value(memory))
+
+    def gather(
+        self,
+        queries: Float[Tensor, "B Q D"],
+        keys: Float[Tensor, "B M T W"],
+        values: Float[Tensor, "B M T W"],
+        allowed: Bool[Tensor, "#B 1 #Q T"] | None,
+    ) -> Float[Tensor, "B M Q W"]:
+        """What each head gathers, before `out`."""
+        return functional.scaled_dot_product_attention(
             self._heads(self.query(queries)),
-            self._heads(self.key(memory)),
-            self._heads(self.value(memory)),
+            keys,
+            values,
             attn_mask=allowed,
             dropout_p=self.dropout if self.training else 0.0,
         )
-        gathered = torch.where(present[:, None, None, None], gathered, gathered.new_zeros(()))
-        result: Tensor = self.out(gathered.transpose(1, 2).flatten(2))
-        return result
 
     def _heads(self, values: Float[Tensor, "B T D"]) -> Float[Tensor, "B M T W"]:
         """Each head's share of the width, one of M heads: the layout that torch's attention takes."""

@@ -26,7 +26,7 @@ from polymodal.errors import ColumnError, ConfigError, DataError
 from polymodal.metrics.alerts import Alert
 from polymodal.metrics.direction import greater_is_better
 from polymodal.models.stage import DEEP_ENSEMBLE, INTERMEDIATE, Stage, stage_of
-from polymodal.pipeline.defaults import FUSION, FUSION_IN_TIME, complete_inputs, complete_train, with_anchor
+from polymodal.pipeline.defaults import complete_inputs, complete_train, fusion_of, with_anchor
 from polymodal.pipeline.odd_target import alerts_of, odd_classes
 from polymodal.pipeline.preset_encoders import PresetEncoders
 from polymodal.pipeline.split_column import with_split_column
@@ -275,7 +275,7 @@ def preset_stage(config: RunConfig, task: Task) -> Part:
 
 def _fusion(config: RunConfig, stage: Stage, task: Task) -> Part:
     """The fusion with what stage and task would have it do differently, where the user says nothing."""
-    asked = FUSION_IN_TIME if task.needs().time else Part(name=FUSION)
+    asked = fusion_of(task.needs())
     name = config.fusion.name or asked.name or ""
     known = {field.name for field in dataclasses.fields(registry.load("fusions", name).Config)}
     suited = {key: value for key, value in stage.fusion_settings.items() if key in known}

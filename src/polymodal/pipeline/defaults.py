@@ -23,7 +23,7 @@ from polymodal.config.train import Member, TrainConfig
 from polymodal.errors import ConfigError
 from polymodal.models.stage import stage_of
 from polymodal.pipeline.preset_encoders import PresetEncoders
-from polymodal.protocols import Advice, Modality, Task
+from polymodal.protocols import Advice, Modality, Needs, Task
 from polymodal.schema import Column, Input
 
 Settings = dict[str, Any]
@@ -50,7 +50,13 @@ TABLE = (
 )
 FUSION = "concat"
 FUSION_IN_TIME = Part(name="cross_attention", pool="none")  # of tasks whose output lies along the time of an input
-ENCODERS_IN_TIME = {"audio": "rnn", "video": "frames"}  # of such tasks, where one token a cell will not do
+ENCODERS_IN_TIME = {"audio": Part(name="rnn"), "video": Part(name="frames")}  # one token a cell will not do there
+FUSION_OF_TOKENS = Part(name="attention", pool="none")  # of tasks that read all tokens of all inputs
+ENCODERS_OF_TOKENS = {
+    **ENCODERS_IN_TIME,
+    "text": Part(name="rnn"),
+    "image": Part(name="cnn", spatial_tokens=True),
+}
 LR = 2e-3
 OWN_LR = {"sgd": 0.05, "adadelta": 1.0}  # adadelta's is a factor on a step of its own choice: at 0.002 nothing moves
 WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
@@ -131,7 +137,7 @@ def complete_inputs(
     suggested = sharing.suggestions(suggested, together)
     by_name = {column.name: column for column in columns}
     for side, name, modality, members in _groups(columns, task):
-        usual = ENCODERS_IN_TIME.get(modality) if needs.time else default(num_rows).encoders.get(modality)
+        usual = _usual(needs, modality, num_rows)
         part = _encoder(name, modality, members, config, usual=usual, preset=preset)
         encoder = registry.load(f"encoders/{modality}", part.name or "")
         settings = part_settings(f"encoders/{modality}", part)
@@ -211,7 +217,7 @@ def group_of(column: Column) -> str | None:
 
 
 def _encoder(
-    name: str, modality: str, members: Sequence[Column], config: RunConfig, *, usual: str | None, preset: PresetEncoders
+    name: str, modality: str, members: Sequence[Column], config: RunConfig, *, usual: Part, preset: PresetEncoders
 ) -> Part:
     """What the user said of the column, else of the modality; else stage, preset, table; else the first."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
@@ -230,11 +236,25 @@ def _encoder(
     needed = bool(by_column.settings or by_modality.settings)
     pretrained = None if named else preset.part(modality, needed=needed)
     pretrained = pretrained or Part()
-    chosen = named or pretrained.name or usual or first
+    chosen = named or pretrained.name or usual.name or first
     if chosen is None:
         raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
     inherited = by_modality.settings if by_modality.name in (None, chosen) else {}
-    return Part(name=chosen, **{**pretrained.settings, **inherited, **by_column.settings})
+    suiting = usual.settings if chosen == usual.name else {}
+    return Part(name=chosen, **{**suiting, **pretrained.settings, **inherited, **by_column.settings})
+
+
+def _usual(needs: Needs, modality: str, num_rows: int) -> Part:
+    """The encoder of the table of defaults, or the one that keeps what the task needs."""
+    table = Part(name=default(num_rows).encoders.get(modality))
+    if needs.tokens:
+        return ENCODERS_OF_TOKENS.get(modality, table)
+    return ENCODERS_IN_TIME.get(modality, Part()) if needs.time else table
+
+
+def fusion_of(needs: Needs) -> Part:
+    """The fusion that keeps what the task needs, where the user names none."""
+    return FUSION_OF_TOKENS if needs.tokens else FUSION_IN_TIME if needs.time else Part(name=FUSION)
 
 
 def _or(value: float | None, otherwise: float) -> float:

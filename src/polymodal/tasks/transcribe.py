@@ -21,6 +21,7 @@ from polymodal.config.node import settings
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.pooling import zero_masked
+from polymodal.metrics.edits import edit_distance
 from polymodal.metrics.weighted import Values, Weights, ratio
 from polymodal.protocols import Advice, Needs, Task
 from polymodal.types import Cells, Sequences, Tokens, full_precision
@@ -251,21 +252,6 @@ class TranscribeHead(nn.Module):
             log_probability=(best.values * real).sum(dim=1, keepdim=True),
             present=frames.lengths > 0,
         )
-
-
-def edit_distance(first: Sequence[object], second: Sequence[object]) -> int:
-    """Fewest insertions, deletions and substitutions that make one sequence of the other (Levenshtein 1966).
-
-    >>> edit_distance("kitten", "sitting")
-    3
-    """
-    row = list(range(len(second) + 1))
-    for place, one in enumerate(first, start=1):
-        corner, row[0] = row[0], place
-        for other in range(1, len(row)):
-            cost = min(row[other] + 1, row[other - 1] + 1, corner + (one != second[other - 1]))
-            corner, row[other] = row[other], cost
-    return row[-1]
 
 
 def _prior(counts: Sequence[int]) -> Float[Tensor, " V"]:

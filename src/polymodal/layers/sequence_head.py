@@ -1,0 +1,143 @@
+"""The head of tasks whose predictions are sequences: a decoder, its loss, and the search for the best sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.export import register_dataclass
+from torch.nn import functional
+
+from polymodal.layers.pooling import lengths_to_mask
+from polymodal.layers.search import Bounds, Found
+from polymodal.types import Cells, Sequences, Tokens, full_precision
+
+
+@dataclass(frozen=True)
+class NextTokens:
+    """Log-probabilities "B L V" of the token after each one of the target, the begin before it."""
+
+    log_probabilities: Float[Tensor, "B L V"]
+
+
+register_dataclass(NextTokens)
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """How a decoder learns.
+
+    Attributes:
+        max_length: so many tokens of a target are learned.
+        label_smoothing: share of the target's probability that is spread over all tokens.
+        scheduled_sampling: probability, at the end of training, that it reads a token of its own in place of the true
+            one.
+    """
+
+    max_length: int
+    label_smoothing: float = 0.0
+    scheduled_sampling: float = 0.0
+
+
+class SequenceHead(nn.Module):
+    """Fused tokens -> a sequence, whose probability is the product of those of its tokens.
+
+    The loss of a row is minus the mean log-probability of its tokens and the end mark, each after the true ones before
+    it (teacher forcing), with label smoothing (Szegedy et al. 2016). With scheduled sampling (Bengio et al. 2015,
+    arXiv 1506.03099) some of them are replaced by what the decoder draws itself after the true ones, in one further
+    pass, as Mihaylova and Martins (2019, arXiv 1906.07651) do for transformers.
+
+    Args:
+        decoder: (tokens, ids) -> logits; `start` and `step` for a search.
+        search: of `decoding`.
+        bounds: what the sequences must keep.
+        begin: id before every sequence.
+        prior: "V", log frequencies of the tokens: what the decoder says at first.
+        teaching: how it learns.
+    """
+
+    in_batch = False
+
+    def __init__(
+        self,
+        decoder: nn.Module,
+        *,
+        search: Any,
+        bounds: Bounds,
+        begin: int,
+        prior: Float[Tensor, " V"],
+        teaching: Teaching,
+    ) -> None:
+        super().__init__()
+        self.decoder: Any = decoder
+        self.search, self.bounds, self.begin = search, bounds, begin
+        self.teaching = teaching
+        bias = getattr(decoder, "bias", None)
+        if isinstance(bias, nn.Parameter):  # from zero, training first unlearns what hardly ever occurs
+            bias.data.copy_(prior)
+
+    def forward(self, tokens: Mapping[str, Tokens], target: Cells | None = None, progress: float = 1.0) -> NextTokens:
+        (only,) = tokens.values()
+        assert target is not None, "a decoder learns from what it should have said; to write, call predict"
+        ids = target.values[:, : self.teaching.max_length]
+        begins = ids.new_full((len(ids), 1), self.begin)
+        read = torch.cat([begins, ids], dim=1)
+        rate = self.teaching.scheduled_sampling * progress if self.training else 0.0
+        if rate > 0:
+            with torch.no_grad():
+                logits = self.decoder(only, read)[:, :-1]
+                own = torch.multinomial(logits.softmax(dim=2).flatten(0, 1), 1).view(ids.shape)
+            replaced = torch.rand(own.shape, device=own.device) < rate
+            read = torch.cat([begins, torch.where(replaced, own, ids)], dim=1)
+        return NextTokens(full_precision(self.decoder(only, read)).log_softmax(dim=2))
+
+    def loss(self, output: NextTokens, target: Cells | None) -> Float[Tensor, " B"]:
+        """Loss by token of each row; 0 where the text is unknown."""
+        assert target is not None, "a text is a target"
+        lengths = target.lengths.clamp_max(self.teaching.max_length)
+        whole = target.lengths <= self.teaching.max_length  # the end of a text that was cut is not known
+        num_steps = output.log_probabilities.shape[1]
+        steps = torch.arange(num_steps, device=lengths.device)
+        ids = functional.pad(target.values[:, : self.teaching.max_length], (0, 1))[:, :num_steps]
+        expected = torch.where(steps == lengths.unsqueeze(1), self.bounds.end, ids)
+        counted = lengths_to_mask(lengths + whole.long(), num_steps)
+        true = output.log_probabilities.gather(2, expected.unsqueeze(2)).squeeze(2)
+        smoothing = self.teaching.label_smoothing
+        losses = -(1 - smoothing) * true - smoothing * output.log_probabilities.mean(dim=2)
+        means = torch.where(counted, losses, 0).sum(dim=1) / counted.sum(dim=1)
+        return torch.where(target.present, means, 0)
+
+    def predict(self, tokens: Mapping[str, Tokens]) -> Sequences:
+        """The best sequences of each row; empty ones of rows without any input."""
+        (only,) = tokens.values()
+        present = only.present
+        some = present.nonzero().squeeze(1)
+        if len(some) == 0:
+            return _empty(present, getattr(self.search.config, "n_best", 1))
+        found = self._search(only.rows(some))
+        shape = (len(present), *found.ids.shape[1:])
+        return Sequences(
+            ids=found.ids.new_zeros(shape).index_copy(0, some, found.ids),
+            lengths=found.lengths.new_zeros(shape[:2]).index_copy(0, some, found.lengths),
+            log_probability=found.log_probability.new_zeros(shape[:2]).index_copy(0, some, found.log_probability),
+            present=present,
+        )
+
+    def step(self, state: Any, ids: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B V"], Any]:
+        """Log-probabilities of the token after this one, and the state in which it was said."""
+        logits, after = self.decoder.step(state, ids)
+        return full_precision(logits).log_softmax(dim=1), after
+
+    def _search(self, tokens: Tokens) -> Found:
+        begins = torch.full((len(tokens.mask),), self.begin, device=tokens.mask.device)
+        found: Found = self.search(self.step, self.decoder.start(tokens), self.bounds, begins=begins)
+        return found
+
+
+def _empty(present: Tensor, number: int) -> Sequences:
+    nothing = torch.zeros(len(present), number, device=present.device)
+    return Sequences(nothing.long().unsqueeze(2), nothing.long(), nothing, present)

@@ -1,0 +1,105 @@
+"""BLEU, chrF, ROUGE-L, CIDEr and error rates against sacrebleu, rouge-score, pycocoevalcap and jiwer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from polymodal.metrics import generation
+from polymodal.metrics.edits import edit_distance
+
+sacrebleu = pytest.importorskip("sacrebleu")
+jiwer = pytest.importorskip("jiwer")
+rouge = pytest.importorskip("rouge_score.rouge_scorer")
+
+WORDS = [
+    "a",
+    "the",
+    "small",
+    "red",
+    "cat",
+    "dog",
+    "sat",
+    "on",
+    "mat,",
+    "with",
+    "3.5",
+    "legs;",
+    "1,000",
+    "(two)",
+    "don't",
+]
+WORDS += ["it's", "end-of-line", "7-11", "&amp;", "Über"]
+SETS = {
+    "alike": (["a small red cat sat on the mat.", "the dog"], ["a small red cat sat on a mat.", "the dog"]),
+    "strangers": (["xyz", "uvw"], ["a small red cat", "the dog"]),
+    "empty": (["", "the dog", ""], ["a cat", "the dog", "x"]),
+    "short": (["a", "dog", "the cat"], ["a", "cat", "the"]),
+    "other scripts": (["猫 は 好き", "кошка сидит", "😀 face"], ["猫 が 好き", "кошка стоит там", "😀 face"]),
+}
+
+
+def drawn(seed: int, number: int) -> tuple[list[str], list[str]]:
+    rng = np.random.default_rng(seed)
+    true = [" ".join(rng.choice(WORDS, rng.integers(1, 12))) for _ in range(number)]
+    predicted = []
+    for text in true:
+        words = [word if rng.random() < 0.7 else str(rng.choice(WORDS)) for word in text.split()]
+        predicted.append(" ".join(words[: max(1, len(words) - int(rng.integers(0, 3)))]))
+    return predicted, true
+
+
+EVERY = [*SETS.values(), *(drawn(seed, 20) for seed in range(5)), drawn(9, 1)]
+
+
+@pytest.mark.parametrize(("predicted", "true"), EVERY)
+def test_bleu_and_chrf_are_those_of_sacrebleu(predicted: list[str], true: list[str]) -> None:
+    ones = np.ones((1, len(true)))
+    found = generation.bleu(ones @ generation.bleu_statistics(predicted, true))
+    assert found[0] == pytest.approx(sacrebleu.corpus_bleu(predicted, [true]).score, abs=1e-9)
+    found = generation.chrf(ones @ generation.chrf_statistics(predicted, true))
+    assert found[0] == pytest.approx(sacrebleu.corpus_chrf(predicted, [true]).score, abs=1e-9)
+
+
+def test_weightings_count_rows_several_times() -> None:
+    predicted, true = drawn(3, 8)
+    times = [2, 0, 1, 3, 1, 0, 0, 1]
+    more, others = (
+        [text for text, n in zip(texts, times, strict=True) for _ in range(n)] for texts in (predicted, true)
+    )
+    weights = np.array([times, [1] * 8], dtype=float)
+    bleu = generation.bleu(weights @ generation.bleu_statistics(predicted, true))
+    chrf = generation.chrf(weights @ generation.chrf_statistics(predicted, true))
+    expected = [sacrebleu.corpus_bleu(*pair).score for pair in ((more, [others]), (predicted, [true]))]
+    assert bleu.tolist() == pytest.approx(expected)
+    expected = [sacrebleu.corpus_chrf(*pair).score for pair in ((more, [others]), (predicted, [true]))]
+    assert chrf.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("predicted", "true"), [pair for pair in EVERY if pair is not SETS["other scripts"]])
+def test_rouge_l_is_that_of_rouge_score(predicted: list[str], true: list[str]) -> None:
+    predicted, true = ([text.replace("Über", "over") for text in texts] for texts in (predicted, true))
+    scorer = rouge.RougeScorer(["rougeL"], use_stemmer=False)
+    expected = [scorer.score(other, text)["rougeL"].fmeasure for text, other in zip(predicted, true, strict=True)]
+    assert generation.rouge_l(predicted, true).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("predicted", "true"), EVERY)
+def test_cider_is_that_of_pycocoevalcap(predicted: list[str], true: list[str]) -> None:
+    cider = pytest.importorskip("pycocoevalcap.cider.cider")
+
+    def plain(texts: list[str]) -> dict[int, list[str]]:  # theirs splits at blanks
+        return {row: [" ".join(generation._WORD.findall(text.lower()))] for row, text in enumerate(texts)}
+
+    mean, each = cider.Cider().compute_score(plain(true), plain(predicted))
+    found = generation.cider(predicted, true)
+    assert found.tolist() == pytest.approx(each.tolist())
+    assert found.mean() == pytest.approx(mean)
+
+
+def test_edits_are_those_of_jiwer() -> None:
+    predicted, true = drawn(4, 30)
+    words = sum(edit_distance(one.split(), other.split()) for one, other in zip(predicted, true, strict=True))
+    letters = sum(edit_distance(one, other) for one, other in zip(predicted, true, strict=True))
+    assert words / sum(len(text.split()) for text in true) == pytest.approx(jiwer.wer(true, predicted))
+    assert letters / sum(map(len, true)) == pytest.approx(jiwer.cer(true, predicted))

@@ -47,17 +47,18 @@ class Ngrams:
         return sum(self.log_probability(word, said[:place]) for place, word in enumerate(said) if place)
 
 
-def read_file(path: Path) -> Ngrams:
-    """The model of an ARPA file.
+def read_text(path: Path) -> str:
+    """What stands in an ARPA file, once it was read without an error.
 
     Raises:
         ConfigError: the file cannot be read, or is none.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            return read(file, source=str(path))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"Cannot read the n-grams {path}: {error}.") from error
+    read(text.splitlines(), source=str(path))
+    return text
 
 
 def read(lines: Iterable[str], *, source: str) -> Ngrams:

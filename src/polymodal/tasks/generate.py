@@ -24,6 +24,7 @@ from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError
 from polymodal.layers.search import Bounds
 from polymodal.layers.sequence_head import SequenceHead, Teaching
+from polymodal.layers.texts import numbered
 from polymodal.metrics import generation
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
@@ -221,13 +222,7 @@ class Generate(Task):
 
     def decode(self, prediction: Sequences) -> dict[str, np.ndarray]:
         """`prediction`: the best text, and its `log_probability` in nats; `prediction_2`, ... where more were found."""
-        columns: dict[str, np.ndarray] = {}
-        for place in range(prediction.ids.shape[1]):
-            suffix = "" if place == 0 else f"_{place + 1}"
-            texts = self._texts(prediction.ids[:, place], prediction.lengths[:, place])
-            columns[f"prediction{suffix}"] = np.array(texts, dtype=object)
-            columns[f"log_probability{suffix}"] = prediction.log_probability[:, place].double().numpy()
-        return columns
+        return numbered(prediction, self._texts)
 
     def baselines(
         self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int

@@ -6,7 +6,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -18,9 +19,13 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures
 from polymodal.config.node import settings
+from polymodal.ctc import ngrams
+from polymodal.ctc.guides import Words
+from polymodal.ctc.search import BeamSearch
 from polymodal.data.target.class_names import is_missing
-from polymodal.errors import DataError
+from polymodal.errors import ConfigError, DataError
 from polymodal.layers.pooling import zero_masked
+from polymodal.layers.texts import numbered
 from polymodal.metrics.edits import edit_distance
 from polymodal.metrics.weighted import Values, Weights, ratio
 from polymodal.protocols import Advice, Needs, Task
@@ -39,12 +44,27 @@ class TranscribeConfig:
         token_seconds: a step covers at most so many seconds of sound: there must be more steps than characters.
         min_count: characters that the training rows hold less often are not learned.
         dropout: probability, before the last layer.
+        search: how a text is found: `greedy`, the best character of every step; `beam`, prefix beam search.
+        width: beginnings that a beam follows.
+        n_best: texts that a beam gives for each row; at most `width`.
+        words: what a beam may write: `any` text; `training`: words of the training rows; else the path of a list of
+            words, one a line, which is copied into the model.
+        ngrams: path of an ARPA file of n-grams of words, which is copied into the model; null: none.
+        ngram_weight: of the n-grams' log-probability beside that of the sound.
+        word_bonus: added for each word, in nats: without one, n-grams prefer few long words.
     """
 
     lower: bool = True
     token_seconds: Annotated[float, Field(gt=0)] = 0.04
     min_count: Annotated[int, Field(ge=1)] = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    search: Literal["greedy", "beam"] = "greedy"
+    width: Annotated[int, Field(ge=1)] = 16
+    n_best: Annotated[int, Field(ge=1)] = 1
+    words: str = "any"
+    ngrams: str | None = None
+    ngram_weight: Annotated[float, Field(ge=0)] = 0.5
+    word_bonus: float = 0.0
 
 
 class Transcribe(Task):
@@ -69,8 +89,13 @@ class Transcribe(Task):
 
     def __init__(self, config: TranscribeConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
+        if config.n_best > config.width:
+            raise ConfigError(
+                f"task.n_best = {config.n_best} is more than task.width = {config.width}; widen the beam."
+            )
         if statistics is None:
             return
+        self.search = _search(config, statistics)
         self.characters: list[str] = statistics["characters"]
         self.places = {character: place for place, character in enumerate(self.characters, start=_FIRST)}
         self.prior = _prior(statistics["counts"])
@@ -107,6 +132,8 @@ class Transcribe(Task):
             "characters": characters,
             "counts": [counts[character] for character in characters],
             "commonest": Counter(texts).most_common(1)[0][0],
+            "words": self._words(texts),
+            "ngrams": None if self.config.ngrams is None else ngrams.read_text(Path(self.config.ngrams)),
             "notes": [f"{words}not learned"] if rare else [],
         }
 
@@ -130,7 +157,7 @@ class Transcribe(Task):
 
     def head(self, widths: Mapping[str, int]) -> TranscribeHead:
         (width,) = widths.values()
-        return TranscribeHead(width, self.prior, dropout=self.config.dropout)
+        return TranscribeHead(width, self.prior, dropout=self.config.dropout, search=self.search)
 
     def rows(self, prediction: Sequences, target: Cells | None) -> dict[str, np.ndarray]:
         """Of each row the edits [N] from predicted to true characters, and how many true ones; the same of words."""
@@ -155,9 +182,10 @@ class Transcribe(Task):
         }
 
     def decode(self, prediction: Sequences) -> dict[str, np.ndarray]:
-        """`prediction`: the text; `log_probability` of its best path, in nats."""
-        texts = np.array(self._texts(prediction.ids[:, 0], prediction.lengths[:, 0]), dtype=object)
-        return {"prediction": texts, "log_probability": prediction.log_probability[:, 0].double().numpy()}
+        """`prediction`: the text; `log_probability` of its path or, by a beam, of all its paths that were followed, in
+        nats; `prediction_2`, ... where more texts were asked for.
+        """
+        return numbered(prediction, self._texts)
 
     def baselines(
         self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int
@@ -175,6 +203,16 @@ class Transcribe(Task):
             )
         text = " ".join(unicodedata.normalize("NFC", value).split())
         return text.lower() if self.config.lower else text
+
+    def _words(self, texts: Sequence[str]) -> list[str]:
+        """Those that a beam may write: of the training rows, or of a file."""
+        if self.config.words in ("any", "training"):
+            return sorted({word for text in texts for word in text.split()})
+        try:
+            lines = Path(self.config.words).read_text(encoding="utf-8").split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"task.words: cannot read the list of words {self.config.words}: {error}.") from error
+        return sorted({self._text(line, "words") for line in lines})
 
     def _texts(self, ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"], *, unknown: str = "") -> list[str]:
         """The text of each row."""
@@ -209,8 +247,11 @@ class TranscribeHead(nn.Module):
 
     in_batch = False
 
-    def __init__(self, width: int, prior: Float[Tensor, " V"], *, dropout: float) -> None:
+    def __init__(
+        self, width: int, prior: Float[Tensor, " V"], *, dropout: float, search: BeamSearch | None = None
+    ) -> None:
         super().__init__()
+        self.search = search
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, len(prior))
@@ -237,8 +278,10 @@ class TranscribeHead(nn.Module):
         return torch.where(heard, losses / target.lengths.clamp_min(1), 0)
 
     def predict(self, tokens: Mapping[str, Tokens]) -> Sequences:
-        """Greedy decoding: the best character of every step, without repeats, blanks and unknown ones."""
+        """By the beam; else the best character of every step, without repeats, blanks and unknown ones."""
         frames = self(tokens)
+        if self.search is not None:
+            return self.search(frames.log_probabilities, frames.lengths, frames.lengths > 0)
         best = frames.log_probabilities.max(dim=2)
         real = torch.arange(best.indices.shape[1], device=best.indices.device) < frames.lengths.unsqueeze(1)
         before = F.pad(best.indices[:, :-1], (1, 0), value=_BLANK)
@@ -252,6 +295,23 @@ class TranscribeHead(nn.Module):
             log_probability=(best.values * real).sum(dim=1, keepdim=True),
             present=frames.lengths > 0,
         )
+
+
+def _search(config: TranscribeConfig, statistics: Mapping[str, Any]) -> BeamSearch | None:
+    """The beam that the settings ask for; None: greedy search."""
+    if config.search == "greedy":
+        return None
+    found = statistics.get("ngrams")
+    guide = None
+    if config.words != "any" or found is not None:
+        guide = Words(
+            dict(enumerate(statistics["characters"], start=_FIRST)),
+            words=None if config.words == "any" else statistics["words"],
+            ngrams=None if found is None else ngrams.read(found.splitlines(), source="the n-grams of the model"),
+            weight=config.ngram_weight,
+            bonus=config.word_bonus,
+        )
+    return BeamSearch(config.width, config.n_best, never=(_UNKNOWN,), guide=guide)
 
 
 def _prior(counts: Sequence[int]) -> Float[Tensor, " V"]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from polymodal.estimators.estimators import Estimator as Estimator
     from polymodal.estimators.estimators import Regressor as Regressor
     from polymodal.estimators.estimators import load as load
+    from polymodal.estimators.generator import Generator as Generator
     from polymodal.pipeline.inspection import inspect as inspect
     from polymodal.protocols import Prediction as Prediction
     from polymodal.types import Cells as Cells
@@ -35,6 +36,7 @@ _HOMES = {
     "Classifier": "estimators.estimators",
     "DataWarning": "errors",
     "Estimator": "estimators.estimators",
+    "Generator": "estimators.generator",
     "PolymodalError": "errors",
     "Prediction": "protocols",
     "Regressor": "estimators.estimators",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -237,6 +237,44 @@ class Baselined(Protocol):
             target: of the training rows, all known.
             num_rows: number of test rows.
         """
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """What a task may have besides: predictions that a search finds, which may be another one than in training."""
+
+    def search(self, head: Any, settings: Mapping[str, Any] | None) -> None:
+        """Makes a head search with other settings, of which `name` is the search's; None: with those of the model.
+
+        Raises:
+            ConfigError: an unknown search or setting.
+        """
+
+    def stream(self, head: Any, tokens: Mapping[str, Any]) -> Iterator[list[str]]:
+        """The next piece of the text of each row, until all have ended.
+
+        Raises:
+            ConfigError: the search finds whole texts only.
+        """
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """What a task may have besides: texts whose characters lie along the time of a sound, so that they can be aligned.
+
+    Ids are of characters; -1 stands for anything that is spoken.
+    """
+
+    between: int | None  # what stands between two words; None: nothing
+
+    def spoken(self, text: object) -> Sequence[tuple[str, list[int]]]:
+        """The words of a text as they are written, and the ids of what is heard of each; none of no text."""
+
+    def written(self, character: int) -> str:
+        """What an id writes."""
+
+    def frames(self, head: Any, tokens: Mapping[str, Any]) -> tuple[Float[Tensor, "B T V"], Int[Tensor, " B"]]:
+        """Log-probabilities of the ids at each step, the first that of no character, and the number of real steps."""
 
 
 @runtime_checkable

@@ -19,15 +19,18 @@ import typer
 
 from polymodal import __version__
 from polymodal.cli import datasets, unknown_option
+from polymodal.cli.align import align
 from polymodal.cli.compare import compare
 from polymodal.cli.cross_validate import cross_validate
 from polymodal.cli.demo import demo
 from polymodal.cli.evaluate import evaluate
+from polymodal.cli.generate import generate
 from polymodal.cli.inspect import inspect
 from polymodal.cli.list import list_parts
 from polymodal.cli.predict import predict
 from polymodal.cli.terminal import complain
 from polymodal.cli.train import train
+from polymodal.cli.transcribe import transcribe
 from polymodal.cli.update import update
 from polymodal.errors import PolymodalError, did_you_mean
 
@@ -35,7 +38,7 @@ _DEBUG = "--debug"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 app = typer.Typer(rich_markup_mode=None)
-for command in (inspect, train, evaluate, predict, update, compare):
+for command in (inspect, train, evaluate, predict, update, compare, generate, transcribe, align):
     app.command()(command)
 app.command("cross-validate")(cross_validate)
 app.command("list")(list_parts)

@@ -1,4 +1,4 @@
-"""scikit-learn's door: `Classifier`, `Regressor` and `Estimator`, and `load` for what they saved."""
+"""scikit-learn's door: `Classifier`, `Regressor`, `Generator` and `Estimator`, and `load` for what they saved."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 
 from polymodal import registry
 from polymodal.errors import DataError
+from polymodal.estimators.generator import Generator
 from polymodal.estimators.table_estimator import TableEstimator, weights_of
 
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
@@ -167,7 +168,7 @@ class Estimator(TableEstimator):
     _several = True
 
 
-def load(folder: Path | str) -> Classifier | Regressor | Estimator:
+def load(folder: Path | str) -> Classifier | Regressor | Generator | Estimator:
     """The fitted estimator of a bundle that `save` or `polymodal train` left in a folder.
 
     Its configuration is the bundle's, so that `fit` trains such a model again; the device is chosen anew.
@@ -179,8 +180,8 @@ def load(folder: Path | str) -> Classifier | Regressor | Estimator:
 
     bundle = load_bundle(folder)
     target = bundle.schema.target
-    named = [kind for kind in (Classifier, Regressor) if target is not None and target.task in kind._tasks]
-    kind: type[Classifier | Regressor | Estimator] = named[0] if named else Estimator
+    named = [kind for kind in (Classifier, Regressor, Generator) if target is not None and target.task in kind._tasks]
+    kind: type[Classifier | Regressor | Generator | Estimator] = named[0] if named else Estimator
     estimator = kind(config=bundle.config, device="auto")
     estimator.bundle_ = bundle
     return estimator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,6 +126,12 @@ class SequenceHead(nn.Module):
             log_probability=found.log_probability.new_zeros(shape[:2]).index_copy(0, some, found.log_probability),
             present=present,
         )
+
+    def stream(self, tokens: Tokens) -> Iterator[Int[Tensor, " B"]]:
+        """The next token of each row, by a search that goes token by token; behind the end it means nothing."""
+        begins = torch.full((len(tokens.mask),), self.begin, device=tokens.mask.device)
+        for ids, _ in self.search.stream(self.step, self.decoder.start(tokens), self.bounds, begins=begins):
+            yield ids
 
     def step(self, state: Any, ids: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B V"], Any]:
         """Log-probabilities of the token after this one, and the state in which it was said."""

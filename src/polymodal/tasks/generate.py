@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from polymodal.codecs.notation import numerals_of
 from polymodal.config.node import settings
 from polymodal.config.run_config import Part, PartField, part_settings
 from polymodal.data.target.class_names import is_missing
-from polymodal.errors import DataError
+from polymodal.errors import ConfigError, DataError
 from polymodal.layers.search import Bounds
 from polymodal.layers.sequence_head import SequenceHead, Teaching
 from polymodal.layers.texts import numbered
@@ -30,7 +30,7 @@ from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.tokenizers import reversible
 from polymodal.tokenizers.reversible import BEGIN_ID, END_ID, PADDING_ID, UNKNOWN_ID, Reversible
-from polymodal.types import Cells, Sequences
+from polymodal.types import Cells, Sequences, Tokens
 
 _REPLACEMENT = "\ufffd"
 _LONGER = 1.5  # than the longest training text: what is written at most
@@ -196,6 +196,42 @@ class Generate(Task):
             prior=self._prior(),
             teaching=Teaching(config.max_length, config.label_smoothing, config.scheduled_sampling),
         )
+
+    def search(self, head: Any, settings: Mapping[str, Any] | None) -> None:
+        """Makes a head search with other settings; those that are not given are the model's, if it has that search."""
+        usual = self.config.decoding
+        if settings is None:
+            part = usual
+        else:
+            name = settings.get("name") or usual.name
+            known = usual.settings if name == usual.name else {}
+            part = Part(name=name, **{**known, **{key: value for key, value in settings.items() if key != "name"}})
+        head.search, head.bounds = self._search(part), self._bounds(part)
+
+    def stream(self, head: Any, tokens: Mapping[str, Tokens]) -> Iterator[list[str]]:
+        """The next piece of each row's text. A character of several bytes comes when it is whole."""
+        if not hasattr(head.search, "stream"):
+            raise ConfigError(
+                f"The search {type(head.search).__name__.lower()!r} finds whole texts and cannot go piece by piece. "
+                "Choose greedy or sample."
+            )
+        (only,) = tokens.values()
+        said: list[list[int]] = [[] for _ in range(len(only.mask))]
+        written = [""] * len(said)
+        ended = (~only.present).tolist()
+        for ids in head.stream(only):
+            pieces = []
+            for row, place in enumerate(ids.tolist()):
+                ended[row] = ended[row] or place == END_ID
+                if not ended[row]:
+                    said[row].append(place)
+                text = self.tokenizer.decode(said[row])
+                whole = text if ended[row] else text.rstrip(_REPLACEMENT)
+                pieces.append(whole[len(written[row]) :])
+                written[row] = whole
+            yield pieces
+            if all(ended):
+                return
 
     def rows(self, prediction: Sequences, target: Cells | None) -> dict[str, np.ndarray]:
         """Of each row, what the metrics are made of: counts of shared groups of words and characters, and scores."""

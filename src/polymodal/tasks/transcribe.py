@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from polymodal.abilities import InputFeatures
 from polymodal.config.node import settings
 from polymodal.ctc import ngrams
+from polymodal.ctc.alignment import STAR
 from polymodal.ctc.guides import Words
 from polymodal.ctc.search import BeamSearch
 from polymodal.data.target.class_names import is_missing
@@ -33,6 +34,7 @@ from polymodal.types import Cells, Sequences, Tokens, full_precision
 
 _BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training rows lack, the first one
 _REPLACEMENT = "\ufffd"
+_SILENT = frozenset('.,;:!?"()[]{}…“”„«»–—-')  # marks that nobody speaks
 
 
 @settings
@@ -194,6 +196,30 @@ class Transcribe(Task):
         ids = torch.from_numpy(self.encode(self.commonest)).expand(num_rows, 1, -1)
         every = torch.ones(num_rows, 1)
         return {"commonest": Sequences(ids, ids.shape[2] * every.long(), 0 * every, every[:, 0] > 0)}
+
+    @property
+    def between(self) -> int | None:
+        """The blank between two words, where the training texts hold one."""
+        return self.places.get(" ")
+
+    def spoken(self, text: object) -> list[tuple[str, list[int]]]:
+        """The words of a text, and the ids of their characters; of one with characters that were not learned, such as
+        a number, a star: anything that is spoken.
+        """
+        words = [] if is_missing(text) or not isinstance(text, str) else text.split()
+        return [(word, self._heard(word)) for word in words]
+
+    def written(self, character: int) -> str:
+        return self.characters[character - _FIRST]
+
+    def frames(self, head: Any, tokens: Mapping[str, Tokens]) -> tuple[Float[Tensor, "B T V"], Int[Tensor, " B"]]:
+        frames: FrameLogits = head(tokens)
+        return frames.log_probabilities, frames.lengths
+
+    def _heard(self, word: str) -> list[int]:
+        text = "".join(sign for sign in self._text(word, self.column) if sign not in _SILENT or sign in self.places)
+        ids = [self.places.get(character, STAR) for character in text]
+        return [STAR] if STAR in ids or not ids else ids
 
     def _text(self, value: object, column: str) -> str:
         if not isinstance(value, str):

@@ -1,0 +1,81 @@
+"""`polymodal generate`: a model that writes and a table in, a text for each row out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from polymodal.cli.arguments import BundleArgument, TableArgument, check_output
+from polymodal.cli.terminal import complain, say
+from polymodal.errors import UsageError
+
+
+def generate(
+    bundle: BundleArgument,
+    table: TableArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="A .csv, .parquet, .jsonl or .ndjson file to write. Without one, texts are shown as they are written.",
+        ),
+    ] = None,
+    n_best: Annotated[
+        int | None, typer.Option("--n-best", min=1, help="Texts for each row, the best first; needs an output.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Another search, or a setting of it: name=sample, width=8. Repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Write a text for every row of a table: captions, answers, translations."""
+    from polymodal.bundles.bundle import load
+    from polymodal.inference.generation import searching, stream
+    from polymodal.inference.predictions import check_ending
+    from polymodal.inference.predictor import Predictor
+
+    asked = _asked(settings or [], n_best)
+    if output is None:
+        if n_best is not None:
+            raise UsageError("Several texts for each row need a file: add -o OUT.jsonl.")
+        _show(stream(Predictor(load(bundle)), table, asked))
+        return
+    check_ending(output)
+    check_output(output, table, what="texts")
+    model = load(bundle)
+    with searching(model, asked):
+        predictions = Predictor(model)(table, on_message=say)
+    predictions.write(output)
+    for sentence in predictions.warnings:
+        complain(f"Warning: {sentence}")
+    say(f"{output}: {len(predictions)} rows")
+
+
+def _asked(settings: list[str], n_best: int | None) -> dict[str, Any] | None:
+    """What is asked of the search; None: what the model does."""
+    import yaml
+
+    asked: dict[str, Any] = {} if n_best is None else {"n_best": n_best}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {setting}: give NAME=VALUE, such as width=8.")
+        asked[name] = yaml.safe_load(value)
+    return asked or None
+
+
+def _show(pieces: Any) -> None:
+    """Every row's text on a line, as it is written."""
+    last = -1
+    for row, piece in pieces:
+        if row != last:
+            typer.echo(f"{chr(10) if last >= 0 else ''}{row}: ", nl=False)
+            last = row
+        typer.echo(piece, nl=False)
+    typer.echo("")

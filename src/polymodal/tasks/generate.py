@@ -29,7 +29,7 @@ from polymodal.metrics import generation
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.tokenizers import reversible
-from polymodal.tokenizers.reversible import BEGIN_ID, END_ID, PADDING_ID, UNKNOWN_ID, Reversible
+from polymodal.tokenizers.reversible import BEGIN_ID, END_ID, PADDING_ID, Reversible
 from polymodal.types import Cells, Sequences, Tokens
 
 _REPLACEMENT = "\ufffd"
@@ -50,8 +50,8 @@ class GenerateConfig:
         decoder: the network that writes, with its settings: `transformer` or `lstm`.
         decoding: the search for a text, with its settings: `beam`, `greedy` or `sample`.
         tokenizer: what a text is written in: `bpe`, groups of bytes that are frequent in the training texts, which can
-            write any text; `words`; `characters`.
-        vocabulary_size: most pieces; `bpe` has at least the 256 bytes.
+            write any text; `words`; `characters`. What was not learned is written byte by byte.
+        vocabulary_size: most pieces; the 256 bytes are always among them.
         max_length: pieces of a training text that are learned; what is behind them is cut, and counted.
         lower: learn and write lower case only.
         label_smoothing: share of the target's probability that is spread over all pieces.
@@ -62,7 +62,7 @@ class GenerateConfig:
     decoder: Annotated[PartField, _or_default("transformer")] = Part(name="transformer")
     decoding: Annotated[PartField, _or_default("beam")] = Part(name="beam")
     tokenizer: reversible.Kind = "bpe"
-    vocabulary_size: Annotated[int, Field(ge=8)] = 1_000
+    vocabulary_size: Annotated[int, Field(ge=300)] = 4_000
     max_length: Annotated[int, Field(ge=1)] = 256
     lower: bool = False
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
@@ -237,7 +237,7 @@ class Generate(Task):
         """Of each row, what the metrics are made of: counts of shared groups of words and characters, and scores."""
         assert target is not None, "a text is a target"
         predicted = self._texts(prediction.ids[:, 0], prediction.lengths[:, 0])
-        true = self._texts(target.values, target.lengths, unknown=_REPLACEMENT)  # not learned: never written
+        true = self._texts(target.values, target.lengths)
         return {
             "chrf": generation.chrf_statistics(predicted, true),
             "bleu": generation.bleu_statistics(predicted, true),
@@ -280,10 +280,10 @@ class Generate(Task):
         text = unicodedata.normalize("NFC", value.strip())
         return text.lower() if self.config.lower else text
 
-    def _texts(self, ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"], *, unknown: str = "") -> list[str]:
+    def _texts(self, ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"]) -> list[str]:
         """The text of each row."""
         rows = zip(ids.tolist(), lengths.tolist(), strict=True)
-        return [self.tokenizer.decode(row[:length], unknown=unknown) for row, length in rows]
+        return [self.tokenizer.decode(row[:length]) for row, length in rows]
 
     def _search(self, part: Part) -> Any:
         return registry.load("decoding", part.name or "")(part_settings("decoding", part))
@@ -294,7 +294,7 @@ class Generate(Task):
         longest = math.ceil(_LONGER * self.longest) + 1
         return Bounds(
             end=END_ID,
-            never=(PADDING_ID, BEGIN_ID, UNKNOWN_ID),
+            never=(PADDING_ID, BEGIN_ID),
             max_length=chosen.max_length or longest,
             min_length=min(chosen.min_length, (chosen.max_length or longest) - 1),
             no_repeat_ngram=chosen.no_repeat_ngram,

@@ -43,8 +43,11 @@ class RegressConfig:
         dropout: probability, before the last layer.
         decimal: the decimal mark of a target that is text: `point`, or `comma` as in `0,50`; most cells say it.
         thousands: the mark between its groups of digits: `comma` as in `1,234`, `point`, `blank`, `apostrophe`.
-        unit: what stands at every number, such as `%`, `$` or `kg`; predictions are in it.
+        unit: what stands at every number, such as `%`, `$` or `kg`; predictions are in it. Numbers with another unit
+            of the same dimension are converted.
         parentheses: `(5)` is -5, as accountants write it.
+        doubtful: the decimal mark that makes a cell unreadable where it may stand between thousands: with `point` this
+            is `5.000` among `1,234`, 5 or 5000; `none`: it is read as decimals.
     """
 
     loss: Literal["mse", "mae", "huber"] = "mse"
@@ -55,6 +58,7 @@ class RegressConfig:
     thousands: numerals.Thousands = "none"
     unit: str | None = None
     parentheses: bool = False
+    doubtful: numerals.Doubtful = "none"
 
 
 class Regress(ScoringTask):
@@ -75,7 +79,7 @@ class Regress(ScoringTask):
 
     def __init__(self, config: RegressConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config, self.prior = config, torch.zeros(0)
-        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses)
+        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses, config.doubtful)
         if statistics is None:
             return
         column = statistics["column"]
@@ -145,9 +149,7 @@ class Regress(ScoringTask):
         """That a number is a duration, or not written as programs write it."""
         if isinstance(value, timedelta):
             return "of a duration, read in seconds"
-        if self.notation.plain or not isinstance(value, str) or numerals.is_plain(value):
-            return None
-        return f"read as numbers with {numerals.described(self.notation)}"
+        return numerals.note_of(value, self.notation) if isinstance(value, str) else None
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Mean and standard deviation, and the column's name for messages; missing values do not count.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from polymodal.codecs import numerals
 from polymodal.codecs.notation import Numerals, numerals_of
@@ -45,16 +45,27 @@ def check_inputs(subject: AuditedTable) -> Iterator[Finding]:
 def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """That numbers are not written as programs write them."""
     found = _found(subject, name)
-    if found is not None and found.mostly and not found.notation.plain:
-        what = f"numbers are read with {numerals.described(found.notation, found.example)}."
-        advice = _other_notation(name, found)
-        yield subject.finding("writing", "note", what, advice, columns=(name,))
+    if found is None or not found.mostly:
+        return
+    if not found.notation.plain:
+        what = f"numbers are read with {numerals.described(found.notation, found.example)}{_converted(found)}."
+        yield subject.finding("writing", "note", what, _other_notation(name, found), columns=(name,))
+    elif name in subject.profiles:
+        for note, count in subject.profiles[name].notes.items():
+            advice = f"If that is wrong, read it as words: --set columns.{name}.modality=text."
+            yield subject.finding("writing", "note", f"{number(count, 'cell')} {note}.", advice, columns=(name,))
+
+
+def _converted(found: Numerals) -> str:
+    """Which units are told in that of most."""
+    units = ", ".join(f"{unit} ({count:,})" for unit, count in found.converted.most_common())
+    return f"; cells with another unit are converted to it: {units}" if units else ""
 
 
 def _other_notation(name: str, found: Numerals) -> str:
     """The settings that read the same cells as other numbers; where none do, those that are about the notation."""
     place = f"columns.{name}.modality"
-    settings = asdict(found.notation)
+    settings = asdict(replace(found.notation, doubtful="none"))  # it follows the other settings
     if found.other is not None:
         differing = {key: value for key, value in asdict(found.other).items() if value != settings[key]}
         return f"If that is wrong: {' '.join(f'--set {place}.{key}={value}' for key, value in differing.items())}."
@@ -67,15 +78,25 @@ def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     found = _found(subject, name)
     if found is None or found.codes or found.mostly:
         return
+    advice = f"To read it as numbers, with the others as rejects: --set columns.{name}.modality=number."
     if found.units is not None and 2 * found.units.total() >= found.cells:
         units = ", ".join(f"{unit or 'none'} ({count:,})" for unit, count in found.units.most_common(_SHOWN_UNITS))
         what = f"{number(found.units.total(), 'cell')} are numbers with different units: {units}."
+        advice = f"Write all in one unit, or each unit in a column of its own; {_as_they_are(name, found)}."
+    elif found.otherwise and 2 * (found.numbers + found.otherwise) >= found.cells:
+        count = number(found.numbers + found.otherwise, "cell")
+        what = f"{count} are numbers, {found.otherwise:,} of them with another decimal mark than the others."
+        advice = f"Write all with one mark; {_as_they_are(name, found)}."
     elif 2 * found.numbers >= found.cells:
         what = f"{found.numbers:,} of {number(found.cells, 'cell')} are numbers, too few for a column of numbers."
     else:
         return
-    advice = f"To read it as numbers, with the others as rejects: --set columns.{name}.modality=number."
     yield subject.finding("writing", "warning", what, advice, columns=(name,))
+
+
+def _as_they_are(name: str, found: Numerals) -> str:
+    """How many cells could be read unchanged, and by which setting."""
+    return f"with --set columns.{name}.modality=number only {found.numbers:,} would be read"
 
 
 def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
@@ -91,7 +112,8 @@ def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
             advice = "Their rows are left out of training and measuring; repair them."
             yield subject.finding("writing", "warning", what, advice, columns=(name,), rows=bad)
         if not found.notation.plain:
-            what = f"the target is read as numbers with {numerals.described(found.notation, found.example)}."
+            notation = numerals.described(found.notation, found.example)
+            what = f"the target is read as numbers with {notation}{_converted(found)}."
             advice = "If that is wrong, set task.decimal, task.thousands or task.unit, or task=classify."
             yield subject.finding("writing", "note", what, advice, columns=(name,))
         return

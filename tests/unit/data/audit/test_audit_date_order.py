@@ -35,6 +35,15 @@ def test_dates_of_both_orders_are_dates():
     assert (column.column.modality, findings) == ("datetime", [])
 
 
+def test_where_both_orders_occur_no_order_is_advised():
+    cells = [*(f"{day:02}/02/2004" for day in range(13, 29)), *(f"02/{day:02}/2004" for day in range(13, 29)), *BOTH]
+    column, (finding,) = inspected(cells)
+    assert column.column.modality == "datetime"
+    assert "order=" not in finding.advice
+    assert "set order" not in column.column.reason
+    assert "2024-03-01" in finding.advice
+
+
 @pytest.mark.parametrize("cells", [EQUAL + BOTH, BOTH])
 def test_where_no_cell_tells_the_order_a_finding_names_it(cells):
     column, (finding,) = inspected(cells)

@@ -136,7 +136,7 @@ class TableEstimator(Parameters):
                     new,
                     old,
                     make_callbacks=lambda epochs: self._make_callbacks("update", epochs, ""),
-                    on_rejects=lambda rejects: warn(*telling.of_rejects(rejects, table, config.bad_cells)),
+                    on_rejects=lambda rejects: warn(*telling.of_rejects(rejects, table, config)),
                 )
             self._run = None  # the report is of another model
         if self._memory is None:

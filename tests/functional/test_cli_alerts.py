@@ -91,7 +91,7 @@ def test_pictures_on_both_sides_of_the_split_are_counted(cli, tmp_path):
 
 ODD_COLUMNS = {
     "near to numbers": [f"{row * 1.25}" if row % 3 else ("lots", "more", "few")[row % 4 % 3] for row in range(60)],
-    "units": [f"{row + 1} kg" if row % 2 else f"{row + 1} lb" for row in range(60)],
+    "units": [f"{row + 1} kg" if row % 2 else f"{row + 1} cm" for row in range(60)],
     "a total": [*(f"{row * 1.25}" for row in range(59)), "Total"],
     "absent pictures": [f"pictures/{row}.png" for row in range(60)],
 }  # fmt: skip

@@ -24,6 +24,9 @@ MARKS = frozenset(
 )  # fmt: skip
 """Beside numbers, these mostly say it too, but not for certain: they are rejects, and no evidence against numbers."""
 
+READ_WITH = "read as numbers with"
+"""How a note begins on a cell that programs would write otherwise."""
+
 _BOOLEAN = frozenset(["true", "false", "True", "False", "TRUE", "FALSE"])
 _TOTALS = frozenset(
     ["total", "totals", "grand total", "subtotal", "sub-total", "sum", "average", "mean", "gesamt", "summe", "somme",
@@ -286,7 +289,7 @@ def note_of(text: str, notation: Notation) -> str | None:
     if converted and any(factor_of(each, unit) for each in converted):
         return f"converted from {' and '.join(converted)} to {unit}"
     how = ", ".join(filter(None, [described(notation), written.style]))
-    return f"read as numbers with {how}" if how else None
+    return f"{READ_WITH} {how}" if how else None
 
 
 def short(cell: str) -> str:

@@ -51,13 +51,13 @@ MOST_READ = 20_000  # cells of a column of words or numbers that are read
 MOST_DECODED = 4_000  # cells of a column of media that are decoded; also: that are compared with one another
 
 
-def audit(
+def read_columns(
     table: Table, columns: Sequence[Column], config: RunConfig, *, media: bool = True, profile: Profiler | None = None
-) -> tuple[Finding, ...]:
-    """What is wrong, or may be, with a table.
+) -> AuditedTable:
+    """Reads what the checks look at.
 
-    Of a longer table than 100,000 rows a sample is looked at; cells of 20,000 rows are read, those of 4,000 decoded and
-    compared. A finding says so.
+    Of a longer table than 100,000 rows that is a sample; cells of 20,000 rows are read, those of 4,000 decoded and
+    compared.
 
     Args:
         table: the rows.
@@ -74,7 +74,11 @@ def audit(
         for column in columns
         if column.modality is not None and (found := _profile(sample, column, config, look, media=media)) is not None
     }
-    subject = AuditedTable(sample, rows, tuple(columns), config, profiles)
+    return AuditedTable(sample, rows, tuple(columns), config, profiles)
+
+
+def audit(table: Table, subject: AuditedTable) -> tuple[Finding, ...]:
+    """What is wrong, or may be, with a table that `read_columns` has read; the last says of what only a part."""
     findings = [finding for check in CHECKS for finding in check(subject)]
     return (*sorted(findings, key=lambda finding: ORDER.index(finding.severity)), *_said(table, subject))
 

@@ -22,7 +22,8 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         if column.modality is None:
             continue
         keys = tuple(subject.keys(column.name))
-        missing = keys.count(None) / len(keys)
+        read = subject.profiles.get(column.name)
+        missing = keys.count(None) / len(keys) if read is None else read.missing / read.tried
         if missing >= _NEARLY_EMPTY:
             advice = "It can say something about few rows only; consider to drop it."
             yield Finding("layout", "note", f"{missing:.1%} of the cells are missing.", advice, (column.name,))

@@ -10,9 +10,9 @@ from polymodal.codecs.notation import Numerals, numerals_of
 from polymodal.codecs.numerals import PLAIN
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
+from polymodal.data.audit.target_cells import unused_targets
 from polymodal.data.target.class_names import note_of_name
 from polymodal.data.target.reading import case_variants
-from polymodal.errors import MissingCellError, UnreadableCellError
 
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
@@ -51,7 +51,8 @@ def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
         what = f"numbers are read with {numerals.described(found.notation, found.example)}{_converted(found)}."
         yield subject.finding("writing", "note", what, _other_notation(name, found), columns=(name,))
     elif name in subject.profiles:
-        for note, count in subject.profiles[name].notes.items():
+        notes = subject.profiles[name].notes
+        for note, count in ((note, count) for note, count in notes.items() if note.startswith(numerals.READ_WITH)):
             advice = f"If that is wrong, read it as words: --set columns.{name}.modality=text."
             yield subject.finding("writing", "note", f"{number(count, 'cell')} {note}.", advice, columns=(name,))
 
@@ -105,8 +106,7 @@ def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
     task = subject.config.task
     named = task.name == "classify" and not task.settings.get("numbers")  # any word is a class
     if found is not None and found.mostly and not named:
-        bad = [row for row, cell in enumerate(subject.cells(name)) if _is_unreadable(cell, found.notation)]
-        if bad:
+        if bad := unused_targets(subject, name).unreadable:
             shown = repr(subject.cells(name)[bad[0]])[:40]
             what = f"{number(len(bad), 'cell')} of a target of numbers cannot be read, such as {shown}."
             advice = "Their rows are left out of training and measuring; repair them."
@@ -146,15 +146,3 @@ def _found(subject: AuditedTable, name: str) -> Numerals | None:
     cells = [cell for cell in subject.cells(name) if cell is not None]
     cells = cells[:: 1 + len(cells) // _LOOKED_AT]
     return numerals_of(cells) if any(isinstance(cell, str) for cell in cells) else None
-
-
-def _is_unreadable(cell: object, notation: numerals.Notation) -> bool:
-    if not isinstance(cell, str):
-        return False
-    try:
-        numerals.read_numeral(cell, notation)
-    except MissingCellError:
-        return False
-    except UnreadableCellError:
-        return True
-    return False

@@ -159,7 +159,7 @@ def test_numbers_of_mixed_units_are_named():
 
 def test_a_total_in_the_last_row_is_named():
     found = inspect({"it": [*PLAIN[:-1], "Total"], "z": PLAIN})
-    assert any(f.check == "writing" and f.rows == (ROWS - 1,) for f in found.findings)
+    assert any(f.check == "summary_rows" and f.rows == (ROWS - 1,) for f in found.findings)
 
 
 class TestLaterTables:

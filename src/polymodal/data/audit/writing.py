@@ -1,4 +1,4 @@
-"""How cells are written: numbers and labels that people spell in several ways, and rows that sum others up."""
+"""How cells are written: numbers and labels that people spell in several ways."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _READ_AS_WORDS = ("text", "category", "identifier")
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
-    """Findings about the file, each column of numbers or near to one, the targets, and the last row."""
+    """Findings about the file, each column of numbers or near to one, and the targets."""
     for note in subject.table.notes:
         yield subject.finding("writing", "note", f"{note}.", "The setting `table` says otherwise, where that is wrong.")
     for column in subject.columns:
@@ -30,16 +30,14 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             yield from _nearly_numbers(subject, column.name)
     for target in subject.config.targets:
         yield from _target(subject, target)
-    yield from _last_row(subject)
 
 
 def check_inputs(subject: AuditedTable) -> Iterator[Finding]:
-    """What a run says of them, too: columns near to numbers that nobody said are none, and a last row of sums."""
+    """What a run says of them, too: columns near to numbers that nobody said are none."""
     said = {name for name, column in subject.config.columns.items() if column.modality.name is not None}
     for column in subject.columns:
         if column.kind in _READ_AS_WORDS and column.name not in said:
             yield from _nearly_numbers(subject, column.name)
-    yield from _last_row(subject)
 
 
 def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
@@ -128,17 +126,6 @@ def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
         what = f"classes that differ only by upper and lower case: {', '.join(map(repr, group))}."
         advice = "They are learned apart; give them one spelling if they are one."
         yield subject.finding("writing", "warning", what, advice, columns=(name,))
-
-
-def _last_row(subject: AuditedTable) -> Iterator[Finding]:
-    """That the last row sums the others up."""
-    last = subject.table.num_rows - 1
-    for name in subject.table.names if last > 0 else ():
-        cell = subject.cells(name)[last]
-        if isinstance(cell, str) and numerals.is_total(cell) and subject.words(name).count(cell.strip()) == 1:
-            what = f"the last row holds {cell.strip()!r}: it looks like a sum of the others, not like a row of its own."
-            yield subject.finding("writing", "warning", what, "Delete it.", columns=(name,), rows=[last])
-            return
 
 
 def _found(subject: AuditedTable, name: str) -> Numerals | None:

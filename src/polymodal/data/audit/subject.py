@@ -17,7 +17,7 @@ from polymodal.config.run_config import RunConfig
 from polymodal.data.audit.finding import SHOWN, Finding, Severity
 from polymodal.data.audit.profile import AuditProfile
 from polymodal.data.columns.profile import key_of
-from polymodal.data.split.split import SIDES
+from polymodal.data.split.sides import sides_of
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
 from polymodal.schema import Column
@@ -104,7 +104,7 @@ class AuditedTable:
             return self.given_sides
         if (column := self.config.split.column) is None:
             return None
-        return np.array([SIDES.get((word or "").lower(), "") for word in self.words(column)])
+        return np.array(sides_of(column, self.cells(column)))
 
     @cached_property
     def groups(self) -> list[object] | None:

@@ -13,6 +13,7 @@ from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
+from polymodal.codecs.blanks import trimmed
 from polymodal.config.run_config import RunConfig
 from polymodal.data.audit.finding import SHOWN, Finding, Severity
 from polymodal.data.audit.profile import AuditProfile
@@ -114,7 +115,7 @@ class AuditedTable:
 
     def classes(self, target: str) -> list[str] | None:
         """A target's classes by row, "" where it is missing; None where its values are no classes."""
-        words = [unicodedata.normalize("NFC", word or "") for word in self.words(target)]
+        words = [unicodedata.normalize("NFC", trimmed(word or "")) for word in self.words(target)]
         counts = Counter(words)
         counts.pop("", None)
         few = len(counts) <= MOST_CLASSES and 2 * len(counts) <= max(counts.total(), 4)

@@ -38,7 +38,8 @@ def with_split_column(
     found = side_columns(table, target, other_than=other_than)
     used = _usable(found) if split == SplitConfig(validation=split.validation) else None
     unused = [one for one in found if one is not used]
-    alerts = [_unused(one, found, used) for one in unused] + [_folds(one) for one in folds]
+    why = _why_unused(found, used, split)
+    alerts = [_unused(one, why) for one in unused] + [_folds(one) for one in folds]
     names = [*(one.name for one in unused), *(one.name for one in folds)]
     if used is not None:
         alerts.insert(0, _used(used))
@@ -65,13 +66,22 @@ def _used(column: SideColumn) -> Alert:
     return Alert(kind="split_column", columns=(name,), text=text)
 
 
-def _unused(column: SideColumn, found: Sequence[SideColumn], used: SideColumn | None) -> Alert:
+def _why_unused(found: Sequence[SideColumn], used: SideColumn | None, split: SplitConfig) -> str:
+    """Why a column without a flaw is not the split."""
+    if used is not None:
+        return f"{used.name} says the same"
+    if len(found) > 1:
+        return "other columns say so too"
+    none = split == SplitConfig(validation=split.validation, test=0)
+    return "the settings set no rows aside for test" if none else "the settings divide the rows otherwise"
+
+
+def _unused(column: SideColumn, why: str) -> Alert:
     name = column.name
     reading = f" ({column.reading})" if column.reading else ""
-    others = "other columns say so too" if len(found) > 1 else "the settings divide the rows otherwise"
-    why = column.flaw or (f"{used.name} says the same" if used else others)
     advice = f"Repair it, then add --split {name}" if column.flaw else f"To use it, add --split {name}"
-    text = f"{name} says train and test{reading}, but is left out, and not used as the split: {why}. {advice}."
+    because = column.flaw or why
+    text = f"{name} says train and test{reading}, but is left out, and not used as the split: {because}. {advice}."
     return Alert(kind="split_column", columns=(name,), text=text)
 
 

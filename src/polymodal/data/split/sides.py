@@ -93,7 +93,7 @@ def _instead(column: str, cells: Sequence[object]) -> str:
             f"If they are the numbers of folds: --group {column} keeps the rows of a fold on one side, and "
             "`polymodal cross-validate` takes it as well. Else write train and test into it."
         )
-    return "Repair them."
+    return "Repair them, or name another column."
 
 
 def word_of(cell: object) -> str:

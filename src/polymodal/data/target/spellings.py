@@ -1,4 +1,4 @@
-"""Finds classes and categories that may be one, spelled in several ways: `Yes` and `yes`, `1` and `1.0`, `y` and `yes`."""
+"""Finds words that may mean one thing, spelled in several ways: `Yes` and `yes`, `1` and `1.0`, `y` and `yes`."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def in_python(sentence: str, columns: Iterable[str] = ()) -> str:
     >>> in_python("Say so: --set task.unit='kg' --set task.decimal=comma (or point).")
     "Say so: **{'task.unit': 'kg', 'task.decimal': 'comma'} (or point)."
     """
-    if "--" not in sentence and "cross-validate" not in sentence:
+    if "--" not in sentence:
         return sentence
     there = {name for name in columns if name and name in sentence}
     named = "|".join(re.escape(name) for name in sorted(there, key=len, reverse=True))
@@ -36,11 +36,9 @@ def in_python(sentence: str, columns: Iterable[str] = ()) -> str:
     sentence = re.sub(rf"--drop {name}(?: --drop {name})*( \.\.\.)?", lambda found: _drop(found[0], name), sentence)
     sentence = re.sub(rf"{one}(?: {one})*", lambda found: _settings(found[0], one), sentence)
     sentence = re.sub(rf"--split ({name})", lambda found: f"**{{'split.column': {found[1]!r}}}", sentence)
-    sentence = re.sub(
-        rf"--group ({name}) --folds (\d+)", lambda found: f"{_group(found[1])} and folds={found[2]}", sentence
-    )
+    sentence = re.sub(rf"--group ({name}) --folds (\d+)", lambda found: _folds(found[1], found[2]), sentence)
     sentence = re.sub(rf"--group ({name})", lambda found: _group(found[1]), sentence)
-    return sentence.replace("`polymodal ", "`polymodal.").replace("cross-validate", "cross_validate")
+    return re.sub(r"`polymodal ([a-z-]+)`", lambda found: f"`polymodal.{found[1].replace('-', '_')}`", sentence)
 
 
 @contextmanager
@@ -79,3 +77,7 @@ def _value(text: str) -> object:
 
 def _group(name: str) -> str:
     return f"**{{'split.method': 'group', 'split.by': {name!r}}}"
+
+
+def _folds(group: str, folds: str) -> str:
+    return f"config={{'split': {{'method': 'group', 'by': {group!r}}}}} and folds={folds}"

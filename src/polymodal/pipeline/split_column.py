@@ -90,6 +90,6 @@ def _folds(column: FoldColumn) -> Alert:
     text = (
         f"{name} holds whole numbers from {column.first} to {column.first + count - 1}, as the numbers of folds: it is "
         f"left out, and not used as the split. To keep the rows of a fold on one side, add --group {name}; to measure "
-        f"each fold once, use polymodal cross-validate with --group {name} --folds {count}."
+        f"each fold once, use `polymodal cross-validate` with --group {name} --folds {count}."
     )
     return Alert(kind="split_column", columns=(name,), text=text)

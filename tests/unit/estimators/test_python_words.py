@@ -43,7 +43,9 @@ def test_a_split_column_works_as_it_is_told():
 
 def test_folds_work_as_they_are_told():
     table = X.assign(fold=[row % 5 for row in range(ROWS)])
-    assert "**{'split.method': 'group', 'split.by': 'fold'}" in told(table)
+    sentence = told(table)
+    assert "**{'split.method': 'group', 'split.by': 'fold'}" in sentence
+    assert "polymodal.cross_validate" in sentence
     assert "fold" not in told(table, **{"split.method": "group", "split.by": "fold"})
 
 

@@ -145,10 +145,18 @@ def collecting_warnings() -> Iterator[list[str]]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Names the nearest known words, for the end of an error message.
+    """Names the nearest known words, for the end of an error message; case and blanks around words do not count.
 
-    >>> did_you_mean("gatd", ["gated", "concat"])
-    " Did you mean 'gated'?"
+    >>> did_you_mean("gatd", ["gated", "concat"]), did_you_mean("size", ["colour", " Size "])
+    (" Did you mean 'gated'?", " Did you mean ' Size '?")
     """
-    near = get_close_matches(word, list(known), n=2, cutoff=0.6)
+    plain = {name: _plain(name) for name in known}
+    near = [name for name, spelled in plain.items() if spelled == _plain(word)][:2]
+    if not near:
+        found = get_close_matches(_plain(word), sorted(set(plain.values())), n=2, cutoff=0.6)
+        near = [name for spelled in found for name in plain if plain[name] == spelled][:2]
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def _plain(word: str) -> str:
+    return " ".join(word.casefold().replace("_", " ").replace("-", " ").split())

@@ -74,8 +74,8 @@ class SplitConfig(Settings):
     """How rows are divided into train, validation and test.
 
     Attributes:
-        column: a column whose cells say `train`, `validation` (or `val`, `valid`, `dev`) or `test`, in any case; null:
-            a run uses the only such column that it finds, after saying so, if nothing else is said of the split.
+        column: says `train`, `validation` (`val`, `dev`) or `test`; or 1 and 0, if its name is such as `is_test`;
+            null: a run uses the only such column that it finds, after saying so, if nothing else is said of the split.
         method: `auto` is `stratified` for classes, else `random`; `group` keeps rows of one group on one side;
             `time` puts the newest rows into test.
         by: the group or time column.

@@ -17,10 +17,10 @@ AlertKind: TypeAlias = Literal[
     "summary_rows",
 ]
 """`target_leakage`: one column tells the target by itself; `duplicates`: test rows are equal to rows learned from;
-`split_column`: a column says train and test, and nobody named it; `validation_gap`: validation is far better than test;
-`masked_inputs`: the model does better with some inputs masked; `unread_media`: a column of media is left out, as none
-of its files can be read; `writing`: cells of an input or of the target are written in a way that hinders learning;
-`summary_rows`: rows sum others up, or stand below the table as notes.
+`split_column`: a column says train and test, or numbers folds, and nobody named it; `validation_gap`: validation is far
+better than test; `masked_inputs`: the model does better with some inputs masked; `unread_media`: a column of media is
+left out, as none of its files can be read; `writing`: cells of an input or of the target are written in a way that
+hinders learning; `summary_rows`: rows sum others up, or stand below the table as notes.
 """
 
 

@@ -21,6 +21,7 @@ from polymodal.codecs import numerals
 from polymodal.codecs.notation import numerals_of
 from polymodal.codecs.numerals import Notation
 from polymodal.config.node import settings
+from polymodal.data.tables.column_data import shown
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError, UnreadableCellError
 from polymodal.layers.scores_head import ScoringTask
@@ -137,12 +138,12 @@ class Regress(ScoringTask):
         else:
             plain = _number(value)
             if plain is None:
-                raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {value!r:.40}")
+                raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {shown(value)}")
             if self.config.unit is not None and plain != 0:
                 raise UnreadableCellError(f"not a number with the unit of the target ({self.config.unit}): {value!r}")
             return value
         if not abs(number) < _LIMIT:
-            raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {value!r:.40}")
+            raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {shown(value)}")
         return number
 
     def note(self, value: object) -> str | None:

@@ -12,12 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
+from polymodal.codecs.blanks import trimmed
 from polymodal.config.run_config import RunConfig
 from polymodal.data.audit.finding import SHOWN, Finding, Severity
 from polymodal.data.audit.profile import AuditProfile
 from polymodal.data.audit.readings import NumericCells, reading_of
 from polymodal.data.columns.profile import key_of
-from polymodal.data.split.split import SIDES
+from polymodal.data.split.sides import sides_of
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
 from polymodal.schema import Column
@@ -110,7 +111,7 @@ class AuditedTable:
             return self.given_sides
         if (column := self.config.split.column) is None:
             return None
-        return np.array([SIDES.get((word or "").lower(), "") for word in self.words(column)])
+        return np.array(sides_of(column, self.cells(column)))
 
     @cached_property
     def groups(self) -> list[object] | None:
@@ -120,7 +121,7 @@ class AuditedTable:
 
     def classes(self, target: str) -> list[str] | None:
         """A target's classes by row, "" where it is missing; None where its values are no classes."""
-        words = [unicodedata.normalize("NFC", word or "") for word in self.words(target)]
+        words = [unicodedata.normalize("NFC", trimmed(word or "")) for word in self.words(target)]
         counts = Counter(words)
         counts.pop("", None)
         few = len(counts) <= MOST_CLASSES and 2 * len(counts) <= max(counts.total(), 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
@@ -11,11 +12,12 @@ from polymodal.codecs.numerals import PLAIN
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.audit.target_cells import unused_targets
-from polymodal.data.target.class_names import note_of_name
-from polymodal.data.target.reading import case_variants
+from polymodal.data.target.class_names import name_of, note_of_name
+from polymodal.data.target.spellings import spellings
 
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
+_ONE_SPELLING = "They are learned apart; give them one spelling if they are one."
 _READ_AS_WORDS = ("text", "category", "identifier")
 
 
@@ -28,6 +30,8 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             yield from _numbers(subject, column.name)
         elif column.kind in _READ_AS_WORDS:
             yield from _nearly_numbers(subject, column.name)
+        if column.kind == "category":
+            yield from _categories(subject, column.name)
     for target in subject.config.targets:
         yield from _target(subject, target)
 
@@ -122,10 +126,17 @@ def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
         advice = "They count as the class without."
         yield subject.finding("writing", "note", what, advice, columns=(name,), rows=changed)
     classes = subject.classes(name) or []
-    for group in case_variants([word for word in classes if word]):
-        what = f"classes that differ only by upper and lower case: {', '.join(map(repr, group))}."
-        advice = "They are learned apart; give them one spelling if they are one."
-        yield subject.finding("writing", "warning", what, advice, columns=(name,))
+    for one in spellings(Counter(map(name_of, filter(None, classes)))):
+        what = f"classes that differ {one.differ}: {one.named}."
+        yield subject.finding("writing", "warning", what, _ONE_SPELLING, columns=(name,))
+
+
+def _categories(subject: AuditedTable, name: str) -> Iterator[Finding]:
+    """Categories of an input that differ only in spelling."""
+    words = [word.lower() if numerals.is_boolean(word) else word for word in subject.classes(name) or []]
+    for one in spellings(Counter(filter(None, words))):
+        what = f"categories that differ {one.differ}: {one.named}."
+        yield subject.finding("writing", "note", what, _ONE_SPELLING, columns=(name,))
 
 
 def _found(subject: AuditedTable, name: str) -> Numerals | None:

@@ -14,6 +14,7 @@ from polymodal.data.target.class_names import note_of_name
 from polymodal.data.target.reading import case_variants
 from polymodal.errors import MissingCellError, UnreadableCellError
 
+_OTHERWISE = "If that is wrong, set table.delimiter, table.quote or table.skip_lines."
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
 _READ_AS_WORDS = ("text", "category", "identifier")
@@ -22,7 +23,8 @@ _READ_AS_WORDS = ("text", "category", "identifier")
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """Findings about the file, each column of numbers or near to one, the targets, and the last row."""
     for note in subject.table.notes:
-        yield subject.finding("writing", "note", f"{note}.", "The setting `table` says otherwise, where that is wrong.")
+        what, _, advice = note.partition(". ")
+        yield subject.finding("writing", "note", f"{what}.", f"{advice}." if advice else _OTHERWISE)
     for column in subject.columns:
         if column.kind == "number":
             yield from _numbers(subject, column.name)

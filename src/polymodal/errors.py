@@ -21,6 +21,7 @@ Each message says what was wrong, where (file, row, column) and what to do next.
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -145,18 +146,21 @@ def collecting_warnings() -> Iterator[list[str]]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Names the nearest known words, for the end of an error message; case and blanks around words do not count.
+    """Names the nearest known words, for the end of an error message; those that differ in case alone go first.
 
-    >>> did_you_mean("gatd", ["gated", "concat"]), did_you_mean("size", ["colour", " Size "])
-    (" Did you mean 'gated'?", " Did you mean ' Size '?")
+    >>> did_you_mean("gatd", ["gated", "concat"])
+    " Did you mean 'gated'?"
+    >>> did_you_mean("User-ID", ["user_id", "user"])
+    " Did you mean 'user_id'?"
     """
-    plain = {name: _plain(name) for name in known}
-    near = [name for name, spelled in plain.items() if spelled == _plain(word)][:2]
-    if not near:
-        found = get_close_matches(_plain(word), sorted(set(plain.values())), n=2, cutoff=0.6)
-        near = [name for spelled in found for name in plain if plain[name] == spelled][:2]
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    plain: dict[str, list[str]] = {}
+    for one in known:
+        plain.setdefault(_plain(one), []).append(one)
+    near = [_plain(word)] if _plain(word) in plain else get_close_matches(_plain(word), plain, n=2, cutoff=0.6)
+    words = [one for key in near for one in plain[key]][:2]
+    return f" Did you mean {' or '.join(map(repr, words))}?" if words else ""
 
 
 def _plain(word: str) -> str:
-    return " ".join(word.casefold().replace("_", " ").replace("-", " ").split())
+    """A word without what people mistake: case, outer blanks, and which mark parts it."""
+    return "_".join(re.split(r"[\s_-]+", word.strip().casefold()))

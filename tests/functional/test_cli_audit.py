@@ -105,3 +105,12 @@ def test_inspect_fits_the_terminal(monkeypatch, spoilt, width):
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).splitlines()
     assert "alone predicts label" in " ".join(" ".join(lines).split())
     assert max(map(len, lines[1:])) <= width
+
+
+@pytest.mark.parametrize("setting", ["fusion.wdith=3", "encoders.table.wdith=3", "nosuch=1"])
+def test_settings_that_a_training_would_refuse_are_refused(cli, table, setting):
+    words = ("inspect", table, "--target", "label", "--no-media", "--drop", "photo", "--drop", "sound")
+    refused = cli(*words, "--set", setting)
+    assert (refused.code, refused.out, refused.err[:7]) == (2, "", "Error: ")
+    done = cli(*words, "--set", "stage=late", "--json")
+    assert (done.code, "not tested" in done.out) == (0, False)

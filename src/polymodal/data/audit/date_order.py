@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from polymodal.codecs import dates
+from polymodal.config.paths import join_path
 from polymodal.config.run_config import ColumnConfig
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
@@ -46,7 +48,9 @@ def _zones(subject: AuditedTable, name: str) -> Iterator[Finding]:
 def advice(name: str, orders: Sequence[dates.Order]) -> str:
     """What to set for a column whose dates may have these orders."""
     others = f", or {' or '.join(orders[1:])}" if orders[1:] else ""
-    return f"Say what comes first: --set columns.{name}.modality.order={orders[0]}{others}."
+    option = shlex.quote(f"{join_path(['columns', name, 'modality', 'order'])}={orders[0]}")
+    in_python = {name: {"modality": {"order": orders[0]}}}
+    return f"Say what comes first: --set {option}{others}; in Python columns={in_python}."
 
 
 def orders_in_doubt(cells: Iterable[object]) -> list[dates.Order]:

@@ -15,6 +15,7 @@ from polymodal.data.audit.target_cells import unused_targets
 from polymodal.data.target.class_names import name_of, note_of_name
 from polymodal.data.target.spellings import spellings
 
+_OTHERWISE = "If that is wrong, set table.delimiter, table.quote or table.skip_lines."
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
 _ONE_SPELLING = "They are learned apart; give them one spelling if they are one."
@@ -24,7 +25,8 @@ _READ_AS_WORDS = ("text", "category", "identifier")
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """Findings about the file, each column of numbers or near to one, and the targets."""
     for note in subject.table.notes:
-        yield subject.finding("writing", "note", f"{note}.", "The setting `table` says otherwise, where that is wrong.")
+        what, _, advice = note.partition(". ")
+        yield subject.finding("writing", "note", f"{what}.", f"{advice}." if advice else _OTHERWISE)
     for column in subject.columns:
         if column.kind == "number":
             yield from _numbers(subject, column.name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import shlex
 from datetime import date, timedelta
 
 import pytest
 
-from polymodal.config.run_config import make
+from polymodal.config.run_config import make, override
 from polymodal.data.audit.inspection import inspect_table
 
 DAYS = [date(2004, 1, 1) + timedelta(days=6 * row) for row in range(60)]
@@ -67,3 +69,14 @@ def test_a_year_of_two_digits_that_may_come_first_is_named(form, year):
 def test_the_day_first_with_years_of_two_digits_is_ordinary():
     cells = [f"{day:%d/%m/}{4 + row % 20:02}" for row, day in enumerate(DAYS)]
     assert not any("order=" in finding.advice for finding in inspected(cells)[1])
+
+
+def test_what_to_set_can_be_copied_into_a_shell_and_into_python():
+    table = {"my day": BOTH, "size": [row * 0.37 for row in range(len(BOTH))]}
+    (advice,) = (f.advice for f in inspect_table(table).findings if f.check == "unreadable")
+    words = shlex.split(advice.partition("Say what comes first: ")[2].partition(", or")[0])
+    assert words == ["--set", "columns.my day.modality.order=day_first"]
+    columns = ast.literal_eval(advice.partition("in Python columns=")[2].partition(". ")[0])
+    config = override(make({"columns": columns}), words[1:])
+    assert config.columns["my day"].modality.settings == {"order": "day_first"}
+    assert not any(f.check == "unreadable" for f in inspect_table(table, config=config).findings)

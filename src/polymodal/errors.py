@@ -21,6 +21,7 @@ Each message says what was wrong, where (file, row, column) and what to do next.
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -145,10 +146,21 @@ def collecting_warnings() -> Iterator[list[str]]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Names the nearest known words, for the end of an error message.
+    """Names the nearest known words, for the end of an error message; those that differ in case alone go first.
 
     >>> did_you_mean("gatd", ["gated", "concat"])
     " Did you mean 'gated'?"
+    >>> did_you_mean("User-ID", ["user_id", "user"])
+    " Did you mean 'user_id'?"
     """
-    near = get_close_matches(word, list(known), n=2, cutoff=0.6)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    plain: dict[str, list[str]] = {}
+    for one in known:
+        plain.setdefault(_plain(one), []).append(one)
+    near = [_plain(word)] if _plain(word) in plain else get_close_matches(_plain(word), plain, n=2, cutoff=0.6)
+    words = [one for key in near for one in plain[key]][:2]
+    return f" Did you mean {' or '.join(map(repr, words))}?" if words else ""
+
+
+def _plain(word: str) -> str:
+    """A word without what people mistake: case, outer blanks, and which mark parts it."""
+    return "_".join(re.split(r"[\s_-]+", word.strip().casefold()))

@@ -1,6 +1,7 @@
 """What a newcomer must hear stands at the top: in the terminal, in the report and in the figures of the bundle."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -39,6 +40,14 @@ def test_a_leak_is_the_first_line(run):
     assert done.out.count("code alone predicts") == 1
     (alert,) = json.loads((folder / "bundle/metrics.json").read_text())["alerts"]
     assert (alert["kind"], alert["columns"]) == ("target_leakage", ["code"])
+
+
+def test_inspect_says_it_in_the_same_words(cli, leaking, run):
+    found = json.loads(cli("inspect", leaking, "--target", "label", "--group", "person", "--json").out)["findings"]
+    (leak,) = [finding for finding in found if finding["check"] == "target_leakage"]
+    (alert,) = json.loads((run[0] / "bundle/metrics.json").read_text())["alerts"]
+    said = re.sub(r"[0-9]+\.[0-9]", "", f"code {leak['what']} {leak['advice']}")  # of other held-out rows
+    assert said == re.sub(r"[0-9]+\.[0-9]", "", alert["text"])
 
 
 def test_the_report_has_it_before_its_sections(run):
@@ -91,7 +100,7 @@ def test_pictures_on_both_sides_of_the_split_are_counted(cli, tmp_path):
 
 ODD_COLUMNS = {
     "near to numbers": [f"{row * 1.25}" if row % 3 else ("lots", "more", "few")[row % 4 % 3] for row in range(60)],
-    "units": [f"{row + 1} kg" if row % 2 else f"{row + 1} lb" for row in range(60)],
+    "units": [f"{row + 1} kg" if row % 2 else f"{row + 1} cm" for row in range(60)],
     "a total": [*(f"{row * 1.25}" for row in range(59)), "Total"],
     "absent pictures": [f"pictures/{row}.png" for row in range(60)],
 }  # fmt: skip
@@ -102,7 +111,7 @@ def test_what_inspect_warns_of_columns_is_told_by_a_run(cli, tmp_path, case):
     rows = [{"it": cell, "z": row / 7, "label": "ab"[row % 2]} for row, cell in enumerate(ODD_COLUMNS[case])]
     table = write_csv(tmp_path / "table.csv", rows)
     done = cli("train", table, "--target", "label", "-o", tmp_path / "run", settings=QUICK)
-    kind = "unread_media" if case == "absent pictures" else "writing"
+    kind = {"absent pictures": "unread_media", "a total": "summary_rows"}.get(case, "writing")
     told = json.loads((tmp_path / "run/bundle/metrics.json").read_text())["alerts"]
     (alert,) = [one for one in told if one["kind"] == kind]
     assert alert["columns"] == ["it"]

@@ -37,7 +37,7 @@ def test_inspect_names_leaks_copies_and_broken_cells(cli, spoilt):
 def test_inspect_prints_findings_after_the_columns(cli, spoilt):
     lines = cli("inspect", spoilt, "--target", "label", "--split", "side").out.splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith("Findings: 2 errors"))
-    assert lines[start + 1].startswith("  error    leak: gives 'label' away")
+    assert lines[start + 1].startswith("  error    leak: alone predicts label")
     assert all(len(line) <= 120 for line in lines[start:])
 
 
@@ -103,5 +103,14 @@ def test_inspect_fits_the_terminal(monkeypatch, spoilt, width):
     monkeypatch.setenv("TERM", "xterm")
     assert main.main(["inspect", str(spoilt), "--target", "label", "--split", "side", "--no-media"]) == 0
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()).splitlines()
-    assert "gives 'label' away" in " ".join(" ".join(lines).split())
+    assert "alone predicts label" in " ".join(" ".join(lines).split())
     assert max(map(len, lines[1:])) <= width
+
+
+@pytest.mark.parametrize("setting", ["fusion.wdith=3", "encoders.table.wdith=3", "nosuch=1"])
+def test_settings_that_a_training_would_refuse_are_refused(cli, table, setting):
+    words = ("inspect", table, "--target", "label", "--no-media", "--drop", "photo", "--drop", "sound")
+    refused = cli(*words, "--set", setting)
+    assert (refused.code, refused.out, refused.err[:7]) == (2, "", "Error: ")
+    done = cli(*words, "--set", "stage=late", "--json")
+    assert (done.code, "not tested" in done.out) == (0, False)

@@ -228,8 +228,8 @@ def test_an_option_that_people_type_is_answered_with_the_command_to_type(cli, ty
 
 
 def test_an_option_that_stands_for_nothing_leads_to_the_help(cli):
-    refused(cli("train", "t.csv", "--wibble", "3"), "No such option: --wibble. See: polymodal train --help")
-    refused(cli("predict", "b", "t.csv", "--batch-size", "8"), "--batch-size. See: polymodal predict --help")
+    refused(cli("train", "t.csv", "-o", "x", "--wibble", "3"), "No such option: --wibble. See: polymodal train --help")
+    refused(cli("predict", "b", "t.csv", "-o", "x", "--batch-size", "8"), "--batch-size. See: polymodal predict --help")
 
 
 def test_a_setting_without_its_path_is_answered_with_it(train):
@@ -260,3 +260,86 @@ def test_the_program_ends_with_the_exit_code():
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: absent.csv: no such file.\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("columns.size=category", "columns.size.modality=category"),
+        ("columns.size=words", "columns.size.modality="),
+        ("columns.size=b.modality", "columns.size.modality="),
+        ("size.modality=category", "columns.size.modality=category"),
+        ("columns.size.category=true", "columns.size.modality=category"),
+        ("columns.size.type=category", "columns.size.modality=category"),
+        ("columns.size.scaling=none", "columns.size.modality.scaling"),
+        ("columns.sze.modality=text", "Did you mean 'size'?"),
+    ],
+)
+def test_a_setting_of_a_column_in_another_form_is_answered_with_the_form(train, setting, meant):
+    refused(train(settings=[setting]), meant)
+
+
+def test_a_column_in_another_case_is_found(train):
+    for words in (("--target", "Label"), ("--drop", "NOTE"), ("--split", "Side"), ("--group", "Colour")):
+        refused(
+            train(*words, target=None if words[0] == "--target" else "label"), f"Did you mean '{words[1].lower()}'?"
+        )
+
+
+def test_several_columns_in_one_word_are_answered_with_the_form(train):
+    refused(train("--drop", "note,size"), "--drop note --drop size")
+    refused(train("--drop", "note, size"), "--drop note --drop size")
+    refused(train(target="size,label"), "--target size --target label")
+    refused(train("--drop", "nnote", "--drop", "Size"), "Did you mean 'note'?", "Did you mean 'size'?")
+
+
+def test_an_option_that_names_no_column(train):
+    for option in ("--target", "--drop", "--split", "--group"):
+        refused(train(f"{option}=", target=None), option, f"{option} COL")
+
+
+def test_all_that_is_wrong_with_settings_is_told_at_once(cli, table, tmp_path):
+    (tmp_path / "run.yaml").write_text("target: label\nepochs: 5\n")
+    words = ("train", table, "-o", tmp_path / "run", "-c", tmp_path / "run.yaml", "--budget", "soon")
+    done = cli(*words, settings=["train.epochs=ten", "fusion=concta", "train.batch_size", "seed=-1", "a=[1"])
+    assert done.code == 2
+    for part in ("'epochs'", "'soon'", "train.epochs", "'concat'", "PATH=VALUE", "seed", "YAML"):
+        assert part in done.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "parts"),
+    [
+        ("train t.csv -o x --epochs=ten --seed one", ("--epochs", "'--seed'", "train.epochs: ")),
+        ("train t.csv -o x --wibble 3 --seed one --set fusion=concta", ("--wibble", "'--seed'", "'concat'")),
+        ("train t.csv --seed one", ("'--seed'", "'--output'")),
+        ("train t.csv -o x --batch_size 8 --set a", ("train.batch_size=8", "PATH=VALUE")),
+        ("train t.csv -o x --target", ("--target COL", "polymodal train --help")),
+        ("train t.csv --set", ("--set PATH=VALUE",)),
+        ("train t.csv -o x --target --split side", ("--target needs a value", "--target COL --split side")),
+    ],
+)
+def test_all_that_is_wrong_on_the_command_line_is_told_at_once(cli, typed, parts):
+    refused(cli(*shlex.split(typed)), *parts)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("train t.csv -o x --drop a b", "train t.csv -o x --drop a --drop b"),
+        ("train t.csv -o x --drop a, b, c --seed 1", "train t.csv -o x --drop a --drop b --drop c --seed 1"),
+        ("train t.csv -o x --set train.epochs = 5", "train t.csv -o x --set train.epochs=5"),
+        ("train t.csv -o x --set train.epochs= 5", "train t.csv -o x --set train.epochs=5"),
+        ("train t.csv -o x -target y", "train t.csv -o x --target y"),
+    ],
+)
+def test_a_slip_is_answered_with_the_command_to_type(cli, typed, meant):
+    done = cli(*shlex.split(typed))
+    refused(done)
+    assert done.err.partition("Type: ")[2] == f"polymodal {meant}\n"
+
+
+def test_a_word_too_many_is_not_explained_away(cli):
+    done = cli("train", "t.csv", "other.csv", "-o", "x", "--target", "y")
+    refused(done, "other.csv", "polymodal train --help")
+    assert "Type: " not in done.err

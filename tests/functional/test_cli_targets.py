@@ -57,3 +57,14 @@ def test_an_order(cli, table, tmp_path):
     )  # fmt: skip
     assert list(rows[0]) == ["prediction", "p_low", "p_high", "status"]
     assert "quadratic_weighted_kappa" in figures
+
+
+def test_cells_of_the_target_are_counted_apart_from_those_of_inputs(cli, tmp_path):
+    rows = [f"{'bad' if row == 3 else row * 1.3},{'n.d.' if row in (5, 9) else row * 1.5 + 0.25}" for row in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,y", *rows]))
+    done = cli("train", tmp_path / "t.csv", "--target", "y", "--set", "train.epochs=1", "--output", tmp_path / "run")
+    (line,) = [line for line in done.out.splitlines() if line.startswith("Rejects")]
+    assert "1 cell could not be read, counted as missing" in line
+    assert "2 cells could not be read, of the target" in line
+    assert "2 with an unreadable target" in done.out
+    assert "2 of the target" in (tmp_path / "run/report.html").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polymodal.errors import UsageError
+from polymodal.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from polymodal.config.run_config import RunConfig
@@ -81,11 +81,17 @@ def run_config(file: Path | None, said: Overrides) -> RunConfig:
     """The configuration: the file, then the options, then `--set`.
 
     Raises:
-        ConfigError: an unknown key or a wrong value.
+        ConfigError: unknown keys and wrong values, all of them.
+        UsageError: an option that names a column is empty.
     """
     from polymodal.config import run_config as configuration
+    from polymodal.config.problems import collecting_errors
 
-    config = configuration.RunConfig() if file is None else configuration.read(file)
+    _check_names(said)
+    problems: list[str] = []
+    config = configuration.RunConfig()
+    with collecting_errors(problems):
+        config = config if file is None else configuration.read(file)
     values = config.model_dump(mode="json")
     values["drop"] = list(dict.fromkeys([*config.drop, *(said.drop or ())]))
     values |= {"target": list(said.target)} if said.target else {}
@@ -95,7 +101,26 @@ def run_config(file: Path | None, said: Overrides) -> RunConfig:
     values["split"] |= {} if said.split is None else {"column": said.split}
     values["split"] |= {} if said.group is None else {"by": said.group, "method": "group"}
     values["warm_start"] |= {} if said.warm_start is None else {"bundle": str(said.warm_start)}
-    return configuration.override(configuration.make(values, source="options"), list(said.assignments or ()))
+    with collecting_errors(problems):
+        config = configuration.make(values, source="options")
+    with collecting_errors(problems):
+        config = configuration.override(config, list(said.assignments or ()))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _check_names(said: Overrides) -> None:
+    """Checks that options which name columns do not name nothing, as `--target=$COLUMN` of an unset variable does.
+
+    Raises:
+        UsageError: an option does.
+    """
+    single = {"--split": said.split, "--group": said.group}
+    named = {"--target": said.target or (), "--drop": said.drop or ()}
+    for option, names in {**named, **{key: (name,) for key, name in single.items() if name is not None}}.items():
+        if not all(name.strip() for name in names):
+            raise UsageError(f"{option} names no column: it is followed by nothing. Write {option} COL.")
 
 
 def check_output(path: Path, table: Path, *, what: str) -> None:

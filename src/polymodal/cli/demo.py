@@ -15,7 +15,6 @@ from polymodal.cli.terminal import make_callbacks, print_metrics, say, tabulate
 
 if TYPE_CHECKING:
     from polymodal.config.run_config import RunConfig
-    from polymodal.metrics.bootstrap import Interval
     from polymodal.pipeline.run import Run
 
 _MODELS = {  # name -> columns to learn without
@@ -45,7 +44,7 @@ def demo(folder: FolderOption = None, assignments: SetOption = None) -> None:
     measured = {name: run.bundle.metrics.test for name, run in runs.items()}
     print_metrics({**measured, **{name: baselines[name] for name in ("linear", "majority")}})
     say()
-    say(_verdict({name: report["accuracy"] for name, report in measured.items()}))
+    say(_verdict(path, runs))
     say()
     _print_rows(path, runs["fused"])
     say()
@@ -71,17 +70,28 @@ def _train(path: Path, config: RunConfig) -> dict[str, Run]:
     return runs
 
 
-def _verdict(accuracy: Mapping[str, Interval]) -> str:
-    """Whether fusing pays; the intervals must not touch."""
-    fused = accuracy["fused"]
-    name = max((name for name in accuracy if name != "fused"), key=lambda name: accuracy[name].value)
-    best = accuracy[name]
-    gain = fused.value - best.value
-    if fused.low > best.high:
-        return f"Fused beats {name} by {gain:.3f}, by more than the intervals."
-    if gain > 0:
-        return f"Fused is {gain:.3f} better than {name}, but within the intervals: that may be chance."
-    return f"Fused does not beat {name} ({gain:+.3f})."
+def _verdict(path: Path, runs: Mapping[str, Run]) -> str:
+    """Whether fusing pays, by the paired bootstrap on the test rows."""
+    import numpy as np
+
+    from polymodal.data.tables.table import read_table
+    from polymodal.evaluation.evaluate import truth_of
+    from polymodal.evaluation.verdict import judge
+    from polymodal.inference.predictor import predict
+    from polymodal.metrics.rows import RowStatistics
+
+    fused = runs["fused"].bundle
+    target = fused.schema.target
+    assert target is not None, "the digits have labels"
+    table = read_table(path).take(runs["fused"].split.test)
+    found = {}
+    for name, run in runs.items():
+        truth = truth_of(run.bundle.task, target, table, table.values(target.name))
+        found[name] = RowStatistics.of(run.bundle.task, predict(run.bundle, table).prediction, truth.target)
+    rivals = {name: one for name, one in found.items() if name != "fused"}
+    verdict = judge(fused.task, found["fused"], rivals, np.arange(table.num_rows), seed=fused.config.seed)
+    assert verdict is not None, "every row has a label"
+    return verdict.sentence("The fused model", "model of one input")
 
 
 def _print_rows(path: Path, run: Run) -> None:

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from polymodal import __version__
-from polymodal.cli import datasets, unknown_option
+from polymodal.cli import datasets, wrong_use
 from polymodal.cli.align import align
 from polymodal.cli.compare import compare
 from polymodal.cli.cross_validate import cross_validate
@@ -32,7 +32,7 @@ from polymodal.cli.terminal import complain
 from polymodal.cli.train import train
 from polymodal.cli.transcribe import transcribe
 from polymodal.cli.update import update
-from polymodal.errors import PolymodalError, did_you_mean
+from polymodal.errors import PolymodalError
 
 _DEBUG = "--debug"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -112,7 +112,7 @@ def _explain(error: BaseException, words: Sequence[str]) -> tuple[int, str]:
     if isinstance(error, PolymodalError):
         return error.exit_code, f"Error: {error}"
     if isinstance(error, typer.TyperException):
-        return error.exit_code, f"Error: {_usage(error, words)}"
+        return error.exit_code, f"Error: {wrong_use.explain(error, words, typer.main.get_command(app))}"
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED, "Interrupted."
     what = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -120,17 +120,6 @@ def _explain(error: BaseException, words: Sequence[str]) -> tuple[int, str]:
         1,
         f"Error: something went wrong that Polymodal did not expect: {what}. Run it again with --debug to see where.",
     )
-
-
-def _usage(error: typer.TyperException, words: Sequence[str]) -> str:
-    """What typer says of a word that it does not understand, with the nearest that it does."""
-    message, context = error.format_message(), getattr(error, "ctx", None)
-    if context is not None and (option := getattr(error, "option_name", None)) and hasattr(error, "possibilities"):
-        return unknown_option.answer(option, context, words)
-    if near := getattr(error, "possibilities", None):
-        message = f"{error.message}.{did_you_mean(getattr(error, 'option_name', ''), near)}"
-    message += "" if message.endswith((".", "?")) else "."
-    return message + (f" See: {context.command_path} --help" if context is not None else "")
 
 
 if __name__ == "__main__":

@@ -208,9 +208,16 @@ def _print_hint(run: Run) -> None:
 def _print_rejects(run: Run, folder: Path) -> None:
     if not run.rejects:
         return
-    bad, cells = run.bundle.config.bad_cells, "cell" if len(run.rejects) == 1 else "cells"
-    became = "their rows were dropped" if bad == "drop" else "counted as missing"
+    config = run.bundle.config
+    became = "their rows were dropped" if config.bad_cells == "drop" else "counted as missing"
+    of_target = sum(reject.column in config.targets for reject in run.rejects)
+    parts = {became: len(run.rejects) - of_target, "of the target, not learned from": of_target}
+    counted = "; ".join(
+        f"{count} {'cell' if count == 1 else 'cells'} could not be read, {what}"
+        for what, count in parts.items()
+        if count
+    )
     say()
-    say(f"Rejects: {len(run.rejects)} {cells} could not be read, {became}. All are in {folder / REJECTS}.")
+    say(f"Rejects: {counted}. All are in {folder / REJECTS}.")
     first = run.rejects[:_SHOWN_REJECTS]
     tabulate(("file", "row", "column", "reason"), [(r.file, str(r.row), r.column, r.reason) for r in first])

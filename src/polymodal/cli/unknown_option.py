@@ -28,22 +28,41 @@ _OTHER_NAMES = {  # what people and other programs call an option, or a setting 
 }
 
 
-def answer(option: str, context: Any, words: Sequence[str]) -> str:
+def answer(option: str, context: Any, words: Sequence[str], *, also: str = "") -> str:
     """What to say of an unknown option.
 
     Args:
         option: such as `--epochs`.
         context: of the command, as click has it.
         words: of the whole command line, without the name of the program.
+        also: what else is wrong with them, to be said before what to type.
     """
     command = _Command.of(context)
+    if (long := command.with_one_dash(option, words)) is not None:
+        typed = [f"-{word}" if word == long else word for word in words]
+        return f"No such option: {long}. Did you mean -{long}?{also} Type: polymodal {shlex.join(typed)}"
     found, near = command.meant(option), did_you_mean(option, command.takes_value)
     if found is None or (near and not found.exact):
-        return f"No such option: {option}.{near} See: {context.command_path} --help"
+        return f"No such option: {option}.{near}{also} See: {context.command_path} --help"
     how = f"Did you mean {'the setting ' if found.is_setting else ''}{found.name}?"
     if found.is_setting and found.exact:
         how = "It is a setting."
-    return f"No such option: {option}. {how} Type: polymodal {shlex.join(command.rewritten(words))}"
+    return f"No such option: {option}. {how}{also} Type: polymodal {shlex.join(command.rewritten(words))}"
+
+
+def mended(option: str, context: Any, words: Sequence[str]) -> list[str]:
+    """The words with what an unknown option stands for in its place; without it where nobody knows that."""
+    command = _Command.of(context)
+    if (long := command.with_one_dash(option, words)) is not None:
+        return [f"-{word}" if word == long else word for word in words]
+    if command.meant(option) is not None:
+        return list(command.rewritten(words))
+    left = list(words)
+    place = next((place for place, word in enumerate(left) if word.partition("=")[0] == option), None)
+    if place is None:
+        return left
+    valued = "=" in left[place] or place + 1 == len(left) or left[place + 1].startswith("-")
+    return left[:place] + left[place + (1 if valued else 2) :]
 
 
 @dataclass(frozen=True)
@@ -100,6 +119,11 @@ class _Command:
         for near in get_close_matches(key, self.settings, n=1, cutoff=0.8):
             return replace(self.settings[near], exact=False)
         return None
+
+    def with_one_dash(self, option: str, words: Sequence[str]) -> str | None:
+        """The word, such as `-target`, of which the parser takes the first letter for an option; None of any other."""
+        long = (word for word in words if len(word) > 2 and word.startswith(option) and f"-{word}" in self.takes_value)
+        return next(long, None) if len(option) == 2 else None
 
     def rewritten(self, words: Sequence[str]) -> Iterator[str]:
         """The words of the command line, with what unknown options stand for in their place."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Literal, TypeAlias, get_args
 
+from polymodal.codecs.date_words import WEEKDAYS, ZONES, month_of, without_accents
 from polymodal.errors import UnreadableCellError
 
 Order: TypeAlias = Literal["day_first", "month_first", "year_first"]
@@ -22,14 +23,13 @@ DAY = 86_400_000_000  # microseconds
 _EPOCH = date(1970, 1, 1).toordinal()
 _LONGEST = 64  # characters
 _MOST = 0.9  # of the cells that tell the order
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
-           "december")  # fmt: skip
-_WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
-_NAME = r"(?P<name>[a-z]{3,9})\.?"
-_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
+_WEEKDAY = rf"(?:(?:{WEEKDAYS})\.?,?\s+)?"
+_NAME = r"(?P<name>[a-z]{3,10})\.?"
+_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th|er|\.)?"
 _YEAR = r"(?P<year>[0-9]{4})"
 _ANY_YEAR = r"(?P<year>[0-9]{4}|'?[0-9]{2})"
-_ZONE = r"(?:\s?(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?))?"
+_OFFSET = r"(?:utc|gmt)[+-][0-9]{1,2}(?::?[0-9]{2})?|[+-][0-9]{2}(?::?[0-9]{2})?"
+_ZONE = rf"(?:\s?(?P<zone>{'|'.join(ZONES)}|{_OFFSET})(?:\[[a-z0-9/_+-]+\])?)?"
 _CLOCK = (
     r"(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?)?"
     r"(?:\s?(?P<half>[ap])\.?m\.?)?" + _ZONE
@@ -39,17 +39,22 @@ _THEN_CLOCK = rf"(?:(?:t|,?\s+){_CLOCK})?"
 _DATES = (
     rf"{_YEAR}(?P<sign>[-/.])(?P<month>[0-9]{{1,2}})(?P=sign)(?P<day>[0-9]{{1,2}}){_THEN_CLOCK}",  # 2024-03-01
     rf"{_YEAR}-(?P<month>[0-9]{{2}})",  # 2024-03
+    rf"{_YEAR}-?w(?P<week>[0-9]{{2}})(?:-?(?P<weekday>[1-7]))?",  # 2024-W09, 2024-W09-5
+    rf"(?:{_YEAR}[\s-]?q(?P<quarter>[1-4])|q(?P<quarter_>[1-4])[\s/-](?P<year_>[0-9]{{4}}))",  # 2024-Q1, Q1 2024
+    rf"{_NAME}[\s-]{_YEAR}",  # March 2024
     rf"{_YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})(?:t{_COMPACT_CLOCK})?",  # 20240301T120000Z
     rf"(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})\.{_ANY_YEAR}{_THEN_CLOCK}",  # 1.3.2024
     rf"(?P<one>[0-9]{{1,2}})(?P<sign>[/-])(?P<two>[0-9]{{1,2}})(?P=sign)(?P<three>[0-9]{{2}}|[0-9]{{4}}){_THEN_CLOCK}",
-    rf"{_WEEKDAY}{_DAY}[\s-]{_NAME},?[\s-]{_ANY_YEAR}{_THEN_CLOCK}",  # Fri, 1 Mar 2024
+    rf"{_WEEKDAY}{_DAY}(?:[\s-]|(?<=\.)|\s+de\s+){_NAME},?(?:[\s-]|\s+del?\s+){_ANY_YEAR}{_THEN_CLOCK}",  # 1 Mar 2024
     rf"{_WEEKDAY}{_NAME}\s+{_DAY},\s+{_ANY_YEAR}{_THEN_CLOCK}",  # March 1st, 24
     rf"{_WEEKDAY}{_NAME}\s+{_DAY},?\s+{_YEAR}{_THEN_CLOCK}",  # March 1st 2024
     rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_CLOCK}\s+{_YEAR}",  # Fri Mar  1 12:00:00 2024
     rf"t?{_CLOCK}",  # 12:30
 )
+_OTHER_ZONE = re.compile(r"(?P<moment>.*[0-9])\s*\[?(?P<zone>[a-z]{2,5}|[a-z]+/[a-z_/]+)\]?", re.ASCII | re.IGNORECASE)
 _FORMS = tuple(re.compile(form, re.ASCII | re.IGNORECASE) for form in _DATES)
-_CLOCK_ONLY, _EITHER = _FORMS[-1], _FORMS[4]
+_CLOCK_ONLY = _FORMS[-1]
+_EITHER = next(form for form in _FORMS if "one" in form.groupindex)
 
 
 @dataclass(frozen=True)
@@ -89,9 +94,10 @@ def read_date(cell: object, order: Order | None = None, pivot: int = PIVOT) -> D
         return _joined(None, cell, _seconds_east(cell))
     if not isinstance(cell, str):
         raise UnreadableCellError(f"not a date: a cell of type {type(cell).__name__}")
-    text = cell.strip()
-    found = next((match for form in _FORMS if (match := form.fullmatch(text))), None) if len(text) <= _LONGEST else None
+    found = _matched(cell)
     if found is None or (found.re is _CLOCK_ONLY and not _is_clock(found)):
+        if (zone := unknown_zone(cell)) is not None:
+            raise UnreadableCellError(f"what time zone {zone} is, is not known; write its offset, such as +01:00")
         raise UnreadableCellError(f"not a date or time that is known: {_short(cell)}")
     return _from_match(found, order, cell, pivot)
 
@@ -104,14 +110,35 @@ def order_of(cells: Iterable[object]) -> Order | None:
     >>> order_of(["03/03/2004", "04/05/2004", "12/25/2004"])
     'month_first'
     """
-    found: Counter[Order] = Counter()
-    for cell in cells:
-        if (match := _of_numbers(cell)) is not None and len(orders := list(_readings(match))) == 1:
-            found[orders[0]] += 1
+    found = _orders(cells)
     if not found:
         return None
     ((order, count),) = found.most_common(1)
     return order if count >= _MOST * found.total() else None
+
+
+def of_both_orders(cells: Iterable[object]) -> bool:
+    """Whether some strings have the day first and others the month, and too many either for the others to follow.
+
+    >>> of_both_orders(["25/12/2004", "12/25/2004"])
+    True
+    """
+    cells = list(cells)
+    return len(_orders(cells)) > 1 and order_of(cells) is None
+
+
+def unknown_zone(cell: object) -> str | None:
+    """The word behind a date and time that stands for no time zone that is known; None where all is known.
+
+    >>> unknown_zone("2024-03-01 12:30 Europe/Berlin"), unknown_zone("2024-03-01 12:30 CET")
+    ('Europe/Berlin', None)
+    """
+    found = _OTHER_ZONE.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
+    if found is None or _matched(found[0]) is not None:
+        return None
+    moment = _matched(found["moment"])
+    timed = moment is not None and moment.re is not _CLOCK_ONLY and moment.groupdict().get("hour")
+    return found["zone"] if timed else None
 
 
 def is_ambiguous(cell: object) -> bool:
@@ -151,8 +178,7 @@ def may_have_year_first(cells: Iterable[object]) -> bool:
 
 def has_short_year(cell: object) -> bool:
     """Whether a string has a year of two digits."""
-    text = cell.strip() if isinstance(cell, str) and len(cell) <= _LONGEST else ""
-    found = next((match for form in _FORMS if (match := form.fullmatch(text))), None)
+    found = _matched(cell) if isinstance(cell, str) else None
     if found is None:
         return False
     parts = found.groupdict()
@@ -186,6 +212,18 @@ def _joined(day: date | None, clock: time | None, offset: int | None) -> DateTim
     return DateTime(None if days is None else days + carried, micros, offset)
 
 
+def _matched(cell: str) -> re.Match[str] | None:
+    """The first form that a string has."""
+    text = without_accents(cell.strip()) if len(cell) <= _LONGEST else ""
+    return next((match for form in _FORMS if (match := form.fullmatch(text))), None)
+
+
+def _orders(cells: Iterable[object]) -> Counter[Order]:
+    """How many of the strings that can only be read one way have which order."""
+    matches = [match for cell in cells if (match := _of_numbers(cell)) is not None]
+    return Counter(orders[0] for match in matches if len(orders := list(_readings(match))) == 1)
+
+
 def _of_numbers(cell: object) -> re.Match[str] | None:
     """The parts of a string such as 03/04/2024; None of any other."""
     return _EITHER.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
@@ -217,10 +255,13 @@ def _from_match(found: re.Match[str], order: Order | None, cell: str, pivot: int
         parts["year"], parts["month"], parts["day"] = _by_order(found, order, cell)
     elif parts.get("name"):
         parts["month"] = _month(parts["name"], cell)
+    elif quarter := parts.get("quarter") or parts.get("quarter_"):
+        parts["year"] = parts["year"] or parts["year_"]
+        parts["month"] = str(3 * int(quarter) - 2)
     if parts.get("year"):
         parts["year"] = _whole_year(parts["year"] or "", pivot)
     try:
-        day = None if found.re is _CLOCK_ONLY else date(*(int(parts.get(key) or 1) for key in ("year", "month", "day")))
+        day = None if found.re is _CLOCK_ONLY else _day(parts)
         clock = None if not parts.get("hour") else _clock(parts)
     except ValueError:
         raise UnreadableCellError(f"no such day or time: {_short(cell)}") from None
@@ -253,11 +294,16 @@ def _whole_year(year: str, pivot: int) -> str:
 
 
 def _month(name: str, cell: str) -> str:
-    lower = name.lower()
-    for number, month in enumerate(_MONTHS, start=1):
-        if month.startswith(lower) or (lower == "sept" and month == "september"):
-            return str(number)
+    if (month := month_of(name)) is not None:
+        return str(month)
     raise UnreadableCellError(f"not a date or time that is known: {_short(cell)}")
+
+
+def _day(parts: dict[str, str | None]) -> date:
+    """The first day of what was written: of a week its Monday, of a month or quarter the first."""
+    if week := parts.get("week"):
+        return date.fromisocalendar(int(parts["year"] or 0), int(week), int(parts.get("weekday") or 1))
+    return date(*(int(parts.get(key) or 1) for key in ("year", "month", "day")))
 
 
 def _clock(parts: dict[str, str | None]) -> time:
@@ -285,9 +331,11 @@ def _offset(zone: str | None) -> int | None:
     """
     if zone is None:
         return None
-    if zone.lower() in {"z", "utc", "gmt"}:
-        return 0
-    hours, minutes = int(zone[1:3]), int(zone[3:].lstrip(":") or 0)
+    if (known := ZONES.get(zone.lower())) is not None:
+        return known * 3600
+    zone = zone.lower().removeprefix("utc").removeprefix("gmt")
+    digits = zone[1:].replace(":", "")
+    hours, minutes = (int(digits), 0) if len(digits) <= 2 else (int(digits[:-2]), int(digits[-2:]))
     if hours > 15 or minutes > 59:
         raise UnreadableCellError(f"no such time zone: {zone}")
     return (-1 if zone[0] == "-" else 1) * (hours * 60 + minutes) * 60

@@ -91,7 +91,9 @@ def _writing(text: str) -> _Writing | None:
 
 
 def _unwrapped(text: str) -> str:
-    """What `bytearray(...)` holds; any other text as it is."""
+    """What stands in `bytearray(...)`, or in quotes as JSON writes them; any other text as it is."""
+    if text[:1] in ("'", '"'):
+        return text[1:].rstrip().removesuffix(text[0]).replace("\\/", "/")
     return text.removeprefix("bytearray(").rstrip().removesuffix(")") if text.startswith("bytearray(b") else text
 
 

@@ -18,6 +18,7 @@ from polymodal.codecs.numerals import (
     Notation,
     WrittenNumber,
     body_value,
+    is_lone_group,
     is_plain,
     means_missing,
     take_apart,
@@ -40,6 +41,7 @@ _CANDIDATES = (  # of equals the first: a lone comma before three digits stands 
 _MOST_PLAIN = 2_000  # plain numerals that are tried in other notations
 _LIST = re.compile(r"[0-9]+(?:,\s?[0-9]+){2,}")
 _PADDED = re.compile(r"[+-]?0[0-9]+")
+_MAJORITY = 2 / 3  # of the cells, read in the notation of most, make numbers where the others are numbers in another
 _LONG_CODE = 9  # digits; grouped numbers of one length, all so long, are codes, such as of telephones
 
 
@@ -64,6 +66,7 @@ class Numerals:
         other: a notation in which the same cells are other numbers.
         units: of the numbers that differ in unit, how many have which.
         codes: whether their digits are those of codes, with zeros in front or groups of one length.
+        otherwise: how many of the others are numbers with other decimal marks, such as `12,5` among `12.5`.
     """
 
     notation: Notation
@@ -73,11 +76,22 @@ class Numerals:
     other: Notation | None = None
     units: Counter[str] | None = None
     codes: bool = False
+    otherwise: int = 0
 
     @property
     def mostly(self) -> bool:
         """Whether the column is one of numbers."""
-        return most(self.numbers, self.cells) and not self.codes
+        other_marks = self.numbers >= _MAJORITY * self.cells and most(self.numbers + self.otherwise, self.cells)
+        return (most(self.numbers, self.cells) or other_marks) and not self.codes
+
+    @property
+    def converted(self) -> Counter[str]:
+        """How many cells have which unit, of those that are told in another than their own."""
+        told_in = self.notation.unit
+        if self.units is None or told_in is None or told_in in SYSTEMS:
+            return Counter()
+        others = {unit: count for unit, count in self.units.items() if unit != told_in}
+        return Counter({unit: count for unit, count in others.items() if factor_of(unit, told_in) is not None})
 
 
 def numerals_of(cells: Iterable[object]) -> Numerals:
@@ -106,10 +120,15 @@ def numerals_of(cells: Iterable[object]) -> Numerals:
     notation, other = odd.notation()
     numbers = odd.count(notation)
     if not odd.needed(notation):
-        return Numerals(PLAIN, total, typed + plain.total(), codes=as_codes, units=odd.units())
+        numbers, otherwise = typed + plain.total(), odd.otherwise(PLAIN)
+        return Numerals(PLAIN, total, numbers, codes=as_codes, units=odd.units(), otherwise=otherwise)
+    otherwise = odd.otherwise(notation)
+    if (doubtful := odd.doubtful(notation)) is not None:
+        notation = replace(notation, doubtful=notation.decimal)
+        numbers -= doubtful
     example = next((text for text, one in written.items() if value_of(one, notation) is not None), None)
     codes = as_codes or odd.are_codes()
-    return Numerals(notation, total, numbers, example, other, odd.units(), codes)
+    return Numerals(notation, total, numbers, example, other, odd.units(), codes, otherwise)
 
 
 def _is_number(cell: object) -> bool:
@@ -160,6 +179,44 @@ class _Written:
         """Whether it reads more than that of programs does: one odd cell among plain numbers makes no notation."""
         return self.count(notation) > self.typed + self.plain.total()
 
+    def otherwise(self, notation: Notation) -> int:
+        """How many cells it does not read, though they are numbers with other marks, where most have a decimal mark.
+
+        Without one in the others `1,2` may be a list, and `1.2` a chapter.
+        """
+        point = "." if notation.decimal == "point" else ","
+        texts = [*self.plain.items(), *((text, self.counts[text]) for text in self.written)]
+        marked = sum(count for text, count in texts if point in text)
+        if 2 * marked < sum(count for _, count in texts) or any(map(_LIST.fullmatch, self.counts)):
+            return 0
+        others = [replace(one, unit=notation.unit) for one in _CANDIDATES if one.decimal != notation.decimal]
+        unread = [text for text, one in self.written.items() if value_of(one, notation) is None]
+        found = sum(self.counts[text] for text in unread if self._reads(text, others))
+        if notation.decimal == "comma":
+            found += sum(
+                count for text, count in self.plain.items() if "." in text and not self._reads(text, [notation])
+            )
+        return found
+
+    def doubtful(self, notation: Notation) -> int | None:
+        """How many cells such as `5.000` may be thousands of another notation; None where such are ordinary here.
+
+        They are where there is no mark between thousands, many of them, or another number with so many decimals.
+        """
+        if notation.thousands == "none":
+            return None
+        bodies = [(body, self.counts[text]) for text, one in self.written.items() for body, _ in one.parts
+                  if value_of(one, notation) is not None]  # fmt: skip
+        bodies += [(text.strip().lstrip("+-"), count) for text, count in self.plain.items()]
+        lone = sum(count for body, count in bodies if is_lone_group(body, notation.decimal))
+        long = re.compile(r".*\.[0-9]{3,}" if notation.decimal == "point" else ".*,[0-9]{3,}")
+        precise = any(long.fullmatch(body) and not is_lone_group(body, notation.decimal) for body, _ in bodies)
+        return None if precise or lone > (1 - MOST) * sum(count for _, count in bodies) else lone
+
+    def _reads(self, text: str, notations: Iterable[Notation]) -> bool:
+        one = self.written.get(text) or take_apart(text)
+        return one is not None and any(value_of(one, notation) is not None for notation in notations)
+
     def units(self) -> Counter[str] | None:
         """How many cells have which units, where there are several."""
         found: Counter[str] = Counter()
@@ -177,15 +234,19 @@ class _Written:
         """What most cells can be told in: none, one unit, or a system of several."""
         single = {unit for one in self.written.values() for unit in one.units if unit}
         options: list[str | None] = [None, *sorted(single), *SYSTEMS]
-        fits = {option: self._fits(option) for option in options}
+        fits = {option: (self._fits(option), self._fits(option, as_it_is=True)) for option in options}
         return max(options, key=lambda option: fits[option])
 
-    def _fits(self, unit: str | None) -> int:
+    def _fits(self, unit: str | None, *, as_it_is: bool = False) -> int:
+        """How many cells can be told in a unit or a system of several; or have that very unit, or those."""
         bare = unit is None or factor_of("", unit) is not None
         found = sum(
             self.counts[text]
             for text, one in self.written.items()
-            if all(factor_of(each, unit or "") is not None for each in one.units)
+            if all(
+                factor_of(each, unit or "") is not None and (not as_it_is or unit in SYSTEMS or each == (unit or ""))
+                for each in one.units
+            )
         )
         return found + (self.plain.total() + self.typed if bare else 0)
 

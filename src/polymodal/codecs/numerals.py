@@ -1,8 +1,9 @@
-"""Reads numbers as people write them: 1,234.5 or 1.234,5, 45 %, $3.50, (12.00), 3.5 kg, 1 lb. 5 oz."""
+"""Reads numbers as people write them: 1,234.5 or 1.234,5, 45 %, $3.50, (12.00), 7.5-, 1½, 3.5 kg, 1 lb. 5 oz."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, TypeAlias
@@ -12,6 +13,7 @@ from polymodal.errors import MissingCellError, UnreadableCellError
 
 Decimal: TypeAlias = Literal["point", "comma"]
 Thousands: TypeAlias = Literal["none", "comma", "point", "blank", "apostrophe"]
+Doubtful: TypeAlias = Literal["none", "point", "comma"]
 
 NULL_WORDS = ("NaN", "nan", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>")
 """Beside numbers, these say that there is no value."""
@@ -21,6 +23,9 @@ MARKS = frozenset(
      "nan", "nil", "null", "none", "missing", "unknown", "tbd", "not available", "not known", "no data"]
 )  # fmt: skip
 """Beside numbers, these mostly say it too, but not for certain: they are rejects, and no evidence against numbers."""
+
+READ_WITH = "read as numbers with"
+"""How a note begins on a cell that programs would write otherwise."""
 
 _BOOLEAN = frozenset(["true", "false", "True", "False", "TRUE", "FALSE"])
 _TOTALS = frozenset(
@@ -34,7 +39,9 @@ _SIGN = "[-+\u2212]"
 _BLANK = "[ \u00a0\u202f]"
 _PREFIX = rf"(?:[$€£¥₹₽₩₪₺฿₴₦₱¢]|[A-Z]{{1,2}}\$|(?:{CURRENCY_CODES})(?![A-Za-z])|Rs\.?|kr\.?|Kč|zł)"
 _DIGITS = r"[0-9]+(?:[.,][0-9]+|['’ \u00a0\u202f][0-9]{3}(?![0-9]))*(?:[.,](?!\w))?"
-_BODY = rf"(?:{_DIGITS}|[.,][0-9]+)(?:[eE][+-]?[0-9]+(?![0-9A-Za-z]))?"
+_VULGAR = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
+_FRACTION = rf"(?:[0-9]+{_BLANK}?)?{_VULGAR}|[0-9]+{_BLANK}[0-9]{{1,2}}/[0-9]{{1,2}}(?![0-9/])"
+_BODY = rf"(?:{_FRACTION}|(?:{_DIGITS}|[.,][0-9]+)(?:[eE][+-]?[0-9]+(?![0-9A-Za-z]))?)"
 _WORD = r"[^\W\d_]+\.?"
 _UNIT = (
     rf"(?:%|‰|″|′|”|’’|’|''|'|\"|°{_BLANK}?[CFK]?|[$€£¥₹₽₩₪₺฿₴₦₱¢]"
@@ -43,9 +50,15 @@ _UNIT = (
 _AMOUNTS = rf"{_BODY}(?:{_BLANK}*{_UNIT}(?:,?{_BLANK}*{_BODY}{_BLANK}*{_UNIT})*)?"
 _CELL = re.compile(
     rf"(?P<open>\()?(?P<sign>{_SIGN}?){_BLANK}*(?P<prefix>{_PREFIX}?){_BLANK}*(?P<inner>{_SIGN}?)"
-    rf"(?P<amounts>{_AMOUNTS})(?P<close>\))?"
+    rf"(?P<amounts>{_AMOUNTS})(?P<close>\))?(?P<after>(?<=[0-9])[-\u2212])?"
 )
 _PARTS = re.compile(rf"(?P<body>{_BODY}){_BLANK}*(?P<unit>{_UNIT})?")
+_POWER = re.compile(
+    rf"(?<=[0-9]){_BLANK}*[x×*·⋅]{_BLANK}*10(?:(?:\^|\*\*){_BLANK}*(?P<plain>{_SIGN}?[0-9]{{1,3}})(?![0-9.,])"
+    r"|(?P<raised>[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
+)
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_GRADE = re.compile(r"[0-9]{1,2}")  # `1-` may be a school grade, `90-` a range
 
 
 @dataclass(frozen=True)
@@ -57,12 +70,15 @@ class Notation:
         thousands: the mark between groups of digits; that of the decimals counts as none.
         unit: that stands at every number, such as `%`, `$` or `kg`; `lb oz` and the like: several, told in the first.
         parentheses: `(5)` is -5, as accountants write it.
+        doubtful: the decimal mark that three digits may not follow where it could stand between thousands: with `point`
+            `5.000` among `1,234` is neither 5 nor 5000.
     """
 
     decimal: Decimal = "point"
     thousands: Thousands = "none"
     unit: str | None = None
     parentheses: bool = False
+    doubtful: Doubtful = "none"
 
     @property
     def plain(self) -> bool:
@@ -79,11 +95,13 @@ class WrittenNumber:
 
     Attributes:
         parts: digits with their marks, and the unit behind each; a currency in front counts as one behind.
+        style: what else programs write otherwise, in words; empty where there is nothing.
     """
 
     negative: bool
     in_parentheses: bool
     parts: tuple[tuple[str, str], ...]
+    style: str = ""
 
     @property
     def units(self) -> frozenset[str]:
@@ -115,8 +133,11 @@ def is_total(text: str) -> bool:
 def take_apart(text: str) -> WrittenNumber | None:
     """Digits, sign and units of a text; None where it is no number in any notation."""
     stripped = text.strip()
-    found = _CELL.fullmatch(stripped) if len(stripped) <= _LONGEST else None
+    found = _CELL.fullmatch(_POWER.sub(_exponent, stripped)) if len(stripped) <= _LONGEST else None
     if found is None or (found["open"] is None) != (found["close"] is None) or (found["sign"] and found["inner"]):
+        return None
+    before = found["sign"] + found["inner"]
+    if found["after"] and (before or found["open"] or _GRADE.fullmatch(found["amounts"])):
         return None
     parts = [(part["body"], part["unit"] or "") for part in _PARTS.finditer(found["amounts"])]
     if found["prefix"]:
@@ -124,11 +145,16 @@ def take_apart(text: str) -> WrittenNumber | None:
             return None
         ((body, behind),) = parts
         parts = [(body, f"{found['prefix']} {behind}".strip())]
-    signs = found["sign"] + found["inner"]
+    styles = {
+        "the minus behind": bool(found["after"]),
+        "powers of ten": _POWER.search(stripped) is not None,
+        "fractions": any(_is_fraction(body) for body, _ in parts),
+    }
     return WrittenNumber(
-        negative=signs not in ("", "+"),
+        negative=bool(found["after"]) or before not in ("", "+"),
         in_parentheses=found["open"] is not None,
         parts=tuple((body, unit_of(unit)) for body, unit in parts),
+        style=" and ".join(style for style, there in styles.items() if there),
     )
 
 
@@ -151,6 +177,11 @@ def read_numeral(text: str, notation: Notation = PLAIN) -> float:
     value = None if written is None else value_of(written, notation)
     if value is None:
         raise UnreadableCellError(f"not a number{_expected(written, notation)}: {short(text)}")
+    if written is not None and any(is_doubtful(body, notation) for body, _ in written.parts):
+        raise UnreadableCellError(
+            f"the mark before three digits may stand between thousands: {short(text)} may be {value:g} or "
+            f"{1000 * value:g}; set doubtful to none to read {value:g}"
+        )
     return value
 
 
@@ -170,13 +201,47 @@ def value_of(written: WrittenNumber, notation: Notation) -> float | None:
     return -total if written.negative or written.in_parentheses else total
 
 
+def is_doubtful(body: str, notation: Notation) -> bool:
+    """Whether the decimal mark of some digits may stand between thousands, and the notation refuses such.
+
+    >>> is_doubtful("5.000", Notation("point", "comma", doubtful="point"))
+    True
+    """
+    return notation.decimal == notation.doubtful and is_lone_group(body, notation.decimal)
+
+
+def is_lone_group(body: str, decimal: Decimal) -> bool:
+    """Whether digits with a decimal mark may also be thousands: `5.000`, but neither `0.125` nor `1234.500`."""
+    return re.fullmatch(rf"[1-9][0-9]{{0,2}}{_MARK[decimal]}[0-9]{{3}}", body) is not None
+
+
 def body_value(body: str, decimal: Decimal, thousands: Thousands) -> float | None:
     """The number that digits and marks are; None where they do not stand as the notation says."""
+    if _is_fraction(body):
+        return _fraction(body)
     if not _body(decimal, thousands).fullmatch(body):
         return None
     if thousands not in ("none", decimal):
         body = re.sub(_MARK[thousands], "", body)
     return float(body.replace(",", ".") if decimal == "comma" else body)
+
+
+def _exponent(power: re.Match[str]) -> str:
+    """What programs write for `x 10^3` and `×10³`."""
+    exponent = (power["plain"] or power["raised"].translate(_RAISED)).replace("\u2212", "-")
+    return f"e{exponent}"
+
+
+def _is_fraction(body: str) -> bool:
+    return "/" in body or re.search(_VULGAR, body) is not None
+
+
+def _fraction(body: str) -> float | None:
+    """The value of `1½` or `1 1/2`; None of what is no proper fraction, such as `1 3/2`."""
+    if "/" not in body:
+        return float(body[:-1].strip() or 0) + unicodedata.numeric(body[-1])
+    whole, above, below = map(int, re.split("[^0-9]", body))
+    return whole + above / below if 0 < above < below else None
 
 
 @cache
@@ -211,6 +276,22 @@ def described(notation: Notation, example: str | None = None) -> str:
     return ", ".join(parts) + ("" if value is None else f" ({short(example or '')} is {value:.10g})")
 
 
+def note_of(text: str, notation: Notation) -> str | None:
+    """That a text, which can be read, is not written as programs write numbers, and how; None where it is.
+
+    >>> note_of("500 g", Notation(unit="kg")), note_of("7.5-", PLAIN)
+    ('converted from g to kg', 'read as numbers with the minus behind')
+    """
+    if is_plain(text) or (written := take_apart(text)) is None:
+        return None
+    unit = notation.unit or ""
+    converted = sorted(each for each in written.units if each != unit and " " not in unit)
+    if converted and any(factor_of(each, unit) for each in converted):
+        return f"converted from {' and '.join(converted)} to {unit}"
+    how = ", ".join(filter(None, [described(notation), written.style]))
+    return f"{READ_WITH} {how}" if how else None
+
+
 def short(cell: str) -> str:
     """A cell as a message shows it."""
     text = repr(cell)
@@ -225,4 +306,4 @@ def _expected(written: WrittenNumber | None, notation: Notation) -> str:
         return f" with the unit of this column ({notation.unit})"
     if len(written.units) == 1 and (unit := next(iter(written.units))) != (notation.unit or ""):
         return f": its unit is {unit}, that of this column is {notation.unit or 'none'}" if unit else ""
-    return "" if notation == PLAIN else " as this column writes them"
+    return " as this column writes them"

@@ -24,7 +24,12 @@ _SPELLINGS = {
     "day": ("days",),
     "kg": ("kgs", "kilo", "kilos", "kilogram", "kilograms"),
     "g": ("gr", "gram", "grams"),
+    "t": ("tonne", "tonnes"),
     "km": ("kms", "kilometre", "kilometres", "kilometer", "kilometers"),
+    "mile": ("mi",),
+    "yd": ("yds", "yard", "yards"),
+    "km/h": ("kmh", "kph"),
+    "mph": ("mi/h",),
     "m": ("metre", "metres", "meter", "meters"),
     "l": ("litre", "litres", "liter", "liters", "ltr"),
     "%": ("percent", "pct", "per cent"),
@@ -51,6 +56,21 @@ _SYSTEMS: dict[str, dict[str, float]] = {
 }
 SYSTEMS = tuple(_SYSTEMS)
 
+# Units of one dimension that are told in one another wherever they stand. Left out is what may mean several: `m` of
+# minutes and millions, `ton`, `gal`, bytes, and whatever upper case would tell apart.
+_DIMENSIONS: tuple[dict[str, float], ...] = (
+    {"kg": 1.0, "g": 1e-3, "mg": 1e-6, "μg": 1e-9, "t": 1e3, "lb": 0.45359237, "oz": 0.45359237 / 16},
+    {"m": 1.0, "km": 1e3, "cm": 1e-2, "mm": 1e-3, "μm": 1e-6, "in": 0.0254, "ft": 0.3048, "yd": 0.9144,
+     "mile": 1609.344},
+    {"l": 1.0, "dl": 1e-1, "cl": 1e-2, "ml": 1e-3, "μl": 1e-6},
+    {"h": 1.0, "min": 1 / 60, "s": 1 / 3600, "ms": 1 / 3.6e6, "day": 24.0, "week": 168.0, "month": 730.5,
+     "year": 8766.0},
+    {"km/h": 1.0, "m/s": 3.6, "mph": 1.609344},
+    {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9},
+    {"k": 1.0, "mn": 1e3, "bn": 1e6},
+    {"%": 1.0, "‰": 0.1},
+)  # fmt: skip
+
 
 def unit_of(written: str) -> str:
     """The one spelling of a unit: `lbs.`, `Pounds` and `lb` are `lb`.
@@ -69,7 +89,13 @@ def factor_of(unit: str, told_in: str) -> float | None:
     """What a number of one unit is multiplied by where a column is told in another, or in a system of several.
 
     None where they do not go together.
+
+    >>> factor_of("g", "kg"), factor_of("h", "kg")
+    (0.001, None)
     """
     if unit == told_in:
         return 1.0
-    return _SYSTEMS.get(told_in, {}).get(unit)
+    if told_in in _SYSTEMS:
+        return _SYSTEMS[told_in].get(unit)
+    same = next((factors for factors in _DIMENSIONS if unit in factors and told_in in factors), None)
+    return None if same is None else same[unit] / same[told_in]

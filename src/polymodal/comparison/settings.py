@@ -15,7 +15,8 @@ from polymodal.comparison.trial import Fold
 from polymodal.config import run_config as configuration
 from polymodal.config.run_config import RunConfig, SplitConfig
 from polymodal.data.split.folds import fold_of_rows
-from polymodal.data.split.split import SIDES, groups_of
+from polymodal.data.split.sides import read_sides
+from polymodal.data.split.split import groups_of
 from polymodal.data.tables.table import Table
 from polymodal.data.target.xy import attach
 from polymodal.errors import ConfigError, DataError
@@ -187,15 +188,8 @@ def _to_be_divided(table: Table, split: SplitConfig, values: Sequence[object] | 
     rows = np.array([row for row in every if values is None or values[row] is not None], dtype=np.int64)
     if split.column is None:
         return rows, 0
-    table.require(split.column, role="split.column")
-    words = ["" if cell is None else str(cell).strip().lower() for cell in table.cells(split.column)]
-    strange = [row for row in rows.tolist() if words[row] not in SIDES]
-    if strange:
-        raise DataError(
-            f"{table.where(strange[0])}, split column {split.column!r}: {words[strange[0]]!r} is none of"
-            f" {', '.join(SIDES)}."
-        )
-    test = np.array([SIDES[words[row]] == "test" for row in rows.tolist()], dtype=bool)
+    sides = read_sides(table, split.column, rows)
+    test = np.array([sides[row] == "test" for row in rows.tolist()], dtype=bool)
     if test.all():
         raise DataError(
             f"{table.source}: every row that has a target is for test in {split.column!r}; folds have none."

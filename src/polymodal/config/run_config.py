@@ -7,12 +7,12 @@ was chosen. Settings of a part (an encoder, a fusion, ...) are declared beside i
 from __future__ import annotations
 
 import dataclasses
-import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
@@ -22,11 +22,12 @@ from polymodal import registry
 from polymodal.config.bundle import BundleConfig
 from polymodal.config.duration import DurationField
 from polymodal.config.node import Settings, TargetField
-from polymodal.config.paths import did_you_mean_path, join_path, split_assignment, split_path, with_quotes
-from polymodal.config.preset_names import BEST, DEFAULT, FAST, SCRATCH, PresetField, check_presets
+from polymodal.config.paths import split_assignment, split_path, with_quotes
+from polymodal.config.preset_names import BEST, DEFAULT, FAST, SCRATCH, PresetField
+from polymodal.config.problems import collecting_errors, explain, not_finite, wrong_names
 from polymodal.config.table import CleanConfig, TableConfig
 from polymodal.config.train import TrainConfig, UpdateConfig, WarmStartConfig, WarmStartField
-from polymodal.errors import ConfigError, did_you_mean
+from polymodal.errors import ConfigError
 from polymodal.files import strict_yaml
 
 _Settings = TypeVar("_Settings")
@@ -74,8 +75,8 @@ class SplitConfig(Settings):
     """How rows are divided into train, validation and test.
 
     Attributes:
-        column: a column whose cells say `train`, `validation` (or `val`, `valid`, `dev`) or `test`, in any case; null:
-            a run uses the only such column that it finds, after saying so, if nothing else is said of the split.
+        column: says `train`, `validation` (`val`, `dev`) or `test`; or 1 and 0, if its name is such as `is_test`;
+            null: a run uses the only such column that it finds, after saying so, if nothing else is said of the split.
         method: `auto` is `stratified` for classes, else `random`; `group` keeps rows of one group on one side;
             `time` puts the newest rows into test.
         by: the group or time column.
@@ -200,14 +201,21 @@ def make(values: dict[str, Any], *, source: str = "configuration") -> RunConfig:
     """A checked RunConfig from plain values.
 
     Raises:
-        ConfigError: an unknown key (with the nearest known one), a value of the wrong type or a number that is not
-            finite, named by its path.
+        ConfigError: unknown keys (with the nearest known ones), values of the wrong type and numbers that are not
+            finite, each named by its path.
     """
-    config = _validate(RunConfig, values, source)
-    for path, number in _not_finite(config.model_dump()):  # JSON has no form for it: no bundle could
-        raise ConfigError(f"{source}: {path}: {number} is not a finite number.")
-    _check_names(config, source)
-    return config
+    problems: list[str] = []
+    try:
+        config = _adapter(RunConfig).validate_python(values)
+    except ValidationError as error:
+        problems += explain(error, RunConfig, RunConfig, source)
+        config = _remainder(values, error)
+    for path, number in not_finite(config.model_dump()):  # JSON has no form for it: no bundle could
+        problems.append(f"{source}: {path}: {number} is not a finite number.")
+    problems += wrong_names(config, source)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return cast(RunConfig, config)
 
 
 def read(path: Path) -> RunConfig:
@@ -251,22 +259,38 @@ def override(config: RunConfig, assignments: list[str]) -> RunConfig:
     3
     """
     values = config.model_dump(mode="json")
+    problems: list[str] = []
     for assignment in assignments:
-        path, equals, text = split_assignment(assignment)
-        if not equals or not path:
-            raise ConfigError(f"--set takes PATH=VALUE, for example train.epochs=5; got {assignment!r}.")
-        try:
-            value = strict_yaml.parse(text)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            reason = getattr(error, "problem", None) or error
-            raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
-        if (quoted := with_quotes(path, value, ColumnConfig)) is not None:
-            raise ConfigError(
-                f"--set {path}: there is no such setting. Put a column's name that has a dot into quotes: "
-                f"--set {shlex.quote(f'{quoted}={text}')}"
-            )
-        assign(values, path, value)
-    return make(values, source="--set")
+        with collecting_errors(problems):
+            path, value = _assignment(assignment)
+            assign(values, path, value)
+    with collecting_errors(problems):
+        config = make(values, source="--set")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _assignment(assignment: str) -> tuple[str, object]:
+    """Path and value of `path.to.key=value`.
+
+    Raises:
+        ConfigError: there is no path or no value, or what stands for it is no YAML.
+    """
+    path, equals, text = split_assignment(assignment)
+    if not equals or not path:
+        raise ConfigError(f"--set takes PATH=VALUE, for example train.epochs=5; got {assignment!r}.")
+    try:
+        value = strict_yaml.parse(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = getattr(error, "problem", None) or error
+        raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
+    if (quoted := with_quotes(path, value, ColumnConfig)) is not None:
+        raise ConfigError(
+            f"--set {path}: there is no such setting. Put a column's name that has a dot into quotes: "
+            f"--set {shlex.quote(f'{quoted}={text}')}"
+        )
+    return path, value
 
 
 def assign(values: dict[str, Any], path: str, value: object) -> None:
@@ -307,36 +331,23 @@ def plain(settings: Any) -> dict[str, Any]:
     return values
 
 
-def _not_finite(value: object, path: str = "") -> Iterator[tuple[str, float]]:
-    """Every NaN and infinity in plain values, with the path to it."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield path, value
-    nodes = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
-    for key, node in nodes:
-        yield from _not_finite(node, f"{path}.{key}".lstrip("."))
-
-
-def _check_names(config: RunConfig, source: str) -> None:
-    """Names of parts are checked before any data is read; their settings when the part is built."""
-    check_presets(config.presets, source=source)
-    chosen = [("fusions", config.fusion.name, "fusion"), ("tasks", config.task.name, "task")]
-    chosen += [("stages", config.stage.name, "stage")]
-    chosen += [("modalities", name, f"modalities.{name}") for name in config.modalities]
-    chosen += [("encoders", name, f"encoders.{name}") for name in config.encoders]
-    chosen += [(f"encoders/{key}", part.name, f"encoders.{key}") for key, part in config.encoders.items()]
-    for modality, settings in config.modalities.items():
-        if "name" in settings:
-            raise ConfigError(
-                f"{source}: modalities.{modality}.name: these are settings for every {modality} column; to say what one"
-                " column is, set columns.COLUMN.modality."
-            )
-    chosen += [
-        ("modalities", c.modality.name, join_path(["columns", key, "modality"])) for key, c in config.columns.items()
-    ]
-    for kind, name, where in chosen:
-        if name is not None and name not in registry.names(kind):
-            known = registry.known(kind, name)
-            raise ConfigError(f"{source}: {where}: no {registry.describe(kind)} is called {name!r}.{known}")
+def _remainder(values: dict[str, Any], error: ValidationError) -> RunConfig:
+    """What is right in plain values, so that it can be checked further; the defaults where that is not to be had."""
+    kept = deepcopy(values)
+    for problem in error.errors():
+        node: Any = kept
+        *parents, last = problem["loc"] or ("",)
+        for key in parents:
+            inner = node.get(key) if isinstance(node, dict) else None
+            if not isinstance(inner, dict):
+                last = key
+                break
+            node = inner
+        node.pop(last, None)
+    try:
+        return cast(RunConfig, _adapter(RunConfig).validate_python(kept))
+    except ValidationError:
+        return RunConfig()
 
 
 @cache  # one takes long to make, and the settings of a part are checked for every column
@@ -349,51 +360,4 @@ def _validate(model: type[_Settings], values: dict[str, Any], source: str) -> _S
         checked: _Settings = _adapter(cast(Any, model)).validate_python(values)
         return checked
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(source, model, problem) for problem in error.errors())) from None
-
-
-_EXPECTED = {  # where pydantic speaks of Python's types
-    "tuple_type": "Input should be a list such as [a, b]",
-    "model_type": "Input should be settings such as {name: value}",
-    "dict_type": "Input should be settings such as {name: value}",
-    "dataclass_type": "Input should be settings such as {name: value}",
-}
-
-
-_RENAMED = {
-    "timing": "stage",
-    "start": "warm_start",
-    "auxiliary_vote": "ensemble",
-    "ensemble_weight": "ensemble",
-    "keeps_space": "spatial_tokens",
-    "halvings": "downsampling_stages",
-}  # keys of earlier versions
-
-
-def _explain(source: str, model: type, problem: Any) -> str:
-    path = [str(key) for key in problem["loc"]]
-    where = join_path(path)
-    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        known = _keys(model, path[:-1])
-        if (new := _RENAMED.get(path[-1])) is not None:
-            return f"{source}: the key {where!r} is now called {new!r}."
-        near = did_you_mean(path[-1], known) or did_you_mean_path(where, RunConfig)
-        return f"{source}: unknown key {where!r}.{near} Known here: {', '.join(known)}."
-    got = "" if problem["type"] == "missing" else f" (got {problem['input']!r})"
-    return f"{source}: {where or 'value'}: {_EXPECTED.get(problem['type'], problem['msg'])}{got}."
-
-
-def _keys(model: Any, path: list[str]) -> list[str]:
-    """Known keys of the node that a path leads to."""
-    for key in path:
-        fields = getattr(model, "model_fields", {})
-        if key in fields:
-            annotation = fields[key].annotation
-            values = getattr(annotation, "__args__", None)
-            model = annotation if values is None else values[-1]
-        elif dataclasses.is_dataclass(model):
-            model = get_type_hints(model).get(key, model)
-        # else: a key of the user's own, such as a column's name; the node is already its type
-    if dataclasses.is_dataclass(model):
-        return sorted(field.name for field in dataclasses.fields(model))
-    return sorted(getattr(model, "model_fields", {}))
+        raise ConfigError("\n".join(explain(error, model, RunConfig, source))) from None

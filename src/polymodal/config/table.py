@@ -16,7 +16,7 @@ _ENCODINGS = frozenset(
     for name in {*encodings.aliases.aliases.values(), "cp437", "koi8_u"}
     if not name.endswith("_codec") and name not in {"rot_13", "mbcs", "tactis", "utf_7"}
 )
-_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}  # YAML has other uses for most of them
+DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}  # YAML has other uses for most of them
 
 
 def _encoding(name: str | None) -> str | None:
@@ -31,7 +31,7 @@ def _encoding(name: str | None) -> str | None:
 
 
 def _delimiter(value: object) -> object:
-    return _DELIMITERS.get(value, value) if isinstance(value, str) else value
+    return DELIMITERS.get(value, value) if isinstance(value, str) else value
 
 
 class TableConfig(Settings):

@@ -11,9 +11,12 @@ from jaxtyping import Float
 from sklearn.base import ClassifierMixin, RegressorMixin
 
 from polymodal import registry
+from polymodal.data.tables.column_data import shown
+from polymodal.data.target.dates import why_dates_are_no_target
 from polymodal.errors import DataError
+from polymodal.estimators.arguments import weights_of
 from polymodal.estimators.generator import Generator
-from polymodal.estimators.table_estimator import TableEstimator, weights_of
+from polymodal.estimators.table_estimator import TableEstimator
 
 if TYPE_CHECKING:  # what needs PyTorch is imported where it is used
     from polymodal.inference.predictions import Predictions
@@ -125,8 +128,10 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
 
     def _check_target(self, values: list[object], column: str | tuple[str, ...]) -> None:
         if values and not any(registry.load("tasks", task).recognise(values) for task in self._chooses):
+            if (dates := why_dates_are_no_target(values, str(column))) is not None:
+                raise DataError(dates)
             raise DataError(
-                f"The target column {column!r} holds values such as {values[0]!r}, which are no classes. "
+                f"The target column {column!r} holds values such as {shown(values[0])}, which are no classes. "
                 "Use Regressor for continuous values, or turn them into words."
             )
 

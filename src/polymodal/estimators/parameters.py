@@ -31,6 +31,24 @@ _PATHS = {  # where the named ones stand in the configuration
 }
 _NAMES = {path: name for name, path in _PATHS.items()} | {"fusion.name": "fusion", "stage.name": "stage"}
 
+_SPLIT = "**{'split.column': COLUMN}"
+_GROUP = "**{'split.method': 'group', 'split.by': COLUMN}"
+_ELSEWHERE = {  # what the command line and other libraries call them
+    "group": _GROUP,
+    "groups": _GROUP,
+    "split_column": _SPLIT,
+    "test_size": "**{'split.test': SHARE}",
+    "validation_fraction": "**{'split.validation': SHARE}",
+    "random_state": "seed",
+    "learning_rate": "lr",
+    "max_epochs": "epochs",
+    "max_iter": "epochs",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "sample_weight": "an argument of fit",
+    "y": "an argument of fit",
+}
+
 
 class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """An estimator's parameters and the configuration that they make.
@@ -90,6 +108,8 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             name = _NAMES.get(given, given)  # one setting has one name, or the older value could win
             if name not in names:
                 if not _is_path(name):
+                    if (there := _ELSEWHERE.get(name)) is not None:
+                        raise ConfigError(f"No parameter is called {name!r}; it is {there} here.")
                     known = sorted({*names, *RunConfig.model_fields})
                     near = did_you_mean_path(name, RunConfig) or did_you_mean(name, known)
                     raise ConfigError(f"No parameter is called {name!r}.{near} Known: {', '.join(known)}.")
@@ -97,6 +117,8 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
                     raise ConfigError(
                         f"No setting is called {name}. Put a column's name that has a dot into quotes: {quoted!r}"
                     )
+                if name == "split" and isinstance(value, str):
+                    raise ConfigError(f"split={value!r}: a column that says train and test is {_SPLIT} here.")
                 values: dict[str, Any] = {}
                 configuration.assign(values, name, value)
                 configuration.make(values, source="parameters")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from jaxtyping import Bool, Float
 from sklearn.exceptions import NotFittedError
 
 from polymodal import registry
@@ -20,7 +19,10 @@ from polymodal.data.target.class_names import name_of
 from polymodal.data.target.xy import attach, checked, targets_of
 from polymodal.errors import UsageError, collecting_warnings, warn
 from polymodal.estimators import telling
+from polymodal.estimators.arguments import weights_of, with_classes
 from polymodal.estimators.parameters import Parameters
+from polymodal.estimators.python_words import in_python, python_words
+from polymodal.estimators.told import begin, tell
 from polymodal.metrics.direction import greater_is_better
 from polymodal.schema import Target
 from polymodal.updating.rows import Labelled, Reservoir
@@ -96,17 +98,19 @@ class TableEstimator(Parameters):
             task = Part(name=self._tasks[0], **config.task.settings)
             if self._chooses and any(value is not None for value in values):
                 task = choose_task(values, config, among=self._chooses)
-        task = task if classes is None else _with_classes(task, classes)
+        task = task if classes is None else with_classes(task, classes)
         config = config.model_copy(update={"weight": weight, "task": task})
-        with torch.random.fork_rng(devices=[]), collecting_warnings() as told:  # the caller's random numbers stay
+        # the caller's random numbers stay
+        with torch.random.fork_rng(devices=[]), collecting_warnings() as told, python_words(table.names):
             run = train(table, config, make_callbacks=self._make_callbacks, estimators=self._estimators())
         if run.history.interrupted and not run.history.epochs:
             raise KeyboardInterrupt  # before anything was learned
         self.bundle_, self.history_, self.rejects_ = run.bundle, run.history, run.rejects
         self._run, self._memory = run, None
-        sentences = telling.of_fit(run)
+        sentences = tuple(in_python(sentence, table.names) for sentence in telling.of_fit(run))
         self.warnings_ = (*told, *sentences)
         warn(*sentences)
+        begin(self, run.notes)
         return Labelled(table, values, None if weight is None else row_weights(table, weight))
 
     def _learn(self, X: object, y: object, sample_weight: object, *, classes: Sequence[object] | None = None) -> None:
@@ -136,7 +140,7 @@ class TableEstimator(Parameters):
                     new,
                     old,
                     make_callbacks=lambda epochs: self._make_callbacks("update", epochs, ""),
-                    on_rejects=lambda rejects: warn(*telling.of_rejects(rejects, table, config.bad_cells)),
+                    on_rejects=lambda rejects: warn(*telling.of_rejects(rejects, table, config)),
                 )
             self._run = None  # the report is of another model
         if self._memory is None:
@@ -330,13 +334,13 @@ class TableEstimator(Parameters):
         return table
 
     def _predict(self, X: object) -> Predictions:
-        return self._predict_table(self._table(X))
+        return self._predict_table(self._table(X), X)
 
-    def _predict_table(self, table: Table) -> Predictions:
-        """Predictions of all rows; warns of cells that could not be read, or not as they stand."""
+    def _predict_table(self, table: Table, X: object) -> Predictions:
+        """Predictions of all rows; warns of cells that could not be read, or not as they stand, once of one X."""
         notes: list[str] = []
         predictions = self._predictor()(table, on_message=notes.append)
-        warn(*predictions.warnings, *notes)
+        tell(self, X, predictions.warnings, notes)
         return predictions
 
     def _predictor(self) -> Predictor:
@@ -358,7 +362,7 @@ class TableEstimator(Parameters):
         """
         table = self._table(X)
         truth = self._truth(table, y)
-        return self._predict_table(table), truth
+        return self._predict_table(table, X), truth
 
     def _truth(self, table: Table, y: object) -> Truth:
         from polymodal.evaluation.evaluate import truth_of
@@ -370,29 +374,3 @@ class TableEstimator(Parameters):
 
 _PREDICTORS: WeakKeyDictionary[TableEstimator, tuple[str, Predictor]] = WeakKeyDictionary()
 """The predictor of each estimator, and for which device: predicting must leave an estimator as it is."""
-
-
-def _with_classes(task: Part, classes: Sequence[object]) -> Part:
-    """The task with room for all of these classes.
-
-    Raises:
-        ValueError: it takes no classes.
-    """
-    known = {field.name for field in fields(registry.load("tasks", task.name or "").Config)}
-    if "classes" not in known:
-        raise ValueError(f"classes are for tasks that take them; {task.name!r} learns what there is from y.")
-    return Part(name=task.name, **{**task.settings, "classes": [name_of(value) for value in classes]})
-
-
-def weights_of(weight: object, rows: Bool[np.ndarray, " rows"]) -> Float[np.ndarray, " kept"] | None:
-    """The sample weights of some rows.
-
-    Raises:
-        ValueError: not one number a row.
-    """
-    if weight is None:
-        return None
-    weights = np.asarray(weight, dtype=float)
-    if weights.shape != rows.shape:
-        raise ValueError(f"sample_weight has the shape {weights.shape}; give one number for each of {len(rows)} rows.")
-    return np.asarray(weights[rows])

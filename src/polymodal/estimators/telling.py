@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from polymodal.config.run_config import RunConfig
     from polymodal.data.cells.prepare import Reject
     from polymodal.data.tables.table import Table
     from polymodal.evaluation.evaluate import Truth
@@ -20,19 +21,19 @@ def of_fit(run: Run) -> tuple[str, ...]:
     sentences = [
         *(alert.text for alert in run.bundle.metrics.alerts if alert.kind != "unread_media"),  # among those left out
         *_left_out(run),
-        *of_rejects(run.rejects, run.table, run.bundle.config.bad_cells),
+        *of_rejects(run.rejects, run.table, run.bundle.config),
         *_rows_left_out(run),
         *run.notes,
     ]
     return tuple(dict.fromkeys(sentences))
 
 
-def of_rejects(rejects: Sequence[Reject], table: Table, bad_cells: str) -> tuple[str, ...]:
+def of_rejects(rejects: Sequence[Reject], table: Table, config: RunConfig) -> tuple[str, ...]:
     """What a user should hear of cells that could not be learned from."""
     from polymodal.data.cells.rejected import rejected  # it loads PyTorch
 
-    became = "rows left out" if bad_cells == "drop" else "counted as missing"
-    return rejected(rejects, source=table.source, became=became)
+    became = "rows left out" if config.bad_cells == "drop" else "counted as missing"
+    return rejected(rejects, source=table.source, became=became, targets=config.targets)
 
 
 def of_truth(truth: Truth) -> tuple[str, ...]:
@@ -40,6 +41,7 @@ def of_truth(truth: Truth) -> tuple[str, ...]:
     counts = truth.counts
     why = {
         "without a target": counts["unlabelled"],
+        "with an unreadable target": counts.get("unreadable_target", 0),
         "of a class that training did not have": counts["unknown_class"],
     }
     parts = [f"{count} {what}" for what, count in why.items() if count]
@@ -68,6 +70,7 @@ def _rows_left_out(run: Run) -> Iterator[str]:
     rows = run.bundle.metrics.rows
     why = {
         "without a target": rows.unlabelled,
+        "with an unreadable target": rows.unreadable_target,
         "dropped for unreadable cells": rows.dropped,
         "dropped by clean": rows.cleaned,
     }

@@ -15,6 +15,7 @@ from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.notes import Notes, sentences, unseen
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
 from polymodal.data.cells.rejected import rejected
+from polymodal.data.tables.inputs import require_inputs
 from polymodal.data.tables.table import Table, read_table
 from polymodal.device import pick_device
 from polymodal.errors import DataError
@@ -113,7 +114,7 @@ class Predictor:
             ColumnError: a column that the model uses is absent.
             DataError: the table cannot be read.
         """
-        table.require(*self.modalities)
+        require_inputs(table, self.modalities)
         table = table.without([name for name in table.names if name not in self.modalities])
         for start in range(0, table.num_rows, _CHUNK_ROWS):
             rows = np.arange(start, min(start + _CHUNK_ROWS, table.num_rows))

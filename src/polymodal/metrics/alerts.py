@@ -14,12 +14,13 @@ AlertKind: TypeAlias = Literal[
     "masked_inputs",
     "unread_media",
     "writing",
+    "summary_rows",
 ]
 """`target_leakage`: one column tells the target by itself; `duplicates`: test rows are equal to rows learned from;
-`split_column`: a column says train and test, and nobody named it; `validation_gap`: validation is far better than test;
-`masked_inputs`: the model does better with some inputs masked; `unread_media`: a column of media is left out, as none
-of its files can be read; `writing`: cells of an input or of the target are written in a way that hinders learning, or
-the last row sums the others up.
+`split_column`: a column says train and test, or numbers folds, and nobody named it; `validation_gap`: validation is far
+better than test; `masked_inputs`: the model does better with some inputs masked; `unread_media`: a column of media is
+left out, as none of its files can be read; `writing`: cells of an input or of the target are written in a way that
+hinders learning; `summary_rows`: rows sum others up, or stand below the table as notes.
 """
 
 
@@ -36,13 +37,23 @@ class Alert(Record):
     text: str
 
 
-def lone_column(column: str, target: str, told: str) -> Alert:
-    """The alert on a column that tells the target by itself; `told` says how well."""
-    text = (
-        f"{column} alone predicts {target} {told}: will you know it before the answer? If not, leave it out: "
-        f"--drop {column}."
-    )
-    return Alert(kind="target_leakage", columns=(column,), text=text)
+def lone_column(column: str, what: str) -> Alert:
+    """The alert on a column that tells the target by itself; `what` is a sentence that follows the column's name."""
+    return Alert(kind="target_leakage", columns=(column,), text=f"{column} {what} {leave_out(column)}")
+
+
+def predicts_alone(target: str, told: str, how: str) -> str:
+    """That a column predicts a target: how well, and by what rule.
+
+    >>> predicts_alone("label", "in 99.4 % of rows", "its first word")
+    'alone predicts label in 99.4 % of rows, by its first word.'
+    """
+    return f"alone predicts {target} {told}, by {how}."
+
+
+def leave_out(column: str) -> str:
+    """What to do about a column that may tell the target by itself."""
+    return f"Will you know it before the answer? If not, leave it out: --drop {column}."
 
 
 def share_of_rows(share: float) -> str:

@@ -32,18 +32,20 @@ class RunVerdict(Record):
     @property
     def text(self) -> str:
         """The verdict in a sentence or two."""
-        name = f"the best baseline{'s' * (len(self.baselines) > 1)}, {_listed(self.baselines)}"
+        return self.sentence("The model", "baseline")
+
+    def sentence(self, model: str, rival: str) -> str:
+        """The verdict in other words for the model, and for one of what it is measured against."""
+        name = f"the best {rival}{'s' * (len(self.baselines) > 1)}, {_listed(self.baselines)}"
         against = f"{self.metric} {figure(self.model)} against {figure(self.baseline)}"
         gain = f"{between(self.gain, signed=True)}, p {of_p(self.p)} by the paired bootstrap"
         if self.decision == "better":
-            return f"The model beats {name}: {against}; gain {gain}."
+            return f"{model} beats {name}: {against}; gain {gain}."
         if self.decision == "worse":
-            return (
-                f"The model is worse than {name}: {against}; gain {gain}. `polymodal compare` finds what does better."
-            )
+            return f"{model} is worse than {name}: {against}; gain {gain}. `polymodal compare` finds what does better."
         if self.model == self.baseline:
-            return f"The model ties with {name}: {self.metric} {figure(self.model)} each."
-        return f"The model is not shown to differ from {name}: {against}; gain {gain}. More test rows would tell."
+            return f"{model} ties with {name}: {self.metric} {figure(self.model)} each."
+        return f"{model} is not shown to differ from {name}: {against}; gain {gain}. More test rows would tell."
 
 
 def _listed(names: Sequence[str]) -> str:

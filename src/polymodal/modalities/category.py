@@ -16,6 +16,7 @@ from jaxtyping import Float32, UInt8
 from pydantic import Field
 
 from polymodal.codecs import previews
+from polymodal.codecs.blanks import trimmed
 from polymodal.codecs.numerals import is_boolean, is_plain
 from polymodal.config.node import settings
 from polymodal.errors import UnreadableCellError
@@ -150,7 +151,7 @@ def _name(cell: object) -> str:
         return str(int(cell)) if cell.is_integer() else str(cell)
     if isinstance(cell, str):
         paired = cell.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        name = unicodedata.normalize("NFC", paired.strip())
+        name = unicodedata.normalize("NFC", trimmed(paired))
         return name.lower() if is_boolean(name) else name
     if isinstance(cell, bool | np.bool_):
         return str(bool(cell)).lower()

@@ -55,14 +55,16 @@ class Datetime(Modality):
 
     - ISO 8601: 2024-03-01, 2024-03, 20240301, 2024-03-01T12:30:15.5+02:00; also 2024/03/01 and 2024.03.01;
     - 1.3.2024, the day first, as with dots it is everywhere;
-    - 1 March 2024, Mar 1st, 2024, 01-Mar-2024, Fri, 01 Mar 2024 12:00:00 GMT, Fri Mar 1 12:00:00 2024 (English names);
+    - weeks and quarters by their first day: 2024-W09, 2024-W09-5, 2024-Q1, Q1 2024; months too: March 2024;
+    - 1 March 2024, Mar 1st, 2024, 01-Mar-2024, Fri, 01 Mar 2024 12:00:00 GMT, Fri Mar 1 12:00:00 2024, also with names
+      in German, French, Spanish, Italian, Portuguese and Dutch: 1. März 2024, 1er mars 2024, 1 de marzo de 2024;
     - 25/12/2024 and 12-25-2024; where day and month may each be the other (03/04/2024), `order` decides, which is
       suggested by the other cells of the column; where they do not tell, the cell is unreadable;
     - 12:30, 12:30:15, 12:30 pm, alone or after a date.
 
     A year behind day and month may have two digits: 01/05/98, 1.5.98, 1-May-98; `pivot` tells the century.
-    Times with an offset are moved to UTC, those without count as UTC. Names of zones other than UTC and GMT, and bare
-    numbers (unless `unix` says what they count) are unreadable.
+    Times with an offset or one of a few names (CET, CEST, EST and the like) are moved to UTC, those without count as
+    UTC. Other names of zones, and bare numbers (unless `unix` says what they count) are unreadable.
 
     What enters the model: the position in days, less the mean and divided by the deviation of the training rows (the
     share of the day, where no row has a date), then sine and cosine of each cycle that varies there: the hour (of 24),
@@ -96,8 +98,11 @@ class Datetime(Modality):
             return None
         reason = f"{found} of {num_cells} sampled cells are dates or times"
         if order is None and (doubtful := next(filter(dates.is_ambiguous, sample.values), None)) is not None:
-            orders = " or ".join(dates.possible_orders(doubtful))
-            reason += f"; what comes first in {doubtful} the cells do not tell: set order to {orders}"
+            if dates.of_both_orders(sample.values):
+                reason += f"; some with the day first, some with the month: {doubtful} is not known, write 2024-03-01"
+            else:
+                orders = " or ".join(dates.possible_orders(doubtful))
+                reason += f"; what comes first in {doubtful} these cells do not tell: set order to {orders}"
         elif order is not None:
             reason += f", the {order.partition('_')[0]} first"
         if found < 0.95 * num_cells:

@@ -41,9 +41,12 @@ class NumberConfig:
         outliers: `clip` moves numbers beyond 3 interquartile ranges from the quartiles of the training rows to there.
         decimal: the decimal mark of cells of text: `point`, or `comma` as in `0,50`.
         thousands: the mark between their groups of digits: `comma` as in `1,234`, `point`, `blank`, `apostrophe`.
-        unit: what stands at every number, such as `%`, `$` or `kg`; numbers are told in it. `lb oz`, `ft in`,
-            `h min s`, `year month week day`, `kg g`, `m cm mm km`, `l ml` and `K M B`: any of these, told in the first.
+        unit: what stands at every number, such as `%`, `$` or `kg`; numbers are told in it, those with another unit of
+            the same dimension (`500 g`, `11 lb`) converted. `lb oz`, `ft in`, `h min s`, `year month week day`,
+            `kg g`, `m cm mm km`, `l ml` and `K M B`: any of these, told in the first.
         parentheses: `(5)` is -5, as accountants write it.
+        doubtful: the decimal mark that makes a cell unreadable where it may stand between thousands: with `point` this
+            is `5.000` among `1,234`, 5 or 5000; `none`: it is read as decimals.
     """
 
     scaling: Literal["z_score", "min_max", "robust", "none"] = "z_score"
@@ -54,6 +57,7 @@ class NumberConfig:
     thousands: Thousands = "none"
     unit: str | None = None
     parentheses: bool = False
+    doubtful: numerals.Doubtful = "none"
 
 
 class Number(Modality):
@@ -61,7 +65,8 @@ class Number(Modality):
 
     Durations are read in seconds. How text is written (decimal mark, thousands, unit, parentheses) is suggested by most
     cells of the column and is then the same for all: "1,234.5", "1.234,5", "45 %", "$3.50", "(12)", "1 lb. 5 oz.".
-    A number without the unit of its column, or with another, is unreadable. Blank text, "NA", "nan", "null" and the
+    A minus behind (7.5-), powers of ten (1.1 x 10^3) and fractions (1 1/2, 1½) are read everywhere. A number without
+    the unit of its column, or with one that cannot be converted, is unreadable. Blank text, "NA", "nan", "null" and the
     like are missing cells. Words ("one", "inf"), infinite values and magnitudes above 1e300 are unreadable. Scaled
     values are limited to +-1e6 (+-1e15 where nothing is scaled), so that one absurd cell cannot overflow float32. A
     column that is constant, or has no value at all, keeps its spread at 1.
@@ -74,7 +79,7 @@ class Number(Modality):
 
     def __init__(self, config: NumberConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config = config
-        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses)
+        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses, config.doubtful)
         statistics = statistics or {}
         self.centre = float(statistics.get("centre", 0.0))
         self.spread = float(statistics.get("spread", 1.0))
@@ -141,9 +146,7 @@ class Number(Modality):
         """That a number is a duration, or not written as programs write it."""
         if isinstance(cell, timedelta):
             return "of a duration, read in seconds"
-        if not isinstance(cell, str) or not self.verbatim or numerals.is_plain(cell):
-            return None
-        return f"read as numbers with {numerals.described(self.notation)}"
+        return numerals.note_of(cell, self.notation) if isinstance(cell, str) else None
 
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`centre` and `spread` of the training rows, by the scaling of the settings; `low`, `high` and `fill` too.

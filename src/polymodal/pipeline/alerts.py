@@ -6,9 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from polymodal.data.audit.grouping import grouping_column
-from polymodal.data.audit.target_leakage import ALONE, FEWEST, FEWEST_OTHERS, well_above
-from polymodal.metrics.alerts import Alert, lone_column, share_of_rows
+from polymodal.data.audit.held_out import FEWEST_OTHERS
+from polymodal.data.audit.subject import AuditedTable
+from polymodal.data.audit.summary_rows import summary_rows
+from polymodal.data.audit.target_leakage import ALONE, FEWEST, nearly_all, share_told, well_above
+from polymodal.metrics.alerts import Alert, lone_column, predicts_alone
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.figures import between, figure
@@ -20,6 +25,7 @@ _MARGIN = 0.02  # of metrics that rise to 1, else this share of the value: a sma
 _LEVEL = 0.05  # of masked inputs, over all subsets
 _WIDTH = 2 * 1.959964  # of a 95 % interval, in standard errors
 _NAMED = 5
+_BASELINE = "a linear model of it"
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,20 @@ class Measured:
                 continue  # it takes several columns
             if accuracy is not None and majority is not None:
                 others = (1 - majority.value) * self.num_test
-                if accuracy.value >= ALONE and well_above(accuracy.value, majority.value) and others >= FEWEST_OTHERS:
-                    yield lone_column(one.columns[0], target, share_of_rows(accuracy.value))
-            elif r2 is not None and r2.value >= ALONE:
-                yield lone_column(one.columns[0], target, f"with R² {r2.value:.3f}")
+                nearly = nearly_all(accuracy.value, majority.value, self.num_test)
+                if nearly and well_above(accuracy.value, majority.value) and others >= FEWEST_OTHERS:
+                    told = share_told(accuracy.value, self.num_test)
+                    yield lone_column(one.columns[0], predicts_alone(target, told, _BASELINE))
+            elif r2 is not None and r2.value >= ALONE and not self._tests_summaries():
+                told = f"with R² {r2.value:.3f}"
+                yield lone_column(one.columns[0], predicts_alone(target, told, _BASELINE))
+
+    def _tests_summaries(self) -> bool:
+        """Whether a test row sums others up: it is so far from all others that it alone makes R² great."""
+        problem = self.problem
+        rows = np.arange(problem.table.num_rows)
+        subject = AuditedTable(problem.table, rows, problem.schema.columns, problem.config, {})
+        return bool(np.isin(problem.split.test, summary_rows(subject)).any())
 
     def _gap(self) -> Iterator[Alert]:
         """Validation rows that are predicted far better than test rows."""

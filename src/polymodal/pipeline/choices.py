@@ -17,8 +17,10 @@ from polymodal.data.cells.clean import with_policies
 from polymodal.data.columns.infer import infer_columns, suggest_settings
 from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.split.split import Split, split_rows
+from polymodal.data.tables.column_data import shown
 from polymodal.data.tables.table import Table, read_table
 from polymodal.data.target.cells import target_cells
+from polymodal.data.target.dates import why_dates_are_no_target
 from polymodal.data.target.reading import TargetValues, read_values
 from polymodal.data.target.xy import attach_target, checked, is_numeric
 from polymodal.device import pick_device
@@ -205,6 +207,8 @@ def choose_task(values: Sequence[object] | None, config: RunConfig, *, among: Se
     if values is None:
         return config.task
     present, title = [value for value in values if value is not None], ", ".join(config.targets)
+    if config.task.name in (None, "regress") and (dates := why_dates_are_no_target(present, title)):
+        raise DataError(dates)
     if config.task.name is not None:
         if len(config.targets) > 1 and present and _recognise(config.task.name, present) is None:
             raise ConfigError(
@@ -218,7 +222,7 @@ def choose_task(values: Sequence[object] | None, config: RunConfig, *, among: Se
              if (recognition := _recognise(name, present)) is not None]  # fmt: skip
     if not found:
         hint = " Several targets must be columns of numbers." if len(config.targets) > 1 else ""
-        raise DataError(f"No task suits the target column {title!r} with values such as {present[0]!r}.{hint}")
+        raise DataError(f"No task suits the target column {title!r} with values such as {shown(present[0])}.{hint}")
     return _with_suggestions(Part(name=max(found)[1], **config.task.settings), present)
 
 

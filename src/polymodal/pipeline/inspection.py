@@ -20,7 +20,7 @@ from polymodal.data.cells.prepare import fit_statistics, modality_of, prepare
 from polymodal.data.columns.profile import column_profiler
 from polymodal.data.tables.table import read_table
 from polymodal.data.target.cells import target_cells
-from polymodal.errors import PolymodalError
+from polymodal.errors import ConfigError, PolymodalError
 from polymodal.evaluation.input_tests import MOST_ROWS
 from polymodal.metrics.alerts import Alert
 from polymodal.metrics.results import InputTest
@@ -59,15 +59,24 @@ def inspect(source: object, *, config: RunConfig = RunConfig(), media: bool = Tr
         return found
     try:
         choices = choose(table, config, profile, tuple(one.column for one in found.columns))
-        if not media and any(registry.load("modalities", one.modality).media for one in choices.inputs):
+        if not media and _has_media(choices):
             return found
         selection, num_rows = _select(choices)
+    except ConfigError:  # a training would refuse it, whatever the table
+        raise
     except PolymodalError as error:  # a table that cannot be learned from yet is what this looks for
         return found.with_findings(
             [Finding("input_tests", "note", f"The inputs were not tested: {error}", "A training would say the same.")]
         )
     found = replace(found, input_tests=selection.tests)
     return found.with_findings([*_findings(choices, selection, num_rows), *_of_classes(choices)])
+
+
+def _has_media(choices: Choices) -> bool:
+    """Whether some column of an input is read from media; an input of several columns is no modality itself."""
+    names = {name for one in choices.inputs for name in one.columns}
+    read = {column.modality for column in choices.columns if column.name in names}
+    return any(registry.load("modalities", modality).media for modality in read if modality is not None)
 
 
 def _task(values: Sequence[object] | None, config: RunConfig) -> Part:

@@ -42,6 +42,7 @@ def rejects(subject: ReportedRun) -> Section | None:
     context = {
         "rejects": run.rejects[:_SHOWN_REJECTS],
         "num_rejects": len(run.rejects),
+        "num_of_target": sum(reject.column in run.bundle.config.targets for reject in run.rejects),
         "bad_cells": run.bundle.config.bad_cells,
     }
     return Section("rejects", "Unreadable cells", context)

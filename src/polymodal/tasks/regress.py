@@ -21,6 +21,7 @@ from polymodal.codecs import numerals
 from polymodal.codecs.notation import numerals_of
 from polymodal.codecs.numerals import Notation
 from polymodal.config.node import settings
+from polymodal.data.tables.column_data import shown
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import DataError, UnreadableCellError
 from polymodal.layers.scores_head import ScoringTask
@@ -43,8 +44,11 @@ class RegressConfig:
         dropout: probability, before the last layer.
         decimal: the decimal mark of a target that is text: `point`, or `comma` as in `0,50`; most cells say it.
         thousands: the mark between its groups of digits: `comma` as in `1,234`, `point`, `blank`, `apostrophe`.
-        unit: what stands at every number, such as `%`, `$` or `kg`; predictions are in it.
+        unit: what stands at every number, such as `%`, `$` or `kg`; predictions are in it. Numbers with another unit
+            of the same dimension are converted.
         parentheses: `(5)` is -5, as accountants write it.
+        doubtful: the decimal mark that makes a cell unreadable where it may stand between thousands: with `point` this
+            is `5.000` among `1,234`, 5 or 5000; `none`: it is read as decimals.
     """
 
     loss: Literal["mse", "mae", "huber"] = "mse"
@@ -55,6 +59,7 @@ class RegressConfig:
     thousands: numerals.Thousands = "none"
     unit: str | None = None
     parentheses: bool = False
+    doubtful: numerals.Doubtful = "none"
 
 
 class Regress(ScoringTask):
@@ -75,7 +80,7 @@ class Regress(ScoringTask):
 
     def __init__(self, config: RegressConfig, statistics: Mapping[str, Any] | None = None) -> None:
         self.config, self.prior = config, torch.zeros(0)
-        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses)
+        self.notation = Notation(config.decimal, config.thousands, config.unit, config.parentheses, config.doubtful)
         if statistics is None:
             return
         column = statistics["column"]
@@ -133,21 +138,19 @@ class Regress(ScoringTask):
         else:
             plain = _number(value)
             if plain is None:
-                raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {value!r:.40}")
+                raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {shown(value)}")
             if self.config.unit is not None and plain != 0:
                 raise UnreadableCellError(f"not a number with the unit of the target ({self.config.unit}): {value!r}")
             return value
         if not abs(number) < _LIMIT:
-            raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {value!r:.40}")
+            raise UnreadableCellError(f"not a finite number below {_LIMIT:g}: {shown(value)}")
         return number
 
     def note(self, value: object) -> str | None:
         """That a number is a duration, or not written as programs write it."""
         if isinstance(value, timedelta):
             return "of a duration, read in seconds"
-        if self.notation.plain or not isinstance(value, str) or numerals.is_plain(value):
-            return None
-        return f"read as numbers with {numerals.described(self.notation)}"
+        return numerals.note_of(value, self.notation) if isinstance(value, str) else None
 
     def fit(self, values: Sequence[object], *, column: str) -> dict[str, Any]:
         """Mean and standard deviation, and the column's name for messages; missing values do not count.

@@ -15,6 +15,7 @@ from polymodal.bundles.bundle import Bundle
 from polymodal.bundles.card import model_card
 from polymodal.data.cells.dataset import Dataset
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
+from polymodal.data.tables.inputs import require_inputs
 from polymodal.data.tables.table import read_table
 from polymodal.data.target.cells import row_weights, target_cells
 from polymodal.data.target.reading import read_values
@@ -102,7 +103,7 @@ class Updater:
             DataError: as `check`.
         """
         table = read_table(source, text=self.config.table)
-        table.require(*(column.name for column in self.columns))
+        require_inputs(table, (column.name for column in self.columns))
         weights = None if self.config.weight is None else row_weights(table, self.config.weight)
         cells = target_cells(table, self.target.column)
         found = read_values(self.task, cells, column=self.target.name)

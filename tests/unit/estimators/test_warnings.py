@@ -65,6 +65,20 @@ def test_cells_that_fit_cannot_read_are_told_once_with_row_and_reason():
     assert rows == "Rows that are not learned from: 1 dropped for unreadable cells; learned from: 39."
 
 
+def test_a_target_that_is_missing_is_told_apart_from_one_that_cannot_be_read():
+    price = [f"{3 * value + 9:.2f}" for value in SIZE]
+    price[4], price[11], price[12], price[20] = "", "n.d.", "n.d.", ""
+    table = with_bad_cells(3).assign(price=price)
+    found = pm.Regressor(**QUICK, columns=NUMBER)
+    sentences = told(lambda: found.fit(table, y="price"))
+    (target,) = [sentence for sentence in sentences if sentence.startswith("price: 2 cells")]
+    assert "missing" not in target.partition("row")[0]
+    (left,) = [sentence for sentence in sentences if sentence.startswith("Rows that are not learned from")]
+    assert "2 without a target" in left and "2 with an unreadable target" in left
+    measured = told(lambda: found.evaluate(table))
+    assert any("2 without a target" in one and "2 with an unreadable target" in one for one in measured)
+
+
 def test_columns_that_are_left_out_are_told_with_the_reason():
     table = X.assign(key=[f"a-{row}" for row in range(ROWS)], same="x", note=1.5 * SIZE)
     found = quick(columns=NUMBER, drop=["note"])

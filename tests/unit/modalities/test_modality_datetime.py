@@ -57,6 +57,14 @@ NOON = datetime(2024, 3, 1, 12, 30)
         ("2024-03-01T12:30:15,123456789", datetime(2024, 3, 1, 12, 30, 15, 123_456)),
         ("12:30", time(12, 30)), ("12:30:15", time(12, 30, 15)), ("1:05 am", time(1, 5)), ("12 am", time(0)),
         ("23:30+01:00", time(22, 30)),
+        ("1. März 2024", FIRST), ("01. Mrz. 2024", FIRST), ("Freitag, 1. März 2024", FIRST), ("1er mars 2024", FIRST),
+        ("ven. 1 mars 2024", FIRST), ("1 de marzo de 2024", FIRST), ("1 de março de 2024 12:30", NOON),
+        ("5 août 2024", date(2024, 8, 5)), ("5 Dez 2024", date(2024, 12, 5)), ("5 enero 2024", date(2024, 1, 5)),
+        ("March 2024", FIRST), ("mars-2024", FIRST), ("2024-W09", date(2024, 2, 26)), ("2024-W09-5", FIRST),
+        ("2024W095", FIRST), ("2024-Q1", date(2024, 1, 1)), ("Q3 2024", date(2024, 7, 1)), ("2024Q2", date(2024, 4, 1)),
+        ("2024-03-01T13:30 CET", NOON), ("2024-03-01 14:30:00 MESZ", NOON), ("2024-03-01 07:30 EST", NOON),
+        ("2024-03-01T13:30+01:00[Europe/Berlin]", NOON), ("2024-03-01 14:30 GMT+2", NOON),
+        ("Fri Mar  1 12:30:00 UTC 2024", NOON),
         (FIRST, FIRST), (NOON, NOON), (time(12, 30), time(12, 30)), (NOON.replace(tzinfo=UTC), NOON),
         (datetime(2024, 3, 1, 14, 30, tzinfo=timezone(timedelta(hours=2))), NOON), (pd.Timestamp(NOON), NOON),
         (pd.Timestamp("2024-03-01 13:30", tz="Europe/Berlin"), NOON),
@@ -69,8 +77,9 @@ def test_what_is_read(cell, moment):
 @pytest.mark.parametrize(
     "cell",
     ["", "now", "2024", "24-03-01", "03/01/24", "2024-02-30", "2023-02-29", "31.4.2024", "2024-13-01",
-     "0000-01-01", "24:00", "12:60", "13:00 pm", "2:1", "12", "1e9", "2024-03-01T12:30 EST", "2024-03-01T12:30+25:00",
-     "1 Marsh 2024", "2024-03/01", "32/12/2024", "x" * 10_000, "٢٠٢٤-٠٣-٠١", 5, 5.0, True, None, b"2024-03-01", [2024]],
+     "0000-01-01", "24:00", "12:60", "13:00 pm", "2:1", "12", "1e9", "2024-03-01T12:30 IST", "2024-03-01T12:30+25:00",
+     "1 Marsh 2024", "1 jui 2024", "2024-W54", "2024-W09-8", "2024-Q5", "2024-001", "2024-03-01 12:30 Europe/Berlin",
+     "2024-03/01", "32/12/2024", "x" * 10_000, "٢٠٢٤-٠٣-٠١", 5, 5.0, True, None, b"2024-03-01", [2024]],
 )  # fmt: skip
 def test_the_rest_becomes_reject(cell):
     with pytest.raises(UnreadableCellError) as caught:
@@ -215,6 +224,31 @@ def test_recognises_dates_before_text_and_category_do(values):
     found = Datetime.recognise(sample(values))
     assert found is not None
     assert found.confidence > 0.95
+
+
+@pytest.mark.parametrize("form", ["%G-W%V", "%G-W%V-%u", "%d. Mai %Y", "%d de mayo de %Y", "%Y-%m-%d 10:30 CET"])
+def test_dates_in_words_and_weeks_are_no_identifiers(form):
+    cells = [(date(2020, 1, 1) + timedelta(days=7 * week)).strftime(form) for week in range(50)]
+    found = inspect_table({"a": cells, "b": [row * 0.37 for row in range(50)]})
+    assert found.columns[0].column.kind == "datetime"
+    assert not [one for one in found.findings if one.check == "unreadable"]
+
+
+def test_dates_among_others_are_no_identifiers_and_the_others_named():
+    days = [date(2020, 1, 1) + timedelta(days=9 * row) for row in range(60)]
+    cells = [f"{day:%Y.%j}x" if row % 3 == 0 else day.isoformat() for row, day in enumerate(days)]
+    found = inspect_table({"a": cells, "b": [row * 0.37 for row in range(60)]})
+    assert found.columns[0].column.kind == "datetime"
+    assert [(one.columns, one.count) for one in found.findings if one.check == "unreadable"] == [(("a",), 20)]
+
+
+def test_unknown_zones_are_said_to_be_such():
+    with pytest.raises(UnreadableCellError, match="zone IST"):
+        read("2024-03-01T12:30 IST")
+    for form, count in (("2024-01-%02d 12:30 Asia/Kolkata", 1), ("%d 10 notes", 0), ("on %d at 12:30 Uhr", 0)):
+        cells = [form % (1 + row % 28) for row in range(40)]
+        found = inspect_table({"a": cells, "b": [row * 0.37 for row in range(40)]}).findings
+        assert len([one for one in found if one.check == "date_order"]) == count
 
 
 def test_recognition_says_what_it_decided():

@@ -67,6 +67,24 @@ def test_a_number_that_explains_a_target_of_numbers_is_named(table):
     assert "R² 0.99" in found["target_leakage", "taxed"]
 
 
+def test_one_wrong_of_few_rows_is_told(table):
+    few = {name: column[:60] for name, column in table.items()}
+    few["label"] = ["cat" if row % 2 else "dog" for row in range(60)]
+    few["code"] = ["p" if row % 2 else "q" for row in range(59)] + ["q"]
+    assert "59 of 60" in alerts_of(few)["target_leakage", "code"]
+
+
+def test_a_row_of_sums_among_the_test_rows_makes_no_leak(table):
+    rng = np.random.default_rng(3)
+    numbers = {name: rng.normal(5, 1, ROWS).round(2).tolist() for name in ("x", "w", "label")}
+    table = {name: [*column, round(sum(column), 2)] for name, column in numbers.items()}
+    table["side"] = [*("test" if row % 4 == 0 else "train" for row in range(ROWS)), "test"]
+    table["id"] = [*(f"r-{row}" for row in range(ROWS)), "Total"]
+    found = alerts_of(table, split={"column": "side"})
+    assert ("summary_rows", "id") in found
+    assert not [kind for kind in found if kind[0] == "target_leakage"]
+
+
 @pytest.mark.parametrize("dropped", [[], ["speaker"]])
 def test_rows_of_one_thing_on_both_sides_of_validation_are_found(dropped):
     """What a speaker says is of one class: known voices are told, new ones are not."""

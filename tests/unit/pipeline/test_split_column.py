@@ -9,6 +9,7 @@ import pytest
 
 from polymodal.comparison.settings import subject
 from polymodal.config.run_config import make
+from polymodal.errors import DataError
 from polymodal.pipeline.inspection import inspect
 from polymodal.pipeline.problem import resolve
 
@@ -28,12 +29,125 @@ def resolved(cells, **config):
     return problem, {alert.columns: alert.text for alert in problem.alerts if alert.kind == "split_column"}
 
 
-@pytest.mark.parametrize("words", [("train", "test"), ("TRAIN", "Test"), (" Training", "testing ")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "test"),
+        ("TRAIN", "Test"),
+        (" Training", "testing "),
+        ("Learn", "Holdout"),
+        ("trn", "TST"),
+        ("tr", "te"),
+        ("train_set", "Hold-out"),
+        ("train", "eval"),
+        ("Train set", "test set"),
+    ],
+)
 def test_it_is_used_after_saying_so(words):
     problem, told = resolved(table(words))
     assert problem.config.split.column == "part"
     assert problem.split.test.tolist() == list(range(0, ROWS, 4))
     assert "is used as the split" in told["part",]
+
+
+def test_words_that_are_read_are_named():
+    _, told = resolved(table(("Learn", "Holdout")))
+    assert "'Learn' as train" in told["part",] and "'Holdout' as test" in told["part",]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("is_test", (0, 1)),
+        ("isTest", (False, True)),
+        ("IS_TRAIN", ("1", "0")),
+        ("is train", ("True", "False")),
+        ("train_mask", (True, False)),
+        ("holdout", ("no", "yes")),
+        ("test_set", (0.0, 1.0)),
+    ],
+)
+def test_true_and_false_are_read_by_the_name_of_the_column(name, words):
+    cells = table(words)
+    cells[name] = cells.pop("part")
+    problem = resolve(cells, make({"target": "label"}), folder=Path("unused"))
+    assert problem.config.split.column == name
+    assert problem.split.test.tolist() == list(range(0, ROWS, 4))
+    (alert,) = [alert for alert in problem.alerts if alert.kind == "split_column"]
+    assert f"{words[1]!s} as test" in alert.text.replace("'", "")
+    assert name not in [column.name for column in problem.schema.features()]
+
+
+@pytest.mark.parametrize(
+    "name", ["test_result", "trained", "test", "train", "is_valid", "is_dev", "latest", "testosterone"]
+)
+def test_a_feature_of_true_and_false_stays_one(name):
+    cells = table((0, 1))
+    cells[name] = cells.pop("part")
+    problem = resolve(cells, make({"target": "label", "inputs": {"keep": "all"}}), folder=Path("unused"))
+    assert not [alert for alert in problem.alerts if alert.kind == "split_column"]
+    assert name in [column.name for column in problem.schema.features()]
+
+
+def test_true_and_false_of_any_such_name_divide_the_rows_if_the_user_says_so():
+    cells = table((0, 1))
+    cells["test"] = cells.pop("part")
+    problem = resolve(cells, make({"target": "label", "split": {"column": "test"}}), folder=Path("unused"))
+    assert problem.split.test.tolist() == list(range(0, ROWS, 4))
+
+
+@pytest.mark.parametrize(("words", "way"), [((0, 1), "is_test"), (("3", "4"), "--group part"), (("x", "y"), "holdout")])
+def test_a_named_column_of_other_words_says_what_would_do(words, way):
+    with pytest.raises(DataError, match=way):
+        resolve(table(words), make({"target": "label", "split": {"column": "part"}}), folder=Path("unused"))
+
+
+def test_eval_is_test_beside_dev_and_validation_beside_test():
+    cells = table(("train", "eval"))
+    cells["part"][1] = "dev"
+    problem, _ = resolved(cells)
+    assert problem.split.validation.tolist() == [1]
+    cells["part"] = ["test" if word == "eval" else word for word in cells["part"]]
+    cells["part"][1] = "eval"
+    problem, _ = resolved(cells)
+    assert problem.split.validation.tolist() == [1]
+
+
+def test_short_words_of_a_column_about_something_else_are_a_category():
+    cells = table(("tr", "te"))
+    cells["language"] = cells.pop("part")
+    problem = resolve(cells, make({"target": "label", "inputs": {"keep": "all"}}), folder=Path("unused"))
+    assert problem.alerts == ()
+    assert "language" in [column.name for column in problem.schema.features()]
+
+
+def test_of_columns_that_say_the_same_the_first_is_used():
+    problem, told = resolved(table(("train", "test"), is_train=[int(k % 4 > 0) for k in range(ROWS)]))
+    assert problem.config.split.column == "part"
+    assert "says the same" in told["is_train",]
+    assert "is_train" not in [column.name for column in problem.schema.features()]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("name", ["fold", "kfold", "CV_Fold"])
+def test_numbers_of_folds_are_left_out_with_the_command(first, name):
+    problem, told = resolved(table(("a", "b"), **{name: [first + k % 5 for k in range(ROWS)]}), drop=["part"])
+    assert problem.config.split.column is None
+    assert name not in [column.name for column in problem.schema.features()]
+    assert f"--group {name} --folds 5" in told[name,]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("fold_change", [k % 5 for k in range(ROWS)]),
+        ("fold", [k % 5 / 2 for k in range(ROWS)]),
+        ("fold", list(range(2, 62))),
+    ],
+)
+def test_other_numbers_are_no_folds(name, cells):
+    problem = resolve({**table(("a", "b")), name: cells}, make({"target": "label"}), folder=Path("unused"))
+    assert not [alert for alert in problem.alerts if alert.kind == "split_column"]
 
 
 @pytest.mark.parametrize(

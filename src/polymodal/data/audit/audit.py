@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from polymodal.data.audit import (
     duplicates,
     layout,
     outliers,
+    summary_rows,
     target_leakage,
     unread_media,
     unreadable,
@@ -44,6 +46,7 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     changes.check,
     date_order.check,
     writing.check,
+    summary_rows.check,
 )
 
 MOST_ROWS = 100_000
@@ -51,13 +54,13 @@ MOST_READ = 20_000  # cells of a column of words or numbers that are read
 MOST_DECODED = 4_000  # cells of a column of media that are decoded; also: that are compared with one another
 
 
-def audit(
+def read_columns(
     table: Table, columns: Sequence[Column], config: RunConfig, *, media: bool = True, profile: Profiler | None = None
-) -> tuple[Finding, ...]:
-    """What is wrong, or may be, with a table.
+) -> AuditedTable:
+    """Reads what the checks look at.
 
-    Of a longer table than 100,000 rows a sample is looked at; cells of 20,000 rows are read, those of 4,000 decoded and
-    compared. A finding says so.
+    Of a longer table than 100,000 rows that is a sample; cells of 20,000 rows are read, those of 4,000 decoded and
+    compared.
 
     Args:
         table: the rows.
@@ -74,8 +77,13 @@ def audit(
         for column in columns
         if column.modality is not None and (found := _profile(sample, column, config, look, media=media)) is not None
     }
-    subject = AuditedTable(sample, rows, tuple(columns), config, profiles)
+    return AuditedTable(sample, rows, tuple(columns), config, profiles)
+
+
+def audit(table: Table, subject: AuditedTable) -> tuple[Finding, ...]:
+    """What is wrong, or may be, with a table that `read_columns` has read; the last says of what only a part."""
     findings = [finding for check in CHECKS for finding in check(subject)]
+    findings = [left for finding in findings if (left := _not_again(finding, findings)) is not None]
     return (*sorted(findings, key=lambda finding: ORDER.index(finding.severity)), *_said(table, subject))
 
 
@@ -85,7 +93,7 @@ def check_run(
     """What would make the figures of a run wrong, as far as it is found without reading media; and notes.
 
     The first are columns that tell the target by themselves, test rows that come again among those that are learned
-    from, columns of media that are nowhere, columns near to numbers, and a last row that sums the others up; the notes
+    from, columns of media that are nowhere, columns near to numbers, and rows that sum others up; the notes
     are on columns that tell the target and are left out, and on classes without test rows.
     """
     rows = _draw(table.num_rows, MOST_ROWS)
@@ -94,13 +102,28 @@ def check_run(
     copies = [finding for finding in duplicates.check(subject) if finding.severity == "error"]
     told, notes = target_leakage.alerts(subject)
     without = [str(finding) for finding in classes.without_test(subject)]
+    summaries = list(summary_rows.check(subject))
     alerts = (
         *told,
         *(Alert(kind="duplicates", text=str(finding)) for finding in copies),
         *unread_media.alerts(subject),
         *(Alert(kind="writing", columns=one.columns, text=str(one)) for one in writing.check_inputs(subject)),
+        *(
+            Alert(kind="summary_rows", columns=one.columns, text=str(one))
+            for one in summaries
+            if one.severity == "warning"
+        ),
     )
-    return alerts, (*notes, *without)
+    return alerts, (*notes, *without, *(str(one) for one in summaries if one.severity == "note"))
+
+
+def _not_again(finding: Finding, findings: Sequence[Finding]) -> Finding | None:
+    """A finding about columns that are left out, less those of which a note on leakage says so."""
+    if finding.check != "layout" or finding.advice != layout.LEFT_OUT:
+        return finding
+    told = {one.columns[0] for one in findings if one.check == "target_leakage"}
+    columns = tuple(name for name in finding.columns if name not in told)
+    return replace(finding, columns=columns) if columns else None
 
 
 def _draw(count: int, most: int) -> np.ndarray:

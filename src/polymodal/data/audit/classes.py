@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
+from polymodal.data.audit.target_cells import unused_targets
 
 _OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
 _NAMED = 5
@@ -17,8 +18,7 @@ _SIDES = ("train", "validation", "test")
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """Findings about each target; but for missing ones, nothing where its values are not classes."""
     for target in subject.config.targets:
-        missing = [row for row, word in enumerate(subject.words(target)) if not word]
-        if missing:
+        if missing := unused_targets(subject, target).missing:
             what = f"{number(len(missing), 'row')} without a target."
             advice = "They are left out of training and measuring."
             yield subject.finding("classes", "note", what, advice, columns=(target,), rows=missing)

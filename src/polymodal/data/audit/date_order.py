@@ -1,18 +1,26 @@
-"""Dates such as 10/01/13: what of day, month and year comes first, where the cells leave it in doubt."""
+"""Dates that are in doubt: what of day, month and year comes first in 10/01/13, and time zones that are not known."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from polymodal.codecs import dates
+from polymodal.config.paths import join_path
 from polymodal.config.run_config import ColumnConfig
-from polymodal.data.audit.finding import Finding
+from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
+
+_READ_AS_WORDS = ("text", "category", "identifier")
+_LOOKED_AT = 4_000  # cells
+BOTH = "Some cells have the day first, others the month: write all of them as 2024-03-01."
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
-    """Columns that are read with the day or the month first, though the year of two digits may be."""
+    """Columns that are read with the day or the month first, though the year of two digits may be; and of zones."""
     for column in subject.columns:
+        if column.kind in _READ_AS_WORDS:
+            yield from _zones(subject, column.name)
         said = subject.config.columns.get(column.name, ColumnConfig()).modality.settings
         if column.modality != "datetime" or "order" in {**subject.config.modalities.get("datetime", {}), **said}:
             continue
@@ -26,10 +34,23 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             )
 
 
+def _zones(subject: AuditedTable, name: str) -> Iterator[Finding]:
+    """That most cells would be dates if their time zones were known."""
+    cells = [cell for cell in subject.cells(name) if cell is not None]
+    cells = cells[:: 1 + len(cells) // _LOOKED_AT]
+    zones = [zone for cell in cells if (zone := dates.unknown_zone(cell)) is not None]
+    if zones and 2 * len(zones) >= len(cells):
+        what = f"{number(len(zones), 'cell')} would be dates if the time zone {zones[0]} were known."
+        advised = "Write its offset instead, such as 2024-03-01T12:30+01:00, or the times in UTC without a zone."
+        yield subject.finding("date_order", "warning", what, advised, columns=(name,))
+
+
 def advice(name: str, orders: Sequence[dates.Order]) -> str:
     """What to set for a column whose dates may have these orders."""
     others = f", or {' or '.join(orders[1:])}" if orders[1:] else ""
-    return f"Say what comes first: --set columns.{name}.modality.order={orders[0]}{others}."
+    option = shlex.quote(f"{join_path(['columns', name, 'modality', 'order'])}={orders[0]}")
+    in_python = {name: {"modality": {"order": orders[0]}}}
+    return f"Say what comes first: --set {option}{others}; in Python columns={in_python}."
 
 
 def orders_in_doubt(cells: Iterable[object]) -> list[dates.Order]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from polymodal import registry
 from polymodal.data.audit.finding import Finding
-from polymodal.data.audit.subject import AuditedTable, as_numbers
+from polymodal.data.audit.readings import as_numbers
+from polymodal.data.audit.subject import AuditedTable
 from polymodal.schema import Column
 
 _FEWEST = 30  # cells on each side

@@ -7,7 +7,8 @@ from collections.abc import Collection, Hashable
 import numpy as np
 
 from polymodal.data.columns.profile import key_of
-from polymodal.data.split.split import SIDES, Split
+from polymodal.data.split.sides import SIDES, word_of
+from polymodal.data.split.split import Split
 from polymodal.data.tables.table import Table
 
 _FEW_MISSING = 0.05  # of the cells
@@ -41,7 +42,7 @@ def _num_groups(keys: list[Hashable], split: Split) -> int:
     missing = sum(key is None for key in [*learned, *of_test])
     if not _FEWEST <= len(different) <= _REPEATING * len(learned) or missing > _FEW_MISSING * len(keys):
         return 0
-    if all(str(key).strip().lower() in SIDES for key in different):
+    if all(word_of(key) in SIDES for key in different):
         return 0
     shared = sum(key in different for key in of_test) <= _SHARED_BY_TEST * len(of_test)
     crossing = sum(key in known for key in of_validation) >= _SHARED_BY_VALIDATION * len(of_validation)

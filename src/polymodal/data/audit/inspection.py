@@ -8,18 +8,22 @@ from dataclasses import dataclass, field, replace
 from textwrap import fill
 
 from polymodal.config.run_config import RunConfig
-from polymodal.data.audit.audit import audit
+from polymodal.data.audit.audit import audit, read_columns
 from polymodal.data.audit.finding import ORDER, Finding
+from polymodal.data.audit.subject import AuditedTable
+from polymodal.data.audit.target_cells import unused_targets
 from polymodal.data.columns.examples import example, printable
 from polymodal.data.columns.infer import recognise_columns
 from polymodal.data.columns.profile import Profiler, column_profiler
 from polymodal.data.tables.table import read_table
 from polymodal.metrics.results import InputTest
+from polymodal.protocols import Sample
 from polymodal.schema import Column
 
 WIDEST_LINE = 120
 _EXAMPLES = 3
-_HEADER = ("column", "kind", "read as", "missing", "distinct", "examples", "why")
+_HEADER = ("column", "kind", "read as", "missing", "unreadable", "distinct", "examples", "why")
+_UNREADABLE = _HEADER.index("unreadable")
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,17 @@ class InspectedColumn:
     """One column as it was found.
 
     Attributes:
-        missing: share of the rows.
+        missing: share of the rows, of those that were read: without a cell, or with one that says that there is none.
         distinct: number of different values.
         examples: some cells in print: short, control characters escaped.
+        unreadable: share of the rows whose cell cannot be read; None where none was tried.
     """
 
     column: Column
     missing: float
     distinct: int
     examples: tuple[str, ...]
+    unreadable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,11 @@ class Inspection:
         return f"{printable(self.source)}: {self.rows} rows, {len(self.columns)} columns"
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Head and lines of what is said of the columns."""
-        return _HEADER, [_cells(column) for column in self.columns]
+        """Head and lines of what is said of the columns; of unreadable cells only where there are any."""
+        lines = [_HEADER, *(_cells(column) for column in self.columns)]
+        if not any(column.unreadable for column in self.columns):
+            lines = [line[:_UNREADABLE] + line[_UNREADABLE + 1 :] for line in lines]
+        return lines[0], lines[1:]
 
     def with_findings(self, findings: Sequence[Finding]) -> Inspection:
         """The same with further findings among the others."""
@@ -85,6 +94,7 @@ class Inspection:
                 {
                     **found.column.model_dump(include={"name", "kind", "modality", "reason"}),
                     "missing": found.missing,
+                    "unreadable": found.unreadable,
                     "distinct": found.distinct,
                     "examples": list(found.examples),
                 }
@@ -116,13 +126,20 @@ def inspect_table(
     table = read_table(source, text=config.table)
     profile = profile or column_profiler(table, config.limits)
     columns = recognise_columns(table, config, profile)
-    found = []
-    for column in columns:
-        seen = profile(column.name)
-        missing = (table.num_rows - seen.present) / table.num_rows
-        found.append(InspectedColumn(column, missing, seen.distinct, _examples(seen.values)))
-    findings = audit(table, columns, config, media=media, profile=profile)
-    return Inspection(table.source, table.num_rows, tuple(found), findings)
+    subject = read_columns(table, columns, config, media=media, profile=profile)
+    found = tuple(_inspected(subject, column, profile(column.name), table.num_rows) for column in columns)
+    return Inspection(table.source, table.num_rows, found, audit(table, subject))
+
+
+def _inspected(subject: AuditedTable, column: Column, seen: Sample, num_rows: int) -> InspectedColumn:
+    """One column, its cells counted as the findings count them."""
+    missing, unreadable = (num_rows - seen.present) / num_rows, None
+    if (read := subject.profiles.get(column.name)) is not None:
+        missing, unreadable = read.missing / read.tried, len(read.rejects) / read.tried
+    elif column.name in subject.config.targets:
+        unused, rows = unused_targets(subject, column.name), subject.table.num_rows
+        missing, unreadable = len(unused.missing) / rows, len(unused.unreadable) / rows
+    return InspectedColumn(column, missing, seen.distinct, _examples(seen.values), unreadable)
 
 
 def _examples(values: Sequence[object]) -> tuple[str, ...]:
@@ -154,6 +171,7 @@ def _cells(found: InspectedColumn) -> tuple[str, ...]:
         column.kind,
         column.modality or "-",
         f"{found.missing:.1%}",
+        "-" if found.unreadable is None else f"{found.unreadable:.1%}",
         str(found.distinct),
         ", ".join(found.examples),
         printable(column.reason),

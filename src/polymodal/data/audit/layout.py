@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator
 from polymodal.data.audit.finding import Finding
 from polymodal.data.audit.subject import AuditedTable
 
+LEFT_OUT = "Left out of the model, unless columns.NAME.modality says what it is."
 _NEARLY_EMPTY = 0.95
 _LEFT_OUT = {"constant": "the same in every row", "identifier": "identifies the rows", "unknown": "of no known kind"}
 
@@ -15,14 +16,14 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding on the columns of each kind that is left out, then one for each odd column."""
     for kind, meaning in _LEFT_OUT.items():
         if out := tuple(column.name for column in subject.columns if column.kind == kind and column.modality is None):
-            advice = "Left out of the model, unless columns.NAME.modality says what it is."
-            yield Finding("layout", "note", f"{meaning}.", advice, out)
+            yield Finding("layout", "note", f"{meaning}.", LEFT_OUT, out)
     seen: dict[tuple[Hashable, ...], str] = {}
     for column in subject.columns:
         if column.modality is None:
             continue
         keys = tuple(subject.keys(column.name))
-        missing = keys.count(None) / len(keys)
+        read = subject.profiles.get(column.name)
+        missing = keys.count(None) / len(keys) if read is None else read.missing / read.tried
         if missing >= _NEARLY_EMPTY:
             advice = "It can say something about few rows only; consider to drop it."
             yield Finding("layout", "note", f"{missing:.1%} of the cells are missing.", advice, (column.name,))

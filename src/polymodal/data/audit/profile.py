@@ -33,6 +33,7 @@ class AuditProfile:
         near: two cells whose fingerprints have this cosine are near duplicates.
         rejects: the cells that could not be read.
         notes: of how many cells reading changes what.
+        missing: number of the rows without a cell, or with one such as `NA` beside numbers, that says so.
     """
 
     rows: np.ndarray
@@ -44,6 +45,7 @@ class AuditProfile:
     near: float
     rejects: tuple[Reject, ...]
     notes: Counter[str] = field(default_factory=Counter)
+    missing: int = 0
 
 
 def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsConfig, *, compare: int) -> AuditProfile:
@@ -62,6 +64,7 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
     digests: list[str] = []
     rejects: list[Reject] = []
     notes = Counter[str]()
+    present = 0
     measures: defaultdict[str, list[float]] = defaultdict(list)
     prints: list[np.ndarray | sparse.csr_matrix] = []
     compared: list[int] = []
@@ -74,6 +77,7 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         read = replace(reader, table=part).read(None)
         rejects += [replace(reject, row=int(piece[reject.row])) for reject in read.rejects]
         notes += read.notes
+        present += int(read.store.present.sum())
         arrays = zip(piece.tolist(), read.store.arrays(range(len(piece))), strict=True)
         here = [(row, array) for row, array in arrays if array is not None and array.size]
         if measuring is not None:
@@ -97,4 +101,5 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         near=1.0 if comparable is None else comparable.near,
         rejects=tuple(rejects),
         notes=notes,
+        missing=len(rows) - present - len(rejects),
     )

@@ -1,15 +1,13 @@
-"""How well one column tells the target by itself, by rules that need no training.
+"""How well one column tells the classes of a target by itself, by rules that need no training.
 
 Of the training rows it is noted which answer goes with which cell (or with a word of it, its length, its size, whether
 it is missing); the test rows are answered by these notes. Without a split half of the rows are answered by notes on the
-other half, and the other way round. For a target of numbers the answer is the mean, or a straight line through the
-numbers of the column.
+other half, and the other way round.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
@@ -17,18 +15,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
-from polymodal.data.audit.subject import AuditedTable, as_numbers
-from polymodal.data.tables.column_data import as_text
+from polymodal.data.audit.column_cells import EMPTY, ColumnCells
+from polymodal.data.audit.held_out import FEWEST_OTHERS, HeldOut
 
-MOST = 20_000  # rows; a draw of them tells as much
-SIZE = "the size of the number"
-_MOST_PARTS = 250
-_MOST_WORDS = 500_000  # of a column
-_FEWEST_WORDS = 24  # of a cell
-_WORD = re.compile(r"[^\W_]+")
-_FEWEST_TEST = 30  # rows; fewer tell less than halves of all
+WHERE = " where there is one"  # of a rule on the rows that have a cell
 _T = TypeVar("_T")
 
 
@@ -39,129 +31,84 @@ class LeakageRule:
     Attributes:
         how: in words, such as "the whole cell".
         score: share of held-out rows told right; of a target of numbers R2.
+        graded: it goes by the size of a number or by a date, as a good feature may.
+        base: share of the same rows that have the commonest answer; 0 of a target of numbers.
+        num_rows: that were told.
     """
 
     how: str
     score: float
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Rows from which a rule is learned, and held-out rows on which it is tested.
-
-    Attributes:
-        rows: numbers of all of them.
-        parts: places among these: of the rows to learn from, and of those to test on.
-    """
-
-    rows: np.ndarray
-    parts: tuple[tuple[slice, slice], ...]
-
-    @classmethod
-    def of(cls, subject: AuditedTable, labelled: np.ndarray) -> HeldOut:
-        """The test rows among the labelled ones, or where there are few of them every half."""
-        rows = np.random.default_rng(0).permutation(labelled)[:MOST]
-        if subject.sides is not None:
-            sides = subject.sides[rows]
-            learned, asked = rows[np.isin(sides, ["train", "validation"])], rows[sides == "test"]
-            if min(len(learned), len(asked)) >= _FEWEST_TEST:
-                border = len(learned)
-                return cls(np.concatenate([learned, asked]), ((slice(border), slice(border, None)),))
-        half = slice(len(rows) // 2), slice(len(rows) // 2, None)
-        return cls(rows, (half, half[::-1]))
+    graded: bool = False
+    base: float = 0.0
+    num_rows: int = 0
 
     @property
-    def asked(self) -> np.ndarray:
-        """Places of the rows to answer."""
-        return np.concatenate([np.arange(len(self.rows))[ask] for _, ask in self.parts])
+    def skill(self) -> float:
+        """How far it comes from the commonest answer to all answers."""
+        return (self.score - self.base) / (1 - self.base)
 
 
-def tell_classes(subject: AuditedTable, name: str, held: HeldOut, answers: Sequence[str]) -> LeakageRule:
+def tell_classes(cells: ColumnCells, held: HeldOut, answers: Sequence[str]) -> LeakageRule:
     """The rule by which a column tells the most of the answers of the held-out rows."""
-    cells = _Cells.of(subject, name, held.rows)
-    found = {how: _share(_told(keys, answers, held, _commonest), answers, held) for how, keys in cells.keys().items()}
-    if cells.numbers is None:
-        found["one word of the cell"] = _share(_told_by_word(cells.words, answers, held), answers, held)
-    else:  # parts of numbers may hold the border between two answers
-        nearest = _told_by_neighbour(cells.numbers, answers, held)
-        found[SIZE] = max(found[SIZE], _share(nearest, answers, held))
-    return _best(found)
+    found: list[LeakageRule] = []
+
+    def add(how: str, told: Sequence[str], there: Bool[np.ndarray, " N"], *, graded: bool = False) -> None:
+        found.append(_rule(how, told, held, answers, graded=graded))
+        shown = None if how == EMPTY or there.all() else held.where(there)
+        if shown is not None:
+            found.append(_rule(f"{how}{WHERE}", told, shown, answers, graded=graded))
+
+    for how, keys in cells.keys().items():
+        add(how, lookup(keys, answers, held, commonest), cells.there)
+    if cells.reading is None:
+        add("one of its words", _told_by_word(cells.words, answers, held), cells.there)
+    for how, numbers in cells.numbers():
+        parts = cells.parts(numbers)  # which may hold a border, and of which one may be all that is near
+        for told in (
+            lookup(parts, answers, held, commonest),
+            _told_by_border(numbers, answers, held),
+            _told_by_neighbour(numbers, answers, held),
+        ):
+            add(how, told, ~np.isnan(numbers), graded=True)
+    return best(found)
 
 
-def tell_numbers(subject: AuditedTable, name: str, held: HeldOut, answers: Float[np.ndarray, " N"]) -> LeakageRule:
-    """The rule by which a column explains most of the variance of the numbers of the held-out rows."""
-    cells = _Cells.of(subject, name, held.rows)
-    found = {
-        how: _r2(np.array(_told(keys, answers.tolist(), held, _mean)), answers, held)
-        for how, keys in cells.keys().items()
-    }
-    if cells.numbers is not None:
-        found["a straight line"] = _r2(_line(cells.numbers, answers, held), answers, held)
-    return _best(found)
+def tell_by_emptiness(filled: Bool[np.ndarray, " N"], held: HeldOut, answers: Sequence[str]) -> LeakageRule:
+    """How many answers whether a cell is filled tells."""
+    return _rule(EMPTY, lookup(filled.tolist(), answers, held, commonest), held, answers)
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """The cells of some rows of one column, as text; as numbers where all are."""
-
-    texts: list[str | None]
-    numbers: Float[np.ndarray, " N"] | None
-
-    @classmethod
-    def of(cls, subject: AuditedTable, name: str, rows: np.ndarray) -> _Cells:
-        cells = subject.cells(name)
-        asked = [cells[row] for row in rows.tolist()]
-        return cls([None if cell is None else as_text(cell).strip() for cell in asked], as_numbers(asked))
-
-    def keys(self) -> dict[str, list[Hashable]]:
-        """What could be noted of each cell, by a description."""
-        keys: dict[str, list[Hashable]] = {"the whole cell": list(self.texts)}
-        if self.numbers is not None:
-            parts = min(_MOST_PARTS, 10 * max(1, len(self.texts) // 100))  # tens, as a target of numbers has tenths
-            cuts = np.unique(np.nanquantile(self.numbers, np.linspace(0, 1, parts + 1)[1:-1]))
-            places = np.where(np.isnan(self.numbers), -1, np.searchsorted(cuts, self.numbers))
-            return keys | {SIZE: list(places.tolist())}
-        found = [_WORD.findall(text.casefold()) if text else [] for text in self.texts]
-        keys["the first word of the cell"] = [of_cell[0] if of_cell else None for of_cell in found]
-        keys["the last word of the cell"] = [of_cell[-1] if of_cell else None for of_cell in found]
-        keys["the length of the cell"] = [None if text is None else len(text) for text in self.texts]
-        return keys
-
-    @property
-    def words(self) -> list[list[str]]:
-        """The different words of each cell; of long cells the first and the last ones."""
-        half = max(_FEWEST_WORDS, _MOST_WORDS // len(self.texts)) // 2
-        found = (_WORD.findall((text or "").casefold()) for text in self.texts)
-        return [
-            list(dict.fromkeys(words if len(words) <= 2 * half else words[:half] + words[-half:])) for words in found
-        ]
+def best(found: Sequence[LeakageRule]) -> LeakageRule:
+    """The rule with the most skill; of equals the first."""
+    return max(found, key=lambda rule: rule.skill)
 
 
-def _best(found: dict[str, float]) -> LeakageRule:
-    how = max(found, key=lambda name: found[name])
-    return LeakageRule(how, found[how])
-
-
-def _commonest(answers: Sequence[str]) -> str:
+def commonest(answers: Sequence[str]) -> str:
+    """The answer that occurs most."""
     return Counter(answers).most_common(1)[0][0]
 
 
-def _mean(answers: Sequence[float]) -> float:
-    return sum(answers) / len(answers)
-
-
-def _told(
+def lookup(
     keys: Sequence[Hashable], answers: Sequence[_T], held: HeldOut, common: Callable[[Sequence[_T]], _T]
 ) -> list[_T]:
     """The answer by notes to every held-out row; that to a cell without a note is of all."""
     told: list[_T] = list(answers)
     for learn, ask in held.parts:
         notes: defaultdict[Hashable, list[_T]] = defaultdict(list)
-        for key, answer in zip(keys[learn], answers[learn], strict=True):
-            notes[key].append(answer)
-        known, of_all = {key: common(found) for key, found in notes.items()}, common(answers[learn])
-        told[ask] = [known.get(key, of_all) for key in keys[ask]]
+        for place in learn.tolist():
+            notes[keys[place]].append(answers[place])
+        known, of_all = {key: common(found) for key, found in notes.items()}, common([answers[k] for k in learn])
+        for place in ask.tolist():
+            told[place] = known.get(keys[place], of_all)
     return told
+
+
+def _rule(how: str, told: Sequence[str], held: HeldOut, answers: Sequence[str], *, graded: bool = False) -> LeakageRule:
+    true = np.array(answers)
+    most, count = max(Counter(true[held.asked].tolist()).values()), len(held.asked)
+    if count - most < FEWEST_OTHERS:
+        return LeakageRule(how, 0.0)
+    return LeakageRule(how, held.share(np.array(told) == true), graded, most / count, count)
 
 
 def _told_by_word(words: Sequence[Sequence[str]], answers: Sequence[str], held: HeldOut) -> list[str]:
@@ -169,32 +116,62 @@ def _told_by_word(words: Sequence[Sequence[str]], answers: Sequence[str], held: 
     told: list[str] = list(answers)
     for learn, ask in held.parts:
         notes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for of_cell, answer in zip(words[learn], answers[learn], strict=True):
-            for word in of_cell:
-                notes[word][answer] += 1
+        for place in learn.tolist():
+            for word in words[place]:
+                notes[word][answers[place]] += 1
         known = {}
         for word, counts in notes.items():
             answer, count = counts.most_common(1)[0]
             known[word] = (count / (counts.total() + 1), answer)  # a word that was seen once proves little
-        none = (0.0, _commonest(answers[learn]))
-        told[ask] = [max((known[w] for w in of_cell if w in known), default=none)[1] for of_cell in words[ask]]
+        none = (0.0, commonest([answers[place] for place in learn]))
+        for place in ask.tolist():
+            told[place] = max((known[w] for w in words[place] if w in known), default=none)[1]
     return told
 
 
+def _told_by_border(numbers: Float[np.ndarray, " N"], answers: Sequence[str], held: HeldOut) -> list[str]:
+    """The same by the number on one side of which, and on the other, most rows have one answer."""
+    told: list[str] = list(answers)
+    names, codes = np.unique(np.array(answers), return_inverse=True)
+    for learn, ask in held.parts:
+        there = learn[~np.isnan(numbers[learn])]
+        missing = learn[np.isnan(numbers[learn])]
+        none = commonest([answers[place] for place in (missing if len(missing) else learn)])
+        border, below, above = _border(numbers[there], codes[there], len(names))
+        for place in ask.tolist():
+            number = numbers[place]
+            told[place] = none if math.isnan(number) else str(names[below if number < border else above])
+    return told
+
+
+def _border(numbers: Float[np.ndarray, " N"], codes: Int[np.ndarray, " N"], num: int) -> tuple[float, int, int]:
+    """The border between two numbers that tells the most, and the classes below and above it."""
+    if not len(numbers):
+        return 0.0, 0, 0
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    below = np.cumsum(np.eye(num, dtype=np.int64)[codes[order]], axis=0)
+    above = below[-1] - below
+    right = below.max(axis=1) + above.max(axis=1)
+    right[:-1][ordered[1:] == ordered[:-1]] = 0  # equal numbers stand on one side
+    cut = int(right.argmax())
+    border = ordered[cut] + 1 if cut + 1 == len(ordered) else (ordered[cut] + ordered[cut + 1]) / 2
+    return float(border), int(below[cut].argmax()), int(above[cut].argmax())
+
+
 def _told_by_neighbour(numbers: Float[np.ndarray, " N"], answers: Sequence[str], held: HeldOut) -> list[str]:
-    """The same by the row with the nearest number; a row without one gets the commonest answer."""
+    """The same by the row with the nearest number; a row without one gets the commonest answer of such rows."""
     told: list[str] = list(answers)
     for learn, ask in held.parts:
         notes: defaultdict[float, list[str]] = defaultdict(list)
-        for number, answer in zip(numbers[learn].tolist(), answers[learn], strict=True):
-            if not math.isnan(number):
-                notes[number].append(answer)
-        commonest, places = _commonest(answers[learn]), sorted(notes)
-        known = {number: _commonest(found) for number, found in notes.items()}
-        told[ask] = [
-            commonest if math.isnan(number) or not places else known[_nearest(places, number)]
-            for number in numbers[ask].tolist()
-        ]
+        without: list[str] = []
+        for place in learn.tolist():
+            (without if math.isnan(numbers[place]) else notes[float(numbers[place])]).append(answers[place])
+        none, places = commonest(without or [answers[place] for place in learn]), sorted(notes)
+        known = {number: commonest(found) for number, found in notes.items()}
+        for place in ask.tolist():
+            number = float(numbers[place])
+            told[place] = none if math.isnan(number) or not places else known[_nearest(places, number)]
     return told
 
 
@@ -202,31 +179,3 @@ def _nearest(places: Sequence[float], number: float) -> float:
     """Of ascending numbers the one nearest to another."""
     place = bisect_left(places, number)
     return min(places[max(place - 1, 0) : place + 1], key=lambda near: abs(near - number))
-
-
-def _line(numbers: Float[np.ndarray, " N"], answers: Float[np.ndarray, " N"], held: HeldOut) -> Float[np.ndarray, " N"]:
-    """What a least-squares line gives for the held-out rows; the mean where the number is missing."""
-    found = answers.copy()
-    for learn, ask in held.parts:
-        x, y = numbers[learn], answers[learn]
-        there, mean = ~np.isnan(x), float(y.mean())
-        spread = float(x[there].std()) if there.any() else 0.0
-        if not spread:
-            found[ask] = mean
-            continue
-        centre, level = float(x[there].mean()), float(y[there].mean())
-        slope = float(((x[there] - centre) / spread * (y[there] - level)).mean())
-        found[ask] = np.where(np.isnan(numbers[ask]), mean, level + slope * (numbers[ask] - centre) / spread)
-    return found
-
-
-def _share(told: Sequence[str], answers: Sequence[str], held: HeldOut) -> float:
-    """Share of the held-out rows that are told right."""
-    return float(np.mean([told[place] == answers[place] for place in held.asked]))
-
-
-def _r2(told: Float[np.ndarray, " N"], answers: Float[np.ndarray, " N"], held: HeldOut) -> float:
-    """Share of the variance of the held-out rows that is explained."""
-    true = answers[held.asked]
-    total = float(((true - true.mean()) ** 2).sum())
-    return 1 - float(((true - told[held.asked]) ** 2).sum()) / total if total else 0.0

@@ -9,22 +9,22 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 
+from polymodal.codecs.blanks import trimmed
 from polymodal.config.run_config import RunConfig
 from polymodal.data.audit.finding import SHOWN, Finding, Severity
 from polymodal.data.audit.profile import AuditProfile
+from polymodal.data.audit.readings import NumericCells, reading_of
 from polymodal.data.columns.profile import key_of
-from polymodal.data.split.split import SIDES
+from polymodal.data.split.sides import sides_of
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
 from polymodal.schema import Column
 
 MOST_CLASSES = 200
 _SCALARS = (str, int, float, Decimal, date, time, timedelta, np.generic)
-_NUMBERS = {int, float, bool, type(None)}
 _QUANTILES = 10  # classes that stand for a target of numbers
 
 
@@ -48,6 +48,7 @@ class AuditedTable:
     profiles: dict[str, AuditProfile]
     given_sides: np.ndarray | None = None
     _cells: dict[str, list[object]] = field(default_factory=dict, init=False, repr=False)
+    _readings: dict[str, NumericCells | None] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def features(self) -> tuple[Column, ...]:
@@ -59,6 +60,12 @@ class AuditedTable:
         if name not in self._cells:
             self._cells[name] = self.table.values(name)
         return self._cells[name]
+
+    def reading(self, name: str) -> NumericCells | None:
+        """The cells of a column as numbers or dates; None where most are neither."""
+        if name not in self._readings:
+            self._readings[name] = reading_of(self.cells(name)) if self.has_words(name) else None
+        return self._readings[name]
 
     def keys(self, name: str) -> list[Hashable]:
         """By row, what is equal for equal cells of a column; None where missing."""
@@ -104,7 +111,7 @@ class AuditedTable:
             return self.given_sides
         if (column := self.config.split.column) is None:
             return None
-        return np.array([SIDES.get((word or "").lower(), "") for word in self.words(column)])
+        return np.array(sides_of(column, self.cells(column)))
 
     @cached_property
     def groups(self) -> list[object] | None:
@@ -114,7 +121,7 @@ class AuditedTable:
 
     def classes(self, target: str) -> list[str] | None:
         """A target's classes by row, "" where it is missing; None where its values are no classes."""
-        words = [unicodedata.normalize("NFC", word or "") for word in self.words(target)]
+        words = [unicodedata.normalize("NFC", trimmed(word or "")) for word in self.words(target)]
         counts = Counter(words)
         counts.pop("", None)
         few = len(counts) <= MOST_CLASSES and 2 * len(counts) <= max(counts.total(), 4)
@@ -124,31 +131,8 @@ class AuditedTable:
         """The classes; of a target of numbers its tenths, "" where it is missing; None for any other target."""
         if (classes := self.classes(target)) is not None:
             return classes
-        values = as_numbers(self.cells(target))
-        if values is None:
+        if (reading := self.reading(target)) is None:
             return None
+        values = reading.values
         cuts = np.nanquantile(values, np.linspace(0, 1, _QUANTILES + 1)[1:-1])
         return ["" if np.isnan(value) else str(np.searchsorted(cuts, value)) for value in values]
-
-
-def as_numbers(cells: Sequence[object]) -> np.ndarray | None:
-    """Cells as float64, NaN where missing; None where one that is not missing is no finite number."""
-    if set(map(type, cells)) <= _NUMBERS:
-        try:
-            values = np.array(cells, dtype=np.float64)  # None becomes NaN, which no cell is
-        except OverflowError:
-            return None
-        return None if np.isinf(values).any() or np.isnan(values).all() else values
-    values = np.full(len(cells), np.nan)
-    for row, cell in enumerate(cells):
-        if cell is None:
-            continue
-        if not isinstance(cell, str | bytes | SupportsFloat | SupportsIndex):
-            return None
-        try:
-            values[row] = float(cell)
-        except (TypeError, ValueError, OverflowError):
-            return None
-        if not np.isfinite(values[row]):
-            return None
-    return None if np.isnan(values).all() else values

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from polymodal.codecs import dates
 from polymodal.data.audit import date_order
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
@@ -24,7 +25,9 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         rows = [reject.row for reject in rejects]
         advice = "Repair them; else they count as missing (see bad_cells)."
         if name in dated and (orders := date_order.orders_in_doubt(subject.cells(name)[row] for row in rows)):
-            advice = f"{date_order.advice(name, orders)} {advice}"
+            both = dates.of_both_orders(subject.cells(name))
+            said = date_order.BOTH if both else date_order.advice(name, orders)
+            advice = f"{said} {advice}"
         yield subject.finding("unreadable", "warning", what, advice, columns=(name,), rows=rows)
 
 

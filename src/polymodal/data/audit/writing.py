@@ -1,60 +1,76 @@
-"""How cells are written: numbers and labels that people spell in several ways, and rows that sum others up."""
+"""How cells are written: numbers and labels that people spell in several ways."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from polymodal.codecs import numerals
 from polymodal.codecs.notation import Numerals, numerals_of
 from polymodal.codecs.numerals import PLAIN
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
-from polymodal.data.target.class_names import note_of_name
-from polymodal.data.target.reading import case_variants
-from polymodal.errors import MissingCellError, UnreadableCellError
+from polymodal.data.audit.target_cells import unused_targets
+from polymodal.data.target.class_names import name_of, note_of_name
+from polymodal.data.target.spellings import spellings
 
+_OTHERWISE = "If that is wrong, set table.delimiter, table.quote or table.skip_lines."
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
+_ONE_SPELLING = "They are learned apart; give them one spelling if they are one."
 _READ_AS_WORDS = ("text", "category", "identifier")
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
-    """Findings about the file, each column of numbers or near to one, the targets, and the last row."""
+    """Findings about the file, each column of numbers or near to one, and the targets."""
     for note in subject.table.notes:
-        yield subject.finding("writing", "note", f"{note}.", "The setting `table` says otherwise, where that is wrong.")
+        what, _, advice = note.partition(". ")
+        yield subject.finding("writing", "note", f"{what}.", f"{advice}." if advice else _OTHERWISE)
     for column in subject.columns:
         if column.kind == "number":
             yield from _numbers(subject, column.name)
         elif column.kind in _READ_AS_WORDS:
             yield from _nearly_numbers(subject, column.name)
+        if column.kind == "category":
+            yield from _categories(subject, column.name)
     for target in subject.config.targets:
         yield from _target(subject, target)
-    yield from _last_row(subject)
 
 
 def check_inputs(subject: AuditedTable) -> Iterator[Finding]:
-    """What a run says of them, too: columns near to numbers that nobody said are none, and a last row of sums."""
+    """What a run says of them, too: columns near to numbers that nobody said are none."""
     said = {name for name, column in subject.config.columns.items() if column.modality.name is not None}
     for column in subject.columns:
         if column.kind in _READ_AS_WORDS and column.name not in said:
             yield from _nearly_numbers(subject, column.name)
-    yield from _last_row(subject)
 
 
 def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """That numbers are not written as programs write them."""
     found = _found(subject, name)
-    if found is not None and found.mostly and not found.notation.plain:
-        what = f"numbers are read with {numerals.described(found.notation, found.example)}."
-        advice = _other_notation(name, found)
-        yield subject.finding("writing", "note", what, advice, columns=(name,))
+    if found is None or not found.mostly:
+        return
+    if not found.notation.plain:
+        what = f"numbers are read with {numerals.described(found.notation, found.example)}{_converted(found)}."
+        yield subject.finding("writing", "note", what, _other_notation(name, found), columns=(name,))
+    elif name in subject.profiles:
+        notes = subject.profiles[name].notes
+        for note, count in ((note, count) for note, count in notes.items() if note.startswith(numerals.READ_WITH)):
+            advice = f"If that is wrong, read it as words: --set columns.{name}.modality=text."
+            yield subject.finding("writing", "note", f"{number(count, 'cell')} {note}.", advice, columns=(name,))
+
+
+def _converted(found: Numerals) -> str:
+    """Which units are told in that of most."""
+    units = ", ".join(f"{unit} ({count:,})" for unit, count in found.converted.most_common())
+    return f"; cells with another unit are converted to it: {units}" if units else ""
 
 
 def _other_notation(name: str, found: Numerals) -> str:
     """The settings that read the same cells as other numbers; where none do, those that are about the notation."""
     place = f"columns.{name}.modality"
-    settings = asdict(found.notation)
+    settings = asdict(replace(found.notation, doubtful="none"))  # it follows the other settings
     if found.other is not None:
         differing = {key: value for key, value in asdict(found.other).items() if value != settings[key]}
         return f"If that is wrong: {' '.join(f'--set {place}.{key}={value}' for key, value in differing.items())}."
@@ -67,15 +83,25 @@ def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     found = _found(subject, name)
     if found is None or found.codes or found.mostly:
         return
+    advice = f"To read it as numbers, with the others as rejects: --set columns.{name}.modality=number."
     if found.units is not None and 2 * found.units.total() >= found.cells:
         units = ", ".join(f"{unit or 'none'} ({count:,})" for unit, count in found.units.most_common(_SHOWN_UNITS))
         what = f"{number(found.units.total(), 'cell')} are numbers with different units: {units}."
+        advice = f"Write all in one unit, or each unit in a column of its own; {_as_they_are(name, found)}."
+    elif found.otherwise and 2 * (found.numbers + found.otherwise) >= found.cells:
+        count = number(found.numbers + found.otherwise, "cell")
+        what = f"{count} are numbers, {found.otherwise:,} of them with another decimal mark than the others."
+        advice = f"Write all with one mark; {_as_they_are(name, found)}."
     elif 2 * found.numbers >= found.cells:
         what = f"{found.numbers:,} of {number(found.cells, 'cell')} are numbers, too few for a column of numbers."
     else:
         return
-    advice = f"To read it as numbers, with the others as rejects: --set columns.{name}.modality=number."
     yield subject.finding("writing", "warning", what, advice, columns=(name,))
+
+
+def _as_they_are(name: str, found: Numerals) -> str:
+    """How many cells could be read unchanged, and by which setting."""
+    return f"with --set columns.{name}.modality=number only {found.numbers:,} would be read"
 
 
 def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
@@ -84,14 +110,14 @@ def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
     task = subject.config.task
     named = task.name == "classify" and not task.settings.get("numbers")  # any word is a class
     if found is not None and found.mostly and not named:
-        bad = [row for row, cell in enumerate(subject.cells(name)) if _is_unreadable(cell, found.notation)]
-        if bad:
+        if bad := unused_targets(subject, name).unreadable:
             shown = repr(subject.cells(name)[bad[0]])[:40]
             what = f"{number(len(bad), 'cell')} of a target of numbers cannot be read, such as {shown}."
             advice = "Their rows are left out of training and measuring; repair them."
             yield subject.finding("writing", "warning", what, advice, columns=(name,), rows=bad)
         if not found.notation.plain:
-            what = f"the target is read as numbers with {numerals.described(found.notation, found.example)}."
+            notation = numerals.described(found.notation, found.example)
+            what = f"the target is read as numbers with {notation}{_converted(found)}."
             advice = "If that is wrong, set task.decimal, task.thousands or task.unit, or task=classify."
             yield subject.finding("writing", "note", what, advice, columns=(name,))
         return
@@ -102,21 +128,17 @@ def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
         advice = "They count as the class without."
         yield subject.finding("writing", "note", what, advice, columns=(name,), rows=changed)
     classes = subject.classes(name) or []
-    for group in case_variants([word for word in classes if word]):
-        what = f"classes that differ only by upper and lower case: {', '.join(map(repr, group))}."
-        advice = "They are learned apart; give them one spelling if they are one."
-        yield subject.finding("writing", "warning", what, advice, columns=(name,))
+    for one in spellings(Counter(map(name_of, filter(None, classes)))):
+        what = f"classes that differ {one.differ}: {one.named}."
+        yield subject.finding("writing", "warning", what, _ONE_SPELLING, columns=(name,))
 
 
-def _last_row(subject: AuditedTable) -> Iterator[Finding]:
-    """That the last row sums the others up."""
-    last = subject.table.num_rows - 1
-    for name in subject.table.names if last > 0 else ():
-        cell = subject.cells(name)[last]
-        if isinstance(cell, str) and numerals.is_total(cell) and subject.words(name).count(cell.strip()) == 1:
-            what = f"the last row holds {cell.strip()!r}: it looks like a sum of the others, not like a row of its own."
-            yield subject.finding("writing", "warning", what, "Delete it.", columns=(name,), rows=[last])
-            return
+def _categories(subject: AuditedTable, name: str) -> Iterator[Finding]:
+    """Categories of an input that differ only in spelling."""
+    words = [word.lower() if numerals.is_boolean(word) else word for word in subject.classes(name) or []]
+    for one in spellings(Counter(filter(None, words))):
+        what = f"categories that differ {one.differ}: {one.named}."
+        yield subject.finding("writing", "note", what, _ONE_SPELLING, columns=(name,))
 
 
 def _found(subject: AuditedTable, name: str) -> Numerals | None:
@@ -124,15 +146,3 @@ def _found(subject: AuditedTable, name: str) -> Numerals | None:
     cells = [cell for cell in subject.cells(name) if cell is not None]
     cells = cells[:: 1 + len(cells) // _LOOKED_AT]
     return numerals_of(cells) if any(isinstance(cell, str) for cell in cells) else None
-
-
-def _is_unreadable(cell: object, notation: numerals.Notation) -> bool:
-    if not isinstance(cell, str):
-        return False
-    try:
-        numerals.read_numeral(cell, notation)
-    except MissingCellError:
-        return False
-    except UnreadableCellError:
-        return True
-    return False

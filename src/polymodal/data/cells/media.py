@@ -16,6 +16,7 @@ import numpy as np
 
 from polymodal.codecs import embedded
 from polymodal.config.run_config import LimitsConfig
+from polymodal.data.cells.absent import why_absent
 from polymodal.data.cells.paths import ADDRESS, locate
 from polymodal.errors import UnreadableCellError
 
@@ -38,6 +39,10 @@ _FIRST_MEMBER = re.compile(r"[\[\s\"']*(b'[^']*|b\"[^\"]*|data:[^,]*,[^|;\"'\]]*
 _LONGEST_LIST = 10_000  # members
 _LONGEST_PRINTED = 50_000_000  # characters of a list as Python prints it
 _SHOWN = 3  # members of a list whose first bytes recognition sees
+
+
+class _NoSuchFileError(UnreadableCellError):
+    """There is no file at a path."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,11 @@ def open_cell(cell: object, folder: Path, limits: LimitsConfig, *, several: bool
         return OpenedCell(content, hashlib.sha256(content).hexdigest(), None)
     if isinstance(cell, str | Path):
         path, note = locate(cell, folder)
-        content = _read(path, limits.bytes)
+        try:
+            content = _read(path, limits.bytes)
+        except _NoSuchFileError as error:
+            absence = why_absent(str(cell), folder)
+            raise UnreadableCellError("no such file" + (f": {absence.cause}" if absence else "")) from error
         return OpenedCell(content, hashlib.sha256(content).hexdigest(), str(path), (note,) if note else ())
     if isinstance(cell, bytes | bytearray | memoryview):
         _check_size(memoryview(cell).nbytes, limits.bytes)
@@ -218,7 +227,7 @@ def _open(path: Path) -> tuple[int, int]:
         _check_regular(os.stat(path).st_mode)  # noqa: PTH116 - beside os.open, which pathlib lacks
         descriptor = os.open(path, _FLAGS)
     except FileNotFoundError:
-        raise UnreadableCellError("no such file") from None
+        raise _NoSuchFileError("no such file") from None
     except (OSError, UnicodeEncodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the path is not valid text"
         raise UnreadableCellError(f"cannot be opened: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
@@ -18,6 +19,7 @@ Notes: TypeAlias = Mapping[str, Mapping[str, int]]
 _UNSEEN = "of a category unseen, or too rare, in training"
 _UNKNOWN = "with a word unseen, or too rare, in training"
 _TRUNCATED = "of the training rows cut to the length that the model takes"
+_NUMBER = re.compile(r": [0-9]+ cells? ")
 _SHOWN = 5  # notes a column; a table may hold recordings of a thousand rates
 
 
@@ -61,6 +63,15 @@ def sentences(*notes: Notes) -> tuple[str, ...]:
         for column, of_column in counts.items():
             totals.setdefault(column, Counter()).update(of_column)
     return tuple(f"{column}: {words}" for column, total in totals.items() for words in _words(+total))
+
+
+def fact_of(sentence: str) -> str | None:
+    """A note less its number of cells, where it says how a column is read; None of words that training did not have.
+
+    >>> fact_of("stay: 12 cells of a duration, read in seconds")
+    'stay: of a duration, read in seconds'
+    """
+    return None if sentence.endswith((_UNSEEN, _UNKNOWN)) else _NUMBER.sub(": ", sentence, count=1)
 
 
 def _words(total: Counter[str]) -> list[str]:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from polymodal.codecs.blanks import NO_WIDTH
 from polymodal.errors import UnreadableCellError
 
 ADDRESS = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]*://", re.IGNORECASE)
 _FILE_ADDRESS = re.compile(r"file:(?://(?:localhost)?(?=/))?(?!//)", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_BLANKS = "\ufeff\u200b\u2060"  # of no width, which `str.strip` leaves
 
 _QUOTED = re.compile(r"(['\"`])(.+)\1", re.DOTALL)
 
@@ -56,7 +56,7 @@ def locate(cell: str | Path, folder: Path) -> tuple[Path, str | None]:
 def _ways(text: str) -> Iterator[tuple[str, list[str]]]:
     """The ways to read a path, the most literal first, each with what was changed."""
     found = [(text, list[str]())]
-    stripped = text.strip().strip(_BLANKS).strip()
+    stripped = text.strip().strip(NO_WIDTH).strip()
     if stripped and stripped != text:
         found.append((stripped, [_STRIPPED]))
     if match := _QUOTED.fullmatch(stripped):

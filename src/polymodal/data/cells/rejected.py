@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from polymodal.data.cells.reading import Reject
 
@@ -12,7 +12,12 @@ _SHOWN_COLUMNS = 10
 
 
 def rejected(
-    rejects: Sequence[Reject], *, source: str, became: str, unreadable: Mapping[str, str] | None = None
+    rejects: Sequence[Reject],
+    *,
+    source: str,
+    became: str,
+    unreadable: Mapping[str, str] | None = None,
+    targets: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Counts, rows and reasons; of many columns the first ones.
 
@@ -21,6 +26,7 @@ def rejected(
         source: the table, as rejects call it that are no files.
         became: of the cells, such as `counted as missing`.
         unreadable: columns of which no cell could be read, and what to do about it.
+        targets: columns that are predicted; their cells cannot be missing, they are not learned from.
 
     >>> cells = [Reject("t.csv", row, "size", f"not a number: {row!r}", None) for row in (3, 7)]
     >>> rejected(cells, source="t.csv", became="counted as missing")
@@ -33,6 +39,8 @@ def rejected(
     for column, found in list(by_column.items())[:_SHOWN_COLUMNS]:
         count = f"{len(found)} cell{'s' if len(found) > 1 else ''}"
         what, advice = f"{count} could not be read, {became}", ""
+        if column in targets:
+            what = f"{count} of the target could not be read, and not learned from"
         if unreadable is not None and column in unreadable:
             what, advice = f"none of its {count} could be read, so the predictions do without it", unreadable[column]
         more = "; ..." if len(found) > _SHOWN_CELLS else ""

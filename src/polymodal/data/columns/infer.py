@@ -25,6 +25,7 @@ from polymodal.schema import Column
 
 _SUGGEST_FROM = 64  # cells
 _WRITTEN = ("number", "datetime")  # how text is to be read as these all cells tell, not some
+_DATES = "datetime"  # where it is the surest, at least half are dates: no keys, and what is unreadable is named
 _FEWEST_IDENTIFIERS = 20  # rows; fewer values may well differ by chance
 _NEARLY_ALL = 0.98
 _SURE = 0.97  # a modality as sure as this knows its cells by their form: that they all differ makes them no key
@@ -155,7 +156,7 @@ def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]
         why = why_no_media(seen)
         return UNREAD if why else "unknown", None, f"left out: {why or f'no modality reads cells such as {first}'}"
     modality, recognition = max(recognised, key=lambda pair: pair[1].confidence)  # of equals, the first by name
-    known = recognition.confidence >= _SURE or registry.load("modalities", modality).media
+    known = recognition.confidence >= _SURE or modality == _DATES or registry.load("modalities", modality).media
     if not known and (why := _identifies(table, name, seen)):
         return "identifier", None, f"left out: {why}"
     return modality, modality, recognition.reason

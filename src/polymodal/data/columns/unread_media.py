@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections import Counter
 from pathlib import Path
 
 from polymodal.codecs import embedded, pictures
 from polymodal.codecs import sniffing as formats
-from polymodal.data.cells.paths import ADDRESS
+from polymodal.data.cells.absent import Absence, why_absent
+from polymodal.data.cells.paths import ADDRESS, locate
 from polymodal.data.columns.examples import example
+from polymodal.errors import UnreadableCellError
 from polymodal.protocols import Sample
 
 UNREAD = "unread"  # kind of such a column
@@ -69,11 +72,25 @@ def _of_absent_files(seen: Sample, folder: Path) -> str | None:
             f"cells such as {first} are addresses, and nothing is fetched: download the files and put their paths into "
             "the cells"
         )
-    return f"cells such as {first} name no file in {folder}, where paths are relative to: check them"
+    cause, near = _cause(names[0], folder)
+    there = f", though {example(near)} is there" if near else ""
+    return f"cells such as {first} name no file in {folder}, where paths are relative to{there}: {cause}"
+
+
+def _cause(name: str, folder: Path) -> Absence:
+    """Why the first of the names may name no file, and what to do."""
+    if (found := why_absent(name, folder)) is not None:
+        return found
+    try:
+        locate(name, folder)
+    except UnreadableCellError as error:  # such as a path of another system
+        return Absence(str(error).removeprefix("no such file: "))
+    return Absence("check them")
 
 
 def _without_query(name: str) -> str:
-    return name.partition("?")[0].partition("#")[0] if ADDRESS.match(name) else name
+    is_path = ADDRESS.match(name) or (name.count("?") == 1 and not re.search(r"\s", name))
+    return name.partition("?")[0].partition("#")[0] if is_path else name
 
 
 def _verb(seen: Sample) -> str:

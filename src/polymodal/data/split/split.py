@@ -11,13 +11,11 @@ import numpy as np
 from jaxtyping import Int
 
 from polymodal.config.run_config import SplitConfig
+from polymodal.data.split.sides import read_sides
+from polymodal.data.tables.column_data import shown
 from polymodal.data.tables.table import Table
 from polymodal.data.target.class_names import name_of
 from polymodal.errors import ConfigError, DataError, warn
-
-SIDES = {"train": "train", "training": "train", "test": "test", "testing": "test"} | dict.fromkeys(
-    ("validation", "val", "valid", "dev"), "validation"
-)
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,7 @@ def split_rows(
 
 
 def _given_sides(table: Table, column: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-    words = ["" if cell is None else str(cell).strip().lower() for cell in table.values(column)]
-    strange = [row for row, word in enumerate(words) if word not in SIDES]
-    if strange:
-        named = "; ".join(f"row {row}: {words[row]!r}" for row in strange[:5])
-        raise DataError(
-            f"{table.where(strange[0])}, split column {column!r}: {len(strange)} cells are none of "
-            f"{', '.join(SIDES)} ({named})."
-        )
-    side = np.array([SIDES[word] for word in words])[rows]
+    side = np.array(read_sides(table, column), dtype=object)[rows]
     return {name: rows[side == name] for name in ("train", "validation", "test")}
 
 
@@ -245,7 +235,7 @@ def _times(rows: np.ndarray, table: Table, column: str) -> list[int | float | dt
         time = _time_of(cells[row])
         if time is None:
             raise DataError(
-                f"{table.where(int(row))}, column {column!r}: {cells[row]!r} is no time. "
+                f"{table.where(int(row))}, column {column!r}: {shown(cells[row])} is no time. "
                 "A split by time needs a number or an ISO 8601 date in every row that has a target."
             )
         times.append(time)

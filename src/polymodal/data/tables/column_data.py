@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 
 from polymodal.errors import TableError
 
+_WIDEST = 40  # characters of a cell in a message
+
 ColumnData: TypeAlias = pa.ChunkedArray | np.ndarray  # an array is one-dimensional, of objects
 
 
@@ -120,6 +122,18 @@ def take(column: ColumnData, rows: np.ndarray) -> ColumnData:
 def as_text(cell: object) -> str:
     """What `str` gives; hexadecimal for integers of more than the 4,300 digits that Python prints."""
     return hex(cell) if isinstance(cell, int) and cell.bit_length() > 10_000 else str(cell)
+
+
+def shown(cell: object) -> str:
+    """A cell for a message: text in quotes, anything else as people write it; none that is missing.
+
+    >>> shown("a"), shown(1.5), shown(None)
+    ("'a'", '1.5', 'an empty cell')
+    """
+    if cell is None:
+        return "an empty cell"
+    text = repr(cell) if isinstance(cell, str | bytes) else as_text(cell)
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

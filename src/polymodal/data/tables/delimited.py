@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +14,8 @@ import pyarrow.csv as pa_csv
 from polymodal.codecs.numerals import NULL_WORDS
 from polymodal.config.table import TableConfig
 from polymodal.data.tables.dialect import Source, dialect_of
+from polymodal.data.tables.quotes import escaped_quote, num_breaks, text_after_quote, unclosed_quote
+from polymodal.data.tables.remedies import remedy
 from polymodal.data.tables.textfile import TextFile
 from polymodal.errors import TableError
 
@@ -26,9 +27,6 @@ _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _FLOAT = r"^(-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity))$"
 _TOO_LONG_FOR_FLOAT = r"^-?[0-9]{16,}$"
 _WITH_COMMA = r"^(-?[0-9]*),([0-9]+([eE][+-]?[0-9]+)?)$"
-_END = "end of file"
-_FAR = 50  # lines from the beginning: no header stands so low
-_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def read_delimited(file: TextFile, text: TableConfig, delimiter: str | None) -> DelimitedTable:
@@ -50,14 +48,14 @@ def read_delimited(file: TextFile, text: TableConfig, delimiter: str | None) -> 
     source = Source(file, dialect_of(file, text, delimiter))
     line, names = _header(source)
     table = _with_blanks(source, names) if source.dialect.blanks else _with_arrow(source, line, names)
-    if (unclosed := _unclosed_quote(source)) is not None:
-        raise TableError(unclosed)
+    if (unclosed := unclosed_quote(source)) is not None:
+        raise TableError(_with_remedy(source, *unclosed))
     columns = [
         (name, column if name in text.verbatim else typed(column, decimal=text.decimal))
         for name, column in zip(names, table, strict=True)
     ]
     notes = source.dialect.notes
-    if not source.dialect.escape and (found := _escaped_quote(source)) is not None:
+    if (found := escaped_quote(source) or text_after_quote(source)) is not None:
         notes = (*notes, found)
     return DelimitedTable(columns, cache(lambda: [line for line, _ in source.records()][1:]), notes)  # less the header
 
@@ -137,74 +135,36 @@ def _header(source: Source) -> tuple[int, list[str]]:
 def _diagnose(source: Source, names: list[str]) -> str | None:
     """What is wrong with a file that Arrow refused, and on which line."""
     path = source.file.path
-    found = source.file.undecodable() or _unclosed_quote(source)
-    if found is not None:
+    if (found := source.file.undecodable()) is not None:
         return found
+    if (unclosed := unclosed_quote(source)) is not None:
+        return _with_remedy(source, *unclosed)
     records = 0
     for line, record in source.records():
         records += 1
         if len(record) != len(names):
-            breaks = sum(map(_num_breaks, record))
+            breaks = sum(map(num_breaks, record))
             until = f" to {line + breaks}" if breaks else ""
             cells = "1 cell" if len(record) == 1 else f"{len(record)} cells"
-            return (
+            return _with_remedy(
+                source,
+                line,
                 f"{path}, line {line}{until}: {cells}, but the header names {len(names)} columns"
-                f" (delimiter {source.dialect.delimiter!r}). A cell that holds the delimiter needs quotes."
-                + (_of_preamble(line, record, len(names)) if records == 2 else "")
-                + _of_escapes(source)
+                f" (delimiter {source.dialect.delimiter!r}).",
             )
     return f"{path} holds no rows." if records == 1 else None
 
 
-def _of_preamble(line: int, record: Sequence[str], num_names: int) -> str:
-    """What to do where the first row has more cells than what was taken for the header: a title may stand above it."""
-    if line > _FAR or len(record) <= num_names:
-        return ""
-    return f" If the header is on line {line}, set table.skip_lines={line - 1}."
-
-
-def _unclosed_quote(source: Source) -> str | None:
-    """What is wrong where a quote never closes: Arrow takes the rest of the file as one cell."""
-    if not source.dialect.quote:
-        return None
-    with source.file.open() as text:
-        if not any(source.dialect.quote in block for block in iter(partial(text.read, 1 << 20), "")):
-            return None
-    line = 1
-    last: Sequence[str] = [_END]
-    for line, last in source.records(_END):  # noqa: B007 - the last one counts
-        pass
-    if last == [_END]:
-        return None
-    line += sum(map(_num_breaks, last[:-1]))  # the quote opens the record's last cell
-    path, quote = source.file.path, source.dialect.quote
-    return f"{path}, line {line}: a quote ({quote}) opens here and never closes.{_of_escapes(source)}"
-
-
-def _of_escapes(source: Source) -> str:
-    """What `_escaped_quote` says, as a sentence that ends an error."""
-    found = None if source.dialect.escape else _escaped_quote(source)
-    return "" if found is None else f" {found[0].upper()}{found[1:]}."
-
-
-def _escaped_quote(source: Source) -> str | None:
-    """What to say where backslashes seem to stand before quotes that are content: the quote would end the cell."""
-    quote, delimiter = map(re.escape, (source.dialect.quote, source.dialect.delimiter))
-    if not quote:
-        return None
-    content = re.compile(rf"[^\\]\\{quote}[^{delimiter}{quote}\r\n]")
-    with source.file.open() as lines:
-        for number, line in enumerate(lines, 1):
-            if "\\" in line and content.search(line):
-                return (
-                    f"line {number}: a backslash stands before a quote. If it is to make the quote content, the cells "
-                    "are read wrong: set table.escape=backslash"
-                )
-    return None
-
-
-def _num_breaks(cell: str) -> int:
-    return len(_LINE_END.findall(cell))
+def _with_remedy(source: Source, line: int, what: str) -> str:
+    """An error with the setting that would read the file; else with what is mostly done about it."""
+    if (advice := remedy(source, line)) is not None:
+        return f"{what} {advice}"
+    quote = source.dialect.quote
+    advice = "A cell that holds the delimiter needs quotes."
+    if quote:
+        advice += f" Close every quote, and double those that are content ({quote * 2})."
+    found = escaped_quote(source)
+    return f"{what} {advice}" + ("" if found is None else f" {found[0].upper()}{found[1:]}.")
 
 
 def typed(column: pa.ChunkedArray, *, decimal: str = "point") -> pa.ChunkedArray:

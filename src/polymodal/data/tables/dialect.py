@@ -6,14 +6,17 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import chain, islice
+from typing import Any
 
-from polymodal.config.table import TableConfig
+from polymodal.config.table import DELIMITERS, TableConfig
 from polymodal.data.tables.textfile import TextFile
+from polymodal.errors import TableError
 
 QUOTES = {"double": '"', "single": "'", "none": ""}
 _ESCAPES = {"none": "", "backslash": "\\"}
-_DELIMITERS = (",", ";", "\t", "|")  # of CSV files; a comma is taken unless it cannot be
+_DELIMITERS = tuple(DELIMITERS.values())  # of CSV files; a comma is taken unless it cannot be
 _LONGEST_CELL = 2**31 - 1  # characters: the most that the csv module can be told on every system
 _SAMPLE_RECORDS = 100
 _SAMPLE_CHARACTERS = 1 << 20
@@ -39,14 +42,7 @@ class Dialect:
 
     def records(self, lines: Iterable[str]) -> Iterator[tuple[int, Sequence[str]]]:
         """The records of some lines, the header first, with the line on which each starts."""
-        reader = csv.reader(
-            islice(lines, self.skip, None),
-            delimiter=self.delimiter,
-            quotechar=self.quote or None,
-            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
-            escapechar=self.escape or None,
-            skipinitialspace=self.blanks,
-        )
+        reader = self._reader(lines)
         start = 1 + self.skip
         limit = csv.field_size_limit(_LONGEST_CELL)  # as Arrow reads them: beyond its own it would know no later line
         try:
@@ -56,6 +52,30 @@ class Dialect:
                 start = reader.line_num + 1 + self.skip
         finally:
             csv.field_size_limit(limit)
+
+    def fault(self, lines: Iterable[str]) -> int | None:
+        """The first line on which text follows the closing quote of a cell; the last where a quote never closes."""
+        reader = self._reader(lines, strict=True)
+        limit = csv.field_size_limit(_LONGEST_CELL)
+        try:
+            for _ in reader:
+                pass
+        except csv.Error:
+            return self.skip + int(reader.line_num)
+        finally:
+            csv.field_size_limit(limit)
+        return None
+
+    def _reader(self, lines: Iterable[str], *, strict: bool = False) -> Any:  # csv names no public class
+        return csv.reader(
+            islice(lines, self.skip, None),
+            delimiter=self.delimiter,
+            quotechar=self.quote or None,
+            quoting=csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
+            escapechar=self.escape or None,
+            skipinitialspace=self.blanks,
+            strict=strict,
+        )
 
     def num_cells(self, lines: Sequence[str]) -> int:
         """How many cells every record has; 0 where they differ."""
@@ -75,6 +95,17 @@ class Source:
         with self.file.open() as file:
             yield from self.dialect.records(chain(file, more))
 
+    @cached_property
+    def fault(self) -> int | None:
+        """The line on which quotes are at fault, as `Dialect.fault` finds it."""
+        if not self.dialect.quote:
+            return None
+        with self.file.open() as file:
+            if not any(self.dialect.quote in block for block in iter(partial(file.read, 1 << 20), "")):
+                return None
+        with self.file.open() as file:
+            return self.dialect.fault(file)
+
 
 def dialect_of(file: TextFile, text: TableConfig, delimiter: str | None) -> Dialect:
     """How the cells of a file are divided, by what is said of it and by its first lines.
@@ -83,13 +114,19 @@ def dialect_of(file: TextFile, text: TableConfig, delimiter: str | None) -> Dial
         file: its text.
         text: what is said.
         delimiter: where `text` names none; None: found out.
+
+    Raises:
+        TableError: the first line names a delimiter by which the rest is not divided.
     """
     lines = _first_lines(file)
     quote, skip, notes = QUOTES[text.quote], text.skip_lines, []
-    if skip == 0 and lines and (found := _SEPARATOR_LINE.fullmatch(lines[0])):
-        delimiter, skip = found["mark"], 1
-        notes.append(f"line 1 says that {delimiter!r} stands between cells, as Excel writes it")
+    separator = _SEPARATOR_LINE.fullmatch(lines[0]) if skip == 0 and lines else None
+    if separator is not None:
+        delimiter, skip = separator["mark"], 1
+        notes.append(_of_separator(delimiter, text.delimiter))
     dialect = Dialect(text.delimiter or delimiter or ",", quote, _ESCAPES[text.escape], skip)
+    if separator is not None and text.delimiter is None:
+        _check_separator(file, lines, dialect)
     if text.delimiter is None and delimiter is None:
         dialect = replace(dialect, delimiter=_delimiter(lines, dialect))
     if skip == 0 and (comments := _comments(lines, dialect)):
@@ -105,6 +142,36 @@ def dialect_of(file: TextFile, text: TableConfig, delimiter: str | None) -> Dial
     if file.end_mark:
         notes.append("the Ctrl-Z at its end is no content")
     return replace(dialect, notes=tuple(notes))
+
+
+def _of_separator(named: str, said: str | None) -> str:
+    if said in (None, named):
+        return f"line 1 says that {named!r} stands between cells, as Excel writes it"
+    return f"line 1 says that {named!r} stands between cells, but table.delimiter goes first"
+
+
+def _check_separator(file: TextFile, lines: Sequence[str], dialect: Dialect) -> None:
+    """Refuses a file in which the line `sep=,` names a mark that does not divide the records, while another does."""
+    named = dialect.delimiter
+    if dialect.num_cells(lines) > 1:
+        return
+    other = _delimiter(lines, dialect)
+    if other == named or (cells := replace(dialect, delimiter=other).num_cells(lines)) < 2:
+        return
+    raise TableError(
+        f"{file.path}, line 1: it says that {named!r} stands between cells, but the rows seem to use {other!r}, which "
+        f"divides them into {cells} cells each. Set table.delimiter={name_of_delimiter(other)}; or "
+        f"table.delimiter={name_of_delimiter(named)} if line 1 is right."
+    )
+
+
+def name_of_delimiter(mark: str) -> str:
+    """How `table.delimiter` names a character.
+
+    >>> name_of_delimiter(";"), name_of_delimiter("~")
+    ('semicolon', "'~'")
+    """
+    return next((name for name, character in DELIMITERS.items() if character == mark), repr(mark))
 
 
 def _first_lines(file: TextFile) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -118,13 +120,20 @@ class Table:
         Raises:
             ColumnError: with the nearest known names.
         """
-        for name in names:
-            if name not in self._columns:
-                asked = f"{role}: " if role else ""
-                raise ColumnError(
-                    f"{asked}{self.source} has no column {name!r}.{did_you_mean(name, self.names)} "
-                    f"Columns: {', '.join(self.names)}."
-                )
+        absent = [name for name in names if name not in self._columns]
+        if absent:
+            asked = f"{role}: " if role else ""
+            told = " No column ".join(f"{name!r}.{self._near(name, role)}" for name in absent)
+            raise ColumnError(f"{asked}{self.source} has no column {told} Columns: {', '.join(self.names)}.")
+
+    def _near(self, name: str, role: str | None) -> str:
+        """What may be meant by the name of a column that there is not."""
+        parts = [part.strip() for part in re.split(r"[,;]", name)]
+        if len(parts) < 2 or not self._columns.keys() >= set(parts):
+            return did_you_mean(name, self.names)
+        options = " ".join(f"--{role} {shlex.quote(part)}" for part in parts)
+        how = f"{options}; in Python and YAML {parts}" if role in ("drop", "target") else "each by itself"
+        return f" It names {len(parts)} columns in one word; give {how}."
 
     def line(self, row: int) -> int | None:
         """The line of the file on which a row starts; None where the table is not made of lines."""

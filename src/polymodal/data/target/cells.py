@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from polymodal.data.tables.column_data import shown
 from polymodal.data.tables.table import Table
 from polymodal.errors import DataError
 
@@ -39,6 +40,6 @@ def row_weights(table: Table, column: str) -> Float[np.ndarray, " N"]:
     cells = table.values(column)
     for row, cell in enumerate(cells):
         if not isinstance(cell, int | float) or not 0 <= cell < float("inf"):
-            found = "the cell is empty" if cell is None else f"{cell!r} is no sample weight"
+            found = "the cell is empty" if cell is None else f"{shown(cell)} is no sample weight"
             raise DataError(f"{table.where(row)}, column {column!r}: {found}; weights are numbers from 0 upwards.")
     return np.array(cells, dtype=np.float64)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from polymodal.codecs.blanks import trimmed
 from polymodal.errors import ConfigError, did_you_mean
 
 TYPES: dict[str, Callable[[str], Any]] = {"bool": "true".__eq__, "int": int, "float": float, "str": str}
@@ -21,7 +22,7 @@ def is_missing(value: object) -> bool:
     """None, NaN, a blank string."""
     if isinstance(value, float | np.floating):
         return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or (isinstance(value, str) and not trimmed(value))
 
 
 def name_of(value: object) -> str:
@@ -37,14 +38,14 @@ def name_of(value: object) -> str:
     if isinstance(value, Real):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
-    return unicodedata.normalize("NFC", str(value).strip())
+    return unicodedata.normalize("NFC", trimmed(str(value)))
 
 
 def note_of_name(value: object) -> str | None:
     """What `name_of` takes off a word, in words that follow "12 cells"."""
     if not isinstance(value, str) or value == name_of(value):
         return None
-    if value.strip() != value:
+    if trimmed(value) != value:
         return "with blanks around their class, which were taken off"
     return "with their class in another Unicode form, which became NFC"
 

@@ -41,8 +41,8 @@ class OddTarget:
 def odd_target(cells: Sequence[object]) -> OddTarget | None:
     """Why a target that is learned as classes may be one of numbers, dates or durations; None of ordinary classes.
 
-    >>> odd_target([f"{row} kg" if row % 2 else f"{row} lb" for row in range(30)]).what
-    'most cells are numbers, but with different units: lb (15), kg (15).'
+    >>> odd_target([f"{row} kg" if row % 2 else f"{row} cm" for row in range(30)]).what
+    'most cells are numbers, but with different units: cm (15), kg (15).'
     """
     texts = [cell for cell in cells if not is_missing(cell) and not isinstance(cell, bool)]
     if len(texts) < _FEWEST or not any(isinstance(cell, str) for cell in texts):
@@ -96,9 +96,10 @@ def _nearly_numbers(found: Numerals, texts: Sequence[object], words: Sequence[st
     units = +units
     if len(units) > 1:
         named = ", ".join(f"{unit or 'none'} ({count:,})" for unit, count in units.most_common(_SHOWN_UNITS))
-        unit = next(unit for unit, _ in units.most_common() if unit)
+        unit, count = next((unit, count) for unit, count in units.most_common() if unit)
         what = f"most cells are numbers, but with different units: {named}."
-        advice = f"Write all in one unit. To leave the others out: {_REGRESS} --set task.unit='{unit}'."
+        alone = f"To learn from those in {unit} alone ({count:,}): {_REGRESS} --set task.unit='{unit}'"
+        advice = f"Write all in one unit. {alone}."
         return OddTarget(what, advice)
     if len(written) + plain > found.numbers:
         what = f"{len(written) + plain:,} of {len(texts):,} cells are numbers, but with different decimal marks."

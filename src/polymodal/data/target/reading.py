@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from polymodal.abilities import ReadsTarget
-from polymodal.data.target.class_names import is_missing
+from polymodal.data.target.class_names import is_missing, name_of
+from polymodal.data.target.spellings import spellings
 from polymodal.errors import DataError, MissingCellError, UnreadableCellError
 from polymodal.protocols import Task
 
@@ -99,21 +99,14 @@ class _Reader:
         return None
 
 
-def case_variants(words: Sequence[str]) -> list[list[str]]:
-    """Groups of words that differ only by upper and lower case.
-
-    >>> case_variants(["yes", "no", "Yes"])
-    [['Yes', 'yes']]
-    """
-    groups: dict[str, set[str]] = {}
-    for word in words:
-        groups.setdefault(unicodedata.normalize("NFC", word).casefold(), set()).add(word)
-    return [sorted(group) for group in groups.values() if len(group) > 1]
-
-
 def _variants(values: Sequence[object]) -> list[str]:
-    found = case_variants([value for value in values if isinstance(value, str)])
-    if not found:
+    if not any(isinstance(value, str) for value in values):
         return []
-    named = "; ".join(", ".join(map(repr, group)) for group in found[:3]) + ("; ..." if len(found) > 3 else "")
-    return [f"classes that differ only by upper and lower case are different classes: {named}"]
+    named = Counter(name_of(value) for value in values if isinstance(value, str | bool | int | float))
+    groups: dict[str, list[str]] = {}
+    for one in spellings(named):
+        groups.setdefault(one.differ, []).append(one.named)
+    return [
+        f"classes that differ {differ} are different classes: {'; '.join(those[:3])}{'; ...' if those[3:] else ''}"
+        for differ, those in groups.items()
+    ]

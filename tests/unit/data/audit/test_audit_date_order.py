@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import shlex
 from datetime import date, timedelta
 
 import pytest
 
-from polymodal.config.run_config import make
+from polymodal.config.run_config import make, override
 from polymodal.data.audit.inspection import inspect_table
 
 DAYS = [date(2004, 1, 1) + timedelta(days=6 * row) for row in range(60)]
@@ -35,6 +37,15 @@ def test_dates_of_both_orders_are_dates():
     assert (column.column.modality, findings) == ("datetime", [])
 
 
+def test_where_both_orders_occur_no_order_is_advised():
+    cells = [*(f"{day:02}/02/2004" for day in range(13, 29)), *(f"02/{day:02}/2004" for day in range(13, 29)), *BOTH]
+    column, (finding,) = inspected(cells)
+    assert column.column.modality == "datetime"
+    assert "order=" not in finding.advice
+    assert "set order" not in column.column.reason
+    assert "2024-03-01" in finding.advice
+
+
 @pytest.mark.parametrize("cells", [EQUAL + BOTH, BOTH])
 def test_where_no_cell_tells_the_order_a_finding_names_it(cells):
     column, (finding,) = inspected(cells)
@@ -58,3 +69,14 @@ def test_a_year_of_two_digits_that_may_come_first_is_named(form, year):
 def test_the_day_first_with_years_of_two_digits_is_ordinary():
     cells = [f"{day:%d/%m/}{4 + row % 20:02}" for row, day in enumerate(DAYS)]
     assert not any("order=" in finding.advice for finding in inspected(cells)[1])
+
+
+def test_what_to_set_can_be_copied_into_a_shell_and_into_python():
+    table = {"my day": BOTH, "size": [row * 0.37 for row in range(len(BOTH))]}
+    (advice,) = (f.advice for f in inspect_table(table).findings if f.check == "unreadable")
+    words = shlex.split(advice.partition("Say what comes first: ")[2].partition(", or")[0])
+    assert words == ["--set", "columns.my day.modality.order=day_first"]
+    columns = ast.literal_eval(advice.partition("in Python columns=")[2].partition(". ")[0])
+    config = override(make({"columns": columns}), words[1:])
+    assert config.columns["my day"].modality.settings == {"order": "day_first"}
+    assert not any(f.check == "unreadable" for f in inspect_table(table, config=config).findings)

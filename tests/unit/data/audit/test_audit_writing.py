@@ -41,3 +41,20 @@ def test_where_another_notation_reads_the_same_cells_it_is_suggested_and_works()
     typed = dict(re.findall(r"--set columns\.a\.modality\.(\w+)=(\w+)", found.advice))
     assert typed["decimal"] == "comma"
     assert findings(cells, "unreadable", **typed) == []
+
+
+def test_the_table_counts_cells_as_the_findings_do():
+    cells = [("bad", "NA", None, "  ")[row % 4] if row < 8 else f"{row}.25" for row in ROWS]
+    target = [("n.d.", "", "NA")[row % 3] if row < 7 else f"{row}.5" for row in ROWS]
+    found = inspect_table({"a": cells, "b": [row * 0.37 for row in ROWS], "y": target}, config=make({"target": "y"}))
+    column, other, predicted = found.columns
+    assert (column.missing, column.unreadable) == (pytest.approx(6 / 40), pytest.approx(1 / 40))
+    assert (other.missing, other.unreadable) == (0, 0)
+    assert (predicted.missing, predicted.unreadable) == (pytest.approx(4 / 40), pytest.approx(2 / 40))
+    counts = {one.columns: one.count for one in found.findings if one.check in ("unreadable", "writing")}
+    assert counts == {("a",): 1, ("y",): 2}
+    assert [one.count for one in found.findings if one.check == "classes"] == [4]
+    assert "unreadable" in str(found).splitlines()[2]
+    assert found.to_dict()["columns"][0]["unreadable"] == pytest.approx(1 / 40)
+    healthy = inspect_table({"a": [1.5, 2.5] * 20, "b": [row * 0.37 for row in ROWS]})
+    assert "unreadable" not in str(healthy)

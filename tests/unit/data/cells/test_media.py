@@ -180,6 +180,7 @@ AS_TEXT = {
     "base64 without padding": IN_BASE64.rstrip("="),
     "base64 with line breaks": base64.encodebytes(PNG).decode().replace("\n", "\r\n"),
     "base64 between blanks": f"  {IN_BASE64}\n",
+    "base64 as JSON writes it": json.dumps(IN_BASE64).replace("/", "\\/"),
     "URL-safe base64": base64.urlsafe_b64encode(PNG).decode(),
     "a data: URL": f"data:image/png;base64,{IN_BASE64}",
     "a data: URL with parameters": f"data:image/png;name=a;BASE64,{IN_BASE64}",

@@ -255,7 +255,7 @@ class TestInspect:
         assert json.loads(json.dumps(found)) == found
         assert found["columns"][1] == {
             "name": "y", "kind": "target", "modality": None, "reason": "what is predicted",
-            "missing": 0.0, "distinct": 2, "examples": ["1", "2"],
+            "missing": 0.0, "unreadable": 0.0, "distinct": 2, "examples": ["1", "2"],
         }  # fmt: skip
 
     def test_tables_with_nothing_to_learn_from(self, fakes):

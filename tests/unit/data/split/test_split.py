@@ -217,7 +217,7 @@ class TestTime:
     @pytest.mark.parametrize(
         ("times", "reason"),
         [
-            ([1, 2, 3, None], "row 3, column 't': None is no time"),
+            ([1, 2, 3, None], "row 3, column 't': an empty cell is no time"),
             (["9999-12-31T23:00:00-05:00", "2020-01-01", "2020-01-02"], "row 0, column 't': '9999.*is no time"),
             ([1, 2, 3, "soon"], "row 3, column 't': 'soon' is no time"),
             (["nan", "1", "2", "3"], "row 0, column 't': 'nan' is no time"),
@@ -268,9 +268,11 @@ class TestColumn:
         assert (found.train.tolist(), found.validation.tolist(), found.test.tolist()) == ([0], [], [3])
 
     def test_other_words_are_named(self, tmp_path):
-        (tmp_path / "t.csv").write_text("s,a\ntrain,1\nholdout,2\n,3\n")
+        (tmp_path / "t.csv").write_text("s,a\ntrain,1\nbus,2\n,3\n")
         config = SplitConfig(column="s")
-        with pytest.raises(DataError, match=r"row 1 \(line 3\), split column 's': 2 cells .*'holdout'; row 2: ''"):
+        with pytest.raises(
+            DataError, match=r"row 1 \(line 3\), split column 's': 2 cells .*'bus'; row 2: an empty cell"
+        ):
             split_rows(read_table(tmp_path / "t.csv"), config, target=None, stratify=False, seed=0)
 
     def test_no_train_rows(self):

@@ -15,6 +15,7 @@ from conftest import Cli
 
 COLOURS = ["red", "green", "blue", "black"]
 SHAPES = ["circle", "square", "star"]
+SAMPLED = ["--decoding", "name=sample"]
 SETTINGS = ["task.tokenizer=words", "train.batch_size=16", "task.decoder.width=48", "fusion.width=32"]
 
 
@@ -78,9 +79,9 @@ def test_several_texts_and_other_searches(cli: Cli, told: Path, trained: Path, t
     for row in read(tmp_path / "best.csv"):
         logs = [float(row[name]) for name in ("log_probability", "log_probability_2", "log_probability_3")]
         assert logs == sorted(logs, reverse=True)
-    done = cli("generate", trained, told, "-o", tmp_path / "one.csv", settings=["name=sample", "seed=1"])
-    again = cli("generate", trained, told, "-o", tmp_path / "two.csv", settings=["name=sample", "seed=1"])
-    other = cli("generate", trained, told, "-o", tmp_path / "three.csv", settings=["name=sample", "seed=2"])
+    done = cli("generate", trained, told, "-o", tmp_path / "one.csv", *SAMPLED, "--decoding", "seed=1")
+    again = cli("generate", trained, told, "-o", tmp_path / "two.csv", *SAMPLED, "--decoding", "seed=1")
+    other = cli("generate", trained, told, "-o", tmp_path / "three.csv", *SAMPLED, "--decoding", "seed=2")
     assert (done.code, again.code, other.code) == (0, 0, 0), done.err
     assert (tmp_path / "one.csv").read_text() == (tmp_path / "two.csv").read_text()
     assert (tmp_path / "one.csv").read_text() != (tmp_path / "three.csv").read_text()
@@ -89,10 +90,10 @@ def test_several_texts_and_other_searches(cli: Cli, told: Path, trained: Path, t
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["--set", "name=beem"], "beam"),
-        (["--set", "widht=3"], "width"),
-        (["--set", "width=0"], "width"),
-        (["--set", "max_length=0"], "max_length"),
+        (["--decoding", "name=beem"], "beam"),
+        (["--decoding", "widht=3"], "width"),
+        (["--decoding", "width=0"], "width"),
+        (["--decoding", "max_length=0"], "max_length"),
         (["--n-best", "9"], "n_best"),
     ],
 )

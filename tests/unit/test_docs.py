@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import yaml
 from PIL import Image
 
@@ -51,6 +52,18 @@ def tables(tmp_path, monkeypatch) -> None:
         colour, label = ["red", "blue", "green"][rng.integers(3)], ["cheap", "dear"][dear]
         lines.append(",".join([f"media/{row}.png", note, price, colour, label]))
     header = "photo,note,price,colour,label"
+    Path("speech").mkdir()
+    tones = {"a": 400.0, "o": 800.0, "e": 1_600.0}
+    said = ["voice,text"]
+    for row in range(40):
+        text = " ".join("".join(rng.choice(list(tones), rng.integers(1, 4))) for _ in range(2))
+        steps = np.arange(1_200) / 8_000
+        waves = [np.sin(2 * np.pi * tones[sign] * steps) if sign in tones else np.zeros(1_200) for sign in text]
+        soundfile.write(
+            f"speech/{row}.wav", np.concatenate(waves) * 0.3 + rng.normal(0, 0.01, 1_200 * len(text)), 8_000
+        )
+        said.append(f"speech/{row}.wav,{text}")
+    Path("speech.csv").write_text("\n".join(said) + "\n")
     Path("data.csv").write_text("\n".join([header, *lines]) + "\n")
     Path("train.csv").write_text("\n".join([header, *lines[:36]]) + "\n")
     Path("test.csv").write_text("\n".join([header, *lines[36:]]) + "\n")

@@ -27,10 +27,10 @@ def generate(
     n_best: Annotated[
         int | None, typer.Option("--n-best", min=1, help="Texts for each row, the best first; needs an output.")
     ] = None,
-    settings: Annotated[
+    decoding: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="Another search, or a setting of it: name=sample, width=8. Repeatable."
+            metavar="NAME=VALUE", help="Another search, or a setting of it: name=sample, width=8. Repeatable."
         ),
     ] = None,
 ) -> None:
@@ -40,7 +40,7 @@ def generate(
     from polymodal.inference.predictions import check_ending
     from polymodal.inference.predictor import Predictor
 
-    asked = _asked(settings or [], n_best)
+    asked = _asked(decoding or [], n_best)
     if output is None:
         if n_best is not None:
             raise UsageError("Several texts for each row need a file: add -o OUT.jsonl.")
@@ -65,7 +65,7 @@ def _asked(settings: list[str], n_best: int | None) -> dict[str, Any] | None:
     for setting in settings:
         name, equals, value = setting.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {setting}: give NAME=VALUE, such as width=8.")
+            raise UsageError(f"--decoding {setting}: give NAME=VALUE, such as width=8.")
         asked[name] = yaml.safe_load(value)
     return asked or None
 

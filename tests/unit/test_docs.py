@@ -59,9 +59,8 @@ def tables(tmp_path, monkeypatch) -> None:
         text = " ".join("".join(rng.choice(list(tones), rng.integers(1, 4))) for _ in range(2))
         steps = np.arange(1_200) / 8_000
         waves = [np.sin(2 * np.pi * tones[sign] * steps) if sign in tones else np.zeros(1_200) for sign in text]
-        soundfile.write(
-            f"speech/{row}.wav", np.concatenate(waves) * 0.3 + rng.normal(0, 0.01, 1_200 * len(text)), 8_000
-        )
+        samples = np.concatenate(waves) * 0.3
+        soundfile.write(f"speech/{row}.wav", samples + rng.normal(0, 0.01, len(samples)), 8_000)
         said.append(f"speech/{row}.wav,{text}")
     Path("speech.csv").write_text("\n".join(said) + "\n")
     Path("data.csv").write_text("\n".join([header, *lines]) + "\n")

@@ -20,7 +20,7 @@ def generate(
         typer.Option(
             "-o",
             "--output",
-            metavar="OUT",
+            metavar="FILE",
             help="A .csv, .parquet, .jsonl or .ndjson file to write. Without one, texts are shown as they are written.",
         ),
     ] = None,
@@ -29,9 +29,7 @@ def generate(
     ] = None,
     decoding: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE", help="Another search, or a setting of it: name=sample, width=8. Repeatable."
-        ),
+        typer.Option(metavar="NAME=VALUE", help="Another search, or its setting: name=sample, width=8. Repeatable."),
     ] = None,
 ) -> None:
     """Write a text for every row of a table: captions, answers, translations."""

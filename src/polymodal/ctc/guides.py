@@ -47,13 +47,17 @@ class Words:
         bonus: float = 0.0,
     ) -> None:
         self._characters, self._ngrams, self._weight, self._bonus = characters, ngrams, weight, bonus
+        self.most = max(0.0, bonus)
         self._root = None if words is None else _tree(words, {text: place for place, text in characters.items()})
 
     def start(self) -> _Place:
         return _Place(self._root, (), ())
 
     def extend(self, state: _Place, character: int) -> tuple[float, _Place] | None:
-        if self._characters[character] == " ":
+        sign = self._characters.get(character)
+        if sign is None:
+            return None
+        if sign == " ":
             if not state.letters:
                 return None
             closed = self._closed(state)

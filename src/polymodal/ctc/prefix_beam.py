@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -15,7 +16,13 @@ _NEVER = -math.inf
 
 @runtime_checkable
 class Guide(Protocol):
-    """What is known of texts besides the sound: which may be, and how probable they are."""
+    """What is known of texts besides the sound: which may be, and how probable they are.
+
+    Attributes:
+        most: the most that one character can add to a score.
+    """
+
+    most: float
 
     def start(self) -> Any:
         """The state before the first character; hashable states are not needed."""
@@ -42,18 +49,26 @@ class Candidate:
     score: float
 
 
-@dataclass
 class _Prefix:
-    """A beginning of a text: log-probabilities of the paths that end in a blank, and of those that do not."""
+    """A beginning of a text: its last character behind a shorter one, and those that were found behind it.
 
-    blank: float = _NEVER
-    character: float = _NEVER
-    bonus: float = 0.0
-    state: Any = None
+    Beginnings form a tree, so that none is ever copied or compared character by character.
+    """
 
-    @property
-    def total(self) -> float:
-        return _add(self.blank, self.character)
+    __slots__ = ("bonus", "followers", "last", "parent", "state")
+
+    def __init__(self, parent: _Prefix | None, last: int, bonus: float, state: Any) -> None:
+        self.parent, self.last, self.bonus, self.state = parent, last, bonus, state
+        self.followers: dict[int, _Prefix | None] = {}
+
+    def ids(self) -> tuple[int, ...]:
+        """The characters from the first on."""
+        found: list[int] = []
+        prefix: _Prefix | None = self
+        while prefix is not None and prefix.parent is not None:
+            found.append(prefix.last)
+            prefix = prefix.parent
+        return tuple(reversed(found))
 
 
 def prefix_beam(
@@ -80,46 +95,64 @@ def prefix_beam(
         guide: what is known of texts; None: nothing.
         least: characters less probable than that do not begin at a step.
     """
-    first = _Prefix(blank=0.0, state=guide.start() if guide else None)
-    beam: dict[tuple[int, ...], _Prefix] = {(): first}
+    first = _Prefix(None, -1, 0.0, guide.start() if guide else None)
+    beam = {first: (0.0, _NEVER)}  # log-probabilities of the paths that end in a blank, and of those that do not
+    most = 0.0 if guide is None else guide.most
     threshold = math.log(least) if least > 0 else _NEVER
     refused = {blank, *never}
     for step in log_probabilities:
         scores = step.tolist()
-        likely = [place for place in np.flatnonzero(step > threshold).tolist() if place not in refused]
-        following: dict[tuple[int, ...], _Prefix] = {}
-        for ids, prefix in beam.items():
-            total = prefix.total
-            same = _at(following, ids, prefix)
-            same.blank = _add(same.blank, total + scores[blank])
-            if ids:
-                same.character = _add(same.character, prefix.character + scores[ids[-1]])
+        ranked = np.argsort(-step, kind="stable")
+        likely = [place for place in ranked[step[ranked] > threshold].tolist() if place not in refused]
+        following = _kept(beam, scores, blank, threshold)
+        full = len(beam) == width
+        floor = min(_add(*logs) + one.bonus for one, logs in following.items()) if full else _NEVER
+        for prefix, (in_blank, in_character) in beam.items():
+            total, last = _add(in_blank, in_character), prefix.last
+            reachable = total + prefix.bonus + most
             for place in likely:
-                before = prefix.blank if ids and place == ids[-1] else total
-                if before == _NEVER:
-                    continue
-                longer = (*ids, place)
-                found = following.get(longer)
-                if found is None:
-                    grown = (0.0, None) if guide is None else guide.extend(prefix.state, place)
-                    if grown is None:
-                        continue
-                    found = following[longer] = _Prefix(bonus=prefix.bonus + grown[0], state=grown[1])
-                found.character = _add(found.character, before + scores[place])
-        beam = dict(sorted(following.items(), key=lambda item: -item[1].total - item[1].bonus)[:width])
-    found_texts = []
-    for ids, prefix in beam.items():
-        end = 0.0 if guide is None else guide.finish(prefix.state)
-        if end is not None and prefix.total > _NEVER:
-            found_texts.append(Candidate(ids, prefix.total, prefix.total + prefix.bonus + end))
-    return sorted(found_texts, key=lambda one: -one.score)[:n_best]
+                if reachable + scores[place] <= floor:  # nor any character that is less probable
+                    break
+                path = (in_blank if place == last else total) + scores[place]
+                longer = _longer(prefix, place, guide) if path > _NEVER else None
+                if longer is not None and longer not in following and path + longer.bonus > floor:
+                    following[longer] = [_NEVER, path]
+        best = nlargest(width, ((_add(*logs) + one.bonus, number, one)
+                                  for number, (one, logs) in enumerate(following.items())))  # fmt: skip
+        beam = {one: (following[one][0], following[one][1]) for _, _, one in best}
+    texts = []
+    for prefix, logs in beam.items():
+        end, total = (0.0 if guide is None else guide.finish(prefix.state)), _add(*logs)
+        if end is not None and total > _NEVER:
+            texts.append(Candidate(prefix.ids(), total, total + prefix.bonus + end))
+    return sorted(texts, key=lambda one: -one.score)[:n_best]
 
 
-def _at(following: dict[tuple[int, ...], _Prefix], ids: tuple[int, ...], prefix: _Prefix) -> _Prefix:
-    found = following.get(ids)
-    if found is None:
-        found = following[ids] = _Prefix(bonus=prefix.bonus, state=prefix.state)
-    return found
+def _kept(
+    beam: dict[_Prefix, tuple[float, float]], scores: list[float], blank: int, threshold: float
+) -> dict[_Prefix, list[float]]:
+    """The beginnings that were followed, one step later: by a blank, their last character again, or from the shorter
+    one, where that is followed as well.
+    """
+    following = {}
+    for prefix, (in_blank, in_character) in beam.items():
+        last = prefix.last
+        paths = in_character + scores[last] if last >= 0 else _NEVER
+        shorter = beam.get(prefix.parent) if prefix.parent is not None else None
+        if shorter is not None and scores[last] > threshold:
+            before = shorter[0] if prefix.parent is not None and prefix.parent.last == last else _add(*shorter)
+            paths = _add(paths, before + scores[last])
+        following[prefix] = [_add(in_blank, in_character) + scores[blank], paths]
+    return following
+
+
+def _longer(prefix: _Prefix, place: int, guide: Guide | None) -> _Prefix | None:
+    """The beginning with one more character; None where the guide refuses it."""
+    followers = prefix.followers
+    if place not in followers:
+        grown = (0.0, None) if guide is None else guide.extend(prefix.state, place)
+        followers[place] = None if grown is None else _Prefix(prefix, place, prefix.bonus + grown[0], grown[1])
+    return followers[place]
 
 
 def _add(first: float, second: float) -> float:

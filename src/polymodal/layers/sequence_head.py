@@ -19,9 +19,9 @@ from polymodal.types import Cells, Sequences, Tokens, full_precision
 
 @dataclass(frozen=True)
 class NextTokens:
-    """Log-probabilities "B L V" of the token after each one of the target, the begin before it."""
+    """Logits "B L V" of the token after each one of the target, the begin before it."""
 
-    log_probabilities: Float[Tensor, "B L V"]
+    logits: Float[Tensor, "B L V"]
 
 
 register_dataclass(NextTokens)
@@ -93,21 +93,24 @@ class SequenceHead(nn.Module):
                 own = torch.multinomial(logits.softmax(dim=2).flatten(0, 1), 1).view(ids.shape)
             replaced = torch.rand(own.shape, device=own.device) < rate
             read = torch.cat([begins, torch.where(replaced, own, ids)], dim=1)
-        return NextTokens(full_precision(self.decoder(only, read)).log_softmax(dim=2))
+        return NextTokens(full_precision(self.decoder(only, read)))
 
     def loss(self, output: NextTokens, target: Cells | None) -> Float[Tensor, " B"]:
         """Loss by token of each row; 0 where the text is unknown."""
         assert target is not None, "a text is a target"
         lengths = target.lengths.clamp_max(self.teaching.max_length)
         whole = target.lengths <= self.teaching.max_length  # the end of a text that was cut is not known
-        num_steps = output.log_probabilities.shape[1]
+        num_steps = output.logits.shape[1]
         steps = torch.arange(num_steps, device=lengths.device)
         ids = functional.pad(target.values[:, : self.teaching.max_length], (0, 1))[:, :num_steps]
         expected = torch.where(steps == lengths.unsqueeze(1), self.bounds.end, ids)
         counted = lengths_to_mask(lengths + whole.long(), num_steps)
-        true = output.log_probabilities.gather(2, expected.unsqueeze(2)).squeeze(2)
-        smoothing = self.teaching.label_smoothing
-        losses = -(1 - smoothing) * true - smoothing * output.log_probabilities.mean(dim=2)
+        losses = functional.cross_entropy(
+            output.logits.flatten(0, 1),
+            expected.flatten(),
+            reduction="none",
+            label_smoothing=self.teaching.label_smoothing,
+        ).view(expected.shape)
         means = torch.where(counted, losses, 0).sum(dim=1) / counted.sum(dim=1)
         return torch.where(target.present, means, 0)
 

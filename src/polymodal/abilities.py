@@ -73,7 +73,23 @@ class Numbers:
     rows: Int[np.ndarray, " N"]
 
 
-Outcome: TypeAlias = Classes | Labels | Numbers
+@dataclass(frozen=True)
+class Texts:
+    """A text a row.
+
+    Attributes:
+        scores: how near each predicted text is to the true one; more is better.
+        notes: the same in words, such as "chrF 41".
+    """
+
+    predicted: list[str]
+    target: list[str]
+    scores: Float[np.ndarray, " N"]
+    notes: list[str]
+    rows: Int[np.ndarray, " N"]
+
+
+Outcome: TypeAlias = Classes | Labels | Numbers | Texts
 """Predicted beside true; `rows` are their numbers in the table."""
 
 

@@ -153,7 +153,7 @@ def test_folds_and_comparisons(cli: Cli, told: Path, tmp_path: Path, verb: str) 
 def test_a_model_learns_from_new_rows(cli: Cli, told: Path, trained: Path, tmp_path: Path) -> None:
     done = cli("update", trained, told, "-o", tmp_path / "updated")
     assert done.code == 0, done.err
-    assert cli("predict", tmp_path / "updated" / "bundle", told, "-o", tmp_path / "out.csv").code == 0
+    assert cli("predict", tmp_path / "updated", told, "-o", tmp_path / "out.csv").code == 0
 
 
 def test_free_text_is_recognised(cli: Cli, tmp_path: Path) -> None:
@@ -167,13 +167,20 @@ def test_free_text_is_recognised(cli: Cli, tmp_path: Path) -> None:
     assert "chrf" in done.out
 
 
-@pytest.mark.parametrize("text", ["שלום עולם", "😀👩‍👩‍👧 ok", "Привет, мир", "日本語 と English", "e\u0301té"])
 @pytest.mark.parametrize("tokenizer", ["bpe", "words", "characters"])
-def test_any_script_comes_back(text: str, tokenizer: str) -> None:
-    table = {"key": ["a", "b"] * 20, "said": [text, "no"] * 20}
+def test_any_script_comes_back(tokenizer: str) -> None:
+    texts = ["שלום עולם", "😀👩‍👩‍👧 ok", "Привет, мир", "日本語 と English", "e\u0301té"]
+    table = {"key": list("abcde") * 12, "said": texts * 12}
     config = {
         "task": {"tokenizer": tokenizer, "label_smoothing": 0.0},
-        "train": {"optimizer": {"lr": 0.005}, "batch_size": 8},
+        "train": {"optimizer": {"lr": 0.002}, "batch_size": 8},
     }
-    model = pm.Generator(epochs=15, config=config).fit(table, y="said")
-    assert model.predict({"key": ["a", "b"]}).tolist() == [unicodedata.normalize("NFC", text), "no"]
+    model = pm.Generator(epochs=30, config=config).fit(table, y="said")
+    assert model.predict({"key": list("abcde")}).tolist() == [unicodedata.normalize("NFC", text) for text in texts]
+
+
+def test_the_report_shows_texts_beside_the_true_ones(told: Path, trained: Path) -> None:
+    page = (trained.parent / "report.html").read_text()
+    assert "text generation" in page
+    assert "from the nearest to the farthest" in page
+    assert "chrF" in page

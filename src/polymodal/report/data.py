@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from polymodal.abilities import Classes, Labels, Numbers
+from polymodal.abilities import Classes, Labels, Numbers, Texts
 from polymodal.report.drawing import evenly
 from polymodal.report.formatting import number
 from polymodal.report.subject import ReportedRun, Section
@@ -47,7 +47,7 @@ def data(subject: ReportedRun) -> Section:
 
 def examples(subject: ReportedRun) -> Section | None:
     """A few rows of each class, or from the smallest number to the largest."""
-    if not subject.outcomes:
+    if not subject.outcomes or isinstance(subject.outcomes[0], Texts):  # these are shown beside what was written
         return None
     chosen = _chosen(subject)
     previews = subject.previewer.rows([row for row, _ in chosen])

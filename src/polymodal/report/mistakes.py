@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymodal.abilities import Classes, Labels, Numbers, Outcome
+from polymodal.abilities import Classes, Labels, Numbers, Outcome, Texts
+from polymodal.report.drawing import evenly
 from polymodal.report.formatting import figure, number
 from polymodal.report.subject import ReportedRun, Section
 
 _SHOWN = 12
+_SHOWN_TEXTS = 6
 _MOST_LABELS = 10  # of a row
 
 
@@ -44,11 +46,36 @@ def mistakes(subject: ReportedRun) -> Section | None:
     return Section("mistakes", "Worst mistakes", context)
 
 
+def texts(subject: ReportedRun) -> Section | None:
+    """Texts beside the true ones, evenly spread from the nearest to the farthest; nothing for other targets."""
+    outcome = next((one for one in subject.outcomes if isinstance(one, Texts)), None)
+    if outcome is None:
+        return None
+    order = np.argsort(-outcome.scores, kind="stable")
+    chosen = [_of_text(outcome, int(n)) for n in order[evenly(len(order), _SHOWN_TEXTS)]]
+    previews = subject.previewer.rows([one.row for one in chosen])
+    cards = [(subject.where(one.row), one, preview) for one, preview in zip(chosen, previews, strict=True)]
+    context = {"side": subject.results.side, "cards": cards, "left_out": subject.previewer.left_out}
+    return Section("texts", "Texts, from the nearest to the farthest", context)
+
+
 def worst(outcome: Outcome) -> list[Mistake]:
     """The worst mistakes of one target, at most 12: by probability, mean surprise, or size of the error."""
     if isinstance(outcome, Classes):
         return _of_classes(outcome)
+    if isinstance(outcome, Texts):
+        wrong = [n for n in np.argsort(outcome.scores, kind="stable").tolist() if not _right(outcome, n)]
+        return [_of_text(outcome, n) for n in wrong[:_SHOWN]]
     return _of_labels(outcome) if isinstance(outcome, Labels) else _of_numbers(outcome)
+
+
+def _right(outcome: Texts, place: int) -> bool:
+    return outcome.predicted[place] == outcome.target[place]
+
+
+def _of_text(outcome: Texts, place: int) -> Mistake:
+    said = outcome.predicted[place] or "(empty)"
+    return Mistake(int(outcome.rows[place]), [(said, outcome.notes[place])], [(outcome.target[place], "")])
 
 
 def _of_classes(outcome: Classes) -> list[Mistake]:

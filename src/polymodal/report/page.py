@@ -20,7 +20,7 @@ from polymodal.report.data import data, examples
 from polymodal.report.drawing import Pen, require_matplotlib
 from polymodal.report.formatting import duration, figure, number, share
 from polymodal.report.inputs import inputs
-from polymodal.report.mistakes import mistakes
+from polymodal.report.mistakes import mistakes, texts
 from polymodal.report.model import construction, training, usage
 from polymodal.report.numbers import numbers
 from polymodal.report.subject import Previewer, ReportedRun, Section
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
 
 _SECTIONS: tuple[Callable[[ReportedRun], Section | None], ...] = (
-    results, classes, labels, numbers, inputs, subsets, mistakes, rejects, training, data, examples, construction,
-    usage,
+    results, classes, labels, numbers, inputs, subsets, texts, mistakes, rejects, training, data, examples,
+    construction, usage,
 )  # fmt: skip
 
 

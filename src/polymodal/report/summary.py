@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from polymodal.abilities import Classes, Explaining, Named, Numbers
+from polymodal.abilities import Classes, Explaining, Named, Numbers, Texts
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.results import Report
@@ -93,7 +93,7 @@ def results(subject: ReportedRun) -> Section | None:
 def without_rows(subject: ReportedRun) -> str:
     """Which classes or labels no measured row has, in a sentence; empty where every one has some."""
     for outcome in subject.outcomes:
-        if isinstance(outcome, Numbers):
+        if isinstance(outcome, Numbers | Texts):
             continue
         held = set(np.unique(outcome.target) if isinstance(outcome, Classes) else np.flatnonzero(outcome.target.any(0)))
         empty = [label for place, label in enumerate(outcome.labels) if place not in held]

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from polymodal import registry
-from polymodal.abilities import InputFeatures
+from polymodal.abilities import InputFeatures, Texts
 from polymodal.baselines.nearest import nearest_rows
 from polymodal.codecs.notation import numerals_of
 from polymodal.config.node import settings
@@ -259,6 +259,13 @@ class Generate(Task):
     def decode(self, prediction: Sequences) -> dict[str, np.ndarray]:
         """`prediction`: the best text, and its `log_probability` in nats; `prediction_2`, ... where more were found."""
         return numbered(prediction, self._texts)
+
+    def outcomes(self, prediction: Sequences, target: Cells, rows: np.ndarray, *, name: str) -> list[Texts]:
+        """Each text beside the true one, with its own chrF."""
+        predicted = self._texts(prediction.ids[:, 0], prediction.lengths[:, 0])
+        true = self._texts(target.values, target.lengths)
+        scores = generation.chrf(generation.chrf_statistics(predicted, true))
+        return [Texts(predicted, true, scores, [f"chrF {score:.0f}" for score in scores], rows)]
 
     def baselines(
         self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int

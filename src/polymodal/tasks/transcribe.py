@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.export import register_dataclass
 from torch.nn import functional as F
 
-from polymodal.abilities import InputFeatures
+from polymodal.abilities import InputFeatures, Texts
 from polymodal.config.node import settings
 from polymodal.ctc import ngrams
 from polymodal.ctc.alignment import STAR
@@ -188,6 +188,14 @@ class Transcribe(Task):
         nats; `prediction_2`, ... where more texts were asked for.
         """
         return numbered(prediction, self._texts)
+
+    def outcomes(self, prediction: Sequences, target: Cells, rows: np.ndarray, *, name: str) -> list[Texts]:
+        """Each text beside the true one, with its own error rate."""
+        predicted = self._texts(prediction.ids[:, 0], prediction.lengths[:, 0])
+        true = self._texts(target.values, target.lengths, unknown=_REPLACEMENT)
+        found = self.rows(prediction, target)
+        rates = found["edits"] / np.maximum(found["characters"], 1)
+        return [Texts(predicted, true, -rates, [f"CER {rate:.2f}" for rate in rates], rows)]
 
     def baselines(
         self, features: Mapping[str, InputFeatures], target: Cells | None, num_rows: int

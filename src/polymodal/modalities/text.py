@@ -9,7 +9,7 @@ from datetime import date, time
 from decimal import Decimal
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeGuard
 
 import numpy as np
 import torch
@@ -97,7 +97,12 @@ class Text(Modality):
 
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
-        """Strings that name no file; surer the longer they are. Categories claim short ones that repeat first."""
+        """Strings that name no file; surer the longer they are. Categories claim short ones that repeat first. Lists of
+        strings, such as the turns of a dialogue, unless they name files.
+        """
+        lists = [value for value in sample.values if _is_list(value)]
+        if 2 * len(lists) > len(sample.values) and not any(head for heads in sample.several for head in heads):
+            return Recognition(0.6, f"{len(lists)} of {len(sample.values)} sampled cells are lists of texts")
         printed = [value for value, head in zip(sample.values, sample.heads, strict=True)
                    if isinstance(value, str | int | float) and head is None]  # fmt: skip
         strings = [value for value in printed if isinstance(value, str)]
@@ -111,6 +116,9 @@ class Text(Modality):
         return Recognition(confidence, f"{reason}, {sample.distinct} different in all")
 
     def read(self, cell: object) -> UInt8[np.ndarray, " bytes"]:
+        """The text; of a list of texts one a line."""
+        if _is_list(cell):
+            cell = "\n".join(cell)
         if isinstance(cell, _PRINTABLE):
             try:
                 cell = str(cell)
@@ -236,6 +244,10 @@ def _unit_rows(counts: csr_matrix) -> csr_matrix:
     lengths = np.sqrt(np.maximum(np.diff(squares), 0))
     shares = np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(counts.indptr))
     return csr_matrix(((counts.data / shares).astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
+
+
+def _is_list(cell: object) -> TypeGuard[list[str]]:
+    return isinstance(cell, list | tuple | np.ndarray) and all(isinstance(item, str) for item in cell)
 
 
 def _decode(array: np.ndarray) -> str:

@@ -33,7 +33,7 @@ def image(size: int = 32) -> Image:
     return Image(Image.Config(size=size))
 
 
-@pytest.mark.parametrize("settings", [{}, {"train": True}, {"train": "top"}, {"train": "lora"}])
+@pytest.mark.parametrize("settings", [{}, {"train": True}, {"train": "top"}, {"train": "lora"}, {"grid": 2}])
 def test_keeps_the_contract(weights, settings):
     check_encoder("timm", "image", settings={**SMALL, "checkpoint": str(weights), **settings})
 
@@ -49,6 +49,27 @@ def test_gives_what_timm_hands_to_its_classifier(weights):
         pixels = (cells.values.float() / 255 - mean) / deviation
         expected = network.forward_head(network.forward_features(pixels), pre_logits=True)
     torch.testing.assert_close(encoder(cells).values[:, 0], expected)
+
+
+def test_a_grid_gives_the_cells_of_the_last_feature_map_row_by_row(weights):
+    import timm
+
+    network = timm.create_model(SMALL["architecture"], num_classes=10, checkpoint_path=str(weights)).eval()
+    encoder = Timm(TimmConfig(**{**SMALL, "size": 128}, checkpoint=str(weights), grid=2), image(128)).eval()
+    assert encoder.token_span == 64
+    cells = image(128).collate([np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)] * 2)
+    mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        features = network.forward_features((cells.values.float() / 255 - mean) / deviation)
+        half = features.shape[2] // 2
+        corners = [features[:, :, a : a + half, b : b + half].mean(dim=(2, 3)) for a in (0, half) for b in (0, half)]
+        torch.testing.assert_close(encoder(cells).values, torch.stack(corners, dim=1))
+
+
+def test_a_grid_of_a_network_without_a_map_is_refused():
+    with pytest.raises(ConfigError, match="grid"):
+        encoder = Timm(TimmConfig(architecture="test_vit", size=160, train=Train("full"), grid=2), image(160))
+        encoder(image(160).collate([np.zeros((160, 160, 3), dtype=np.uint8)]))
 
 
 def test_frozen_keeps_eval_mode_and_training_keeps_the_statistics_of_batch_norm(weights):

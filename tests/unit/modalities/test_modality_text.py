@@ -91,7 +91,7 @@ def test_numbers_and_dates_are_printed(cell, expected):
 
 
 @pytest.mark.parametrize(
-    "cell", [["a"], {"a": 1}, b"a", np.array(["a"]), object(), pytest.param(10**5_000, id="digits")]
+    "cell", [["a", 1], {"a": 1}, b"a", np.array([1.5]), object(), pytest.param(10**5_000, id="digits")]
 )
 def test_other_cells_become_rejects(cell):
     with pytest.raises(UnreadableCellError, match="not a text"):
@@ -273,6 +273,18 @@ def test_simple_features_have_length_one_and_know_words():
 
 def sample(values, heads=None):
     return Sample(values, heads or [None] * len(values), len(set(map(str, values))), len(values))
+
+
+def test_a_list_of_texts_is_one_text_with_a_line_for_each():
+    assert decoded(["hello", "is it red?"]) == "hello\nis it red?"
+    assert decoded(("no",)) == "no"
+    assert read([]).size == 0
+    assert decoded(np.array(["a", "b"], dtype=object)) == "a\nb"
+    with pytest.raises(UnreadableCellError):
+        read(["a", 1])
+    found = Text.recognise(sample([["hello", "you"], ["is it red?"], []]))
+    assert found is not None
+    assert Text.recognise(sample([[1.0, 2.0], [3.0, 4.0]])) is None
 
 
 def test_recognises_sentences_more_surely_than_words():

@@ -53,6 +53,8 @@ class TimmConfig:
         mean: of each channel in the pictures that the weights were trained on, in [0, 1]; null: the checkpoint's, where
             it says, else ImageNet's.
         deviation: of each channel, likewise.
+        grid: the last feature map of a convolutional network is averaged to so many cells a side, a token for each, row
+            by row, for fusions and decoders that attend to tokens; 1: one token, what the classifier would get.
     """
 
     architecture: str | None = None
@@ -61,13 +63,14 @@ class TimmConfig:
     train: TrainField = FROZEN
     mean: tuple[float, float, float] | None = None
     deviation: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    grid: PositiveInt = 1
 
 
 class Timm(Pretrained[TimmConfig]):
-    """Pictures UInt8 "N 3 H W" -> one token: what the network hands to its classifier.
+    """Pictures UInt8 "N 3 H W" -> one token: what the network hands to its classifier; or one for each cell of a grid.
 
     Raises:
-        ConfigError: unknown architecture, no such checkpoint, or one that does not fit the architecture.
+        ConfigError: a grid, and the network is not convolutional; unknown architecture, no such checkpoint, or one that does not fit the architecture.
         MissingExtraError: timm, or for `lora` peft, is not installed.
     """
 
@@ -78,7 +81,8 @@ class Timm(Pretrained[TimmConfig]):
         self.found = _resolve(config)
         self.pixels = PixelNorm(self.found.mean, self.found.deviation)
         network = _build(self.found.architecture)
-        self.width = int(network.head_hidden_size)
+        self.width = int(network.head_hidden_size if config.grid == 1 else network.num_features)
+        self.token_span = None if config.grid == 1 else self.found.size / config.grid
         if self.found.file is not None:
             _load_weights(network, self.found.file, self.found.architecture)
         network.to(memory_format=torch.channels_last)  # on a CPU depthwise convolutions are up to twice as fast
@@ -105,7 +109,13 @@ class Timm(Pretrained[TimmConfig]):
     def forward(self, cells: Cells) -> Tokens:
         pixels = self.pixels(cells.values).contiguous(memory_format=torch.channels_last)
         with self.learning():
-            return Tokens.vector(self.network(pixels), cells.present)
+            if self.config.grid == 1:
+                return Tokens.vector(self.network(pixels), cells.present)
+            features = self.network.forward_features(pixels)
+        if features.ndim != 4:
+            raise ConfigError(f"{_WHO}: {self.found.architecture} gives no map of features: set grid to 1.")
+        values = nn.functional.adaptive_avg_pool2d(features, self.config.grid).flatten(2).transpose(1, 2)
+        return Tokens(values, cells.present.unsqueeze(1).expand(-1, values.shape[1]))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import torch
 from goal import Goal
 from torch import nn
 
-from polymodal.ctc.guides import Words
+from polymodal.ctc.guides import WordGuide
 from polymodal.ctc.prefix_beam import prefix_beam
 from polymodal.decoders.transformer import Transformer, TransformerConfig
 from polymodal.decoding.greedy import Greedy, GreedyConfig
@@ -106,7 +106,7 @@ def ctc() -> Goal:
             frames.append(scores)
     logs = np.array(frames)
     logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-    guide = Words(letters, words=words)
+    guide = WordGuide(letters, words=words)
     never, speech = (1, *range(29, 40)), 0.04 * len(logs)
     taken = _seconds(lambda: prefix_beam(logs, width=16, never=never, guide=guide))
     detail = {"seconds": taken, "seconds of speech": speech}

@@ -17,7 +17,7 @@ VARIANTS = [
     ("transcribe", {"lower": False, "min_count": 1}),
     ("transcribe", {"search": "beam", "words": "training", "n_best": 2}),
     ("generate", {"decoder": "lstm", "decoding": {"name": "beam", "n_best": 2, "width": 3}, "tokenizer": "words"}),
-    ("generate", {"decoder": {"name": "lstm", "coverage": True}, "decoding": "sample", "tokenizer": "characters"}),
+    ("generate", {"decoder": {"name": "lstm", "coverage": True}, "decoding": "sampling", "tokenizer": "characters"}),
     ("generate", {"scheduled_sampling": 0.5, "max_length": 2, "decoding": "greedy"}),
 ]
 SEVERAL = [{"a": float(row), "b": None if row % 3 else 2.0 * row} for row in range(12)]

@@ -15,7 +15,7 @@ from conftest import Cli
 
 COLOURS = ["red", "green", "blue", "black"]
 SHAPES = ["circle", "square", "star"]
-SAMPLED = ["--decoding", "name=sample"]
+SAMPLED = ["--decoding", "name=sampling"]
 SETTINGS = ["task.tokenizer=words", "train.batch_size=16", "task.decoder.width=48", "fusion.width=32"]
 
 

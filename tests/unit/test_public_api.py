@@ -10,6 +10,7 @@ HOMES = {
     "Classifier": "polymodal.estimators.estimators",
     "DataWarning": "polymodal.errors",
     "Estimator": "polymodal.estimators.estimators",
+    "Generator": "polymodal.estimators.generator",
     "PolymodalError": "polymodal.errors",
     "Prediction": "polymodal.protocols",
     "Regressor": "polymodal.estimators.estimators",

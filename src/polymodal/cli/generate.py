@@ -29,7 +29,7 @@ def generate(
     ] = None,
     decoding: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Another search, or its setting: name=sample, width=8. Repeatable."),
+        typer.Option(metavar="NAME=VALUE", help="Another search, or its setting: name=sampling, width=8. Repeatable."),
     ] = None,
 ) -> None:
     """Write a text for every row of a table: captions, answers, translations."""

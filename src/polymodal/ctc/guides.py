@@ -26,7 +26,7 @@ class _Place:
     words: tuple[str, ...]
 
 
-class Words:
+class WordGuide:
     """Texts of whole words with single blanks between them; each word adds a bonus, and its log-probability if known.
 
     Args:

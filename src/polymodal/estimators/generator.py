@@ -46,8 +46,8 @@ class Generator(TableEstimator):
         Args:
             X: as for `fit`.
             return_status: also give the status of each row; see `Classifier.predict`.
-            n_best: texts a row: [rows, n_best], the best first; of the search `beam` or `sample`.
-            decoding: another search than in training, or other settings of it: `{"name": "sample", "top_p": 0.9}`.
+            n_best: texts a row: [rows, n_best], the best first; of the search `beam` or `sampling`.
+            decoding: another search than in training, or other settings of it: `{"name": "sampling", "top_p": 0.9}`.
 
         Raises:
             ConfigError: an unknown search or setting, or one that gives no `n_best` texts.
@@ -72,7 +72,7 @@ class Generator(TableEstimator):
         Args:
             X: as for `fit`.
             stream: give pieces; those of a row follow one another, and joined are its text.
-            decoding: the search; for a stream `greedy` unless said otherwise, or `sample`.
+            decoding: the search; for a stream `greedy` unless said otherwise, or `sampling`.
 
         Raises:
             ConfigError: an unknown search or setting, or one that cannot go piece by piece.

@@ -48,7 +48,7 @@ class GenerateConfig:
 
     Attributes:
         decoder: the network that writes, with its settings: `transformer` or `lstm`.
-        decoding: the search for a text, with its settings: `beam`, `greedy` or `sample`.
+        decoding: the search for a text, with its settings: `beam`, `greedy` or `sampling`.
         tokenizer: what a text is written in: `bpe`, groups of bytes that are frequent in the training texts, which can
             write any text; `words`; `characters`. What was not learned is written byte by byte.
         vocabulary_size: most pieces; the 256 bytes are always among them.
@@ -213,7 +213,7 @@ class Generate(Task):
         if not hasattr(head.search, "stream"):
             raise ConfigError(
                 f"The search {type(head.search).__name__.lower()!r} finds whole texts and cannot go piece by piece. "
-                "Choose greedy or sample."
+                "Choose greedy or sampling."
             )
         (only,) = tokens.values()
         said: list[list[int]] = [[] for _ in range(len(only.mask))]

@@ -21,7 +21,7 @@ from polymodal.abilities import InputFeatures, Texts
 from polymodal.config.node import settings
 from polymodal.ctc import ngrams
 from polymodal.ctc.alignment import STAR
-from polymodal.ctc.guides import Words
+from polymodal.ctc.guides import WordGuide
 from polymodal.ctc.search import BeamSearch
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import ConfigError, DataError
@@ -338,7 +338,7 @@ def _search(config: TranscribeConfig, statistics: Mapping[str, Any]) -> BeamSear
     found = statistics.get("ngrams")
     guide = None
     if config.words != "any" or found is not None:
-        guide = Words(
+        guide = WordGuide(
             dict(enumerate(statistics["characters"], start=_FIRST)),
             words=None if config.words == "any" else statistics["words"],
             ngrams=None if found is None else ngrams.read(found.splitlines(), source="the n-grams of the model"),

@@ -13,7 +13,7 @@ import torchaudio.functional as reference
 from scipy.special import log_softmax, logsumexp
 
 from polymodal.ctc.alignment import STAR, align
-from polymodal.ctc.guides import Words
+from polymodal.ctc.guides import WordGuide
 from polymodal.ctc.ngrams import read
 from polymodal.ctc.prefix_beam import prefix_beam
 from polymodal.errors import ConfigError, DataError
@@ -86,7 +86,7 @@ LETTERS = {1: "a", 2: "b", 3: " "}
 def test_guided_search_finds_the_best_of_the_texts_that_may_be(seed: int, with_ngrams: bool, words: list[str]) -> None:
     scores = drawn(5, 4, seed)
     ngrams = read(ARPA, source="test") if with_ngrams else None
-    guide = Words(LETTERS, words=words, ngrams=ngrams, weight=0.7, bonus=0.4)
+    guide = WordGuide(LETTERS, words=words, ngrams=ngrams, weight=0.7, bonus=0.4)
     expected = []
     for ids, score in all_texts(scores).items():
         text = "".join(LETTERS[place] for place in ids)
@@ -103,7 +103,7 @@ def test_guided_search_finds_the_best_of_the_texts_that_may_be(seed: int, with_n
 
 
 def test_words_that_hold_letters_the_model_lacks_are_never_heard() -> None:
-    guide = Words(LETTERS, words=["xyz", "ab"])
+    guide = WordGuide(LETTERS, words=["xyz", "ab"])
     found = prefix_beam(drawn(4, 4, 0), width=1_000, n_best=100, least=0.0, guide=guide)
     assert {one.ids for one in found} == {(), (1, 2)}
 

@@ -12,7 +12,7 @@ import torch
 
 from polymodal.decoding.beam import Beam, BeamConfig
 from polymodal.decoding.greedy import Greedy, GreedyConfig
-from polymodal.decoding.sample import Sample, SampleConfig
+from polymodal.decoding.sampling import Sampling, SamplingConfig
 from polymodal.errors import ConfigError
 from polymodal.layers.search import Bounds, Found
 
@@ -145,7 +145,7 @@ def test_a_beam_of_one_is_greedy(bounds: Bounds) -> None:
     [
         Greedy(GreedyConfig()),
         Beam(BeamConfig(width=3, n_best=2, length_penalty=0.7)),
-        Sample(SampleConfig(n_best=3, temperature=0.8, top_k=4, top_p=0.9, seed=3)),
+        Sampling(SamplingConfig(n_best=3, temperature=0.8, top_k=4, top_p=0.9, seed=3)),
     ],
 )
 def test_rows_together_give_what_each_gives_alone(search) -> None:
@@ -164,7 +164,7 @@ def test_more_sequences_than_are_followed_are_refused() -> None:
 
 def test_samples_come_as_often_as_they_are_probable() -> None:
     model, bounds, number = Random(4, seed=5), Bounds(END, max_length=1), 20_000
-    found = Sample(SampleConfig(n_best=number))(model, model.start(1), bounds, begins=torch.tensor([BEGIN]))
+    found = Sampling(SamplingConfig(n_best=number))(model, model.start(1), bounds, begins=torch.tensor([BEGIN]))
     counts = torch.bincount(torch.where(found.lengths[0] == 0, END, found.ids[0, :, 0]), minlength=4) / number
     expected = model.log_probabilities(0, [BEGIN]).exp()
     assert counts.tolist() == pytest.approx(expected.tolist(), abs=4 * 0.5 / math.sqrt(number))
@@ -173,7 +173,9 @@ def test_samples_come_as_often_as_they_are_probable() -> None:
 @pytest.mark.parametrize(("settings", "kept"), [({"top_k": 2}, 2), ({"top_p": 0.6}, None), ({"temperature": 0.05}, 1)])
 def test_only_probable_tokens_are_drawn(settings: dict, kept: int | None) -> None:
     model, bounds = Random(6, seed=7), Bounds(END, max_length=1)
-    found = Sample(SampleConfig(n_best=2_000, **settings))(model, model.start(1), bounds, begins=torch.tensor([BEGIN]))
+    found = Sampling(SamplingConfig(n_best=2_000, **settings))(
+        model, model.start(1), bounds, begins=torch.tensor([BEGIN])
+    )
     drawn = set(torch.where(found.lengths[0] == 0, END, found.ids[0, :, 0]).tolist())
     order = model.log_probabilities(0, [BEGIN]).exp().sort(descending=True)
     if kept is None:  # the fewest that reach the sum
@@ -183,10 +185,14 @@ def test_only_probable_tokens_are_drawn(settings: dict, kept: int | None) -> Non
 
 def test_draws_depend_on_the_seed_and_on_the_row() -> None:
     model, bounds = Random(30, seed=9), Bounds(END, max_length=8, never=(BEGIN, END))
-    first = texts(Sample(SampleConfig(seed=1))(model, model.start(6), bounds, begins=torch.full((6,), BEGIN)))
-    assert len({str(line) for line in first}) == 6
-    assert texts(Sample(SampleConfig(seed=1))(model, model.start(6), bounds, begins=torch.full((6,), BEGIN))) == first
-    assert texts(Sample(SampleConfig(seed=2))(model, model.start(6), bounds, begins=torch.full((6,), BEGIN))) != first
+
+    def drawn(seed: int) -> list:
+        search = Sampling(SamplingConfig(seed=seed))
+        return texts(search(model, model.start(6), bounds, begins=torch.full((6,), BEGIN)))
+
+    assert len({str(line) for line in drawn(1)}) == 6
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
 
 
 # --- transformers' own search on the same networks

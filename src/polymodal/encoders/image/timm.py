@@ -70,7 +70,8 @@ class Timm(Pretrained[TimmConfig]):
     """Pictures UInt8 "N 3 H W" -> one token: what the network hands to its classifier; or one for each cell of a grid.
 
     Raises:
-        ConfigError: a grid, and the network is not convolutional; unknown architecture, no such checkpoint, or one that does not fit the architecture.
+        ConfigError: a grid, and the network is not convolutional; unknown architecture, no such checkpoint, or one
+            that does not fit the architecture.
         MissingExtraError: timm, or for `lora` peft, is not installed.
     """
 

@@ -20,8 +20,8 @@ _SPREAD = 100.0  # so that rows whose probabilities differ by hundredths get oth
 
 
 @settings
-class SampleConfig(SearchSettings):
-    """Settings of `Sample`.
+class SamplingConfig(SearchSettings):
+    """Settings of `Sampling`.
 
     Attributes:
         n_best: sequences that are drawn for each row; the most probable comes first.
@@ -38,12 +38,12 @@ class SampleConfig(SearchSettings):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class Sample:
+class Sampling:
     """Tokens drawn from the model's probabilities (ancestral sampling)."""
 
-    Config: ClassVar[type] = SampleConfig
+    Config: ClassVar[type] = SamplingConfig
 
-    def __init__(self, config: SampleConfig) -> None:
+    def __init__(self, config: SamplingConfig) -> None:
         self.config = config
 
     def __call__(self, step: Step, state: Any, bounds: Bounds, *, begins: Int[Tensor, " B"]) -> Found:

@@ -12,7 +12,7 @@ import numpy as np
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.cells.clean import clean_cells, counted
 from polymodal.data.cells.dataset import Dataset
-from polymodal.data.cells.notes import Notes, sentences, unseen
+from polymodal.data.cells.notes import Notes, sentences, unlike_training, unseen
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
 from polymodal.data.cells.rejected import rejected
 from polymodal.data.tables.inputs import require_inputs
@@ -88,7 +88,7 @@ class Predictor:
                 )
             if on_message is not None:
                 read = (prepared, self.modalities, loader.rows)
-                notes += [prepared.notes, unseen(*read), counted(clean_cells(*read))]
+                notes += [prepared.notes, unseen(*read), unlike_training(*read), counted(clean_cells(*read))]
             parts += [prediction for _, prediction in forward_batches(self.network, loader, self.device)]
         if on_message is not None:
             for sentence in (*(f"{table.source}: {note}" for note in table.notes), *sentences(*notes)):

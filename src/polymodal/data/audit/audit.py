@@ -93,8 +93,9 @@ def check_run(
     """What would make the figures of a run wrong, as far as it is found without reading media; and notes.
 
     The first are columns that tell the target by themselves, test rows that come again among those that are learned
-    from, columns of media that are nowhere, columns near to numbers, and rows that sum others up; the notes
-    are on columns that tell the target and are left out, and on classes without test rows.
+    from, columns of media that are nowhere, columns near to numbers, numbers whose thousands are in doubt, and rows
+    that sum others up; the notes are on columns that tell the target and are left out, and on classes without test
+    rows.
     """
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
@@ -107,7 +108,7 @@ def check_run(
         *told,
         *(Alert(kind="duplicates", text=str(finding)) for finding in copies),
         *unread_media.alerts(subject),
-        *(Alert(kind="writing", columns=one.columns, text=str(one)) for one in writing.check_inputs(subject)),
+        *(Alert(kind="writing", columns=one.columns, text=str(one)) for one in writing.check_run(subject)),
         *(
             Alert(kind="summary_rows", columns=one.columns, text=str(one))
             for one in summaries

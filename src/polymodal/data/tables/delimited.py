@@ -25,6 +25,8 @@ _NULL_WORDS = ("", *NULL_WORDS)
 _BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _FLOAT = r"^(-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity))$"
+_PERHAPS_THOUSANDS = r"^-?([0-9]{1,3}|[1-9][0-9]{0,2}\.[0-9]{3})$"
+_FEWEST_MARKED = 3  # cells with a point that tell how it is meant
 _TOO_LONG_FOR_FLOAT = r"^-?[0-9]{16,}$"
 _WITH_COMMA = r"^(-?[0-9]*),([0-9]+([eE][+-]?[0-9]+)?)$"
 
@@ -178,9 +180,9 @@ def typed(column: pa.ChunkedArray, *, decimal: str = "point") -> pa.ChunkedArray
         return pc.match_substring_regex(pc.utf8_lower(words), "^true$")
     if _all(words, _INTEGER):
         return words.cast(pa.int64())
+    if _perhaps_thousands(words) or (decimal == "comma" and _any(words, r"\.")):  # floats would no longer tell
+        return column
     if decimal == "comma":
-        if pc.any(pc.match_substring(words, ".")).as_py():  # a point may stand for thousands there
-            return column
         words = pc.replace_substring_regex(words, _WITH_COMMA, r"\1.\2")
     if _all(words, _FLOAT) and not pc.any(pc.match_substring_regex(words, _TOO_LONG_FOR_FLOAT)).as_py():
         return words.cast(pa.float64())
@@ -193,6 +195,18 @@ def _null_words() -> pa.Array:
     words = [word.encode() for word in _NULL_WORDS]
     ends = np.cumsum([0, *map(len, words)], dtype=np.int32)
     return pa.Array.from_buffers(pa.string(), len(words), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(words))])
+
+
+def _perhaps_thousands(words: pa.ChunkedArray) -> bool:
+    """Whether the points of numbers may stand between thousands, as of `7.430` beside `558`."""
+    if not _all(words, _PERHAPS_THOUSANDS):
+        return False
+    marked = pc.sum(pc.match_substring(words, ".")).as_py()
+    return bool(_FEWEST_MARKED <= marked < len(words) - words.null_count and _any(words, r"\.[0-9]*0$"))
+
+
+def _any(words: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(words, pattern)).as_py())
 
 
 def _all(words: pa.ChunkedArray, pattern: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from polymodal.codecs.dates import read_date
-from polymodal.codecs.notation import Numerals, numerals_of
+from polymodal.codecs.notation import Numerals, are_measures, numerals_of
 from polymodal.codecs.numerals import is_plain, is_total, means_missing, short, take_apart
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import UnreadableCellError
@@ -94,6 +94,8 @@ def _nearly_numbers(found: Numerals, texts: Sequence[object], words: Sequence[st
     units = Counter(" ".join(sorted(one.units)) for _, one in written)
     units[""] += plain
     units = +units
+    if len(units) > 1 and not are_measures(units):
+        return None  # words behind numbers, such as `12 Main St` or `7b`
     if len(units) > 1:
         named = ", ".join(f"{unit or 'none'} ({count:,})" for unit, count in units.most_common(_SHOWN_UNITS))
         unit, count = next((unit, count) for unit, count in units.most_common() if unit)

@@ -8,17 +8,19 @@ from dataclasses import asdict, replace
 
 from polymodal.codecs import numerals
 from polymodal.codecs.notation import Numerals, are_measures, numerals_of
-from polymodal.codecs.numerals import PLAIN
+from polymodal.codecs.numerals import PLAIN, means_missing
 from polymodal.config.run_config import ColumnConfig
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.audit.target_cells import unused_targets
 from polymodal.data.target.class_names import name_of, note_of_name
+from polymodal.data.target.quantities import amounts
 from polymodal.data.target.spellings import spellings
 
 _OTHERWISE = "If that is wrong, set table.delimiter, table.quote or table.skip_lines."
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
+_FEW_AMOUNTS = 10  # different cells; fewer may well be categories
 _ONE_SPELLING = "They are learned apart; give them one spelling if they are one."
 _READ_AS_WORDS = ("text", "category", "identifier")
 
@@ -33,6 +35,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             yield from _numbers(subject, column.name)
         elif column.kind in _READ_AS_WORDS:
             yield from _nearly_numbers(subject, column.name)
+            yield from _amounts(subject, column.name)
         if column.kind == "category":
             yield from _categories(subject, column.name)
     for target in subject.config.targets:
@@ -150,6 +153,17 @@ def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     yield subject.finding("writing", "warning", what, advice, columns=(name,))
 
 
+def _amounts(subject: AuditedTable, name: str) -> Iterator[Finding]:
+    """That cells are amounts, though not in a form in which numbers are read."""
+    cells = [cell for cell in subject.cells(name) if cell is not None]
+    words = [
+        cell for cell in cells[:: 1 + len(cells) // _LOOKED_AT] if isinstance(cell, str) and not means_missing(cell)
+    ]
+    if len(set(words)) > _FEW_AMOUNTS and (found := amounts(words)) is not None:
+        what = f"the cells are {found[0]}, such as {numerals.short(words[0])}, and are read as words."
+        yield subject.finding("writing", "note", what, f"{found[2]} to have them read as numbers.", columns=(name,))
+
+
 def _as_they_are(name: str, found: Numerals) -> str:
     """How many cells could be read unchanged, and by which setting."""
     return f"with --set columns.{name}.modality=number only {found.numbers:,} would be read"
@@ -158,6 +172,10 @@ def _as_they_are(name: str, found: Numerals) -> str:
 def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """Cells of a target that a training could not use, and classes that differ only in spelling."""
     found = _found(subject, name)
+    if found is None and not _of_classes(subject) and (bad := unused_targets(subject, name).unreadable):
+        what = f"{number(len(bad), 'cell')} of a target of numbers are infinite and cannot be learned."
+        advice = "Their rows are left out of training and measuring; repair them."
+        yield subject.finding("writing", "warning", what, advice, columns=(name,), rows=bad)
     if found is not None and found.mostly and not _of_classes(subject):
         if bad := unused_targets(subject, name).unreadable:
             shown = repr(subject.cells(name)[bad[0]])[:40]

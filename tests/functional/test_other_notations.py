@@ -256,6 +256,16 @@ class TestThousandsInDoubt:
         assert len(doubted(target, "it", target="it")) == 1
         assert doubted(target, "it", target="it", task=typed) == []
 
+    def test_several_cells_that_tell_decide_where_none_tells_the_other_way(self):
+        population = [f"{row * 37 % 900 + 1}.{row * 71 % 1000:03}" for row in range(40)]
+        population[2], population[9], population[15] = "1.234.567", "2.050.100", "3.400.000"
+        kind, findings = inspected(population)
+        assert (kind, unreadable(findings)) == ("number", [])
+        assert Number(NumberConfig(**Number.suggest(population, make({}).limits))).read("8.293")[0] == 8293
+        assert not any(one.severity == "warning" for one in findings)
+        population[30] = "3.25"  # which no thousands explain
+        assert Number(NumberConfig(**Number.suggest(population, make({}).limits))).read("8.293")[0] == 8.293
+
     def test_enough_cells_decide(self):
         kind, findings = inspected(with_odd(THREE[:40], "1.234,5", 3))
         assert (kind, unreadable(findings)) == ("number", [])

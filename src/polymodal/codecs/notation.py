@@ -199,7 +199,8 @@ class _Written:
     def notation(self) -> tuple[Notation, Notation | None, int]:
         """The notation that reads most, one that reads as many as other numbers, and how many cells it alone reads.
 
-        Where few cells decide it, and most are other numbers in an earlier candidate, that one is the notation.
+        Where one or two cells decide it, or few against others, and most are other numbers in an earlier candidate, that
+        one is the notation.
         """
         unit = self._unit()
         parentheses = sum(self.counts[text] for text, one in self.written.items() if one.in_parentheses)
@@ -213,15 +214,20 @@ class _Written:
         best = candidates[counts.index(max(counts))]
         earlier = sorted(zip(candidates, counts, strict=True), key=lambda pair: -pair[1])
         for one in (one for one, _ in earlier if candidates.index(one) < candidates.index(best)):
-            against, alone, differ = self._compared(best, one)
-            if differ and most(alone + differ, against + alone + differ):
+            tellers, alone, differ = self._compared(best, one)
+            against = sum(tellers)
+            several = len(tellers) >= _FEWEST and not alone  # texts tell the one notation, and none the other
+            if differ and not several and most(alone + differ, against + alone + differ):
                 return one, best, against
         equal = [one for one, count in zip(candidates, counts, strict=True) if count == max(counts)]
         return best, next((one for one in equal if self._differ(best, one)), None), 0
 
-    def _compared(self, best: Notation, one: Notation) -> tuple[int, int, int]:
-        """How many cells the first notation alone can read, how many the second, and how many both, as other values."""
-        against = alone = differ = 0
+    def _compared(self, best: Notation, one: Notation) -> tuple[list[int], int, int]:
+        """How often each text occurs that the first notation alone can read; how many cells only the second, and how
+        many both, as other values.
+        """
+        tellers: list[int] = []
+        alone = differ = 0
         for text, count in [
             *((text, self.counts[text]) for text in self.written),
             *self.plain.most_common(_MOST_PLAIN),
@@ -233,10 +239,10 @@ class _Written:
             if first is None and second is not None:
                 alone += count
             elif second is None and first is not None:
-                against += count
+                tellers.append(count)
             elif first != second:
                 differ += count
-        return against, alone, differ
+        return tellers, alone, differ
 
     def count(self, notation: Notation) -> int:
         """How many cells it reads."""

@@ -199,8 +199,8 @@ class _Written:
     def notation(self) -> tuple[Notation, Notation | None, int]:
         """The notation that reads most, one that reads as many as other numbers, and how many cells it alone reads.
 
-        Where one or two cells decide it, or few against others, and most are other numbers in an earlier candidate, that
-        one is the notation.
+        Where one or two cells decide it, or few against others, and most are other numbers in an earlier candidate,
+        that one is the notation.
         """
         unit = self._unit()
         parentheses = sum(self.counts[text] for text, one in self.written.items() if one.in_parentheses)

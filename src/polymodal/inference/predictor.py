@@ -91,7 +91,8 @@ class Predictor:
                 notes += [prepared.notes, unseen(*read), unlike_training(*read), counted(clean_cells(*read))]
             parts += [prediction for _, prediction in forward_batches(self.network, loader, self.device)]
         if on_message is not None:
-            for sentence in (*(f"{table.source}: {note}" for note in table.notes), *sentences(*notes)):
+            of_table = (f"{table.source}: {note}" for note in (*table.warnings, *table.notes))
+            for sentence in (*of_table, *sentences(*notes)):
                 on_message(sentence)
         prediction = joined(parts)
         status = _status(prediction.present.numpy(), rejects)

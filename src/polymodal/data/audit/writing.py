@@ -27,6 +27,7 @@ _READ_AS_WORDS = ("text", "category", "identifier")
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """Findings about the file, each column of numbers or near to one, and the targets."""
+    yield from _of_file(subject)
     for note in subject.table.notes:
         what, _, advice = note.partition(". ")
         yield subject.finding("writing", "note", f"{what}.", f"{advice}." if advice else _OTHERWISE)
@@ -43,7 +44,10 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 
 
 def check_run(subject: AuditedTable) -> Iterator[Finding]:
-    """What a run says of them, too: columns near to numbers that nobody said are none, and doubtful thousands."""
+    """What a run says, too: what seems to be wrong with the file, columns near to numbers that nobody said are none, and
+    doubtful thousands.
+    """
+    yield from _of_file(subject)
     said = {name for name, column in subject.config.columns.items() if column.modality.name is not None}
     for column in subject.columns:
         if column.kind in _READ_AS_WORDS and column.name not in said:
@@ -53,6 +57,12 @@ def check_run(subject: AuditedTable) -> Iterator[Finding]:
     for target in subject.config.targets:
         if not _of_classes(subject):
             yield from _doubtful_thousands(subject, target)
+
+
+def _of_file(subject: AuditedTable) -> Iterator[Finding]:
+    for warning in subject.table.warnings:
+        what, _, advice = warning.partition(". ")
+        yield subject.finding("writing", "warning", f"{what}.", f"{advice}.")
 
 
 def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ def test_of_many_unreadable_cells_some_are_shown():
     assert "'lots'" in found.what
     assert "word0" in found.what
     assert "word9" not in found.what
+    assert found.what.count("not a number") == 1 and "reasons" not in found.what
     assert len(found.what) < 300
 
 

@@ -42,9 +42,7 @@ class RunVerdict(Record):
         if self.decision == "better":
             return f"{model} beats {name}: {against}; gain {gain}."
         if self.decision == "worse":
-            return (
-                f"{model} is worse than {name}: {against}; gain {gain}. `polymodal compare` finds what does better."
-            )
+            return f"{model} is worse than {name}: {against}; gain {gain}. `polymodal compare` finds what does better."
         if self.model == self.baseline:
             return f"{model} ties with {name}: {self.metric} {figure(self.model)} each."
         return f"{model} is not shown to differ from {name}: {against}; gain {gain}. More test rows would tell."

@@ -87,8 +87,8 @@ def _difference(words: list[str], keys: list[str]) -> str:
     for differ, step in STEPS:
         words = [step(word) for word in words]
         if len({_near(word) for word in words}) == 1:
-            break
-    return differ
+            return differ
+    return STEPS[-1][0]
 
 
 def _same_truth(groups: Mapping[str, object]) -> list[list[str]]:

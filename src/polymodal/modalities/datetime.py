@@ -108,7 +108,7 @@ class Datetime(Modality):
         elif order is not None:
             reason += f", the {order.partition('_')[0]} first"
         if found < 0.95 * num_cells:
-            return Recognition(0.75, f"{reason}; the others will be unreadable")
+            return Recognition(0.75, f"{reason}; {_others(sample.values, order)}")
         return Recognition(0.98, reason)
 
     @classmethod
@@ -224,8 +224,25 @@ def _looks_dated(value: object, order: Order | None) -> bool:
     """Whether a cell is a date, in one order where the column has one, else in any."""
     if not isinstance(value, str | date | time) or (isinstance(value, str) and value.strip().isdigit()):
         return False
-    try:
-        moment = dates.read_date(value, order or next(iter(dates.possible_orders(value)), None))
-    except UnreadableCellError:
+    moment = _read_somehow(value, order)
+    if moment is None:
         return False
     return not isinstance(value, str) or moment.days is None or dates.date_of(moment.days).year in _YEARS
+
+
+def _others(values: Sequence[object], order: Order | None) -> str:
+    """What becomes of the cells that do not look like dates: unreadable, or of a year that few dates have."""
+    others = [value for value in values if not _looks_dated(value, order)]
+    far = [value for value in others if isinstance(value, str) and _read_somehow(value, order) is not None]
+    if not far:
+        return "the others will be unreadable"
+    said = f"{len(far)} are of years before {_YEARS[0]} or after {_YEARS[-1]}, such as {far[0]}"
+    return said if len(far) == len(others) else f"{said}; the others will be unreadable"
+
+
+def _read_somehow(value: str | date | time, order: Order | None) -> DateTime | None:
+    """A date in one order, where the column has one, else in any; None where it cannot be read."""
+    try:
+        return dates.read_date(value, order or next(iter(dates.possible_orders(value)), None))
+    except UnreadableCellError:
+        return None

@@ -20,6 +20,7 @@ from polymodal.data.audit import (
     sentinels,
     summary_rows,
     target_leakage,
+    unread_dates,
     unread_media,
     unreadable,
     writing,
@@ -47,6 +48,7 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     layout.check,
     changes.check,
     date_order.check,
+    unread_dates.check,
     writing.check,
     summary_rows.check,
 )

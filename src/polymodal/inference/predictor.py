@@ -12,6 +12,7 @@ import numpy as np
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.cells.clean import clean_cells, counted
 from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.date_orders import date_order_warnings
 from polymodal.data.cells.notes import Notes, sentences, unlike_training, unseen
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
 from polymodal.data.cells.rejected import rejected
@@ -100,11 +101,12 @@ class Predictor:
         return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects), warnings)
 
     def _warnings(self, table: Table, rejects: Sequence[Reject], read_cells: Mapping[str, int]) -> tuple[str, ...]:
-        """What a user should hear of cells that could not be read, of whole columns above all."""
+        """What a user should hear of cells that could not be read, or may be misread, of whole columns above all."""
         several = [name for name, count in Counter(reject.column for reject in rejects).items() if count > 1]
         folder = f" Relative paths are looked for in {table.folder}; pm.read_table(..., folder=...) says where else."
         unreadable = {name: folder if self.modalities[name].media else "" for name in several if not read_cells[name]}
-        return rejected(rejects, source=table.source, became="counted as missing", unreadable=unreadable)
+        found = rejected(rejects, source=table.source, became="counted as missing", unreadable=unreadable)
+        return (*found, *date_order_warnings(table, self.columns, trained=True))
 
     def in_chunks(self, table: Table, *, with_notes: bool = False) -> Iterator[tuple[int, Dataset]]:
         """All rows of a table as the model reads them, some hundred at a time: first row of each part, and the part.

@@ -44,8 +44,8 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 
 
 def check_run(subject: AuditedTable) -> Iterator[Finding]:
-    """What a run says, too: what seems to be wrong with the file, columns near to numbers that nobody said are none, and
-    doubtful thousands.
+    """What a run says, too: what seems to be wrong with the file, columns near to numbers that nobody said are none,
+    and doubtful thousands.
     """
     yield from _of_file(subject)
     said = {name for name, column in subject.config.columns.items() if column.modality.name is not None}

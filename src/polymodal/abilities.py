@@ -131,6 +131,15 @@ class Measuring(Protocol):
 
 
 @runtime_checkable
+class Ranged(Protocol):
+    """What a modality may have besides: it tells new cells that are of another scale than those of training."""
+
+    def unlike_training(self, arrays: Sequence[np.ndarray]) -> str | None:
+        """What is to be said of the cells of a table; None where nothing is."""
+        ...
+
+
+@runtime_checkable
 class Comparable(Protocol):
     """What a modality may have besides: fingerprints, by which the audit finds near duplicates."""
 

@@ -238,7 +238,7 @@ class TestTargets:
     def test_upper_and_lower_case_are_two_classes_and_named(self):
         run = self.run(["no", "yes", "No", "yes"] * 10)
         assert len(run.bundle.schema.target.statistics["classes"]) == 3
-        assert any("'No', 'no'" in note for note in run.notes)
+        assert any("'No'" in note and "'no'" in note for note in run.notes)
 
     def test_a_model_of_blanks_measures_a_table_without(self):
         model = pm.Classifier(epochs=1).fit({"x": [0.5, 3.5] * 20, "y": [" no", " yes"] * 20}, y="y")
@@ -278,6 +278,12 @@ QUANTITIES = {
     "ranges": ([f"{row}-{2 * row + 1}" for row in range(ROWS)], "ranges"),
     "marks": ([f"~{row}.5" for row in range(ROWS)], "marks"),
     "words": ([["sold", "gone"][row % 2] if row % 3 == 0 else f"{row}.5" for row in range(ROWS)], "numbers"),
+    "hours and minutes": ([f"{row % 5}h{10 + row % 3}" for row in range(2 * ROWS)], "durations"),
+    "minutes and seconds": ([f"{row % 5}:{10 + row % 3}" for row in range(2 * ROWS)], "durations"),
+    "feet and inches": ([f"{5 + row % 2}ft{row % 11}" for row in range(2 * ROWS)], "units"),
+    "blood pressure": ([f"{110 + row % 4}/{70 + row % 5}" for row in range(2 * ROWS)], "pairs"),
+    "underscores": ([f"{1 + row % 18}_234" for row in range(2 * ROWS)], "underscores"),
+    "at least": ([f"{1 + row % 18}+" for row in range(2 * ROWS)], "marks"),
     "repeated ranges": ([f"{row % 30}-{2 * (row % 30) + 1}" for row in range(2 * ROWS)], "ranges"),
 }  # fmt: skip
 
@@ -306,8 +312,11 @@ def test_a_target_of_quantities_that_would_be_classes_is_told(case):
         [f"k-{row}" for row in range(30)] * 2,
         ["S", "M", "38", "40"] * 15,
         ["2024-01-01", "2024-02-01"] * 30,
+        ["4+", "9+", "12+", "16+", "18+"] * 12,
+        [f"{row % 4}:{row % 3}" for row in range(60)],
+        [f"{5 * (row % 12)}-{5 * (row % 12) + 4}" for row in range(60)],
     ],
-    ids=["few ranges", "codes", "keys", "sizes", "few dates"],
+    ids=["few ranges", "codes", "keys", "sizes", "few dates", "ages of games", "scores", "bands"],
 )
 def test_a_target_of_classes_is_not_doubted(cells):
     table = {"size": [row / 7 for row in range(60)], "y": cells}
@@ -352,3 +361,34 @@ def test_durations_are_numbers_of_seconds():
     kind, values, rejects, notes = numbers(pd.DataFrame({"it": cells, "z": PLAIN}))
     assert (kind, values[:2], rejects) == ("number", [1.0, 91.0], [])
     assert list(notes.values()) == [ROWS]
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in QUANTITIES if QUANTITIES[case][1] in ("durations", "pairs", "marks")]
+)
+def test_amounts_that_are_read_as_words_are_noted(case):
+    cells, cause = QUANTITIES[case]
+    found = inspect({"it": cells, "z": [row / 7 for row in range(len(cells))]})
+    assert found.columns[0].column.kind in ("category", "text", "identifier")
+    (note,) = [one for one in found.findings if one.columns == ("it",) and one.check == "writing"]
+    assert (note.severity, cause in note.what) == ("note", True)
+
+
+def test_infinite_targets_are_told_as_a_training_leaves_them_out(tmp_path):
+    cells = ["inf" if row % 20 == 7 else f"{row * 1.25}" for row in range(2 * ROWS)]
+    rows = "".join(f"{row / 7},{cell}\n" for row, cell in enumerate(cells))
+    (tmp_path / "t.csv").write_text(f"x,y\n{rows}")
+    for source in (
+        tmp_path / "t.csv",
+        {"x": [row / 7 for row in range(2 * ROWS)], "y": [float(cell) for cell in cells]},
+    ):
+        (found,) = [one for one in inspect(source, config=make({"target": "y"})).findings if one.columns == ("y",)]
+        assert (found.severity, found.rows) == ("warning", (7, 27, 47, 67))
+
+
+@pytest.mark.parametrize("door", ["csv", "jsonl"])
+def test_a_decimal_comma_among_typed_numbers_is_a_reject(door, tmp_path):
+    cells = ["12,5" if row % 20 == 7 else row * 1.25 + 0.5 for row in range(ROWS)]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps({"it": cell, "z": 1.5}) + "\n" for cell in cells))
+    (tmp_path / "t.csv").write_text("it;z\n" + "".join(f"{cell};1.5\n" for cell in cells))
+    assert numbers(tmp_path / f"t.{door}")[0::2] == ("number", [7, 27])

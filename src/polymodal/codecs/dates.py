@@ -43,8 +43,8 @@ _DATES = (
     rf"(?:{_YEAR}[\s-]?q(?P<quarter>[1-4])|q(?P<quarter_>[1-4])[\s/-](?P<year_>[0-9]{{4}}))",  # 2024-Q1, Q1 2024
     rf"{_NAME}[\s-]{_YEAR}",  # March 2024
     rf"{_YEAR}(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}})(?:t{_COMPACT_CLOCK})?",  # 20240301T120000Z
-    rf"(?P<day>[0-9]{{1,2}})\.(?P<month>[0-9]{{1,2}})\.{_ANY_YEAR}{_THEN_CLOCK}",  # 1.3.2024
-    rf"(?P<one>[0-9]{{1,2}})(?P<sign>[/-])(?P<two>[0-9]{{1,2}})(?P=sign)(?P<three>[0-9]{{2}}|[0-9]{{4}}){_THEN_CLOCK}",
+    rf"(?P<month>[0-9]{{2}})[/-]{_YEAR}",  # 03/2024
+    rf"(?P<one>[0-9]{{1,2}})(?P<sign>[/.-])(?P<two>[0-9]{{1,2}})(?P=sign)'?(?P<three>[0-9]{{4}}|[0-9]{{2}}){_THEN_CLOCK}",
     rf"{_WEEKDAY}{_DAY}(?:[\s-]|(?<=\.)|\s+de\s+){_NAME},?(?:[\s-]|\s+del?\s+){_ANY_YEAR}{_THEN_CLOCK}",  # 1 Mar 2024
     rf"{_WEEKDAY}{_NAME}\s+{_DAY},\s+{_ANY_YEAR}{_THEN_CLOCK}",  # March 1st, 24
     rf"{_WEEKDAY}{_NAME}\s+{_DAY},?\s+{_YEAR}{_THEN_CLOCK}",  # March 1st 2024
@@ -77,7 +77,8 @@ def read_date(cell: object, order: Order | None = None, pivot: int = PIVOT) -> D
 
     Args:
         cell: `datetime`, `date`, `time` or a string.
-        order: what comes first in 03/04/2024; None: such a string is refused where both may be the month.
+        order: what comes first in 03/04/2024; None: such a string is refused where both may be the month, but with
+            dots (03.04.2024) the day comes first.
         pivot: years of two digits from it on are 19.., those below it 20...
 
     Raises:
@@ -142,7 +143,15 @@ def unknown_zone(cell: object) -> str | None:
 
 
 def is_ambiguous(cell: object) -> bool:
-    """Whether day and month of a string, or day and year, could each be the other, and that would be another day."""
+    """Whether day and month of a string, or day and year, could each be the other, and that would be another day.
+
+    Not where dots stand between them: without another order the day then comes first.
+    """
+    return is_of_several_days(cell) and "." not in str(cell).split()[0]
+
+
+def is_of_several_days(cell: object) -> bool:
+    """The same for any sign between the numbers."""
     match = _of_numbers(cell)
     return match is not None and _days(match) > 1
 
@@ -160,7 +169,7 @@ def possible_orders(cell: object) -> tuple[Order, ...]:
     short = len(match["one"]) == len(match["three"]) == 2
     fits: dict[Order, bool] = {
         "day_first": 1 <= one <= 31 and 1 <= two <= 12,
-        "month_first": 1 <= one <= 12 and 1 <= two <= 31,
+        "month_first": 1 <= one <= 12 and 1 <= two <= 31 and _may_begin_with_month(match),
         "year_first": short and 1 <= two <= 12 and 1 <= three <= 31,
     }
     return tuple(order for order, fit in fits.items() if fit)
@@ -236,12 +245,17 @@ def _readings(match: re.Match[str]) -> dict[Order, tuple[int, int, int]]:
     found: dict[Order, tuple[int, int, int]] = {}
     if two <= 12 and one <= 31:
         found["day_first"] = three, two, one
-    if one <= 12 and two <= 31:
+    if one <= 12 and two <= 31 and _may_begin_with_month(match):
         found["month_first"] = three, one, two
     may_be_year = len(match["one"]) == 2 and (not 1 <= one <= 31 or match["sign"] == "-")
     if short and may_be_year and two <= 12 and 1 <= three <= 31:
         found["year_first"] = one, two, three
     return found
+
+
+def _may_begin_with_month(match: re.Match[str]) -> bool:
+    """Whether the numbers are no version such as 3.14.1: with dots few write a month like that first."""
+    return match["sign"] != "." or len(match["three"]) == 4 or len(match["one"]) == len(match["two"]) == 2
 
 
 def _days(match: re.Match[str]) -> int:

@@ -16,6 +16,8 @@ _RATES = (44_100, 48_000, 32_000)
 _HALVINGS = {3: 0, 2: 1, 0: 2}  # of the sample rate, by version
 _SAME = 0xFFFE0C00  # bits of a header that all frames of a file share: sync word, version, layer and sample rate
 _TAGS = (b"TAG", b"APETAGEX", b"LYRICSBEGIN", b"ID3", b"3DI")  # what may follow the last frame
+_FEW = 4  # frames, by which an index may be wrong
+_JOINED = "several MP3 files joined into one, of which only the first would be read"
 _FARTHEST = 1 << 16  # bytes between a tag and the first frame
 
 
@@ -65,10 +67,12 @@ def count_frames(content: bytes) -> CountedFrames | None:
     index = content[place + 4 + first.side_information :][:12]
     says = index[:4] in {b"Xing", b"Info"}
     if says and index[7:8] and index[7] & 1 and any(index[8:12]):
+        _check_indexed(content, place, first, int.from_bytes(index[8:12], "big"))
         return None
     if says or content[place + 36 :][:4] == b"VBRI":  # an index without the number, or of a kind that is not known
         place += first.length
     count, end = _count(content, place, first)
+    _check_behind(content, end)
     return CountedFrames(count * first.samples, end, _silence(first))
 
 
@@ -102,6 +106,37 @@ def _count(content: bytes, place: int, first: _Frame) -> tuple[int, int]:
     if len(content) < place or 0 < len(content) - place < 4:
         raise UnreadableCellError("truncated: the last frame of the MP3 file is cut short")
     return count, place
+
+
+def _run(content: bytes, place: int, first: _Frame) -> tuple[int, int]:
+    """The number of frames that follow each other from a place on, and where the last one ends."""
+    count = 0
+    while (frame := _frame(content, place)) is not None and frame.header & _SAME == first.header & _SAME:
+        place += frame.length
+        count += 1
+    return count, place
+
+
+def _check_indexed(content: bytes, place: int, first: _Frame, stated: int) -> None:
+    """By its index a decoder leaves out what lies behind."""
+    count, end = _run(content, place, first)
+    if count - 1 > stated + _FEW:  # the first holds the index
+        raise UnreadableCellError(f"{_JOINED}: its index states {stated} of {count - 1} frames; encode it again")
+    _check_behind(content, end)
+
+
+def _check_behind(content: bytes, end: int) -> None:
+    """Nothing but tags follows the last frame, no second file behind them."""
+    rest = content[end:]
+    if rest[:3] == b"TAG":  # of fixed length (ID3v1)
+        rest = rest[128:]
+    start = _first_frame(rest) if rest else None
+    if start is None:
+        return
+    frame = _frame(rest, start)
+    assert frame is not None
+    if _run(rest, start, frame)[0] > _FEW:
+        raise UnreadableCellError(f"{_JOINED}: sound follows the tags at its end; encode it again")
 
 
 def _follows(content: bytes, place: int, frame: _Frame) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ from polymodal.codecs.numerals import (
     take_apart,
     value_of,
 )
-from polymodal.codecs.units import SYSTEMS, factor_of
+from polymodal.codecs.units import SYSTEMS, factor_of, is_known, is_letter
 
 MOST = 0.9  # of the cells make the type of a column; of few cells one may differ
 _FEWEST = 3  # cells that outweigh one other
@@ -64,6 +64,8 @@ class Numerals:
         numbers: of these, how many can be read.
         example: one of them that programs would write otherwise; None where there is none.
         other: a notation in which the same cells are other numbers.
+        against: how many cells are numbers in the other notation only, too few to decide for all.
+        whole: whether whole numbers beside such as `7.430` tell that points stand between thousands, as in `other`.
         units: of the numbers that differ in unit, how many have which.
         codes: whether their digits are those of codes, with zeros in front or groups of one length.
         otherwise: how many of the others are numbers with other decimal marks, such as `12,5` among `12.5`.
@@ -74,6 +76,8 @@ class Numerals:
     numbers: int
     example: str | None = None
     other: Notation | None = None
+    against: int = 0
+    whole: bool = False
     units: Counter[str] | None = None
     codes: bool = False
     otherwise: int = 0
@@ -94,13 +98,26 @@ class Numerals:
         return Counter({unit: count for unit, count in others.items() if factor_of(unit, told_in) is not None})
 
 
+def are_measures(units: Mapping[str, int]) -> bool:
+    """Whether most of several units are known ones, of measure or money; other words behind numbers make no units.
+
+    >>> are_measures({"kg": 20, "cm": 20, "": 3}), are_measures({"main st": 20, "oak ave": 20}), are_measures({"g": 9})
+    (True, False, False)
+    """
+    total = sum(count for unit, count in units.items() if unit)
+    known = {unit: count for unit, count in units.items() if unit and all(map(is_known, unit.split()))}
+    sure = sum(count for unit, count in known.items() if not is_letter(unit))
+    return sure > (1 - MOST) * total and most(sum(known.values()), total)
+
+
 def numerals_of(cells: Iterable[object]) -> Numerals:
     """Looks at cells that are not missing: how many are numbers, and in which notation."""
-    typed, others = 0, 0
+    typed, others, fractions = 0, 0, 0
     texts: Counter[str] = Counter()
     for cell in cells:
         if type(cell) is float and math.isfinite(cell):  # by far the most frequent
             typed += 1
+            fractions += not cell.is_integer()
         elif isinstance(cell, str):
             texts[cell] += 1
         elif _is_number(cell):
@@ -114,21 +131,31 @@ def numerals_of(cells: Iterable[object]) -> Numerals:
     padded = sum(count for text, count in plain.items() if _PADDED.fullmatch(text.strip()))
     lengths = {len(text.strip()) for text in plain}
     as_codes = padded > (1 - MOST) * max(plain.total(), 1) or (padded > 0 and len(lengths) == 1 and len(plain) > 1)
+    bodies = [
+        *(text.strip().lstrip("+-") for text in plain),
+        *(body for one in written.values() for body, _ in one.parts),
+    ]
+    whole = not typed and _are_whole(bodies)
     if not written:
-        return Numerals(PLAIN, total, typed + plain.total(), codes=as_codes)
-    odd = _Written(written, rest, plain, typed)
-    notation, other = odd.notation()
+        return Numerals(PLAIN, total, typed + plain.total(), None, _grouped(PLAIN, whole), whole=whole, codes=as_codes)
+    odd = _Written(written, rest, plain, typed, fractions)
+    notation, other, against = odd.notation()
     numbers = odd.count(notation)
     if not odd.needed(notation):
         numbers, otherwise = typed + plain.total(), odd.otherwise(PLAIN)
-        return Numerals(PLAIN, total, numbers, codes=as_codes, units=odd.units(), otherwise=otherwise)
+        other = other or _grouped(PLAIN, whole)
+        return Numerals(
+            PLAIN, total, numbers, None, other, against, whole, codes=as_codes, units=odd.units(), otherwise=otherwise
+        )
     otherwise = odd.otherwise(notation)
     if (doubtful := odd.doubtful(notation)) is not None:
         notation = replace(notation, doubtful=notation.decimal)
         numbers -= doubtful
     example = next((text for text, one in written.items() if value_of(one, notation) is not None), None)
     codes = as_codes or odd.are_codes()
-    return Numerals(notation, total, numbers, example, other, odd.units(), codes, otherwise)
+    whole = whole and (notation.decimal, notation.thousands) == ("point", "none")
+    other = other or _grouped(notation, whole)
+    return Numerals(notation, total, numbers, example, other, against, whole, odd.units(), codes, otherwise)
 
 
 def _is_number(cell: object) -> bool:
@@ -138,17 +165,43 @@ def _is_number(cell: object) -> bool:
     return not isinstance(cell, float | np.floating) or math.isfinite(cell)
 
 
+def _are_whole(bodies: Sequence[str]) -> bool:
+    """Whether numerals may as well be whole ones with points between thousands: `558`, `7.430`, `2.081`.
+
+    No program writes all fractions with three digits, zeros at their end among them, but whole numbers without any.
+    """
+    marked = [body for body in bodies if "." in body]
+    return (
+        _FEWEST <= len(marked) < len(bodies)
+        and all(is_lone_group(body, "point") if "." in body else len(body) <= 3 for body in bodies)
+        and any(body.endswith("0") for body in marked)
+    )
+
+
+def _grouped(notation: Notation, whole: bool) -> Notation | None:
+    """The notation with points between thousands, where that may be meant."""
+    return replace(notation, decimal="comma", thousands="point") if whole else None
+
+
 @dataclass(frozen=True)
 class _Written:
-    """Numerals that programs would write otherwise, how often each occurs, and those that they would write so."""
+    """Numerals that programs would write otherwise, how often each occurs, and those that they would write so.
+
+    Of typed numbers the count, and how many of them have a fraction.
+    """
 
     written: dict[str, WrittenNumber]
     counts: Counter[str]
     plain: Counter[str]
     typed: int
+    fractions: int
 
-    def notation(self) -> tuple[Notation, Notation | None]:
-        """The notation that reads most, and one that reads as many as other numbers."""
+    def notation(self) -> tuple[Notation, Notation | None, int]:
+        """The notation that reads most, one that reads as many as other numbers, and how many cells it alone reads.
+
+        Where one or two cells decide it, or few against others, and most are other numbers in an earlier candidate,
+        that one is the notation.
+        """
         unit = self._unit()
         parentheses = sum(self.counts[text] for text, one in self.written.items() if one.in_parentheses)
         known = self.counts.total() + self.plain.total()
@@ -159,8 +212,37 @@ class _Written:
         ]
         counts = [self.count(one) for one in candidates]
         best = candidates[counts.index(max(counts))]
+        earlier = sorted(zip(candidates, counts, strict=True), key=lambda pair: -pair[1])
+        for one in (one for one, _ in earlier if candidates.index(one) < candidates.index(best)):
+            tellers, alone, differ = self._compared(best, one)
+            against = sum(tellers)
+            several = len(tellers) >= _FEWEST and not alone  # texts tell the one notation, and none the other
+            if differ and not several and most(alone + differ, against + alone + differ):
+                return one, best, against
         equal = [one for one, count in zip(candidates, counts, strict=True) if count == max(counts)]
-        return best, next((one for one in equal if self._differ(best, one)), None)
+        return best, next((one for one in equal if self._differ(best, one)), None), 0
+
+    def _compared(self, best: Notation, one: Notation) -> tuple[list[int], int, int]:
+        """How often each text occurs that the first notation alone can read; how many cells only the second, and how
+        many both, as other values.
+        """
+        tellers: list[int] = []
+        alone = differ = 0
+        for text, count in [
+            *((text, self.counts[text]) for text in self.written),
+            *self.plain.most_common(_MOST_PLAIN),
+        ]:
+            written = self.written.get(text) or take_apart(text)
+            if written is None:
+                continue
+            first, second = value_of(written, best), value_of(written, one)
+            if first is None and second is not None:
+                alone += count
+            elif second is None and first is not None:
+                tellers.append(count)
+            elif first != second:
+                differ += count
+        return tellers, alone, differ
 
     def count(self, notation: Notation) -> int:
         """How many cells it reads."""
@@ -173,7 +255,7 @@ class _Written:
         tried = dict(self.plain.most_common(_MOST_PLAIN))
         share = sum(n for text, n in tried.items() if body_value(text.strip().lstrip("+-"), "comma", notation.thousands)
                     is not None) / max(1, sum(tried.values()))  # fmt: skip
-        return found + self.typed + round(share * self.plain.total())
+        return found + self.typed - self.fractions + round(share * self.plain.total())
 
     def needed(self, notation: Notation) -> bool:
         """Whether it reads more than that of programs does: one odd cell among plain numbers makes no notation."""
@@ -186,8 +268,8 @@ class _Written:
         """
         point = "." if notation.decimal == "point" else ","
         texts = [*self.plain.items(), *((text, self.counts[text]) for text in self.written)]
-        marked = sum(count for text, count in texts if point in text)
-        if 2 * marked < sum(count for _, count in texts) or any(map(_LIST.fullmatch, self.counts)):
+        marked = sum(count for text, count in texts if point in text) + (self.fractions if point == "." else 0)
+        if 2 * marked < sum(count for _, count in texts) + self.typed or any(map(_LIST.fullmatch, self.counts)):
             return 0
         others = [replace(one, unit=notation.unit) for one in _CANDIDATES if one.decimal != notation.decimal]
         unread = [text for text, one in self.written.items() if value_of(one, notation) is None]

@@ -33,31 +33,35 @@ _TOTALS = frozenset(
      "mittelwert", "moyenne", "suma", "totale", "totaal"]
 )  # fmt: skip
 _LONGEST = 64  # characters
+BLANK = "[ \u00a0\u2007\u2009\u202f]"  # those that stand between thousands
 _PLAIN = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_MARK = {"none": "", "comma": ",", "point": r"\.", "blank": "[ \u00a0\u202f]", "apostrophe": "['’]"}
+_MARK = {"none": "", "comma": ",", "point": r"\.", "blank": BLANK, "apostrophe": "['’]"}
 _SIGN = "[-+\u2212]"
-_BLANK = "[ \u00a0\u202f]"
 _PREFIX = rf"(?:[$€£¥₹₽₩₪₺฿₴₦₱¢]|[A-Z]{{1,2}}\$|(?:{CURRENCY_CODES})(?![A-Za-z])|Rs\.?|kr\.?|Kč|zł)"
-_DIGITS = r"[0-9]+(?:[.,][0-9]+|['’ \u00a0\u202f][0-9]{3}(?![0-9]))*(?:[.,](?!\w))?"
+_DIGITS = r"[0-9]+(?:[.,][0-9]+|['’ \u00a0\u2007\u2009\u202f][0-9]{3}(?![0-9]))*(?:[.,](?!\w))?"
 _VULGAR = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
-_FRACTION = rf"(?:[0-9]+{_BLANK}?)?{_VULGAR}|[0-9]+{_BLANK}[0-9]{{1,2}}/[0-9]{{1,2}}(?![0-9/])"
+_FRACTION = rf"(?:[0-9]+{BLANK}?)?{_VULGAR}|[0-9]+{BLANK}[0-9]{{1,2}}/[0-9]{{1,2}}(?![0-9/])"
 _BODY = rf"(?:{_FRACTION}|(?:{_DIGITS}|[.,][0-9]+)(?:[eE][+-]?[0-9]+(?![0-9A-Za-z]))?)"
 _WORD = r"[^\W\d_]+\.?"
 _UNIT = (
-    rf"(?:%|‰|″|′|”|’’|’|''|'|\"|°{_BLANK}?[CFK]?|[$€£¥₹₽₩₪₺฿₴₦₱¢]"
-    rf"|{_WORD}(?:(?:/|{_BLANK}){_WORD}){{0,2}}(?:[²³]|[23](?![0-9]))?|µ[^\W\d_]+)"
+    rf"(?:%|‰|″|′|”|’’|’|''|'|\"|°{BLANK}?[CFK]?|[$€£¥₹₽₩₪₺฿₴₦₱¢](?:/{_WORD})?|/{BLANK}?{_WORD}"
+    rf"|{_WORD}(?:(?:/|{BLANK}){_WORD}){{0,2}}(?:[²³]|[23](?![0-9]))?|µ[^\W\d_]+)"
 )
-_AMOUNTS = rf"{_BODY}(?:{_BLANK}*{_UNIT}(?:,?{_BLANK}*{_BODY}{_BLANK}*{_UNIT})*)?"
+_AMOUNTS = rf"{_BODY}(?:{BLANK}*{_UNIT}(?:,?{BLANK}*{_BODY}{BLANK}*{_UNIT})*)?"
 _CELL = re.compile(
-    rf"(?P<open>\()?(?P<sign>{_SIGN}?){_BLANK}*(?P<prefix>{_PREFIX}?){_BLANK}*(?P<inner>{_SIGN}?)"
+    rf"(?P<open>\()?(?P<sign>{_SIGN}?){BLANK}*(?P<prefix>{_PREFIX}?){BLANK}*(?P<inner>{_SIGN}?)"
     rf"(?P<amounts>{_AMOUNTS})(?P<close>\))?(?P<after>(?<=[0-9])[-\u2212])?"
 )
-_PARTS = re.compile(rf"(?P<body>{_BODY}){_BLANK}*(?P<unit>{_UNIT})?")
+_PARTS = re.compile(rf"(?P<body>{_BODY}){BLANK}*(?P<unit>{_UNIT})?")
 _POWER = re.compile(
-    rf"(?<=[0-9]){_BLANK}*[x×*·⋅]{_BLANK}*10(?:(?:\^|\*\*){_BLANK}*(?P<plain>{_SIGN}?[0-9]{{1,3}})(?![0-9.,])"
+    rf"(?<=[0-9]){BLANK}*[x×*·⋅]{BLANK}*10(?:(?:\^|\*\*){BLANK}*(?P<plain>{_SIGN}?[0-9]{{1,3}})(?![0-9.,])"
     r"|(?P<raised>[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))"
 )
+_WHOLE_MONEY = re.compile(rf"(?<=[0-9])(?:(?P<comma>,)[-–—]{{1,2}}|/-)(?=$|{BLANK}|[€$£₹])")  # `12,- €`, `1,234/-`
+_HEX = re.compile(r"0[xX][0-9a-fA-F]+")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+_MARKS_OF_SCRIPTS = str.maketrans("\u066b\u066c\u066a．，％－＋", ".,%.,%-+")  # of Arabic, and full-width
+_ASCII_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 _GRADE = re.compile(r"[0-9]{1,2}")  # `1-` may be a school grade, `90-` a range
 
 
@@ -133,7 +137,11 @@ def is_total(text: str) -> bool:
 def take_apart(text: str) -> WrittenNumber | None:
     """Digits, sign and units of a text; None where it is no number in any notation."""
     stripped = text.strip()
-    found = _CELL.fullmatch(_POWER.sub(_exponent, stripped)) if len(stripped) <= _LONGEST else None
+    if len(stripped) > _LONGEST or _HEX.fullmatch(stripped):
+        return None
+    ascii_text = stripped if stripped.isascii() else _in_ascii(stripped)
+    plain = _WHOLE_MONEY.sub(lambda end: ",00" if end["comma"] else "", ascii_text)
+    found = _CELL.fullmatch(_POWER.sub(_exponent, plain))
     if found is None or (found["open"] is None) != (found["close"] is None) or (found["sign"] and found["inner"]):
         return None
     before = found["sign"] + found["inner"]
@@ -144,9 +152,11 @@ def take_apart(text: str) -> WrittenNumber | None:
         if len(parts) > 1:
             return None
         ((body, behind),) = parts
-        parts = [(body, f"{found['prefix']} {behind}".strip())]
+        between = "" if behind.startswith("/") else " "
+        parts = [(body, f"{found['prefix']}{between}{behind}".strip())]
     styles = {
         "the minus behind": bool(found["after"]),
+        "digits of another script": any(map(str.isdecimal, stripped.translate(_ASCII_DIGITS))),
         "powers of ten": _POWER.search(stripped) is not None,
         "fractions": any(_is_fraction(body) for body, _ in parts),
     }
@@ -232,6 +242,14 @@ def _exponent(power: re.Match[str]) -> str:
     return f"e{exponent}"
 
 
+def _in_ascii(text: str) -> str:
+    """Digits of any script, and the marks and signs that stand between them there, as those of ASCII."""
+    if not any(char.isdecimal() and not char.isascii() for char in text):
+        return text
+    digits = (char if (digit := unicodedata.decimal(char, None)) is None else str(digit) for char in text)
+    return "".join(digits).translate(_MARKS_OF_SCRIPTS)
+
+
 def _is_fraction(body: str) -> bool:
     return "/" in body or re.search(_VULGAR, body) is not None
 
@@ -285,6 +303,7 @@ def note_of(text: str, notation: Notation) -> str | None:
     if is_plain(text) or (written := take_apart(text)) is None:
         return None
     unit = notation.unit or ""
+    unit = unit if " " in unit else unit_of(unit)
     converted = sorted(each for each in written.units if each != unit and " " not in unit)
     if converted and any(factor_of(each, unit) for each in converted):
         return f"converted from {' and '.join(converted)} to {unit}"

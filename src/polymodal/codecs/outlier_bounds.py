@@ -19,3 +19,16 @@ def tukey_bounds(values: np.ndarray) -> tuple[float, float]:
     if not np.isfinite(spread) or spread <= 0:
         return -np.inf, np.inf
     return low - 3 * spread, high + 3 * spread
+
+
+def is_beyond(values: np.ndarray, others: np.ndarray, *, log: bool = True) -> np.ndarray:
+    """Whether each value is outside of the fences of others; with `log`, of positive ones on the logarithm, too.
+
+    A length or price that is far on one scale only is one of a long tail.
+    """
+    low, high = tukey_bounds(others)
+    beyond: np.ndarray = (values < low) | (values > high)
+    if log and min(others.min(), values.min()) > 0:
+        low, high = tukey_bounds(np.log(others))
+        beyond &= (np.log(values) < low) | (np.log(values) > high)
+    return beyond

@@ -6,6 +6,7 @@ to the end of the file. A length that is no placeholder counts: if fewer bytes a
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -16,6 +17,9 @@ _PLACEHOLDERS = (range(0x7EFFFFC0, 0x7F000040), range(0x7FFFEF00, 0x80000100), r
 _AU_BYTES = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}  # of one sample, by encoding
 _AIFC_PLAIN = {b"NONE", b"sowt", b"twos", b"raw ", b"in24", b"in32", b"fl32", b"FL32", b"fl64", b"FL64", b"ulaw",
                b"alaw", b"ULAW", b"ALAW"}  # fmt: skip
+_CHUNK = re.compile(rb"[A-Za-z0-9_ ]{4}")  # its name
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+_LONGEST_REST, _LARGEST_REST = 1_024, 0.01  # bytes; share of the sound
 _NO_LENGTH = "it does not end with a whole sample, and its header does not say how long it is"
 
 
@@ -105,6 +109,8 @@ def _au(content: bytes, order: str) -> bytes:
             raise UnreadableCellError(f"truncated: {_NO_LENGTH}")
     elif there < length:
         raise UnreadableCellError(f"truncated: {max(0, there)} of {length} bytes of sound are there")
+    else:
+        _check_rest(content, start + length, length)
     if size == length or not 0 < size < 2**32:
         return content
     return content[:8] + struct.pack(f"{order}I", size) + content[12:]
@@ -122,7 +128,19 @@ def _size(content: bytes, place: int, stated: int, block: int, order: str) -> in
     after = place + stated + stated % 2
     if content[after : after + 4] in {b"RIFF", b"RIFX", b"FORM"} and content[after + 8 : after + 12] == content[8:12]:
         raise UnreadableCellError("another recording follows its end: files were joined; only the first would be read")
+    if not (_CHUNK.match(content, after) or _CHUNK.match(content, place + stated)):
+        _check_rest(content, place + stated, stated)
     return stated
+
+
+def _check_rest(content: bytes, place: int, stated: int) -> None:
+    """Refuses a file in which more follows the sound than tags and padding, for it may be sound."""
+    rest = len(content) - place
+    tag = content.startswith(_TAGS, place) or not content[place:].strip(b"\0")
+    if rest > _LONGEST_REST and rest > _LARGEST_REST * stated and not tag:
+        raise UnreadableCellError(
+            f"damaged: its header states {stated} of {stated + rest} bytes of sound; encode it again"
+        )
 
 
 def _chunks(content: bytes, order: str) -> Iterator[tuple[bytes, int, int]]:

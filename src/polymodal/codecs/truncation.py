@@ -1,8 +1,8 @@
 """Finds files that end too soon where the library that decodes them would shorten them without a word.
 
-Pillow misses the last bytes of PNG and GIF; FFmpeg the rest of Matroska and GIF, and what follows the frames of MP4 and
-AVI. What libsndfile misses is found beside it (`sound_lengths`, `ogg`, `mp3`). Of all other formats the libraries
-themselves find it.
+Pillow misses the last bytes of PNG and GIF, and zeros in those of JPEG; FFmpeg the rest of Matroska and GIF, and what
+follows the frames of MP4 and AVI. What libsndfile misses is found beside it (`sound_lengths`, `ogg`, `mp3`). Of all
+other formats the libraries themselves find it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ def _check_png(content: bytes) -> None:
     """The last chunk is IEND, of no bytes, and has a checksum (PNG, 5.6); Pillow finds it where pixels are missing."""
     if b"\0\0\0\0IEND" not in content[:-4]:
         raise UnreadableCellError("truncated: the PNG file ends too soon")
+
+
+def _check_jpeg(content: bytes) -> None:
+    """No zeros stand in the place of the end, as in a broken download; libjpeg decodes them (ITU-T T.81, B.1.1)."""
+    zeros = len(content) - len(content.rstrip(b"\0"))
+    if zeros >= _MANY_ZEROS and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):  # EOI, SOS
+        raise UnreadableCellError(f"truncated: the last {zeros} bytes of the JPEG file are zeros")
 
 
 def _check_gif(content: bytes, *, first_frame: bool) -> None:
@@ -83,6 +90,9 @@ def _check_boxes(content: bytes) -> list[bytes]:
             raise UnreadableCellError(f"damaged file: a box of {length} bytes")
         place += length
     _check_place(content, place)
+    rest = content[place:]
+    if rest.strip(b"\0") or (rest and b"moof" in names) or names[-1:] == [b"moof"]:  # else padding
+        raise UnreadableCellError("truncated: the file ends inside of a box's header, or of a fragment")
     return names
 
 
@@ -175,8 +185,10 @@ def _check_place(content: bytes, end: int) -> None:
         raise UnreadableCellError(f"truncated: {len(content)} of {end} bytes are there")
 
 
+_MANY_ZEROS = 32  # as coded pixels do not have
 _CHECKS: dict[formats.Format, Callable[[bytes], object]] = {
     formats.PNG: _check_png,
+    formats.JPEG: _check_jpeg,
     formats.JP2: _check_jp2,
     formats.PPM: _check_ppm,
     formats.AVIF: _check_boxes,

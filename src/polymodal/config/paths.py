@@ -68,6 +68,18 @@ def with_quotes(path: str, value: object, column: type[Settings]) -> str | None:
     return join_path(["columns", ".".join(keys[1:end]), *keys[end:]])
 
 
+def without_open_quotes(path: str) -> str:
+    """The path less quotes that open or close a key, but have no second one.
+
+    >>> without_open_quotes('columns."a.b.modality'), without_open_quotes('columns."a.b".modality')
+    ('columns.a.b.modality', 'columns."a.b".modality')
+    """
+    for mark in ('"', "'"):
+        if path.count(mark) % 2:
+            path = re.sub(rf"(?<=\.){mark}|{mark}(?=\.|$)", "", path)
+    return path
+
+
 def did_you_mean_path(key: str, model: type[Settings]) -> str:
     """Names the settings that end in a key, for the end of an error message."""
     paths = settings_by_last_key(model).get(key, {})

@@ -22,7 +22,7 @@ from polymodal import registry
 from polymodal.config.bundle import BundleConfig
 from polymodal.config.duration import DurationField
 from polymodal.config.node import Settings, TargetField
-from polymodal.config.paths import split_assignment, split_path, with_quotes
+from polymodal.config.paths import split_assignment, split_path, with_quotes, without_open_quotes
 from polymodal.config.preset_names import BEST, DEFAULT, FAST, SCRATCH, PresetField
 from polymodal.config.problems import collecting_errors, explain, not_finite, wrong_names
 from polymodal.config.table import CleanConfig, TableConfig
@@ -285,9 +285,12 @@ def _assignment(assignment: str) -> tuple[str, object]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = getattr(error, "problem", None) or error
         raise ConfigError(f"--set {path}: {text!r} is not a YAML value: {reason}.") from error
-    if (quoted := with_quotes(path, value, ColumnConfig)) is not None:
+    if with_quotes(path, value, ColumnConfig) is not None:
+        plain = without_open_quotes(path)
+        quoted = with_quotes(plain, value, ColumnConfig)
+        problem = "there is no such setting" if plain == path else "a quote in it is never closed"
         raise ConfigError(
-            f"--set {path}: there is no such setting. Put a column's name that has a dot into quotes: "
+            f"--set {path}: {problem}. Put a column's name that has a dot into quotes: "
             f"--set {shlex.quote(f'{quoted}={text}')}"
         )
     return path, value

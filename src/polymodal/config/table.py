@@ -41,7 +41,7 @@ class TableConfig(Settings):
         encoding: of text that is not UTF-8 and starts with no byte order mark, such as `cp1252`; a file that is valid
             UTF-8 is read as that all the same. None: what is not UTF-8 is an error.
         delimiter: of CSV and TSV: `comma`, `semicolon`, `tab`, `pipe`, or any one character. None finds out which of
-            the four it is in CSV, and is a tab in TSV.
+            the four, or `^` or `~`, it is in CSV, and is a tab in TSV.
         quote: what stands around cells that hold a delimiter; `none`: quotes are content.
         decimal: `comma` takes cells such as `1,5` for numbers, `1,234` too. Without it, a column of which most
             cells can only be read so is read so all the same.

@@ -13,7 +13,8 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from polymodal import registry
 from polymodal.data.tables.column_data import shown
 from polymodal.data.target.dates import why_dates_are_no_target
-from polymodal.errors import DataError
+from polymodal.errors import DataError, warn
+from polymodal.estimators import telling
 from polymodal.estimators.arguments import weights_of
 from polymodal.estimators.generator import Generator
 from polymodal.estimators.table_estimator import TableEstimator
@@ -107,6 +108,8 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
     def score(self, X: object, y: object = None, sample_weight: object = None) -> float:
         """Accuracy over the rows that have a target; a class new to the model counts as wrong. Of a tagger, macro AP.
 
+        `evaluate` leaves rows of such a class out, as no model could tell them; both warn of them with their number.
+
         Args:
             X: as for `fit`.
             y: a column's name in X, or one value a row; without it, X holds the target under its name of training.
@@ -115,6 +118,7 @@ class Classifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]  # scik
         if self._tags:
             return TableEstimator.score(self, X, y, sample_weight)
         predictions, truth = self._measured(X, y)
+        warn(*telling.of_truth(truth, new_are_wrong=True))
         assert truth.target is not None, "a classifier has a target"
         correct = _best(predictions.prediction) == truth.target.values[:, 0].numpy()
         rows = truth.labelled

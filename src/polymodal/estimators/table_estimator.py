@@ -184,6 +184,7 @@ class TableEstimator(Parameters):
         from polymodal.metrics.rows import RowStatistics
 
         predictions, truth = self._measured(X, y)
+        warn(*telling.of_truth(truth))
         task, weights = self._task, weights_of(sample_weight, truth.known)
         found = RowStatistics.of(task, predictions.prediction, truth.target)
         values = found.metrics(np.ones((1, len(found))) if weights is None else weights[None])[task.metric]

@@ -36,16 +36,26 @@ def of_rejects(rejects: Sequence[Reject], table: Table, config: RunConfig) -> tu
     return rejected(rejects, source=table.source, became=became, targets=config.targets)
 
 
-def of_truth(truth: Truth) -> tuple[str, ...]:
-    """What a user should hear of rows that are not measured."""
+def of_truth(truth: Truth, *, new_are_wrong: bool = False) -> tuple[str, ...]:
+    """What a user should hear of rows that are not measured, or, with `new_are_wrong`, count as wrong for their class.
+
+    Classes that training did not have are meant.
+    """
     counts = truth.counts
+    new = f"{counts['unknown_class']} of a class that training did not have" if counts["unknown_class"] else ""
     why = {
         "without a target": counts["unlabelled"],
         "with an unreadable target": counts.get("unreadable_target", 0),
-        "of a class that training did not have": counts["unknown_class"],
     }
     parts = [f"{count} {what}" for what, count in why.items() if count]
-    return (f"Rows that are not measured: {', '.join(parts)}; measured: {counts['measured']}.",) if parts else ()
+    measured = counts["measured"]
+    if new_are_wrong:
+        measured += counts["unknown_class"]
+        wrong = [f"Rows that count as wrong: {new}; `evaluate` leaves them out."] if new else []
+    else:
+        parts, wrong = [*parts, *filter(None, [new])], []
+    left = [f"Rows that are not measured: {', '.join(parts)}; measured: {measured}."] if parts else []
+    return (*left, *wrong)
 
 
 def _left_out(run: Run) -> Iterator[str]:

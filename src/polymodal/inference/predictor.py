@@ -12,7 +12,8 @@ import numpy as np
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.cells.clean import clean_cells, counted
 from polymodal.data.cells.dataset import Dataset
-from polymodal.data.cells.notes import Notes, sentences, unseen
+from polymodal.data.cells.date_orders import date_order_warnings
+from polymodal.data.cells.notes import Notes, sentences, unlike_training, unseen
 from polymodal.data.cells.prepare import Reject, modality_of, prepare
 from polymodal.data.cells.rejected import rejected
 from polymodal.data.tables.inputs import require_inputs
@@ -88,10 +89,11 @@ class Predictor:
                 )
             if on_message is not None:
                 read = (prepared, self.modalities, loader.rows)
-                notes += [prepared.notes, unseen(*read), counted(clean_cells(*read))]
+                notes += [prepared.notes, unseen(*read), unlike_training(*read), counted(clean_cells(*read))]
             parts += [prediction for _, prediction in forward_batches(self.network, loader, self.device)]
         if on_message is not None:
-            for sentence in (*(f"{table.source}: {note}" for note in table.notes), *sentences(*notes)):
+            of_table = (f"{table.source}: {note}" for note in (*table.warnings, *table.notes))
+            for sentence in (*of_table, *sentences(*notes)):
                 on_message(sentence)
         prediction = joined(parts)
         status = _status(prediction.present.numpy(), rejects)
@@ -99,11 +101,12 @@ class Predictor:
         return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects), warnings)
 
     def _warnings(self, table: Table, rejects: Sequence[Reject], read_cells: Mapping[str, int]) -> tuple[str, ...]:
-        """What a user should hear of cells that could not be read, of whole columns above all."""
+        """What a user should hear of cells that could not be read, or may be misread, of whole columns above all."""
         several = [name for name, count in Counter(reject.column for reject in rejects).items() if count > 1]
         folder = f" Relative paths are looked for in {table.folder}; pm.read_table(..., folder=...) says where else."
         unreadable = {name: folder if self.modalities[name].media else "" for name in several if not read_cells[name]}
-        return rejected(rejects, source=table.source, became="counted as missing", unreadable=unreadable)
+        found = rejected(rejects, source=table.source, became="counted as missing", unreadable=unreadable)
+        return (*found, *date_order_warnings(table, self.columns, trained=True))
 
     def in_chunks(self, table: Table, *, with_notes: bool = False) -> Iterator[tuple[int, Dataset]]:
         """All rows of a table as the model reads them, some hundred at a time: first row of each part, and the part.

@@ -36,7 +36,7 @@ class DatetimeConfig:
 
     Attributes:
         order: what comes first in 03/04/2024: `day_first`, `month_first`, or in 98/04/03 `year_first`; null: cells
-            where both may be are refused.
+            where both may be are refused, but those with dots (03.04.2024) have the day first.
         pivot: years of two digits from it on are 19.., those below it 20..: 05/01/98 is in 1998, 05/01/24 in 2024.
         unix: numbers count the `seconds` or `milliseconds` since 1970 in UTC; null: numbers are refused.
         cycles: which of `hour`, `weekday` and `year` enter as sine and cosine, if they vary in training rows.
@@ -54,12 +54,12 @@ class Datetime(Modality):
     Read are `datetime`, `date` and `time`, NumPy's and pandas' too, and as strings:
 
     - ISO 8601: 2024-03-01, 2024-03, 20240301, 2024-03-01T12:30:15.5+02:00; also 2024/03/01 and 2024.03.01;
-    - 1.3.2024, the day first, as with dots it is everywhere;
-    - weeks and quarters by their first day: 2024-W09, 2024-W09-5, 2024-Q1, Q1 2024; months too: March 2024;
+    - weeks and quarters by their first day: 2024-W09, 2024-W09-5, 2024-Q1, Q1 2024; months too: March 2024, 03/2024;
     - 1 March 2024, Mar 1st, 2024, 01-Mar-2024, Fri, 01 Mar 2024 12:00:00 GMT, Fri Mar 1 12:00:00 2024, also with names
       in German, French, Spanish, Italian, Portuguese and Dutch: 1. März 2024, 1er mars 2024, 1 de marzo de 2024;
-    - 25/12/2024 and 12-25-2024; where day and month may each be the other (03/04/2024), `order` decides, which is
-      suggested by the other cells of the column; where they do not tell, the cell is unreadable;
+    - 25/12/2024, 12-25-2024 and 25.12.2024; where day and month may each be the other (03/04/2024), `order` decides,
+      which is suggested by the other cells of the column; where they do not tell, the cell is unreadable, but with dots
+      (3.4.2024) the day comes first;
     - 12:30, 12:30:15, 12:30 pm, alone or after a date.
 
     A year behind day and month may have two digits: 01/05/98, 1.5.98, 1-May-98; `pivot` tells the century.
@@ -97,8 +97,10 @@ class Datetime(Modality):
         if 2 * found < max(num_cells, 1):
             return None
         reason = f"{found} of {num_cells} sampled cells are dates or times"
-        if order is None and (doubtful := next(filter(dates.is_ambiguous, sample.values), None)) is not None:
-            if dates.of_both_orders(sample.values):
+        both = dates.of_both_orders(sample.values)
+        doubt = dates.is_of_several_days if both else dates.is_ambiguous
+        if order is None and (doubtful := next(filter(doubt, sample.values), None)) is not None:
+            if both:
                 reason += f"; some with the day first, some with the month: {doubtful} is not known, write 2024-03-01"
             else:
                 orders = " or ".join(dates.possible_orders(doubtful))
@@ -106,7 +108,7 @@ class Datetime(Modality):
         elif order is not None:
             reason += f", the {order.partition('_')[0]} first"
         if found < 0.95 * num_cells:
-            return Recognition(0.75, f"{reason}; the others will be unreadable")
+            return Recognition(0.75, f"{reason}; {_others(sample.values, order)}")
         return Recognition(0.98, reason)
 
     @classmethod
@@ -121,8 +123,10 @@ class Datetime(Modality):
         return np.array([UNKNOWN if part is None else part for part in parts], dtype=np.int64)
 
     def note(self, cell: object) -> str | None:
-        """That a time is moved to UTC, or that a year has two digits."""
+        """That a time is moved to UTC, that a year has two digits, or that with dots the day does not come first."""
         offset = self._moment(cell).offset
+        if self.config.order == "month_first" and dates.is_of_several_days(cell) and not dates.is_ambiguous(cell):
+            return "with dots between the numbers, read with the month first (setting order)"
         if dates.has_short_year(cell):
             first, last = 1900 + self.config.pivot, 1999 + self.config.pivot
             return f"with a year of two digits, taken as one of {first} to {last} (setting pivot)"
@@ -220,8 +224,25 @@ def _looks_dated(value: object, order: Order | None) -> bool:
     """Whether a cell is a date, in one order where the column has one, else in any."""
     if not isinstance(value, str | date | time) or (isinstance(value, str) and value.strip().isdigit()):
         return False
-    try:
-        moment = dates.read_date(value, order or next(iter(dates.possible_orders(value)), None))
-    except UnreadableCellError:
+    moment = _read_somehow(value, order)
+    if moment is None:
         return False
     return not isinstance(value, str) or moment.days is None or dates.date_of(moment.days).year in _YEARS
+
+
+def _others(values: Sequence[object], order: Order | None) -> str:
+    """What becomes of the cells that do not look like dates: unreadable, or of a year that few dates have."""
+    others = [value for value in values if not _looks_dated(value, order)]
+    far = [value for value in others if isinstance(value, str) and _read_somehow(value, order) is not None]
+    if not far:
+        return "the others will be unreadable"
+    said = f"{len(far)} are of years before {_YEARS[0]} or after {_YEARS[-1]}, such as {far[0]}"
+    return said if len(far) == len(others) else f"{said}; the others will be unreadable"
+
+
+def _read_somehow(value: str | date | time, order: Order | None) -> DateTime | None:
+    """A date in one order, where the column has one, else in any; None where it cannot be read."""
+    try:
+        return dates.read_date(value, order or next(iter(dates.possible_orders(value)), None))
+    except UnreadableCellError:
+        return None

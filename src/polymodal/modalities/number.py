@@ -17,6 +17,7 @@ from polymodal.codecs import numerals, previews
 from polymodal.codecs.notation import Numerals, numerals_of
 from polymodal.codecs.numerals import Notation, Thousands
 from polymodal.codecs.outlier_bounds import tukey_bounds
+from polymodal.codecs.units import is_known, is_letter
 from polymodal.config.node import settings
 from polymodal.config.run_config import LimitsConfig
 from polymodal.errors import UnreadableCellError
@@ -26,6 +27,7 @@ from polymodal.types import Cells
 LARGEST = 1e300  # beyond it, means and differences leave float64
 UNSCALED_LIMIT = 1e15  # squares, and what a few layers make of them, still fit float32
 SCALED_LIMIT = 1e6  # a scaled value beyond it says no more, and its square must fit float32
+_FEWEST = 3  # different numbers that tell of another scale
 
 
 @settings
@@ -84,6 +86,7 @@ class Number(Modality):
         self.centre = float(statistics.get("centre", 0.0))
         self.spread = float(statistics.get("spread", 1.0))
         self.low, self.high = float(statistics.get("low", -np.inf)), float(statistics.get("high", np.inf))
+        self.least, self.greatest = statistics.get("least"), statistics.get("greatest")
         self.fill = None if statistics.get("fill") is None else float(statistics["fill"])
 
     @property
@@ -108,7 +111,9 @@ class Number(Modality):
             return Recognition(0.25, f"{reason}; the others will be unreadable")
         if found.numbers < found.cells:
             reason += f"; {found.cells - found.numbers} cannot be read"
-        few = sample.distinct <= 10 and sample.distinct <= 0.05 * sample.present
+        unit = found.notation.unit or ""
+        named = is_letter(unit) and not is_known(unit)  # such as `3G`, `4G`
+        few = sample.distinct <= 10 and (named or sample.distinct <= 0.05 * sample.present)
         reader = cls(NumberConfig(**_settings(found.notation)))
         if few and all(map(reader._is_whole, sample.values)):
             return Recognition(0.5, f"{reason}, few and whole: perhaps codes")
@@ -151,14 +156,15 @@ class Number(Modality):
     def fit(self, arrays: Iterable[np.ndarray]) -> dict[str, Any]:
         """`centre` and `spread` of the training rows, by the scaling of the settings; `low`, `high` and `fill` too.
 
-        These three only where the settings ask for them; the others are then of the clipped numbers.
+        These three only where the settings ask for them; the others are then of the clipped numbers. `least` and
+        `greatest` tell later whether new numbers are in the same unit.
         """
         values = np.array([float(array[0]) for array in arrays])
-        repairs: dict[str, Any] = {}
+        repairs: dict[str, Any] = {"least": float(values.min()), "greatest": float(values.max())} if values.size else {}
         if self.config.outliers == "clip" and values.size:
             low, high = tukey_bounds(values)
             if np.isfinite(low) and np.isfinite(high):
-                repairs = {"low": low, "high": high}
+                repairs |= {"low": low, "high": high}
                 values = np.clip(values, low, high)
         if (fill := _fill(values, self.config)) is not None:
             repairs["fill"] = fill
@@ -190,6 +196,21 @@ class Number(Modality):
 
     def measures(self, array: np.ndarray) -> dict[str, float]:
         return {"value": float(array[0])}
+
+    def unlike_training(self, arrays: Sequence[np.ndarray]) -> str | None:
+        """That all numbers are beyond those of the training rows, and a thousand times as large or small among them."""
+        values = np.array([float(array[0]) for array in arrays])
+        if self.least is None or self.greatest is None or not self.least > 0 or len(np.unique(values)) < _FEWEST:
+            return None
+        for factor, beyond in ((1000, values < self.least), (0.001, values > self.greatest)):
+            inside = (values * factor >= self.least) & (values * factor <= self.greatest)
+            if (beyond & inside).all():
+                where, how = ("below", "multiplied") if factor > 1 else ("above", "divided")
+                return (
+                    f"{where} all numbers of training ({self.least:g} to {self.greatest:g}), among them if {how} by "
+                    "1000: a mark before three digits may stand between thousands, or the unit may be another"
+                )
+        return None
 
     def preview(self, cell: object) -> str:
         return previews.figure(float(self.read(cell)[0]))

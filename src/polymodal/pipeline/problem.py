@@ -14,6 +14,7 @@ from polymodal.config.run_config import ColumnConfig, Part, RunConfig
 from polymodal.data.audit.audit import check_run
 from polymodal.data.cells.clean import Action, clean_cells, clean_rows, counted
 from polymodal.data.cells.dataset import Dataset
+from polymodal.data.cells.date_orders import date_order_warnings
 from polymodal.data.cells.notes import sentences, truncated, unseen
 from polymodal.data.cells.prepare import Reject, fit_statistics, modality_of, prepare
 from polymodal.data.cells.store import Store
@@ -153,7 +154,8 @@ def _of_cells(
     of_target: Any = schema.target.statistics.get("notes", [])  # such as labels that are left out
     read_so = (f"{schema.target.name}: {note}" for note in choices.read.notes)
     of_table = (f"{choices.table.source}: {note}" for note in choices.table.notes)
-    return (*of_table, *read, *sentences(counted(cleaned)), *read_so, *map(str, of_target))
+    of_dates = date_order_warnings(choices.table, schema.features(), trained=False)
+    return (*of_table, *read, *of_dates, *sentences(counted(cleaned)), *read_so, *map(str, of_target))
 
 
 def _written_out(config: RunConfig, schema: Schema, modalities: Mapping[str, Modality], task: Task) -> RunConfig:

@@ -59,8 +59,12 @@ def _usable(found: Sequence[SideColumn]) -> SideColumn | None:
 def _used(column: SideColumn) -> Alert:
     name = column.name
     reading = f" ({column.reading})" if column.reading else ""
+    count = column.num_left_out
+    left = ""
+    if count:
+        left = f" {count:,} rows are for neither and have no target: they are left out."
     text = (
-        f"{name} says which rows are for train and test{reading}, and is used as the split. To divide the rows "
+        f"{name} says which rows are for train and test{reading}, and is used as the split.{left} To divide the rows "
         f"otherwise, leave it out: --drop {name}."
     )
     return Alert(kind="split_column", columns=(name,), text=text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, SupportsFloat, SupportsIndex
 
@@ -20,6 +20,7 @@ from polymodal.baselines.linear import number_baselines
 from polymodal.codecs import numerals
 from polymodal.codecs.notation import numerals_of
 from polymodal.codecs.numerals import Notation
+from polymodal.codecs.units import is_known
 from polymodal.config.node import settings
 from polymodal.data.tables.column_data import shown
 from polymodal.data.target.class_names import is_missing
@@ -106,7 +107,11 @@ class Regress(ScoringTask):
         numbers = [number for value in present if (number := reader._number(value)) is not None]
         if not numbers:
             return None
-        whole = found.notation.plain and all(map(float.is_integer, numbers))
+        unit = found.notation.unit
+        counts = replace(found.notation, unit=None).plain and (
+            unit is None or not all(map(is_known, unit.split()))
+        )  # `3 doors`, `4G`
+        whole = counts and all(map(float.is_integer, numbers))
         words = f"{len(set(numbers))} distinct {'whole ' if whole else ''}numbers in {len(present)} rows"
         return Recognition(0.5 if whole else 0.95, words)
 

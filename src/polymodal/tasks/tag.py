@@ -249,17 +249,23 @@ def _names(value: object, separator: str, column: str) -> set[str]:
 def _separator(present: Sequence[object]) -> str:
     """Of texts the separator that most cells hold; of lists the first that no label holds: it joins predictions."""
     texts = [value for value in present if isinstance(value, str)]
-    held = {sign: sum(sign in text for text in texts) for sign in _SEPARATORS[:3]}
-    if any(held.values()):
+    held = {sign: (sum(_joins(text, sign) for text in texts), sum(sign in text for text in texts))
+            for sign in _SEPARATORS[:3]}  # fmt: skip
+    if any(map(any, held.values())):
         return max(held, key=held.__getitem__)
     parts = [name_of(part) for value in present if _is_list(value) for part in value]
     return next((sign for sign in _SEPARATORS if not any(sign in part for part in parts)), _SEPARATORS[0])
 
 
+def _joins(text: str, sign: str) -> bool:
+    """Whether a separator stands between labels, not behind the only one."""
+    return sum(bool(part.strip()) for part in text.split(sign)) > 1
+
+
 def _recognise(texts: Sequence[object], sign: str) -> Recognition | None:
     """How sure it is that texts hold labels with this separator between them."""
     lists = [[part.strip() for part in str(text).split(sign)] for text in texts]
-    joined = sum(len(parts) > 1 for parts in lists)
+    joined = sum(_joins(str(text), sign) for text in texts)
     if joined < max(2, 0.1 * len(texts)):
         return None
     parts = [part for of_cell in lists for part in of_cell if part]

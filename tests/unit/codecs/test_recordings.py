@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from polymodal.codecs import recordings
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
 
@@ -161,6 +162,10 @@ class TestChainedOgg:
             read(first + second, limit_seconds=1.5)
 
 
+def samples_of(content):
+    return recordings.read_sound(content, max_seconds=60.0, limit_seconds=60.0)[0]
+
+
 def mp3(samples, mode="CONSTANT"):
     """An MP3 less its first frame, which holds the index."""
     file = io.BytesIO()
@@ -194,6 +199,25 @@ class TestMp3WithoutIndex:
     def test_tags_and_padding_behind_the_last_frame(self, tag):
         content = mp3(tone(440, rate=44_100))
         np.testing.assert_array_equal(read(content + tag), read(content))
+
+    @pytest.mark.parametrize("tag", [b"", b"TAG".ljust(128, b" "), b"ID3\4\0\0\0\0\0\x0a" + bytes(10)])
+    @pytest.mark.parametrize("seconds", [0.3, 1.0])
+    @pytest.mark.parametrize("indexed", ["none", "first", "second", "both"])
+    def test_a_second_file_behind_the_first_is_not_lost(self, tag, seconds, indexed):
+        def made(number, whole):
+            file = io.BytesIO()
+            soundfile.write(file, tone(440 * number, 2 - number + seconds, 44_100), 44_100, format="MP3")
+            return file.getvalue() if whole else file.getvalue()[frame_bytes(file.getvalue(), 0) :]
+
+        first, second = made(1, indexed in ("first", "both")), made(2, indexed in ("second", "both"))
+        alone = len(samples_of(first))
+        assert alone == pytest.approx((1 + seconds) * 44_100, abs=3_000)
+        if tag:
+            assert len(samples_of(first + tag)) == alone
+        try:
+            assert len(samples_of(first + tag + second)) > alone + 0.8 * seconds * 44_100
+        except UnreadableCellError as error:
+            assert "joined" in str(error)
 
     def test_something_else_between_frames(self):
         content = mp3(tone(440, rate=44_100))

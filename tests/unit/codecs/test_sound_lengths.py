@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from polymodal.codecs import sound_lengths
 from polymodal.errors import UnreadableCellError
 from polymodal.modalities.audio import Audio, AudioConfig
 
@@ -90,3 +91,22 @@ def test_recordings_joined_into_one_file_are_not_the_first_alone():
         content = encode(*kind)
         with pytest.raises(UnreadableCellError, match=r"joined|damaged"):
             read(content + content)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU"])
+def test_a_stated_length_that_leaves_out_sound_is_a_reject(kind):
+    content = bytearray(encode(kind, "PCM_16", None))
+    whole = len(content)
+    order, place = {"WAV": ("<", content.find(b"data") + 4), "AIFF": (">", content.find(b"SSND") + 4), "AU": (">", 8)}[
+        kind
+    ]
+    struct.pack_into(f"{order}I", content, place, 8_000)
+    with pytest.raises(UnreadableCellError, match="states"):
+        sound_lengths.completed(bytes(content))
+    plain = encode(kind, "PCM_16", None)
+    for behind in (b"TAG".ljust(2_000), bytes(5_000), b"xy"):
+        assert sound_lengths.completed(plain + behind) == plain + behind
+    if kind != "AU":
+        chunk = b"LIST" + struct.pack(f"{order}I", 4_000) + b"\1" * 4_000
+        assert sound_lengths.completed(plain + chunk) == plain + chunk
+    assert whole == len(plain)

@@ -48,3 +48,33 @@ def test_bytes_behind_the_end_and_other_formats():
     for format_, content in FILES:
         check_end(content + b"more", format_, first_frame=True)
     check_end(b"\xff\xd8\xff", formats.JPEG)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_of_which_the_rest_is_zeros(options):
+    thumb = encode("JPEG")
+    exif = Image.Exif()
+    exif[0x9286] = thumb  # a comment, which holds an end of its own
+    file = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (120, 124, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "JPEG", exif=exif, **options)
+    content = file.getvalue()
+    for padding in (b"", bytes(500), b"more" + bytes(500)):
+        check_end(content + padding, formats.JPEG)
+    for share in (0.4, 0.6, 0.9):
+        kept = content[: round(share * len(content))]
+        with pytest.raises(UnreadableCellError, match="zeros"):
+            check_end(kept.ljust(len(content), b"\0"), formats.JPEG)
+
+
+def box(name, size=40):
+    return (8 + size).to_bytes(4, "big") + name + b"x" * size
+
+
+def test_an_mp4_in_fragments_cut_at_any_byte_of_a_header():
+    whole = box(b"ftyp") + box(b"moov") + (box(b"moof") + box(b"mdat")) * 2
+    for content in (whole, box(b"ftyp") + box(b"mdat") + box(b"moov"), box(b"ftyp") + box(b"moov") + bytes(5)):
+        check_end(content, formats.MP4)
+    for length in range(len(whole) - 95, len(whole)):
+        with pytest.raises(UnreadableCellError, match="truncated"):
+            check_end(whole[:length], formats.MP4)

@@ -27,6 +27,9 @@ def test_any_name_survives_as_a_key(name):
         ("columns.user.id.modality=category", 'columns."user.id".modality=category'),
         ("columns.a.b.c.encoder.width=8", 'columns."a.b.c".encoder.width=8'),
         ("columns.user.id={modality: category}", 'columns."user.id"={modality: category}'),
+        ('columns."user.id.modality=category', 'columns."user.id".modality=category'),
+        ('columns.user.id".modality=category', 'columns."user.id".modality=category'),
+        ("columns.'user.id.modality=category", 'columns."user.id".modality=category'),
         ("warm_start.columns.user.id=uid", 'warm_start.columns."user.id"=uid'),
     ],
 )

@@ -139,6 +139,30 @@ def test_rows_that_do_not_count_are_told(model):
     )
 
 
+def test_score_says_which_rows_it_leaves_out_and_which_count_as_wrong(model):
+    kinds = KIND.astype(object)
+    kinds[:3], kinds[3:5] = None, "giant"
+    left, wrong = told(lambda: model.score(X, kinds))
+    assert "3 without a target" in left and "measured: 37" in left
+    assert "2 of a class that training did not have" in wrong and "count as wrong" in wrong
+    right = model.predict(X)[5:] == KIND[5:]
+    with pytest.warns(pm.DataWarning):
+        assert model.score(X, kinds) == pytest.approx(right.sum() / 37)
+        assert model.evaluate(X, kinds)["accuracy"]["value"] == pytest.approx(right.mean())
+
+
+def test_score_of_a_regressor_and_a_tagger_says_which_rows_it_leaves_out():
+    sizes = SIZE.copy()
+    sizes[:3] = np.nan
+    regressor = pm.Regressor(**QUICK, columns=NUMBER).fit(X, SIZE * 2 + RNG.normal(size=ROWS))
+    (left,) = told(lambda: regressor.score(X, sizes))
+    assert "3 without a target" in left and "measured: 37" in left
+    tags = [["a", "b"] if row % 3 else ["b"] for row in range(ROWS)]
+    tagger = quick(columns=NUMBER).fit(X, tags)
+    (left,) = told(lambda: tagger.score(X, [None, *tags[1:]]))
+    assert "1 without a target" in left
+
+
 def test_what_the_split_warns_of_is_kept_too():
     kinds = KIND.where(KIND.index > 0, "giant")
     found = quick(columns=NUMBER)

@@ -129,7 +129,7 @@ def test_day_or_month_first_is_decided_by_the_column():
         assert Datetime.suggest(undecided, LimitsConfig()) == {}
     assert read("03/04/2024", order="day_first") == date(2024, 4, 3)
     assert read("03/04/2024", order="month_first") == date(2024, 3, 4)
-    assert read("3.4.2024", order="month_first") == date(2024, 4, 3)
+    assert read("3.4.2024", order="month_first") == date(2024, 3, 4)
     with pytest.raises(UnreadableCellError, match="set order to day_first or month_first"):
         read("03/04/2024")
     with pytest.raises(UnreadableCellError, match="no such day"):

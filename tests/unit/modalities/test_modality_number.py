@@ -36,7 +36,8 @@ def test_declared_coercions(cell, value):
 
 
 @pytest.mark.parametrize(
-    "cell", ["one", "1,000", "1_000", "nan", "inf", "Infinity", "0x10", "1 2", "", "٣", b"1", [1], {}, 1j, np.ones(1)]
+    "cell",
+    ["one", "1,000", "1_000", "nan", "inf", "Infinity", "0x10", "1 2", "", "³", "٣ ٣", b"1", [1], {}, 1j, np.ones(1)],
 )
 def test_the_rest_becomes_reject(cell):
     with pytest.raises(UnreadableCellError, match="not a number"):

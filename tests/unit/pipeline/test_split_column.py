@@ -219,3 +219,56 @@ def test_a_column_that_is_left_out_and_tells_the_target_is_noted():
     problem, _ = resolved(cells, split={"column": "part"})
     assert any(note.startswith("id alone predicts label in 100.0 % of rows") for note in problem.warnings)
     assert not any("id" in alert.columns for alert in problem.alerts)
+
+
+def with_gaps(word, *, labelled):
+    """Every fifth row says no side; it has a target or not."""
+    cells = table(("train", "test"))
+    gaps = range(1, ROWS, 5)
+    cells["part"] = [word if k in gaps else side for k, side in enumerate(cells["part"])]
+    cells["label"] = [None if k in gaps and not labelled else label for k, label in enumerate(cells["label"])]
+    return cells, len(gaps)
+
+
+@pytest.mark.parametrize("word", [None, "", "unlabeled"])
+def test_rows_without_side_and_target_are_left_out_after_saying_so(word):
+    cells, count = with_gaps(word, labelled=False)
+    problem, told = resolved(cells)
+    assert problem.config.split.column == "part"
+    assert "is used as the split" in told["part",] and f"{count} rows" in told["part",]
+    sides = np.concatenate([problem.split.train, problem.split.validation, problem.split.test])
+    assert len(sides) == ROWS - count
+
+
+@pytest.mark.parametrize("word", [None, "unlabeled", "unused"])
+def test_rows_with_a_target_and_without_a_side_leave_it_out_with_the_row(word):
+    problem, told = resolved(with_gaps(word, labelled=True)[0])
+    assert problem.config.split.column is None
+    assert "row 1" in told["part",] and "--split part" in told["part",]
+
+
+def test_true_and_false_with_gaps_divide_the_rows_that_have_a_target():
+    cells, _ = with_gaps(None, labelled=False)
+    cells["is_test"] = [None if side is None else int(side == "test") for side in cells.pop("part")]
+    problem = resolve(cells, make({"target": "label"}), folder=Path("unused"))
+    assert problem.config.split.column == "is_test"
+
+
+def test_a_split_that_the_user_names_may_have_gaps_where_there_is_no_target():
+    problem, _ = resolved(with_gaps(None, labelled=False)[0], split={"column": "part"})
+    assert len(problem.split.test) > 0
+    with pytest.raises(DataError, match="part"):
+        resolve(
+            with_gaps(None, labelled=True)[0], make({"target": "label", "split": {"column": "part"}}),
+            folder=Path("unused"),
+        )  # fmt: skip
+
+
+def test_public_and_private_test_rows_are_left_out_under_a_name_about_splits():
+    cells = table(("Public", "Private"))
+    problem, told = resolved(cells)
+    assert problem.config.split.column is None
+    assert "part" in told["part",]
+    cells["school"] = cells.pop("part")
+    problem = resolve(cells, make({"target": "label", "inputs": {"keep": "all"}}), folder=Path("unused"))
+    assert "school" in [column.name for column in problem.schema.features()]

@@ -17,8 +17,10 @@ from polymodal.data.audit import (
     duplicates,
     layout,
     outliers,
+    sentinels,
     summary_rows,
     target_leakage,
+    unread_dates,
     unread_media,
     unreadable,
     writing,
@@ -42,9 +44,11 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     classes.check,
     drift.check,
     outliers.check,
+    sentinels.check,
     layout.check,
     changes.check,
     date_order.check,
+    unread_dates.check,
     writing.check,
     summary_rows.check,
 )
@@ -93,21 +97,22 @@ def check_run(
     """What would make the figures of a run wrong, as far as it is found without reading media; and notes.
 
     The first are columns that tell the target by themselves, test rows that come again among those that are learned
-    from, columns of media that are nowhere, columns near to numbers, and rows that sum others up; the notes
-    are on columns that tell the target and are left out, and on classes without test rows.
+    from, columns of media that are nowhere, columns near to numbers, numbers whose thousands are in doubt, and rows
+    that sum others up; the notes are on columns that tell the target and are left out, on classes without test rows,
+    and on values for missing cells.
     """
     rows = _draw(table.num_rows, MOST_ROWS)
     sample = table if len(rows) == table.num_rows else table.take(rows)
     subject = AuditedTable(sample, rows, tuple(columns), config, {}, given_sides=split.sides(table.num_rows)[rows])
     copies = [finding for finding in duplicates.check(subject) if finding.severity == "error"]
     told, notes = target_leakage.alerts(subject)
-    without = [str(finding) for finding in classes.without_test(subject)]
+    without = [str(finding) for check in (classes.without_test, sentinels.check) for finding in check(subject)]
     summaries = list(summary_rows.check(subject))
     alerts = (
         *told,
         *(Alert(kind="duplicates", text=str(finding)) for finding in copies),
         *unread_media.alerts(subject),
-        *(Alert(kind="writing", columns=one.columns, text=str(one)) for one in writing.check_inputs(subject)),
+        *(Alert(kind="writing", columns=one.columns, text=str(one)) for one in writing.check_run(subject)),
         *(
             Alert(kind="summary_rows", columns=one.columns, text=str(one))
             for one in summaries

@@ -1,4 +1,4 @@
-"""The classes of the target: too few, too rare, out of balance, or on one side of the split only."""
+"""The classes of the target: too few, no values, too rare, out of balance, or on one side of the split only."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.audit.target_cells import unused_targets
+from polymodal.data.target.null_classes import ADVICE, null_classes
 
 _OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
 _NAMED = 5
@@ -30,6 +31,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             advice = "There is nothing to tell apart."
             yield subject.finding("classes", "error", "all rows have one class.", advice, columns=(target,))
             continue
+        yield from _null(subject, target, classes, counts)
         yield from _rare(subject, target, classes, counts)
         yield from _one_sided(subject, target, classes)
     yield from without_test(subject)
@@ -38,6 +40,15 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 def _classes(subject: AuditedTable, target: str) -> list[str] | None:
     """By row; None where the task is known to learn numbers."""
     return None if subject.config.task.name == _OF_NUMBERS else subject.classes(target)
+
+
+def _null(subject: AuditedTable, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:
+    """Classes that are probably missing cells."""
+    if null := null_classes(counts):
+        rows = [row for row, name in enumerate(classes) if name in set(null)]
+        named = ", ".join(f"{name!r} ({counts[name]:,})" for name in null)
+        what = f"{named}: learned as {'a class' if len(null) == 1 else 'classes'}, but probably missing."
+        yield subject.finding("classes", "warning", what, ADVICE, columns=(target,), rows=rows)
 
 
 def _rare(subject: AuditedTable, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from polymodal.codecs import dates
+from polymodal.codecs.date_conflicts import order_conflict
 from polymodal.config.paths import join_path
 from polymodal.config.run_config import ColumnConfig
 from polymodal.data.audit.finding import Finding, number
@@ -21,12 +22,19 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
     for column in subject.columns:
         if column.kind in _READ_AS_WORDS:
             yield from _zones(subject, column.name)
-        said = subject.config.columns.get(column.name, ColumnConfig()).modality.settings
-        if column.modality != "datetime" or "order" in {**subject.config.modalities.get("datetime", {}), **said}:
+        if column.modality != "datetime":
             continue
+        said = subject.config.columns.get(column.name, ColumnConfig()).modality.settings
+        settings = {**subject.config.modalities.get("datetime", {}), **said}
         cells = subject.cells(column.name)
-        order = dates.order_of(cells)
-        if order in ("day_first", "month_first") and dates.may_have_year_first(cells):
+        order = settings["order"] if "order" in settings else dates.order_of(cells)
+        if (conflict := order_conflict(cells, order)) is not None:
+            otherwise = f" {advice(column.name, [conflict.other])}" if conflict.mostly else ""
+            advised = f"Write all of them as 2024-03-01.{otherwise}"
+            yield subject.finding(
+                "date_order", "warning", conflict.words, advised, columns=(column.name,), rows=conflict.rows
+            )
+        elif "order" not in settings and order in ("day_first", "month_first") and dates.may_have_year_first(cells):
             shown = next(cell for cell in cells if dates.possible_orders(cell))
             what = f"dates such as {shown!r} are read with the {order[:-6]} first, but the year may come first."
             yield subject.finding(

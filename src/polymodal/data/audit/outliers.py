@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from polymodal.codecs.outlier_bounds import tukey_bounds
+from polymodal.codecs.outlier_bounds import is_beyond
 from polymodal.data.audit.finding import SHOWN, Finding, number
+from polymodal.data.audit.sentinels import sentinel_rows
 from polymodal.data.audit.subject import AuditedTable
 
 _FEWEST = 20  # cells
@@ -17,13 +18,13 @@ _MOST_SHARE = 0.05  # more cells than that are a long tail, not outliers
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """One finding for each figure of a column, with the farthest cells first."""
     for name, profiles in subject.profiles.items():
-        for figure, values in profiles.measures.items():
+        told = np.isin(profiles.rows, sentinel_rows(subject, name))
+        rows = profiles.rows[~told]
+        for figure, measured in profiles.measures.items():
+            values = measured[~told]
             if len(values) < _FEWEST:
                 continue
-            beyond = _beyond(values)
-            if values.min() > 0:  # a length or price that is far on one scale only is one of a long tail
-                beyond &= _beyond(np.log(values))
-            far = np.flatnonzero(beyond)
+            far = np.flatnonzero(is_beyond(values, values))
             if not 0 < len(far) <= _MOST_SHARE * len(values):
                 continue
             far = far[np.argsort(-np.abs(values[far] - np.median(values)), kind="stable")]
@@ -33,10 +34,4 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
                 f"{shown}{', ...' if len(far) > SHOWN else '.'}"
             )
             advice = "Look at them. clean.outliers clips or drops outlying numbers."
-            yield subject.finding("outliers", "note", what, advice, columns=(name,), rows=profiles.rows[far])
-
-
-def _beyond(values: np.ndarray) -> np.ndarray:
-    low, high = tukey_bounds(values)
-    beyond: np.ndarray = (values < low) | (values > high)
-    return beyond
+            yield subject.finding("outliers", "note", what, advice, columns=(name,), rows=rows[far])

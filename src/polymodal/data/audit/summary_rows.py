@@ -28,6 +28,10 @@ _BEYOND = 1.5  # times the largest other number
 _MOST_NOTES = 10  # rows
 _LOOKED_AT = 20  # rows that may be sums: the others are as these
 _MOST_SUSPECTS = 0.34  # of the rows: a word in more of them is a value of its column
+_STATISTICS = frozenset(
+    ["count", "n", "mean", "median", "std", "sd", "std dev", "stdev", "var", "variance", "min", "minimum", "max",
+     "maximum", "25%", "50%", "75%"]
+)  # fmt: skip
 _COUNT = re.compile(r"\s*[:=(\[]*\s*[-+]?[$€£]?\s*[0-9][0-9.,'’ \u00a0\u202f]*\s*[^\W\d_]{0,3}[%€$£]?\s*[)\]]?$")
 _NOTE = re.compile(
     r"(sources?|notes?|quellen?|hinweis|fuentes?|nota|remarques?|fonte|legende?)\b|[*†‡¹]", re.IGNORECASE
@@ -108,7 +112,7 @@ class _Summaries:
             shown = [one for one in some if self._is_summary(one, lone=len(suspects) == 1)]
             if shown and 2 * len(shown) >= len(some):  # else the word is one of the column's values
                 found += shown + suspects[_LOOKED_AT:]
-        rows = {one.row: one for one in reversed(found)}
+        rows = {one.row: one for one in reversed(found + self._statistics)}
         return [rows[row] for row in sorted(rows)]
 
     @cached_property
@@ -118,7 +122,8 @@ class _Summaries:
             return []
         last = self._end - 1
         for row in (last, 0):
-            if self._sums(row, [self._others(row)], _EXACT, _ADDENDS_OF_ALL) >= max(1, self._amounts(row) / 2):
+            close = _CLOSE if row == last and self._filled[row].sum() <= 1 else _EXACT  # it may be rounded
+            if self._sums(row, [self._others(row)], close, _ADDENDS_OF_ALL) >= max(1, self._amounts(row) / 2):
                 return [row]
         return self._blocks()
 
@@ -175,11 +180,30 @@ class _Summaries:
         return end
 
     def _only_text(self, row: int) -> str:
-        """The text of a row with one cell only; empty of any other row."""
+        """The text of a row with one cell only, which is no number among numbers; empty of any other row."""
         if self._filled[row].sum() > 1:
             return ""
-        cells = [cell for name in self._names if (cell := self.subject.cells(name)[row]) is not None]
-        return cells[0].strip() if len(cells) == 1 and isinstance(cells[0], str) else ""
+        filled = [name for name in self._names if self.subject.cells(name)[row] is not None]
+        if len(filled) != 1:
+            return ""
+        cell, reading = self.subject.cells(filled[0])[row], self.subject.reading(filled[0])
+        is_read = reading is not None and not np.isnan(reading.values[row])
+        return cell.strip() if isinstance(cell, str) and not is_read else ""
+
+    @cached_property
+    def _statistics(self) -> list[_Named]:
+        """Rows at the end that a column names as count, mean, deviation and the like, each once."""
+        for name in self._names if self._num >= _FEWEST and self._in_sequence else ():
+            cells = self.subject.cells(name)
+            words = [cell.strip().casefold() if isinstance(cell, str) else "" for cell in cells]
+            start = self._num
+            while start and (words[start - 1] in _STATISTICS or is_total(words[start - 1])):
+                start -= 1
+            block = words[start:]
+            other = set(block) - set(words[:start])
+            if len(block) >= 2 and len(other) == len(block) <= _MOST_SUSPECTS * self._num and other & _STATISTICS:
+                return [_Named(row, name, str(cells[row]).strip(), alone=True) for row in range(start, self._num)]
+        return []
 
     @cached_property
     def _suspects(self) -> list[_Named]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from polymodal.codecs.notation import numerals_of
@@ -40,6 +41,8 @@ def unused_targets(subject: AuditedTable, name: str) -> UnusedTargets:
                 missing.append(row)
             except UnreadableCellError:
                 unreadable.append(row)
+        elif notation is not None and isinstance(cell, float) and math.isinf(cell):
+            unreadable.append(row)
     return UnusedTargets(missing, unreadable)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +13,8 @@ from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.cells.reading import Reject
 from polymodal.data.columns.examples import example
 
-_REASONS = 3  # that a finding names, the most frequent ones
+_SHOWN_CELL = re.compile(r": (?:'[^']*'|\"[^\"]*\")$")
+_REASONS = 3  # that a finding names, the most frequent ones; also: cells of one
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
@@ -33,16 +35,26 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 
 def _reasons(subject: AuditedTable, rejects: Sequence[Reject]) -> str:
     """The most frequent reasons, each with its count where there are several, and with a file or cell."""
-    counts = Counter(reject.reason for reject in rejects)
-    first = {reject.reason: reject for reject in reversed(rejects)}
+    reasons = Counter(reject.reason for reject in rejects)
+    counts = Counter(_kind(reject.reason) for reject in rejects)
+    first = {_kind(reject.reason): reject for reject in reversed(rejects)}
     shown = []
-    for reason, count in counts.most_common(_REASONS):
+    for kind, count in counts.most_common(_REASONS):
+        reason = first[kind].reason
+        cells = [like[len(kind) + 2 :] for like, _ in reasons.most_common() if _kind(like) == kind]
+        if len(cells) > 1:
+            reason = f"{kind}, such as {', '.join(cells[:_REASONS])}"
         times = f"{count:,} times " if 1 < count < len(rejects) else ""
-        sample = _example(subject, first[reason])
+        sample = _example(subject, first[kind])
         shown.append(f"{times}{reason}" + ("" if sample.rstrip("…") in reason else f" ({sample})"))
     if others := len(counts) - len(shown):
         shown.append(f"and {number(others, 'other reason')}")
     return "; ".join(shown)
+
+
+def _kind(reason: str) -> str:
+    """A reason less the cell that ends it."""
+    return _SHOWN_CELL.sub("", reason)
 
 
 def _example(subject: AuditedTable, reject: Reject) -> str:

@@ -7,23 +7,27 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from polymodal.codecs import numerals
-from polymodal.codecs.notation import Numerals, numerals_of
-from polymodal.codecs.numerals import PLAIN
+from polymodal.codecs.notation import Numerals, are_measures, numerals_of
+from polymodal.codecs.numerals import PLAIN, means_missing
+from polymodal.config.run_config import ColumnConfig
 from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.audit.target_cells import unused_targets
 from polymodal.data.target.class_names import name_of, note_of_name
+from polymodal.data.target.quantities import amounts
 from polymodal.data.target.spellings import spellings
 
 _OTHERWISE = "If that is wrong, set table.delimiter, table.quote or table.skip_lines."
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
+_FEW_AMOUNTS = 10  # different cells; fewer may well be categories
 _ONE_SPELLING = "They are learned apart; give them one spelling if they are one."
 _READ_AS_WORDS = ("text", "category", "identifier")
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
     """Findings about the file, each column of numbers or near to one, and the targets."""
+    yield from _of_file(subject)
     for note in subject.table.notes:
         what, _, advice = note.partition(". ")
         yield subject.finding("writing", "note", f"{what}.", f"{advice}." if advice else _OTHERWISE)
@@ -32,24 +36,42 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             yield from _numbers(subject, column.name)
         elif column.kind in _READ_AS_WORDS:
             yield from _nearly_numbers(subject, column.name)
+            yield from _amounts(subject, column.name)
         if column.kind == "category":
             yield from _categories(subject, column.name)
     for target in subject.config.targets:
         yield from _target(subject, target)
 
 
-def check_inputs(subject: AuditedTable) -> Iterator[Finding]:
-    """What a run says of them, too: columns near to numbers that nobody said are none."""
+def check_run(subject: AuditedTable) -> Iterator[Finding]:
+    """What a run says, too: what seems to be wrong with the file, columns near to numbers that nobody said are none,
+    and doubtful thousands.
+    """
+    yield from _of_file(subject)
     said = {name for name, column in subject.config.columns.items() if column.modality.name is not None}
     for column in subject.columns:
         if column.kind in _READ_AS_WORDS and column.name not in said:
             yield from _nearly_numbers(subject, column.name)
+        elif column.kind == "number":
+            yield from _doubtful_thousands(subject, column.name)
+    for target in subject.config.targets:
+        if not _of_classes(subject):
+            yield from _doubtful_thousands(subject, target)
+
+
+def _of_file(subject: AuditedTable) -> Iterator[Finding]:
+    for warning in subject.table.warnings:
+        what, _, advice = warning.partition(". ")
+        yield subject.finding("writing", "warning", f"{what}.", f"{advice}.")
 
 
 def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """That numbers are not written as programs write them."""
     found = _found(subject, name)
     if found is None or not found.mostly:
+        return
+    yield from (doubts := list(_doubtful_thousands(subject, name)))
+    if doubts:
         return
     if not found.notation.plain:
         what = f"numbers are read with {numerals.described(found.notation, found.example)}{_converted(found)}."
@@ -59,6 +81,42 @@ def _numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
         for note, count in ((note, count) for note, count in notes.items() if note.startswith(numerals.READ_WITH)):
             advice = f"If that is wrong, read it as words: --set columns.{name}.modality=text."
             yield subject.finding("writing", "note", f"{number(count, 'cell')} {note}.", advice, columns=(name,))
+
+
+def _doubtful_thousands(subject: AuditedTable, name: str) -> Iterator[Finding]:
+    """That a mark before three digits may stand between thousands in all cells, where nobody said that it does not."""
+    found = _found(subject, name)
+    if found is None or not found.mostly or found.other is None or not (found.against or found.whole):
+        return
+    target = name in subject.config.targets
+    place, said = "task", dict(subject.config.task.settings)
+    if not target:
+        place, said = f"columns.{name}.modality", subject.config.columns.get(name, ColumnConfig()).modality.settings
+    for key in ("decimal", "thousands"):
+        if key in said and not (target and said[key] == getattr(found.notation, key)):
+            return  # of a target, what was found out stands among the settings, too
+    meant = numerals.described(replace(found.other, unit=None, parentheses=False))
+    if found.against:
+        read = numerals.described(replace(found.notation, unit=None, doubtful="none")) or "decimal point"
+        what = (
+            f"{found.against:,} of {number(found.cells, 'cell')} can only be read with {meant}, too few to decide; the "
+            f"mark before three digits of the others may stand between thousands or not: they are read with {read}."
+        )
+    else:
+        what = (
+            "numbers with three digits behind the point, zeros at their end among them, stand beside whole numbers: "
+            "they are read as decimals, but may be thousands."
+        )
+    differing = {
+        key: value
+        for key, value in asdict(found.other).items()
+        if key != "doubtful" and value != getattr(found.notation, key)
+    }
+    settings = " ".join(f"--set {place}.{key}={value}" for key, value in differing.items())
+    advice = f"To read {meant}: {settings}."
+    if not target:
+        advice += f" If they are read well: --set {place}.thousands={found.notation.thousands}."
+    yield subject.finding("writing", "warning", what, advice, columns=(name,))
 
 
 def _converted(found: Numerals) -> str:
@@ -84,6 +142,12 @@ def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     if found is None or found.codes or found.mostly:
         return
     advice = f"To read it as numbers, with the others as rejects: --set columns.{name}.modality=number."
+    if (
+        found.units is not None
+        and not are_measures(found.units)
+        and found.units.total() > found.cells - found.units.total()
+    ):
+        return  # words behind numbers, such as `12 Main St` or `7b`
     if found.units is not None and 2 * found.units.total() >= found.cells:
         units = ", ".join(f"{unit or 'none'} ({count:,})" for unit, count in found.units.most_common(_SHOWN_UNITS))
         what = f"{number(found.units.total(), 'cell')} are numbers with different units: {units}."
@@ -99,6 +163,17 @@ def _nearly_numbers(subject: AuditedTable, name: str) -> Iterator[Finding]:
     yield subject.finding("writing", "warning", what, advice, columns=(name,))
 
 
+def _amounts(subject: AuditedTable, name: str) -> Iterator[Finding]:
+    """That cells are amounts, though not in a form in which numbers are read."""
+    cells = [cell for cell in subject.cells(name) if cell is not None]
+    words = [
+        cell for cell in cells[:: 1 + len(cells) // _LOOKED_AT] if isinstance(cell, str) and not means_missing(cell)
+    ]
+    if len(set(words)) > _FEW_AMOUNTS and (found := amounts(words)) is not None:
+        what = f"the cells are {found[0]}, such as {numerals.short(words[0])}, and are read as words."
+        yield subject.finding("writing", "note", what, f"{found[2]} to have them read as numbers.", columns=(name,))
+
+
 def _as_they_are(name: str, found: Numerals) -> str:
     """How many cells could be read unchanged, and by which setting."""
     return f"with --set columns.{name}.modality=number only {found.numbers:,} would be read"
@@ -107,15 +182,18 @@ def _as_they_are(name: str, found: Numerals) -> str:
 def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
     """Cells of a target that a training could not use, and classes that differ only in spelling."""
     found = _found(subject, name)
-    task = subject.config.task
-    named = task.name == "classify" and not task.settings.get("numbers")  # any word is a class
-    if found is not None and found.mostly and not named:
+    if found is None and not _of_classes(subject) and (bad := unused_targets(subject, name).unreadable):
+        what = f"{number(len(bad), 'cell')} of a target of numbers are infinite and cannot be learned."
+        advice = "Their rows are left out of training and measuring; repair them."
+        yield subject.finding("writing", "warning", what, advice, columns=(name,), rows=bad)
+    if found is not None and found.mostly and not _of_classes(subject):
         if bad := unused_targets(subject, name).unreadable:
             shown = repr(subject.cells(name)[bad[0]])[:40]
             what = f"{number(len(bad), 'cell')} of a target of numbers cannot be read, such as {shown}."
             advice = "Their rows are left out of training and measuring; repair them."
             yield subject.finding("writing", "warning", what, advice, columns=(name,), rows=bad)
-        if not found.notation.plain:
+        yield from (doubts := list(_doubtful_thousands(subject, name)))
+        if not found.notation.plain and not doubts:
             notation = numerals.described(found.notation, found.example)
             what = f"the target is read as numbers with {notation}{_converted(found)}."
             advice = "If that is wrong, set task.decimal, task.thousands or task.unit, or task=classify."
@@ -131,6 +209,12 @@ def _target(subject: AuditedTable, name: str) -> Iterator[Finding]:
     for one in spellings(Counter(map(name_of, filter(None, classes)))):
         what = f"classes that differ {one.differ}: {one.named}."
         yield subject.finding("writing", "warning", what, _ONE_SPELLING, columns=(name,))
+
+
+def _of_classes(subject: AuditedTable) -> bool:
+    """Whether any word of a target is a class."""
+    task = subject.config.task
+    return task.name == "classify" and not task.settings.get("numbers")
 
 
 def _categories(subject: AuditedTable, name: str) -> Iterator[Finding]:

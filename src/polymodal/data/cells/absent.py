@@ -18,6 +18,10 @@ _MOST_NAMES = 100_000  # of one folder that are looked at
 _VARIABLE = re.compile(r"\$\w+|\$\{\w+\}|%\w+%[\\/]")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{4,}={0,2}")
+_MARKUP = re.compile(
+    r"""!\[[^\]]*\]\(\s*(?P<markdown>[^\s)]+)[^)]*\)|<img\b[^>]*\bsrc\s*=\s*["']?(?P<html>[^"'>\s]+)[^>]*>""",
+    re.IGNORECASE,
+)
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".wav", ".mp3", ".flac", ".ogg", ".mp4")
 
 
@@ -39,18 +43,29 @@ def why_absent(cell: str, folder: Path) -> Absence | None:
     Only names below the folder are looked at.
     """
     text = cell.strip().strip("'\"`").replace("\\", "/")
+    if (inside := path_in_markup(text)) is not None:
+        return Absence("write the path alone, without markup", _there(inside, folder))
     if not text or len(text) > _LONGEST or "\0" in text:
         return None
-    if text.startswith("~"):
-        return Absence("~ is not expanded; write paths relative to the table", _by_its_end(text, folder))
-    if _VARIABLE.match(text):
-        return Absence("variables are not expanded; write paths relative to the table", _by_its_end(text, folder))
+    if text.startswith("~") or _VARIABLE.match(text):
+        what = "~ is" if text.startswith("~") else "variables are"
+        return Absence(f"{what} not expanded; write paths relative to the table", _by_its_end(text, folder))
     for cause, near in _ways(text, folder):
         if near is not None:
             return Absence(cause, near)
     if _BASE64.fullmatch(text) and (len(text) % 4 == 0 or len(text) >= _LONG):
         return Absence("nor does it hold a picture, a recording or a video in base64")
     return None
+
+
+def path_in_markup(text: str) -> str | None:
+    """The path of a picture in Markdown or HTML; None for any other text.
+
+    >>> path_in_markup("![a cat](img/0.png)"), path_in_markup('<img src="img/0.png">')
+    ('img/0.png', 'img/0.png')
+    """
+    found = _MARKUP.fullmatch(text) if len(text) <= _LONGEST and text[:1] in ("!", "<") else None
+    return None if found is None else found["markdown"] or found["html"]
 
 
 def _ways(text: str, folder: Path) -> Iterator[tuple[str, str | None]]:
@@ -62,6 +77,8 @@ def _ways(text: str, folder: Path) -> Iterator[tuple[str, str | None]]:
         yield "one is there whose name has its accents encoded otherwise", near
     yield "one is there whose name differs in upper and lower case", near
     yield "one is there by the end of the path; write paths relative to the table", _by_its_end(text, folder)
+    added = (_there(text + ending, folder) for ending in _ENDINGS)
+    yield "one is there whose name has an ending", next(filter(None, added), None)
     stem = os.path.splitext(text)[0]  # noqa: PTH122 - of a path that need not be one
     found = (_there(stem + ending, folder, but=text) for ending in _ENDINGS)
     yield "one is there whose name has another ending", next(filter(None, found), None)

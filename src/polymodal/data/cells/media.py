@@ -120,7 +120,7 @@ def members(cell: object) -> list[object] | None:
     elif isinstance(cell, str) and cell.lstrip().startswith(("data:", "b'", 'b"')):
         parts = _BETWEEN_URLS.split(cell.strip()) if cell.lstrip().startswith("data:") else []
         found = [part for part in parts if part] if len(parts) > 2 else None
-    elif isinstance(cell, str) and _SEPARATOR.search(cell):
+    elif isinstance(cell, str) and _SEPARATOR.search(cell) and not cell.lstrip().startswith(("{'", '{"')):
         found = [path.strip() for path in _SEPARATOR.split(cell)]
     if found is None:
         return None

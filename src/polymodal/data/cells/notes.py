@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from polymodal.abilities import Ranged
 from polymodal.data.cells.prepare import Prepared
 from polymodal.protocols import Modality
 from polymodal.schema import Column
@@ -39,6 +40,17 @@ def unseen(prepared: Prepared, modalities: Mapping[str, Modality], rows: np.ndar
             continue
         cells = modality.collate(prepared.stores[name].arrays(rows))
         counts[name] = {note: int((cells.present & (cells.values == unknown).any(dim=1)).sum())}
+    return counts
+
+
+def unlike_training(prepared: Prepared, modalities: Mapping[str, Modality], rows: np.ndarray) -> Notes:
+    """The cells of new rows, where all of a column are of another scale than those of training."""
+    counts = {}
+    for name, modality in modalities.items():
+        if isinstance(modality, Ranged):
+            arrays = list(prepared.stores[name].present_arrays(rows))
+            if (note := modality.unlike_training(arrays)) is not None:
+                counts[name] = {note: len(arrays)}
     return counts
 
 

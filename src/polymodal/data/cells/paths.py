@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from polymodal.codecs.blanks import NO_WIDTH
+from polymodal.codecs.wrappings import path_inside
 from polymodal.errors import UnreadableCellError
 
 ADDRESS = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]*://", re.IGNORECASE)
@@ -20,6 +21,7 @@ _QUOTED = re.compile(r"(['\"`])(.+)\1", re.DOTALL)
 _STRIPPED = "read without the blanks around the path"
 _UNQUOTED = "read without the quotes around the path"
 _SLASHES = "read with / for the \\ of the path"
+_OF_DICT = "read by the path in the dict"
 _BY_ADDRESS = "read as the path of a file: address"
 
 
@@ -59,6 +61,8 @@ def _ways(text: str) -> Iterator[tuple[str, list[str]]]:
     stripped = text.strip().strip(NO_WIDTH).strip()
     if stripped and stripped != text:
         found.append((stripped, [_STRIPPED]))
+    if (inside := path_inside(stripped)) is not None:
+        found.append((inside, [_OF_DICT]))
     if match := _QUOTED.fullmatch(stripped):
         stripped = match[2].strip()
         found.append((stripped, [*found[-1][1], _UNQUOTED]))

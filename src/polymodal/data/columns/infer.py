@@ -164,24 +164,36 @@ def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]
 
 def _identifies(table: Table, name: str, seen: Sample) -> str | None:
     """Why the column looks like a key of its rows; None where it does not."""
+    if seen.present < _FEWEST_IDENTIFIERS or not most(seen.distinct, seen.present):
+        return None
+    return _counts_rows(table, name) if numerals_of(seen.values).mostly else _names_rows(name, seen)
+
+
+def _names_rows(name: str, seen: Sample) -> str | None:
+    """The same of words."""
     present, values = seen.present, seen.values
-    if present < _FEWEST_IDENTIFIERS or seen.distinct < _NEARLY_ALL * present:
+    words = [as_text(value) for value in values if isinstance(value, str | int | float)]
+    different = seen.distinct >= _NEARLY_ALL * present
+    if not different or len(words) < len(values) or not any(isinstance(value, str) for value in values):
+        return None
+    keys = [word for word in words if _KEY.fullmatch(word)]
+    marked = sum(bool(_MARKED.search(word)) for word in keys)
+    found = len(keys) >= _NEARLY_ALL * len(values) and 2 * marked >= len(values)
+    if not found:
         return None
     differ = f"{seen.distinct} different values in {present} cells"
-    if not numerals_of(values).mostly:
-        words = [as_text(value) for value in values if isinstance(value, str | int | float)]
-        if len(words) < len(values) or not any(isinstance(value, str) for value in values):
-            return None
-        keys = [word for word in words if _KEY.fullmatch(word)]
-        marked = sum(bool(_MARKED.search(word)) for word in keys)
-        found = len(keys) >= _NEARLY_ALL * len(values) and 2 * marked >= len(values)
-        if not found:
-            return None
-        return f"{differ}, without blanks: they look like keys; columns.{name}.modality=text would use them"
-    numbers = _whole_numbers(table.values(name))
-    if numbers is None or max(numbers) - min(numbers) >= 2 * seen.distinct:
+    return f"{differ}, without blanks: they look like keys; columns.{name}.modality=text would use them"
+
+
+def _counts_rows(table: Table, name: str) -> str | None:
+    """The same of whole numbers; words among them, such as `x`, may come again."""
+    if (numbers := _whole_numbers(table.values(name))) is None:
         return None
-    return f"{differ}, whole numbers that run from {min(numbers)} to {max(numbers)}: they count the rows"
+    first, last, distinct = min(numbers), max(numbers), len(set(numbers))
+    if distinct < _NEARLY_ALL * len(numbers) or last - first >= 2 * distinct:
+        return None
+    differ = f"{distinct} different values in {len(numbers)} cells"
+    return f"{differ}, whole numbers that run from {first} to {last}: they count the rows"
 
 
 def _whole_numbers(values: Sequence[object]) -> list[int] | None:

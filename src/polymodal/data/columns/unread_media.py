@@ -5,11 +5,12 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from polymodal.codecs import embedded, pictures
 from polymodal.codecs import sniffing as formats
-from polymodal.data.cells.absent import Absence, why_absent
+from polymodal.data.cells.absent import Absence, path_in_markup, why_absent
 from polymodal.data.cells.paths import ADDRESS, locate
 from polymodal.data.columns.examples import example
 from polymodal.errors import UnreadableCellError
@@ -17,6 +18,8 @@ from polymodal.protocols import Sample
 
 UNREAD = "unread"  # kind of such a column
 _NEARLY_ALL = 0.98
+_ASKED = 8  # names of which a file is looked for
+_PATH = re.compile(r"[^\s/\\][^\s\\]*/[^\s/\\]+")
 _MEDIA = ("image", "audio", "video")
 
 
@@ -61,10 +64,11 @@ def _of_unknown_format(seen: Sample) -> str | None:
 def _of_absent_files(seen: Sample, folder: Path) -> str | None:
     """Names of media of which none is there: else a wrong folder would make them a text."""
     names = [str(value).strip() for value in seen.values if isinstance(value, str | Path)]
-    types = [mimetypes.guess_type(_without_query(name))[0] or "" for name in names]
-    media = sum(type_.partition("/")[0] in _MEDIA for type_ in types)
-    found = any(seen.heads) or any(map(any, seen.several))
-    if found or media < _NEARLY_ALL * len(seen.values):
+    media = sum(_is_named_media(path_in_markup(name) or name) for name in names)
+    if any(seen.heads) or any(map(any, seen.several)):
+        return None
+    keys = len(names) < len(seen.values) or not _lack_endings(names, folder)
+    if media < _NEARLY_ALL * len(seen.values) and keys:
         return None
     first = example(seen.values[0])
     if 2 * sum(bool(ADDRESS.match(name)) for name in names) >= len(names):
@@ -75,6 +79,20 @@ def _of_absent_files(seen: Sample, folder: Path) -> str | None:
     cause, near = _cause(names[0], folder)
     there = f", though {example(near)} is there" if near else ""
     return f"cells such as {first} name no file in {folder}, where paths are relative to{there}: {cause}"
+
+
+def _is_named_media(name: str) -> bool:
+    kind = mimetypes.guess_type(_without_query(name))[0] or ""
+    return kind.partition("/")[0] in _MEDIA
+
+
+def _lack_endings(names: Sequence[str], folder: Path) -> bool:
+    """Whether paths such as `img/0` are meant, where `img/0.png` is; without a folder they may well be keys."""
+    some = names[:: 1 + len(names) // _ASKED]
+    if not all(_PATH.fullmatch(name) for name in some):
+        return False
+    found = [why_absent(name, folder) for name in some]
+    return all(one and one.near and one.near.startswith(name) for one, name in zip(found, some, strict=True))
 
 
 def _cause(name: str, folder: Path) -> Absence:

@@ -20,6 +20,12 @@ SIDES = {word: side for side, words in _WORDS.items() for word in words}
 """Word -> `train`, `validation` or `test`. Words are lower case, without blanks, hyphens and underscores."""
 
 SHORT = frozenset({"tr", "va", "te", "ts"})  # they say something else in most columns, such as a language
+NO_SIDE = frozenset(
+    ["", "none", "nan", "na", "n/a", "unlabeled", "unlabelled", "unsupervised", "unsup", "unused", "extra", "ignored"]
+)
+"""Words that say that a row is on none of the sides."""
+
+HIDDEN = frozenset(["public", "private"])  # test rows of a contest, by the list of results that they count for
 _EVALUATION = ("eval", "evaluation", "evaluate")  # the test rows, unless other words are there for these
 _TRUTH = {"1": True, "true": True, "yes": True, "y": True, "t": True}
 _TRUTH |= {"0": False, "false": False, "no": False, "n": False, "f": False}

@@ -53,7 +53,7 @@ def split_rows(
     Raises:
         ConfigError: shares that leave nothing to train on; a method that lacks its column or its classes.
         ColumnError: the table lacks the column.
-        DataError: too few rows, groups or times; a cell of the split column that names no side.
+        DataError: too few rows, groups or times; a cell of the split column that names no side, in a row with a target.
     """
     rows = np.arange(table.num_rows)
     if target is not None:
@@ -74,7 +74,7 @@ def split_rows(
 
 
 def _given_sides(table: Table, column: str, rows: np.ndarray) -> dict[str, np.ndarray]:
-    side = np.array(read_sides(table, column), dtype=object)[rows]
+    side = np.array(read_sides(table, column, rows), dtype=object)[rows]
     return {name: rows[side == name] for name in ("train", "validation", "test")}
 
 

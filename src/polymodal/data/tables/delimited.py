@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,10 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from polymodal.codecs.numerals import NULL_WORDS
-from polymodal.config.table import TableConfig
+from polymodal.config.table import DELIMITERS, TableConfig
 from polymodal.data.tables.dialect import Source, dialect_of
+from polymodal.data.tables.excel import without_marks
+from polymodal.data.tables.firstline import doubtful_header, quoted_rows
 from polymodal.data.tables.quotes import escaped_quote, num_breaks, text_after_quote, unclosed_quote
 from polymodal.data.tables.remedies import remedy
+from polymodal.data.tables.swallowed import swallowed_rows
 from polymodal.data.tables.textfile import TextFile
 from polymodal.errors import TableError
 
@@ -25,6 +28,8 @@ _NULL_WORDS = ("", *NULL_WORDS)
 _BOOLEAN = r"^(true|false|True|False|TRUE|FALSE)$"
 _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _FLOAT = r"^(-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity))$"
+_PERHAPS_THOUSANDS = r"^-?([0-9]{1,3}|[1-9][0-9]{0,2}\.[0-9]{3})$"
+_FEWEST_MARKED = 3  # cells with a point that tell how it is meant
 _TOO_LONG_FOR_FLOAT = r"^-?[0-9]{16,}$"
 _WITH_COMMA = r"^(-?[0-9]*),([0-9]+([eE][+-]?[0-9]+)?)$"
 
@@ -46,18 +51,24 @@ def read_delimited(file: TextFile, text: TableConfig, delimiter: str | None) -> 
         TableError: empty, ragged, not in its encoding, an unclosed quote; with the line.
     """
     source = Source(file, dialect_of(file, text, delimiter))
-    line, names = _header(source)
+    line, cells = _header(source)
+    names = [name.strip() or f"column_{number}" for number, name in enumerate(cells, 1)]
     table = _with_blanks(source, names) if source.dialect.blanks else _with_arrow(source, line, names)
     if (unclosed := unclosed_quote(source)) is not None:
         raise TableError(_with_remedy(source, *unclosed))
-    columns = [
-        (name, column if name in text.verbatim else typed(column, decimal=text.decimal))
-        for name, column in zip(names, table, strict=True)
-    ]
-    notes = source.dialect.notes
+    marks = DELIMITERS.values() if text.delimiter is None and delimiter is None else (source.dialect.delimiter,)
+    if len(names) == 1 and (reason := quoted_rows(source, names[0], table[0], marks)) is not None:
+        raise TableError(f"{reason}.")
+    lines = cache(lambda: [line for line, _ in source.records()][1:])  # less the header
+    warnings = (doubtful_header(source, cells, table), swallowed_rows(source, table, lines))
+    columns, notes = [], source.dialect.notes
+    for name, column in zip(names, table, strict=True):
+        plain, note = without_marks(column)
+        notes = notes if note is None else (*notes, f"{name}: {note}")
+        columns.append((name, plain if name in text.verbatim else typed(plain, decimal=text.decimal)))
     if (found := escaped_quote(source) or text_after_quote(source)) is not None:
         notes = (*notes, found)
-    return DelimitedTable(columns, cache(lambda: [line for line, _ in source.records()][1:]), notes)  # less the header
+    return DelimitedTable(columns, lines, notes, tuple(filter(None, warnings)))
 
 
 @dataclass(frozen=True)
@@ -68,11 +79,13 @@ class DelimitedTable:
         columns: names and cells, of which two may have one name.
         lines: gives the line of each row.
         notes: what was found out of how it is written, in sentences.
+        warnings: what seems to be wrong with it, in sentences.
     """
 
     columns: list[tuple[str, pa.ChunkedArray]]
     lines: Callable[[], list[int]]
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def _with_arrow(source: Source, line: int, names: list[str]) -> list[pa.ChunkedArray]:
@@ -122,14 +135,14 @@ def _with_blanks(source: Source, names: list[str]) -> list[pa.ChunkedArray]:
     return [pa.chunked_array([pa.array([cell or None for cell in cells], pa.string())]) for cells in columns]
 
 
-def _header(source: Source) -> tuple[int, list[str]]:
+def _header(source: Source) -> tuple[int, Sequence[str]]:
     first = next(source.records(), None)
     if first is None:
         raise TableError(f"{source.file.path} is empty; expected a line of column names and at least one row.")
     line, cells = first
     if (reason := source.file.reason("".join(cells), line)) is not None:
         raise TableError(source.file.undecodable() or reason)
-    return line, [name.strip() or f"column_{number}" for number, name in enumerate(cells, 1)]
+    return line, cells
 
 
 def _diagnose(source: Source, names: list[str]) -> str | None:
@@ -178,9 +191,9 @@ def typed(column: pa.ChunkedArray, *, decimal: str = "point") -> pa.ChunkedArray
         return pc.match_substring_regex(pc.utf8_lower(words), "^true$")
     if _all(words, _INTEGER):
         return words.cast(pa.int64())
+    if _perhaps_thousands(words) or (decimal == "comma" and _any(words, r"\.")):  # floats would no longer tell
+        return column
     if decimal == "comma":
-        if pc.any(pc.match_substring(words, ".")).as_py():  # a point may stand for thousands there
-            return column
         words = pc.replace_substring_regex(words, _WITH_COMMA, r"\1.\2")
     if _all(words, _FLOAT) and not pc.any(pc.match_substring_regex(words, _TOO_LONG_FOR_FLOAT)).as_py():
         return words.cast(pa.float64())
@@ -193,6 +206,18 @@ def _null_words() -> pa.Array:
     words = [word.encode() for word in _NULL_WORDS]
     ends = np.cumsum([0, *map(len, words)], dtype=np.int32)
     return pa.Array.from_buffers(pa.string(), len(words), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(words))])
+
+
+def _perhaps_thousands(words: pa.ChunkedArray) -> bool:
+    """Whether the points of numbers may stand between thousands, as of `7.430` beside `558`."""
+    if not _all(words, _PERHAPS_THOUSANDS):
+        return False
+    marked = pc.sum(pc.match_substring(words, ".")).as_py()
+    return bool(_FEWEST_MARKED <= marked < len(words) - words.null_count and _any(words, r"\.[0-9]*0$"))
+
+
+def _any(words: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(words, pattern)).as_py())
 
 
 def _all(words: pa.ChunkedArray, pattern: str) -> bool:

@@ -17,10 +17,11 @@ from polymodal.errors import TableError
 QUOTES = {"double": '"', "single": "'", "none": ""}
 _ESCAPES = {"none": "", "backslash": "\\"}
 _DELIMITERS = tuple(DELIMITERS.values())  # of CSV files; a comma is taken unless it cannot be
+ODD_DELIMITERS = ("^", "~")  # that are taken where none of the others can be
 _LONGEST_CELL = 2**31 - 1  # characters: the most that the csv module can be told on every system
 _SAMPLE_RECORDS = 100
 _SAMPLE_CHARACTERS = 1 << 20
-_SEPARATOR_LINE = re.compile(r'"?sep=(?P<mark>.)"?\s*', re.IGNORECASE)  # Excel's
+_SEPARATOR_LINE = re.compile(r'"?sep\s*=\s*(?P<mark>.)"?\s*', re.IGNORECASE)  # Excel's
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,8 @@ def dialect_of(file: TextFile, text: TableConfig, delimiter: str | None) -> Dial
         notes.append(
             f"{comments} {'line' if comments == 1 else 'lines'} before the header begin with # and are no rows"
         )
+    if text.delimiter is None and delimiter is None and dialect.delimiter in ODD_DELIMITERS:
+        notes.append(f"{dialect.delimiter!r} stands between cells")
     if quote and _has_blanks(lines, dialect):
         dialect = replace(dialect, blanks=True)
         notes.append("blanks before a quote are no content: the quote opens the cell")
@@ -188,11 +191,12 @@ def _first_lines(file: TextFile) -> list[str]:
 
 def _delimiter(lines: Sequence[str], dialect: Dialect) -> str:
     """What divides the first records, the header among them, into equally many cells; a comma in doubt."""
-    found = {mark: replace(dialect, delimiter=mark).num_cells(lines) for mark in _DELIMITERS}
-    if found[","] > 1:
-        return ","
-    most = max(found, key=lambda mark: found[mark])
-    return most if found[most] > 1 else ","
+    for marks in ((",",), _DELIMITERS, ODD_DELIMITERS):
+        found = {mark: replace(dialect, delimiter=mark).num_cells(lines) for mark in marks}
+        most = max(found, key=lambda mark: found[mark])
+        if found[most] > 1:
+            return most
+    return ","
 
 
 def _comments(lines: Sequence[str], dialect: Dialect) -> int:

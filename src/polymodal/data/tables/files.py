@@ -59,11 +59,13 @@ class TableFile:
         pairs: names and columns, of which two may have one name.
         lines: gives the line of each row, where it is made of lines.
         notes: what was found out of how it is written, in sentences.
+        warnings: what seems to be wrong with it, in sentences.
     """
 
     pairs: Pairs
     lines: Lines | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read_file(path: Path, text: TableConfig) -> TableFile:
@@ -85,7 +87,7 @@ def read_file(path: Path, text: TableConfig) -> TableFile:
         file = open_text(path, text.encoding)
         if ending in _DELIMITED:
             found = read_delimited(file, text, _DELIMITED[ending])
-            return TableFile(list(found.columns), found.lines, found.notes)
+            return TableFile(list(found.columns), found.lines, found.notes, found.warnings)
         objects, numbers = read_json_lines(file)
         return TableFile([(n, column_data.from_objects(cells)) for n, cells in objects.items()], lambda: numbers)
     except (pa.ArrowException, OSError, UnicodeError) as error:  # names of columns, too, may not be UTF-8

@@ -9,7 +9,7 @@ from itertools import islice
 from polymodal.data.tables.dialect import Source
 
 _END = "end of file"
-_LINE_END = re.compile(r"\r\n|\r|\n")
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 def unclosed_quote(source: Source) -> tuple[int, str] | None:
@@ -61,4 +61,4 @@ def escaped_quote(source: Source) -> str | None:
 
 def num_breaks(cell: str) -> int:
     """How many lines end inside a cell."""
-    return len(_LINE_END.findall(cell))
+    return len(LINE_END.findall(cell))

@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import islice
 
 from polymodal.config.table import DELIMITERS
-from polymodal.data.tables.dialect import QUOTES, Dialect, Source, name_of_delimiter
+from polymodal.data.tables.dialect import ODD_DELIMITERS, QUOTES, Dialect, Source, name_of_delimiter
+from polymodal.data.tables.quotes import num_breaks
 
 _FAR = 50  # lines from the beginning: no header stands so low
 _CURLY = re.compile("[\u201c\u201e\u00ab][^\u201d\u201c\u00bb]*[,;\t|]")
@@ -24,18 +25,42 @@ def remedy(source: Source, line: int) -> str | None:
     with source.file.open() as lines:
         if _CURLY.search(next(islice(lines, line - 1, None), "")):
             return 'Curly quotes are content: write straight ones (") around a cell that holds the delimiter.'
+    if (advice := _outer_quotes(source, line)) is not None:
+        return advice
     for dialect, cause, setting in _others(source):
-        if cells := _num_cells(replace(source, dialect=dialect)):
+        if cells := num_cells(replace(source, dialect=dialect)):
             return f"{cause}, set table.{setting}: then all rows have {cells} cells."
     skip = line - 1
     if not source.dialect.skip < skip <= _FAR:
         return None
     names = len(next(iter(source.records()))[1])
-    cells = _num_cells(replace(source, dialect=replace(source.dialect, skip=skip)))
+    cells = num_cells(replace(source, dialect=replace(source.dialect, skip=skip)))
     moved = f"If the header is on line {line}, set table.skip_lines={skip}: then all rows have {cells} cells."
     if cells == names + 1 and names > 1:  # as R writes tables
         return f"If the header lacks a name, such as that of the first column, add it. {moved}"
     return moved if cells > names else None
+
+
+def _outer_quotes(source: Source, line: int) -> str | None:
+    """What to do where a line is one quoted cell, in which a whole row stands."""
+    records = source.records()
+    width = len(next(records)[1])
+    found = next((row for at, row in records if at == line), [])
+    quote = source.dialect.quote
+    if len(found) != 1 or not quote or num_cells_inside(found[0], source.dialect.delimiter, quote) != width:
+        return None
+    return without_outer_quotes(quote)
+
+
+def num_cells_inside(cell: str, delimiter: str, quote: str) -> int:
+    """How many cells stand inside of one; 0 where it holds lines."""
+    return 0 if num_breaks(cell) else Dialect(delimiter, quote).num_cells([cell])
+
+
+def without_outer_quotes(quote: str) -> str:
+    """How to take away the quotes around each whole row of a file."""
+    command = f"sed 's/^{quote}//; s/{quote}\\r\\{{0,1\\}}$//; s/{quote * 2}/{quote}/g' OLD.csv > NEW.csv"
+    return f"Rows stand in quotes as a whole; take these away: {command}"
 
 
 def _others(source: Source) -> Iterator[tuple[Dialect, str, str]]:
@@ -48,7 +73,7 @@ def _others(source: Source) -> Iterator[tuple[Dialect, str, str]]:
         mark = QUOTES[name]
         if dialect.quote != mark and _opens_cells(source, mark):
             yield replace(dialect, quote=mark), f"If cells stand between {mark} and {mark}", f"quote={name}"
-    for mark in DELIMITERS.values():
+    for mark in (*DELIMITERS.values(), *ODD_DELIMITERS):
         if mark != dialect.delimiter:
             setting = f"delimiter={name_of_delimiter(mark)}"
             yield replace(dialect, delimiter=mark), f"If {mark!r} stands between cells", setting
@@ -62,7 +87,7 @@ def _opens_cells(source: Source, mark: str) -> bool:
         return any(opens.search(line) for line in lines)
 
 
-def _num_cells(source: Source) -> int:
+def num_cells(source: Source) -> int:
     """How many cells all records have, header and rows; 0 where they differ, have one, or where quotes are at fault."""
     number = records = 0
     for _, record in source.records():

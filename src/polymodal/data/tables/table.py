@@ -31,6 +31,7 @@ class Table:
         folder: what relative media paths are relative to.
         source: where it came from, for messages.
         notes: what was found out of how its file is written, in sentences.
+        warnings: what seems to be wrong with its file, in sentences.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Table:
         lines: Callable[[], Sequence[int]] | None = None,
         origin: np.ndarray | None = None,
         notes: tuple[str, ...] = (),
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self._columns = dict(data)
         self._lines = lines
@@ -51,6 +53,7 @@ class Table:
         self.folder = folder
         self.source = source
         self.notes = notes
+        self.warnings = warnings
 
     def __repr__(self) -> str:
         return f"Table({self.source}: {self.num_rows} rows, {len(self.names)} columns)"
@@ -105,10 +108,18 @@ class Table:
 
     def within(self, folder: Path) -> Table:
         """The table, its relative media paths relative to another folder."""
-        return Table(self._columns, folder=folder, source=self.source, lines=self._lines, origin=self._origin)
+        return self._holding(self._columns, self._origin, folder)
 
-    def _holding(self, data: Mapping[str, ColumnData], origin: np.ndarray | None) -> Table:
-        return Table(data, folder=self.folder, source=self.source, lines=self._lines, origin=origin, notes=self.notes)
+    def _holding(self, data: Mapping[str, ColumnData], origin: np.ndarray | None, folder: Path | None = None) -> Table:
+        return Table(
+            data,
+            folder=folder or self.folder,
+            source=self.source,
+            lines=self._lines,
+            origin=origin,
+            notes=self.notes,
+            warnings=self.warnings,
+        )
 
     def require(self, *names: str, role: str | None = None) -> None:
         """Checks that columns exist.
@@ -124,7 +135,12 @@ class Table:
         if absent:
             asked = f"{role}: " if role else ""
             told = " No column ".join(f"{name!r}.{self._near(name, role)}" for name in absent)
-            raise ColumnError(f"{asked}{self.source} has no column {told} Columns: {', '.join(self.names)}.")
+            raise ColumnError(
+                f"{asked}{self.source} has no column {told} Columns: {', '.join(self.names)}.{self._doubts()}"
+            )
+
+    def _doubts(self) -> str:
+        return "".join(f" {warning[0].upper()}{warning[1:]}." for warning in self.warnings)
 
     def _near(self, name: str, role: str | None) -> str:
         """What may be meant by the name of a column that there is not."""
@@ -177,10 +193,11 @@ def read_table(source: object, *, folder: Path | str | None = None, text: TableC
         return source if given is None else source.within(given)
     lines: Callable[[], Sequence[int]] | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if isinstance(source, str | Path):
         path = Path(source)
         found = read_file(path, text)
-        pairs, lines, notes = found.pairs, found.lines, found.notes
+        pairs, lines, notes, warnings = found.pairs, found.lines, found.notes, found.warnings
         name, place = str(path), given or (path if path.is_dir() else path.parent)
     else:
         name, place = f"the {type(source).__name__}", given or Path.cwd()
@@ -193,4 +210,4 @@ def read_table(source: object, *, folder: Path | str | None = None, text: TableC
         raise TableError(f"{name}: columns differ in length: {', '.join(f'{k} {n}' for k, n in lengths.items())}.")
     if not any(lengths.values()):
         raise TableError(f"{name} holds no rows.")
-    return Table(dict(pairs), folder=place, source=name, lines=lines, notes=notes)
+    return Table(dict(pairs), folder=place, source=name, lines=lines, notes=notes, warnings=warnings)

@@ -8,16 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from polymodal.codecs.dates import read_date
-from polymodal.codecs.notation import Numerals, numerals_of
+from polymodal.codecs.notation import Numerals, are_measures, numerals_of
 from polymodal.codecs.numerals import is_plain, is_total, means_missing, short, take_apart
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import UnreadableCellError
 
 _FEW = 20  # different cells; fewer, if they come again, may well be classes
+_FEW_OF_SURE = 10  # the same where the cells are written as amounts are, and hardly as names
 _FEWEST = 10  # cells
 _SHOWN_UNITS = 4
 _LOOKED_AT = 4_000  # cells
-_DURATION = re.compile(r"[0-9]{1,3}:[0-5][0-9](:[0-5][0-9])?([.,][0-9]+)?")
+_DURATION = re.compile(r"[0-9]{1,3}:[0-5][0-9](:[0-5][0-9])?([.,][0-9]+)?|[0-9]{1,3} ?(h|hrs?|:|m|min) ?[0-5][0-9]")
+_TWO_UNITS = re.compile(r"[0-9]+ ?(?:ft|'|′|’|m|lbs?|st) ?[0-9]{1,2}")
+_PAIR = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)? ?/ ?[0-9]{1,3}(?:\.[0-9]+)?")
+_UNDERSCORES = re.compile(r"[+-]?[0-9]{1,3}(?:_[0-9]{3})+(?:\.[0-9]+)?")
 _RANGE = re.compile(r"(?P<low>.*?[0-9])\s*(?:-|–|—|\.\.|\bto\b)\s*(?P<high>[0-9].*)")
 _MARK = re.compile(r"(?:[~≈<>≤≥±*]|ca\.?|approx\.?|about)=?\s*(?P<front>.+)|(?P<behind>.+?)\s*[*+?†~]")
 _REGRESS = "--set task=regress"
@@ -52,9 +56,10 @@ def odd_target(cells: Sequence[object]) -> OddTarget | None:
     if found.mostly:
         return _odd_classes(cells) if found.notation.plain else None
     distinct = len(set(map(str, texts)))
-    if distinct <= _FEW and 2 * distinct <= len(texts):
-        return None
     words = [cell for cell in texts if isinstance(cell, str)]
+    if distinct <= _FEW and 2 * distinct <= len(texts):
+        sure = amounts(words) if distinct > _FEW_OF_SURE else None
+        return None if sure is None else _told(*sure, words, len(texts))
     return _of_another_kind(words, len(texts)) or (None if found.codes else _nearly_numbers(found, texts, words))
 
 
@@ -69,19 +74,45 @@ def _odd_classes(cells: Sequence[object]) -> OddTarget | None:
     return OddTarget(what, advice, tuple(odd))
 
 
+def amounts(words: Sequence[str]) -> tuple[str, Callable[[str], bool], str] | None:
+    """What most cells are, if they are amounts that no column of numbers can hold: name, test and what to do.
+
+    >>> amounts(["1h30", "2h15", "0h45"])[0], amounts(["A1", "B2"])
+    ('durations', None)
+    """
+    kinds: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+        ("durations", _is_duration, "Write them as numbers, such as of minutes"),
+        ("numbers of two units", _is(_TWO_UNITS), "Write them in one unit"),
+        ("pairs of numbers", _is(_PAIR), "Write each number in a column of its own"),
+        ("numbers with underscores between thousands", _is(_UNDERSCORES), "Take the underscores off"),
+        ("numbers with marks around them", _is_marked, "Take the marks off"),
+    )
+    return next((kind for kind in kinds if words and all(kind[1](word.strip()) for word in words)), None)
+
+
+def _is(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda word: pattern.fullmatch(word) is not None
+
+
+def _told(name: str, is_one: Callable[[str], bool], advice: str, words: Sequence[str], total: int) -> OddTarget:
+    ones = [word for word in words if is_one(word.strip())]
+    what = f"{len(ones):,} of {total:,} cells are {name}, such as {short(ones[0])}, and would be classes."
+    return OddTarget(what, f"{advice}, then add {_REGRESS}. If they are classes: --set task=classify.")
+
+
 def _of_another_kind(words: Sequence[str], total: int) -> OddTarget | None:
     """Dates, durations, ranges or marked numbers."""
+    if (sure := amounts(words)) is not None:
+        return _told(*sure, words, total)
     kinds: tuple[tuple[str, Callable[[str], bool], str], ...] = (
-        ("durations", _is_duration, f"Write them as numbers, such as of minutes, then add {_REGRESS}."),
-        ("dates", _is_date, f"Write them as numbers, such as of days or years, then add {_REGRESS}."),
-        ("ranges of numbers", _is_range, f"Write one number for each, such as the middle, then add {_REGRESS}."),
-        ("numbers with marks around them", _is_marked, f"Take the marks off, then add {_REGRESS}."),
+        ("durations", _is_duration, "Write them as numbers, such as of minutes"),
+        ("dates", _is_date, "Write them as numbers, such as of days or years"),
+        ("ranges of numbers", _is_range, "Write one number for each, such as the middle"),
+        ("numbers with marks around them", _is_marked, "Take the marks off"),
     )
     for name, is_one, advice in kinds:
-        ones = [word for word in words if is_one(word.strip())]
-        if 2 * len(ones) >= total:
-            what = f"{len(ones):,} of {total:,} cells are {name}, such as {short(ones[0])}, and would be classes."
-            return OddTarget(what, f"{advice} If they are classes: --set task=classify.")
+        if 2 * sum(is_one(word.strip()) for word in words) >= total:
+            return _told(name, is_one, advice, words, total)
     return None
 
 
@@ -94,6 +125,8 @@ def _nearly_numbers(found: Numerals, texts: Sequence[object], words: Sequence[st
     units = Counter(" ".join(sorted(one.units)) for _, one in written)
     units[""] += plain
     units = +units
+    if len(units) > 1 and not are_measures(units):
+        return None  # words behind numbers, such as `12 Main St` or `7b`
     if len(units) > 1:
         named = ", ".join(f"{unit or 'none'} ({count:,})" for unit, count in units.most_common(_SHOWN_UNITS))
         unit, count = next((unit, count) for unit, count in units.most_common() if unit)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from polymodal.abilities import ReadsTarget
 from polymodal.data.target.class_names import is_missing, name_of
+from polymodal.data.target.null_classes import ADVICE, null_classes
 from polymodal.data.target.spellings import spellings
 from polymodal.errors import DataError, MissingCellError, UnreadableCellError
 from polymodal.protocols import Task
@@ -106,7 +107,8 @@ def _variants(values: Sequence[object]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for one in spellings(named):
         groups.setdefault(one.differ, []).append(one.named)
+    null = [f"{word!r} ({named[word]:,})" for word in null_classes(named)]
     return [
         f"classes that differ {differ} are different classes: {'; '.join(those[:3])}{'; ...' if those[3:] else ''}"
         for differ, those in groups.items()
-    ]
+    ] + ([f"{', '.join(null)} count as classes like any other. {ADVICE}"] if null else [])

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from polymodal.data.target.looks import STEPS, as_usual_forms
+
 _CASE = "only by upper and lower case"
 _BLANKS = "only by blanks, invisible characters or dashes"
 _NUMBER = "only by how a number is written"
@@ -63,16 +65,30 @@ def spellings(counts: Mapping[str, int]) -> list[Spellings]:
 
 def _plain(word: str) -> str:
     """What is equal for words that differ only in spelling."""
+    for _, step in STEPS:
+        word = step(word)
+    return _near(word)
+
+
+def _near(word: str) -> str:
+    """What is equal for words that differ only in case, blanks, or how a number is written."""
     text = " ".join(unicodedata.normalize("NFC", word).translate(_PLAIN).split()).casefold()
     return whole[1] if (whole := _WHOLE.fullmatch(text)) else text
 
 
 def _difference(words: list[str], keys: list[str]) -> str:
+    """The least that makes the words equal."""
     if len(keys) > 1:
         return _TRUTH
-    if len({word.casefold() for word in words}) == 1:
+    if len({as_usual_forms(word) for word in words}) > 1 and len({word.casefold() for word in words}) == 1:
         return _CASE
-    return _NUMBER if _WHOLE.fullmatch(max(words, key=len)) else _BLANKS
+    if len({_near(word) for word in words}) == 1:
+        return _NUMBER if _WHOLE.fullmatch(max(words, key=len)) else _BLANKS
+    for differ, step in STEPS:
+        words = [step(word) for word in words]
+        if len({_near(word) for word in words}) == 1:
+            return differ
+    return STEPS[-1][0]
 
 
 def _same_truth(groups: Mapping[str, object]) -> list[list[str]]:

@@ -42,6 +42,7 @@ def test_of_many_unreadable_cells_some_are_shown():
     assert "'lots'" in found.what
     assert "word0" in found.what
     assert "word9" not in found.what
+    assert found.what.count("not a number") == 1 and "reasons" not in found.what
     assert len(found.what) < 300
 
 
@@ -55,6 +56,49 @@ def test_outliers_are_named_farthest_first():
 @pytest.mark.parametrize("values", [RNG.normal(0, 1, 300), RNG.lognormal(0, 1.2, 300), RNG.integers(0, 2, 300) * 1.5])
 def test_ordinary_numbers_have_no_outliers(values):
     assert of(audited({"size": values.tolist()}), "outliers") == []
+
+
+SOME = RNG.normal(50, 8, 100).round(1)
+DAYS = [f"2019-{1 + k % 12:02}-{1 + k % 28:02}" for k in range(100)]
+
+
+def with_every(step, value, cells):
+    return [value if k % step == 0 else cell for k, cell in enumerate(cells)]
+
+
+@pytest.mark.parametrize("step", [5, 10, 20])
+@pytest.mark.parametrize(
+    ("value", "cells"), [(-999, SOME.tolist()), (99999, SOME.tolist()), ("9999-12-31", DAYS), ("1900-01-01", DAYS)]
+)
+def test_a_value_for_missing_cells_is_named_whatever_its_share(step, value, cells):
+    (found,) = of(audited({"it": with_every(step, value, cells)}), "outliers")
+    assert (found.columns, found.count, found.severity) == (("it",), 100 // step, "warning")
+    assert str(value) in found.what and "missing" in found.what
+
+
+def test_a_target_of_numbers_with_a_value_for_missing_cells_is_named():
+    table = {"size": RNG.normal(size=100).tolist(), "price": with_every(10, -999, SOME.tolist())}
+    (found,) = [one for one in of(audited(table, target="price"), "outliers") if one.columns == ("price",)]
+    assert found.count == 10 and "-999" in found.what
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        with_every(4, 99.0, RNG.integers(20, 120, 100).tolist()),
+        with_every(4, 999.0, RNG.lognormal(5, 1.2, 100).tolist()),
+        with_every(4, 0.0, SOME.tolist()),
+        with_every(2, "1900-01-01", [f"{1890 + k % 20}-01-01" for k in range(100)]),
+    ],
+)
+def test_a_value_among_the_others_is_none_for_missing_cells(cells):
+    assert not [one for one in of(audited({"it": cells}), "outliers") if "missing" in one.what]
+
+
+def test_what_is_said_of_a_year_that_few_dates_have_is_true():
+    column = inspect_table({"it": with_every(10, "9999-12-31", DAYS)}, config=make({})).columns[0].column
+    assert column.kind == "datetime"
+    assert "unreadable" not in column.reason and "9999-12-31" in column.reason
 
 
 def test_class_of_one_row():

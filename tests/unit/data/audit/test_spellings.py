@@ -36,6 +36,17 @@ def told(cells, **config):
         ("New  York", "New York", "Rome"),
         ("a\ufeffb", "ab", "c"),
         ("25\u201330", "25-30", "30-35"),
+        ("pos.", "pos", "neg"),
+        ("neg,", "neg", "pos"),
+        ('"pos"', "pos", "neg"),
+        ('"pos', "pos", "neg"),
+        ("pos\x07", "pos", "neg"),
+        ("G1.", "G1", "G2"),
+        ("\uff50\uff4f\uff53", "pos", "neg"),
+        ("\ufb01ne", "fine", "bad"),
+        ("p\u043es", "pos", "neg"),
+        ("\u0391", "A", "B"),
+        ("gr\xc3\xbcn", "gr\xfcn", "rot"),
     ],
 )
 def test_spellings_of_one_class_are_named_with_their_counts(odd, usual, other):
@@ -59,6 +70,16 @@ def test_spellings_of_one_class_are_named_with_their_counts(odd, usual, other):
         ("a+b", "a b"),
         ("NY", "New York"),
         ("true", "false", "unknown"),
+        ("C", "C#", "C++"),
+        (":)", ";)"),
+        ("5'", '5"'),
+        ("10\u2075", "105"),
+        ("p", "\u03c1"),
+        ("A", "\u03b1"),
+        ("yes", "yes?"),
+        ("\u0434\u0430", "\u043d\u0435\u0442"),
+        ("gr\xfcn", "grun"),
+        ("-5", "5"),
     ],
 )
 def test_other_classes_are_left_in_peace(classes):
@@ -92,3 +113,29 @@ def test_categories_of_an_input_are_named_as_well():
 def test_truth_values_of_an_input_are_one_in_any_case():
     found = inspect_table({"paid": ["True", "true", "FALSE", "false"] * 15, "x": X}).findings
     assert not [f for f in found if f.columns == ("paid",) and "differ" in f.what]
+
+
+def test_a_ligature_is_no_matter_of_upper_and_lower_case():
+    (said,), _ = told(["\ufb01ne"] * 2 + ["fine"] * 28 + ["bad"] * 30)
+    assert "case" not in said
+    (said,), _ = told(["FINE"] * 2 + ["\ufb01ne"] * 28 + ["bad"] * 30)
+    assert "case" in said
+
+
+def said_to_be_missing(cells):
+    table, config = {"x": X, "label": cells}, make({"target": "label"})
+    found = inspect_table(table, config=config).findings
+    notes = resolve(table, config, folder=Path("unused")).warnings
+    return [f.what for f in found if "missing" in f.what], [note for note in notes if "empty them" in note]
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "NULL", "N/A"])
+def test_a_class_that_says_there_is_no_value_is_named_with_its_count(word):
+    for said in said_to_be_missing([word] * 6 + ["yes"] * 24 + ["no"] * 30):
+        (sentence,) = said
+        assert f"{word!r} (6)" in sentence
+
+
+@pytest.mark.parametrize("classes", [("None", "Mild", "Severe"), ("NA", "EU", "AS"), ("none", "mild"), ("yes", "no")])
+def test_a_class_like_the_others_is_no_missing_value(classes):
+    assert said_to_be_missing([classes[row % len(classes)] for row in range(ROWS)]) == ([], [])

@@ -73,6 +73,45 @@ def test_rows_of_sums_and_notes_are_named(case):
     assert all("Delete" in finding.advice for finding in found(table))
 
 
+def written(table, form):
+    return {**table, "amount": [None if cell is None else form(cell) for cell in table["amount"]]}
+
+
+ONLY = {"region": SALES["region"], "label": SALES["label"], "amount": SALES["amount"]}
+LONE = with_row(ONLY, amount=sums()["amount"])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        LONE,
+        with_row(ONLY, amount=float(round(sums()["amount"]))),
+        written(LONE, lambda cell: f"{cell:.2f} EUR"),
+        written(LONE, lambda cell: f"{cell:.2f}".replace(".", ",")),
+    ],
+)
+def test_a_sum_that_stands_alone_in_the_column_of_the_target_is_named(table):
+    (finding,) = found(table, target="amount")
+    assert (finding.severity, finding.rows) == ("warning", (ROWS,))
+
+
+def with_statistics(*names):
+    table = SALES
+    for place, name in enumerate(names):
+        table = with_row(table, ROWS + place, id=name, count=40.5 + place, amount=50.1 + place)
+    return table
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Count", "Mean", "Std", "Max"), ("count", "mean", "std", "min", "25%", "50%", "75%", "max"), ("Min", "Max")],
+)
+def test_statistics_below_the_table_are_named(names):
+    (finding,) = found(with_statistics(*names), target="amount")
+    assert finding.count == len(names)
+    assert min(finding.rows) == ROWS
+
+
 def words(*choice):
     return RNG.choice(choice, ROWS).tolist()
 
@@ -90,6 +129,11 @@ HEALTHY = {
                                  "n": RNG.integers(0, 3, ROWS).tolist(), "z": SALES["amount"]},
     "empty last row": with_row(SALES),
     "indicators": {"u": [0] * 39 + [1], "v": [1] + [0] * 39, "z": SALES["amount"]},
+    "one name": {**SALES, "id": [*SALES["id"][:-1], "Max"]},
+    "statistics as values": {**SALES, "region": ["min", "max"] * (ROWS // 2)},
+    "a lone amount": with_row({name: SALES[name] for name in ("region", "label", "amount")}, amount=51.5),
+    "a lone amount in words": with_row({"region": SALES["region"], "label": SALES["label"],
+                                        "amount": [f"{cell} EUR" for cell in SALES["amount"]]}, amount="51.5 EUR"),
     "notes": {**SALES, "note": [f"note {row}" for row in range(ROWS)]},
 }  # fmt: skip
 

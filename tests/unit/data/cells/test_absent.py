@@ -23,6 +23,9 @@ FAULTS = [  # (cell, a word of the cause, the file that may be meant)
     ("img/" + unicodedata.normalize("NFD", "ä.png"), "accents", "img/ä.png"),
     ("img/a.jpg", "ending", "img/a.png"),
     ("/no/such/place/img/a.png", "end of the path", "img/a.png"),
+    ("![a](img/a.png)", "markup", "img/a.png"),
+    ("![](img/b.png 'a title')", "markup", None),
+    ('<img alt="a" src="img/a.png">', "markup", "img/a.png"),
     ("data/img/a.png", "end of the path", "img/a.png"),
 ]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names that differ in case are different files")
@@ -54,6 +57,20 @@ def test_a_column_of_such_cells_says_why_and_which_file_is_there(folder, cell, c
     column = infer_columns(table, RunConfig())[0]
     assert column.kind == "unread" and cause in column.reason
     assert near is None or f"{near} is there" in column.reason
+
+
+def test_paths_without_an_ending_are_told_of_and_keys_are_not(folder):
+    for number in range(24):
+        (folder / "img" / f"{number}.png").write_bytes(b"content")
+        (folder / f"key_{number}.png").write_bytes(b"content")
+
+    def column(form):
+        cells = [form.format(number) for number in range(24)]
+        return infer_columns(read_table({"photo": cells, "size": [1.5] * 23 + [2.5]}, folder=folder), RunConfig())[0]
+
+    found = column("img/{}")
+    assert found.kind == "unread" and "img/0.png is there" in found.reason and "ending" in found.reason
+    assert [column(form).kind for form in ("other/{}", "key_{}", "1/{}")] == ["identifier"] * 3
 
 
 @pytest.mark.parametrize(

@@ -260,3 +260,10 @@ class TestInspect:
 
     def test_tables_with_nothing_to_learn_from(self, fakes):
         assert inspect_table({"a": [1, 1]}).columns[0].column.kind == "constant"
+
+
+@pytest.mark.parametrize("odd", [["x"] * 3, ["x", "y", "z"], ["17"], ["NA", "NA", "x"]])
+def test_few_odd_cells_among_the_numbers_of_rows_leave_them_a_key(odd):
+    cells = [str(row) for row in range(1, 61)]
+    cells[10 : 10 + len(odd)] = odd
+    assert one(cells).kind == "identifier"

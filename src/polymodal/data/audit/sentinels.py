@@ -1,0 +1,67 @@
+"""Numbers and dates that stand for missing cells: `-999`, `99999`, `9999-12-31`, repeated and far from all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import numpy as np
+
+from polymodal.codecs import dates
+from polymodal.codecs.outlier_bounds import is_beyond
+from polymodal.data.audit.finding import Finding, number
+from polymodal.data.audit.readings import NumericCells
+from polymodal.data.audit.subject import AuditedTable
+
+_FEWEST, _FEWEST_OTHERS = 2, 20  # cells
+_LEAST_SHARE, _MOST_SHARE = 0.01, 0.5
+_EPOCH = date(1970, 1, 1).toordinal()
+_NINES = [sign * float("9" * digits) for digits in range(2, 16) for sign in (1, -1)]
+_DATES = [
+    float(day.toordinal() - _EPOCH)
+    for day in (date(9999, 12, 31), date(9999, 1, 1), date(2999, 12, 31), date(1900, 1, 1), date(1, 1, 1))
+]
+
+
+def check(subject: AuditedTable) -> Iterator[Finding]:
+    """One finding for each such value of a column of numbers or dates, features and targets."""
+    for name in _names(subject):
+        if (reading := subject.reading(name)) is None:
+            continue
+        for value, rows in _sentinels(reading):
+            shown = dates.date_of(int(value)).isoformat() if reading.kind == "date" else f"{value:g}"
+            what = f"{number(len(rows), 'cell')} hold {shown}, far from all others: it probably stands for missing."
+            left = ": their rows are then left out" if name in subject.config.targets else ""
+            advice = f"If so, empty these cells{left}."
+            yield subject.finding("outliers", "warning", what, advice, columns=(name,), rows=rows)
+
+
+def sentinel_rows(subject: AuditedTable, name: str) -> np.ndarray:
+    """The rows of a column that hold such a value."""
+    reading = subject.reading(name) if name in _names(subject) else None
+    found = [] if reading is None else [rows for _, rows in _sentinels(reading)]
+    return np.concatenate(found) if found else np.array([], dtype=np.int64)
+
+
+def _names(subject: AuditedTable) -> list[str]:
+    """The columns that are read as numbers or dates, and the targets that are no classes."""
+    inputs = [column.name for column in subject.columns if column.modality in ("number", "datetime")]
+    task = subject.config.task.name
+    targets = [name for name in subject.config.targets
+               if task == "regress" or (task is None and subject.classes(name) is None)]  # fmt: skip
+    return [name for name in (*inputs, *targets) if name in subject.table.names]
+
+
+def _sentinels(reading: NumericCells) -> list[tuple[float, np.ndarray]]:
+    """The values, and the rows that hold them."""
+    values = reading.values
+    there = ~np.isnan(values)
+    found = []
+    for value in _DATES if reading.kind == "date" else _NINES:
+        rows = np.flatnonzero(values == value)
+        if not max(_FEWEST, _LEAST_SHARE * there.sum()) <= len(rows) <= _MOST_SHARE * there.sum():
+            continue
+        others = values[there & ~np.isin(values, _DATES if reading.kind == "date" else _NINES)]
+        if len(others) >= _FEWEST_OTHERS and is_beyond(np.array([value]), others, log=reading.kind == "number")[0]:
+            found.append((value, rows))
+    return found

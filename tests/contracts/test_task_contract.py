@@ -16,7 +16,14 @@ VARIANTS = [
     ("tag", {"class_weight": "balanced", "label_smoothing": 0.0, "hidden": 4}),
     ("transcribe", {"lower": False, "min_count": 1}),
     ("transcribe", {"search": "beam", "words": "training", "n_best": 2}),
-    ("generate", {"decoder": "lstm", "decoding": {"name": "beam", "n_best": 2, "width": 3}, "tokenizer": "words"}),
+    (
+        "generate",
+        {
+            "decoder": "lstm",
+            "decoding": {"name": "beam", "n_best": 2, "width": 3, "length_penalty": 0.0},
+            "tokenizer": "words",
+        },
+    ),
     ("generate", {"decoder": {"name": "lstm", "coverage": True}, "decoding": "sampling", "tokenizer": "characters"}),
     ("generate", {"scheduled_sampling": 0.5, "max_length": 2, "decoding": "greedy"}),
 ]

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import polymodal as pm
 from conftest import Cli
 
 COLOURS = ["red", "green", "blue", "black"]
 SHAPES = ["circle", "square", "star"]
+PROBABLE = ["--decoding", "length_penalty=0"]
 SAMPLED = ["--decoding", "name=sampling"]
 SETTINGS = ["task.tokenizer=words", "train.batch_size=16", "task.decoder.width=48", "fusion.width=32"]
 
@@ -74,7 +76,7 @@ def test_sentences_are_learned_from_cells(cli: Cli, told: Path, trained: Path, t
 
 
 def test_several_texts_and_other_searches(cli: Cli, told: Path, trained: Path, tmp_path: Path) -> None:
-    done = cli("generate", trained, told, "-o", tmp_path / "best.csv", "--n-best", "3")
+    done = cli("generate", trained, told, "-o", tmp_path / "best.csv", "--n-best", "3", *PROBABLE)
     assert done.code == 0, done.err
     for row in read(tmp_path / "best.csv"):
         logs = [float(row[name]) for name in ("log_probability", "log_probability_2", "log_probability_3")]
@@ -184,3 +186,27 @@ def test_the_report_shows_texts_beside_the_true_ones(told: Path, trained: Path) 
     assert "text generation" in page
     assert "from the nearest to the farthest" in page
     assert "chrF" in page
+
+
+def test_pictures_are_told_place_by_place(tmp_path: Path) -> None:
+    rows: dict[str, list[object]] = {"picture": [], "asked": [], "said": []}
+    for row in range(48):
+        colour, place = ["red", "green", "blue"][row % 3], ["left", "right"][row // 3 % 2]
+        pixels = np.full((32, 32, 3), 255, dtype=np.uint8)
+        pixels[8:24, (0 if place == "left" else 16) :][:, :16] = np.eye(3, dtype=np.uint8)[row % 3] * 200
+        Image.fromarray(pixels).save(tmp_path / f"{row}.png")
+        asked = row // 6 % 2
+        rows["picture"].append(str(tmp_path / f"{row}.png"))
+        rows["asked"].append(["what colour is it?", "on which side is it?"][asked])
+        rows["said"].append([colour, place][asked])
+    config = {
+        "columns": {"asked": {"modality": "text"}},
+        "encoders": {"image": {"channels": 8, "width": 32}},
+        "train": {"batch_size": 8, "modality_dropout": 0.0},
+    }
+    model = pm.Generator(epochs=30, config=config).fit(rows, y="said")
+    (picture,) = [one for one in model.bundle_.schema.inputs if one.modality == "image"]
+    assert picture.settings["spatial_tokens"] is True
+    answers = model.predict({"picture": [rows["picture"][0]] * 2, "asked": [rows["asked"][0], rows["asked"][6]]})
+    assert set(answers.tolist()) <= {"red", "green", "blue", "left", "right"}
+    assert np.mean(model.predict(rows) == np.array(rows["said"])) > 0.8

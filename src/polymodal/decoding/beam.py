@@ -32,7 +32,7 @@ class BeamConfig(SearchSettings):
 
     width: Annotated[int, Field(ge=1)] = 4
     n_best: Annotated[int, Field(ge=1)] = 1
-    length_penalty: float = 0.0
+    length_penalty: float = 1.0
 
 
 class Beam:

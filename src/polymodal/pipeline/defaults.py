@@ -57,6 +57,7 @@ ENCODERS_OF_TOKENS = {
     "text": Part(name="rnn"),
     "image": Part(name="cnn", spatial_tokens=True),
 }
+PRETRAINED_OF_TOKENS: Mapping[str, Settings] = {"timm": {"grid": 3}}  # of the preset's encoders, for such tasks
 LR = 2e-3
 OWN_LR = {"sgd": 0.05, "adadelta": 1.0}  # adadelta's is a factor on a step of its own choice: at 0.002 nothing moves
 WEIGHT_DECAY = 0.05  # of adamw, which takes it times the learning rate
@@ -138,7 +139,7 @@ def complete_inputs(
     by_name = {column.name: column for column in columns}
     for side, name, modality, members in _groups(columns, task):
         usual = _usual(needs, modality, num_rows)
-        part = _encoder(name, modality, members, config, usual=usual, preset=preset)
+        part = _encoder(name, modality, members, config, usual=usual, preset=preset, keeps_tokens=needs.tokens)
         encoder = registry.load(f"encoders/{modality}", part.name or "")
         settings = part_settings(f"encoders/{modality}", part)
         if needs.time and needs.token_seconds is not None and issubclass(encoder, Spanning):
@@ -217,7 +218,14 @@ def group_of(column: Column) -> str | None:
 
 
 def _encoder(
-    name: str, modality: str, members: Sequence[Column], config: RunConfig, *, usual: Part, preset: PresetEncoders
+    name: str,
+    modality: str,
+    members: Sequence[Column],
+    config: RunConfig,
+    *,
+    usual: Part,
+    preset: PresetEncoders,
+    keeps_tokens: bool,
 ) -> Part:
     """What the user said of the column, else of the modality; else stage, preset, table; else the first."""
     said = {column.name: config.columns.get(column.name, ColumnConfig()).encoder for column in members}
@@ -241,6 +249,8 @@ def _encoder(
         raise ConfigError(f"Column {name!r} is {modality}, and no encoder for {modality} is installed.")
     inherited = by_modality.settings if by_modality.name in (None, chosen) else {}
     suiting = usual.settings if chosen == usual.name else {}
+    if keeps_tokens and pretrained.name == chosen:
+        suiting = PRETRAINED_OF_TOKENS.get(chosen, {})
     return Part(name=chosen, **{**suiting, **pretrained.settings, **inherited, **by_column.settings})
 
 

@@ -49,8 +49,8 @@ class GenerateConfig:
     Attributes:
         decoder: the network that writes, with its settings: `transformer` or `lstm`.
         decoding: the search for a text, with its settings: `beam`, `greedy` or `sampling`.
-        tokenizer: what a text is written in: `bpe`, groups of bytes that are frequent in the training texts, which can
-            write any text; `words`; `characters`. What was not learned is written byte by byte.
+        tokenizer: what a text is written in: `words` and marks; `bpe`, groups of bytes that are frequent in the
+            training texts; `characters`. What was not learned is written byte by byte.
         vocabulary_size: most pieces; the 256 bytes are always among them.
         max_length: pieces of a training text that are learned; what is behind them is cut, and counted.
         lower: learn and write lower case only.
@@ -61,7 +61,7 @@ class GenerateConfig:
 
     decoder: Annotated[PartField, _or_default("transformer")] = Part(name="transformer")
     decoding: Annotated[PartField, _or_default("beam")] = Part(name="beam")
-    tokenizer: reversible.Kind = "bpe"
+    tokenizer: reversible.Kind = "words"
     vocabulary_size: Annotated[int, Field(ge=300)] = 4_000
     max_length: Annotated[int, Field(ge=1)] = 256
     lower: bool = False

@@ -54,8 +54,10 @@ def opened(
         ) as container:
             streams = container.streams.video if kind == "video" else container.streams.audio
             if not streams:
-                what = "no pictures" if kind == "video" else "no sound"
-                raise UnreadableCellError(f"a {format_.name} file that holds {what}")
+                what, other = ("no pictures", "audio") if kind == "video" else ("no sound", "video")
+                raise UnreadableCellError(
+                    f"a {format_.name} file that holds {what}; if all of the column are so, it is of modality {other}"
+                )
             # One thread: cells are read in several. Errors are told instead of being painted over.
             context = streams[0].codec_context
             if context is None:

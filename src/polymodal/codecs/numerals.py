@@ -15,7 +15,7 @@ Decimal: TypeAlias = Literal["point", "comma"]
 Thousands: TypeAlias = Literal["none", "comma", "point", "blank", "apostrophe"]
 Doubtful: TypeAlias = Literal["none", "point", "comma"]
 
-NULL_WORDS = ("NaN", "nan", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>")
+NULL_WORDS = ("NaN", "nan", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "<NA>", "(null)", "\\N")
 """Beside numbers, these say that there is no value."""
 
 MARKS = frozenset(

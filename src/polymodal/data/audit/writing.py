@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -14,6 +15,7 @@ from polymodal.data.audit.finding import Finding, number
 from polymodal.data.audit.subject import AuditedTable
 from polymodal.data.audit.target_cells import unused_targets
 from polymodal.data.target.class_names import name_of, note_of_name
+from polymodal.data.target.null_classes import null_classes
 from polymodal.data.target.quantities import amounts
 from polymodal.data.target.spellings import spellings
 
@@ -23,6 +25,14 @@ _LOOKED_AT = 4_000  # cells
 _FEW_AMOUNTS = 10  # different cells; fewer may well be categories
 _ONE_SPELLING = "They are learned apart; give them one spelling if they are one."
 _READ_AS_WORDS = ("text", "category", "identifier")
+_PRINTED = (
+    (re.compile(r"<[\w.]+[^<>]* at 0x[0-9A-Fa-f]+>"), "printed Python objects: what they held is lost",
+     "Save what they hold as files, and name these in the column."),
+    (re.compile(r"\[\[+ *-?[0-9]"), "printed arrays, often with gaps",
+     "Save them as files, and name these in the column."),
+    (re.compile(r"<img\b[^>]*\bsrc\s*=\s*[\"']?data:"), "pictures inside of HTML, which is read as text",
+     "Keep of each cell only what stands in `src`: `data:...`."),
+)  # fmt: skip
 
 
 def check(subject: AuditedTable) -> Iterator[Finding]:
@@ -37,6 +47,7 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
         elif column.kind in _READ_AS_WORDS:
             yield from _nearly_numbers(subject, column.name)
             yield from _amounts(subject, column.name)
+            yield from _lost(subject, column.name)
         if column.kind == "category":
             yield from _categories(subject, column.name)
     for target in subject.config.targets:
@@ -174,6 +185,16 @@ def _amounts(subject: AuditedTable, name: str) -> Iterator[Finding]:
         yield subject.finding("writing", "note", what, f"{found[2]} to have them read as numbers.", columns=(name,))
 
 
+def _lost(subject: AuditedTable, name: str) -> Iterator[Finding]:
+    """That cells hold no media, but what a program printed of them."""
+    words = [cell for cell in subject.cells(name) if isinstance(cell, str)]
+    for pattern, what, advice in _PRINTED:
+        found = [cell for cell in words[:_LOOKED_AT] if pattern.match(cell)]
+        if found and 2 * len(found) > len(words[:_LOOKED_AT]):
+            shown = f"the cells are {what}, such as {numerals.short(found[0])}."
+            yield subject.finding("writing", "warning", shown, advice, columns=(name,))
+
+
 def _as_they_are(name: str, found: Numerals) -> str:
     """How many cells could be read unchanged, and by which setting."""
     return f"with --set columns.{name}.modality=number only {found.numbers:,} would be read"
@@ -223,6 +244,11 @@ def _categories(subject: AuditedTable, name: str) -> Iterator[Finding]:
     for one in spellings(Counter(filter(None, words))):
         what = f"categories that differ {one.differ}: {one.named}."
         yield subject.finding("writing", "note", what, _ONE_SPELLING, columns=(name,))
+    counts = Counter(filter(None, subject.classes(name) or []))
+    if null := null_classes(counts):
+        named = ", ".join(f"{word!r} ({counts[word]:,})" for word in null)
+        what = f"{named}: read as a category, but probably missing."
+        yield subject.finding("writing", "note", what, "If such cells are missing, empty them.", columns=(name,))
 
 
 def _found(subject: AuditedTable, name: str) -> Numerals | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import BufferedIOBase, BytesIO
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pyarrow.csv as pa_csv
 
 from polymodal.codecs.numerals import NULL_WORDS
 from polymodal.config.table import DELIMITERS, TableConfig
-from polymodal.data.tables.dialect import Source, dialect_of
+from polymodal.data.tables.dialect import Dialect, Source, dialect_of
 from polymodal.data.tables.excel import without_marks
 from polymodal.data.tables.firstline import doubtful_header, quoted_rows
 from polymodal.data.tables.quotes import escaped_quote, num_breaks, text_after_quote, unclosed_quote
@@ -110,16 +112,24 @@ def _with_arrow(source: Source, line: int, names: list[str]) -> list[pa.ChunkedA
         newlines_in_values=bool(dialect.quote),
     )
     convert = pa_csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+        column_types=dict.fromkeys(names, pa.string()), null_values=["", "\\N"], strings_can_be_null=True
     )
     try:
         with file.open_bytes() as stream:
             found: list[pa.ChunkedArray] = pa_csv.read_csv(
-                stream, read_options=read, parse_options=parse, convert_options=convert
+                _with_nulls(stream, dialect), read_options=read, parse_options=parse, convert_options=convert
             ).columns
     except (pa.ArrowInvalid, UnicodeError) as error:
         raise TableError(_diagnose(source, names) or f"{file.path} cannot be read: {error}") from error
     return found
+
+
+def _with_nulls(stream: BufferedIOBase, dialect: Dialect) -> BufferedIOBase:
+    r"""The same bytes; where a backslash escapes, cells of `\N` are empty, as databases write what is missing."""
+    if dialect.escape != "\\":
+        return stream
+    mark = re.escape(dialect.delimiter.encode())
+    return BytesIO(re.sub(rb"(^|%b)\\N(?=%b|\r?$)" % (mark, mark), rb"\1", stream.read(), flags=re.MULTILINE))
 
 
 def _with_blanks(source: Source, names: list[str]) -> list[pa.ChunkedArray]:

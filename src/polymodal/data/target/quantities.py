@@ -22,6 +22,12 @@ _DURATION = re.compile(r"[0-9]{1,3}:[0-5][0-9](:[0-5][0-9])?([.,][0-9]+)?|[0-9]{
 _TWO_UNITS = re.compile(r"[0-9]+ ?(?:ft|'|′|’|m|lbs?|st) ?[0-9]{1,2}")
 _PAIR = re.compile(r"[0-9]{1,3}(?:\.[0-9]+)? ?/ ?[0-9]{1,3}(?:\.[0-9]+)?")
 _UNDERSCORES = re.compile(r"[+-]?[0-9]{1,3}(?:_[0-9]{3})+(?:\.[0-9]+)?")
+_WITH_ERROR = re.compile(r"[-+]?[0-9][0-9.,]* ?(?:±|\+/-|\+-) ?[0-9][0-9.,]*")
+_EXACT = r"[-+]?[0-9]{1,3}[.,][0-9]{2,}"
+_ANGLE = re.compile(
+    rf"[NSEWO] ?{_EXACT}°?|{_EXACT} ?[NSEWO]|[-+]?[0-9]{{1,3}}(?:[.,][0-9]+)? ?°[^A-Za-z]{{0,20}}[NSEWO]?"
+)
+_MONEY = re.compile(r"[-+]?[0-9][0-9.,]* ?(?:[kKmM]|Mio\.?|Mrd\.?|bn) ?[€$£]")
 _RANGE = re.compile(r"(?P<low>.*?[0-9])\s*(?:-|–|—|\.\.|\bto\b)\s*(?P<high>[0-9].*)")
 _MARK = re.compile(r"(?:[~≈<>≤≥±*]|ca\.?|approx\.?|about)=?\s*(?P<front>.+)|(?P<behind>.+?)\s*[*+?†~]")
 _REGRESS = "--set task=regress"
@@ -85,6 +91,9 @@ def amounts(words: Sequence[str]) -> tuple[str, Callable[[str], bool], str] | No
         ("numbers of two units", _is(_TWO_UNITS), "Write them in one unit"),
         ("pairs of numbers", _is(_PAIR), "Write each number in a column of its own"),
         ("numbers with underscores between thousands", _is(_UNDERSCORES), "Take the underscores off"),
+        ("numbers with an error", _is(_WITH_ERROR), "Write the error in a column of its own"),
+        ("angles", _is(_ANGLE), "Write them as degrees with decimals"),
+        ("sums of money in thousands or millions", _is(_MONEY), "Write the amount in full"),
         ("numbers with marks around them", _is_marked, "Take the marks off"),
     )
     return next((kind for kind in kinds if words and all(kind[1](word.strip()) for word in words)), None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from polymodal.data.target.looks import STEPS, as_usual_forms
 
 _CASE = "only by upper and lower case"
-_BLANKS = "only by blanks, invisible characters or dashes"
+_BLANKS = "only by blanks, invisible characters, dashes or underscores"
 _NUMBER = "only by how a number is written"
 _TRUTH = "only as words for true and false do"
 
@@ -18,7 +18,8 @@ _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200e\u200f\u2060\ufe0f\
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 _QUOTES = {ord("\u2018"): "'", ord("\u2019"): "'", ord("\u02bc"): "'"}
 _PLAIN = {**_INVISIBLE, **_DASHES, **_QUOTES}
-_WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
+_WHOLE = re.compile(r"([+-]?)0*([0-9]+)(?:\.0+)?")
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W\d_])[-_](?=[^\W\d_])")
 _TRUTH_WORDS = (("true", "t"), ("yes", "y")), (("false", "f"), ("no", "n"))
 _BITS = "1", "0"
 
@@ -71,9 +72,10 @@ def _plain(word: str) -> str:
 
 
 def _near(word: str) -> str:
-    """What is equal for words that differ only in case, blanks, or how a number is written."""
+    """What is equal for words that differ only in case, blanks, what joins words, or how a number is written."""
     text = " ".join(unicodedata.normalize("NFC", word).translate(_PLAIN).split()).casefold()
-    return whole[1] if (whole := _WHOLE.fullmatch(text)) else text
+    whole = _WHOLE.fullmatch(text)
+    return f"{whole[1]}{whole[2]}" if whole else _BETWEEN_WORDS.sub(" ", text)
 
 
 def _difference(words: list[str], keys: list[str]) -> str:

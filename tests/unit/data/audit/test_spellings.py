@@ -65,7 +65,6 @@ def test_spellings_of_one_class_are_named_with_their_counts(odd, usual, other):
         ("y", "n", "t", "f"),
         ("0", "1", "2"),
         ("0", "1", "2", "yes"),
-        ("01", "1"),
         ("A", "B", "no"),
         ("a+b", "a b"),
         ("NY", "New York"),

@@ -13,6 +13,7 @@ from PIL import Image
 
 import polymodal as pm
 from conftest import Cli
+from polymodal import registry
 
 COLOURS = ["red", "green", "blue", "black"]
 SHAPES = ["circle", "square", "star"]
@@ -210,3 +211,18 @@ def test_pictures_are_told_place_by_place(tmp_path: Path) -> None:
     answers = model.predict({"picture": [rows["picture"][0]] * 2, "asked": [rows["asked"][0], rows["asked"][6]]})
     assert set(answers.tolist()) <= {"red", "green", "blue", "left", "right"}
     assert np.mean(model.predict(rows) == np.array(rows["said"])) > 0.8
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"{row} kg" for row in range(30)],
+        [f"{row}.5 m - {row + 1} m" for row in range(30)],
+        ["red car", "blue car", "red bus"] * 10,
+        [f"key-{row}" for row in range(30)],
+        ["yes", "no"] * 15,
+    ],
+    ids=["units", "ranges", "classes of two words", "keys", "classes"],
+)
+def test_other_targets_are_no_free_text(values: list[str]) -> None:
+    assert registry.load("tasks", "generate").recognise(values) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ from polymodal.types import Cells, Sequences, Tokens
 _REPLACEMENT = "\ufffd"
 _LONGER = 1.5  # than the longest training text: what is written at most
 _WORDS = 1.5  # a free text has more words than that on average
+_WORD = re.compile(r"[^\W\d_]{2,}")  # two letters or more: no units of numbers
 
 
 def _or_default(name: str) -> AfterValidator:
@@ -119,9 +121,8 @@ class Generate(Task):
         if len(present) < 2 or not all(isinstance(value, str) for value in present):
             return None
         texts = [str(value) for value in present]
-        distinct, words = len(set(texts)), sum(len(text.split()) for text in texts) / len(texts)
-        lettered = sum(any(map(str.isalpha, text)) for text in texts)
-        if 2 * distinct <= len(texts) or words < _WORDS or 2 * lettered < len(texts) or numerals_of(present).mostly:
+        distinct, words = len(set(texts)), sum(len(_WORD.findall(text)) for text in texts) / len(texts)
+        if 2 * distinct <= len(texts) or words < _WORDS or numerals_of(present).mostly:
             return None
         found = f"{distinct} different texts of {words:.1f} words on average in {len(texts)} rows"
         return Recognition(0.6, found)

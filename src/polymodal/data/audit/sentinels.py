@@ -36,11 +36,15 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
             yield subject.finding("outliers", "warning", what, advice, columns=(name,), rows=rows)
 
 
-def sentinel_rows(subject: AuditedTable, name: str) -> np.ndarray:
-    """The rows of a column that hold such a value."""
-    reading = subject.reading(name) if name in _names(subject) else None
-    found = [] if reading is None else [rows for _, rows in _sentinels(reading)]
-    return np.concatenate(found) if found else np.array([], dtype=np.int64)
+def sentinel_rows(subject: AuditedTable) -> dict[str, np.ndarray]:
+    """By column, the rows that hold such a value; of columns that have some."""
+    found = {}
+    for name in _names(subject):
+        reading = subject.reading(name)
+        rows = [] if reading is None else [rows for _, rows in _sentinels(reading)]
+        if rows:
+            found[name] = np.concatenate(rows)
+    return found
 
 
 def _names(subject: AuditedTable) -> list[str]:
@@ -49,14 +53,17 @@ def _names(subject: AuditedTable) -> list[str]:
     task = subject.config.task.name
     targets = [name for name in subject.config.targets
                if task == "regress" or (task is None and subject.classes(name) is None)]  # fmt: skip
-    return [name for name in (*inputs, *targets) if name in subject.table.names]
+    there = set(subject.table.names)  # of a list, the time would grow with columns squared
+    return [name for name in (*inputs, *targets) if name in there]
 
 
 def _sentinels(reading: NumericCells) -> list[tuple[float, np.ndarray]]:
     """The values, and the rows that hold them."""
     values = reading.values
     there = ~np.isnan(values)
-    found = []
+    found: list[tuple[float, np.ndarray]] = []
+    if reading.kind == "number" and not (np.abs(values[there]) >= min(map(abs, _NINES))).any():
+        return found
     for value in _DATES if reading.kind == "date" else _NINES:
         rows = np.flatnonzero(values == value)
         if not max(_FEWEST, _LEAST_SHARE * there.sum()) <= len(rows) <= _MOST_SHARE * there.sum():

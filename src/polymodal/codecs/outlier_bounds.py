@@ -22,7 +22,7 @@ def tukey_bounds(values: np.ndarray) -> tuple[float, float]:
 
 
 def is_beyond(values: np.ndarray, others: np.ndarray, *, log: bool = True) -> np.ndarray:
-    """Whether each value is outside of the fences of others; with `log`, of positive ones on the logarithm, too.
+    """Whether each value is an outlier by the bounds of others; with `log`, of positive ones on the logarithm, too.
 
     A length or price that is far on one scale only is one of a long tail.
     """

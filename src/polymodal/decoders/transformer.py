@@ -78,7 +78,7 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=_DEVIATION)
         self.positions = SinusoidalPositions(config.width, deviation=_DEVIATION)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks: Sequence[_Block] = nn.ModuleList(_Block(config) for _ in range(config.layers))  # type: ignore[assignment]
+        self.blocks: Sequence[_Block] = nn.ModuleList(_Block(config) for _ in range(config.layers))  # type: ignore[assignment] # torch knows Module
         self.norm = nn.LayerNorm(config.width)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 

@@ -150,7 +150,7 @@ def dialect_of(file: TextFile, text: TableConfig, delimiter: str | None) -> Dial
 def _of_separator(named: str, said: str | None) -> str:
     if said in (None, named):
         return f"line 1 says that {named!r} stands between cells, as Excel writes it"
-    return f"line 1 says that {named!r} stands between cells, but table.delimiter goes first"
+    return f"line 1 says that {named!r} stands between cells, but table.delimiter takes precedence"
 
 
 def _check_separator(file: TextFile, lines: Sequence[str], dialect: Dialect) -> None:

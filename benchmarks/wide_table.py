@@ -5,8 +5,9 @@
 Both tables are built from a seed. `wide` has 60 rows and 2,000 columns: numbers, one category in ten, and the target.
 `long` has 500,000 rows and 20 columns: ten numbers, four categories, five texts, and the target. Every command is a
 process of its own on one thread, as a user starts it: importing counts. `tiny` is a table of two rows, which shows how
-much that is. Goals: `inspect` of `wide` 5 CPU seconds, a training of two epochs 60; `inspect` of `long` 60 CPU seconds
-and 2 GB. Writes `wide_table.json`; what is there already is kept: remove it to measure anew.
+much that is. The least of three runs counts, of `long` one: what else a machine does only adds. Goals: `inspect` of
+`wide` 5 CPU seconds, a training of two epochs 60; `inspect` of `long` 60 CPU seconds and 2 GB. Writes
+`wide_table.json`; what is there already is kept: remove it to measure anew.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ CASES = {
     "tiny inspect": ("tiny", ["inspect", "TABLE", "--target", "label"]),
     "wide inspect": ("wide", ["inspect", "TABLE"]),
     "wide inspect with a target": ("wide", ["inspect", "TABLE", "--target", "label"]),
-    "wide train": ("wide", ["train", "TABLE", "--target", "label", "--set", "train.epochs=2", "-o", "RUN"]),
+    "wide train": (
+        "wide",
+        ["train", "TABLE", "--target", "label", "--set", "train.epochs=2", "-o", "RUN", "--overwrite"],
+    ),
     "long inspect": ("long", ["inspect", "TABLE", "--target", "label"]),
 }
 GOALS = {  # CPU seconds, and megabytes where there is a goal for them
@@ -42,6 +46,7 @@ GOALS = {  # CPU seconds, and megabytes where there is a goal for them
     "long inspect": (60, 2000),
 }
 _SYLLABLES = ("ba", "ko", "mi", "ru", "ta", "so", "le", "ni", "va", "pe")
+_RUNS = 3
 _STEP = 50_000  # rows in memory at a time
 
 
@@ -56,7 +61,7 @@ def main() -> int:
         sources = {"before": earlier.sources(given.against, folder / "before"), "now": HERE.parent / "src"}
         for case in given.case or CASES:
             if case not in _log():
-                record = {when: _measure(case, path, folder) for when, path in sources.items()}
+                record = {when: _least(case, path, folder) for when, path in sources.items()}
                 RESULTS.write_text(json.dumps({**_log(), case: record}, indent=2) + "\n", encoding="utf-8")
                 print(case, record, flush=True)
     goals = [goal for case, record in _log().items() for goal in _goals(case, record)]
@@ -75,6 +80,12 @@ def _goals(case: str, record: dict[str, dict[str, float]]) -> list[Goal]:
     if megabytes is not None:
         found.append(Goal(f"peak memory, {case}", now["megabytes"], megabytes, "MB", at_most=True, detail={}))
     return found
+
+
+def _least(case: str, sources: Path, folder: Path) -> dict[str, float]:
+    """Each figure of the run in which it is least."""
+    runs = [_measure(case, sources, folder) for _ in range(1 if case.startswith("long") else _RUNS)]
+    return {name: min(run[name] for run in runs) for name in runs[0]}
 
 
 def _measure(case: str, sources: Path, folder: Path) -> dict[str, float]:

@@ -123,6 +123,15 @@ class Verbatim(Protocol):
 
 
 @runtime_checkable
+class ReadsNumbers(Protocol):
+    """What a modality may have besides: it reads the numbers of a whole column at once, as `read` each of them."""
+
+    def read_numbers(self, numbers: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N F"] | None:
+        """What `read` gives of each, any where it is missing (NaN); None where they must be read one by one."""
+        ...
+
+
+@runtime_checkable
 class Measuring(Protocol):
     """What a modality may have besides: figures of a cell, among which the audit looks for outliers and drift."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -35,6 +36,16 @@ class Sample:
     distinct: int
     present: int
     several: Sequence[Sequence[bytes | None]] = ()
+
+    @cached_property
+    def types(self) -> frozenset[type]:
+        """The types of the values."""
+        return frozenset(map(type, self.values))
+
+    @property
+    def only_numbers(self) -> bool:
+        """Whether there is nothing but numbers and truth values of Python, which modalities of words and media see."""
+        return self.types <= {float, int, bool}
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,8 @@ class Category(Modality):
     def recognise(cls, sample: Sample) -> Recognition | None:
         """Booleans; whole numbers with few values; short strings that repeat."""
         num_cells = len(sample.values)
-        if not num_cells:
+        fractions = sum(type(value) is float and not value.is_integer() for value in sample.values)
+        if not num_cells or (sample.only_numbers and fractions > 0.05 * num_cells):
             return None
         if all(isinstance(value, bool | np.bool_) for value in sample.values):
             return Recognition(0.95, f"all {num_cells} sampled cells are true or false")

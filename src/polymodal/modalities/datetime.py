@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -26,6 +27,7 @@ UNKNOWN = np.iinfo(np.int64).min  # stands for the part of a moment that was not
 LIMIT = 1e6  # a position beyond it says no more, and its square must fit float32
 
 _MICROS = {"seconds": 1_000_000, "milliseconds": 1_000}
+_DATED = (str, date, time)  # types of cells that may be dates
 _YEARS = range(1600, 2401)  # strings with other years are codes rather than dates
 _NUMERAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 
@@ -91,9 +93,12 @@ class Datetime(Modality):
     @classmethod
     def recognise(cls, sample: Sample) -> Recognition | None:
         """Very sure from 95 % dates on, so that unique ones are no identifiers; sure from half on."""
+        if sample.only_numbers:
+            return None
         num_cells = len(sample.values)
         order = dates.order_of(sample.values)
-        found = sum(_looks_dated(value, order) for value in sample.values)
+        written = Counter(value for value in sample.values if isinstance(value, _DATED))
+        found = sum(count for value, count in written.items() if _looks_dated(value, order))
         if 2 * found < max(num_cells, 1):
             return None
         reason = f"{found} of {num_cells} sampled cells are dates or times"
@@ -222,7 +227,7 @@ def _turns(table: Int64[np.ndarray, "B 2"], cycle: str) -> Float[np.ndarray, " B
 
 def _looks_dated(value: object, order: Order | None) -> bool:
     """Whether a cell is a date, in one order where the column has one, else in any."""
-    if not isinstance(value, str | date | time) or (isinstance(value, str) and value.strip().isdigit()):
+    if not isinstance(value, _DATED) or (isinstance(value, str) and value.strip().isdigit()):
         return False
     moment = _read_somehow(value, order)
     if moment is None:

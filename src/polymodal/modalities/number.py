@@ -99,7 +99,7 @@ class Number(Modality):
         """Sure where most cells are numbers; unsure where they look like codes; a last resort where half are."""
         # A cell that names a file is none, whatever its name.
         found = numerals_of(
-            value if head is None else b"" for value, head in zip(sample.values, sample.heads, strict=True)
+            [value if head is None else b"" for value, head in zip(sample.values, sample.heads, strict=True)]
         )
         if found.codes or 2 * found.numbers < max(found.cells, 1) or not found.numbers:
             return None
@@ -146,6 +146,10 @@ class Number(Modality):
         if not abs(value) <= LARGEST:
             raise UnreadableCellError(f"not finite, or larger than {LARGEST:g}: {_short(cell)}")
         return np.array([value])
+
+    def read_numbers(self, numbers: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N F"] | None:
+        usable = self.config.unit is None and not (np.abs(numbers) > LARGEST).any()
+        return numbers[:, None] if usable else None
 
     def note(self, cell: object) -> str | None:
         """That a number is a duration, or not written as programs write it."""
@@ -258,6 +262,8 @@ def _centre_and_spread(values: np.ndarray, scaling: str) -> dict[str, float]:
 
 def _settings(notation: Notation) -> dict[str, Any]:
     """What of a notation is not as programs write numbers."""
+    if notation == numerals.PLAIN:
+        return {}
     plain = asdict(numerals.PLAIN)
     return {name: value for name, value in asdict(notation).items() if value != plain[name]}
 

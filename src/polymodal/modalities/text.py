@@ -100,6 +100,8 @@ class Text(Modality):
         """Strings that name no file; surer the longer they are. Categories claim short ones that repeat first. Lists of
         strings, such as the turns of a dialogue, unless they name files.
         """
+        if sample.only_numbers:
+            return None
         lists = [value for value in sample.values if _is_list(value)]
         if 2 * len(lists) > len(sample.values) and not any(head for heads in sample.several for head in heads):
             return Recognition(0.6, f"{len(lists)} of {len(sample.values)} sampled cells are lists of texts")

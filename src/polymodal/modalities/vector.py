@@ -72,6 +72,8 @@ class Vector(Modality):
 
         Long arrays that look like sound are left to audio: `count_sounds` says which.
         """
+        if sample.only_numbers:
+            return None
         num_cells = len(sample.values)
         found = [vector for value in sample.values if (vector := _numbers(value)) is not None]
         if 2 * len(found) < max(num_cells, 1) or 2 * count_sounds(sample.values) >= num_cells:

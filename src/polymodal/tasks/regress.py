@@ -100,7 +100,7 @@ class Regress(ScoringTask):
             return Recognition(0.95, f"{len(names)} columns of numbers") if every else None
         if not present or all(isinstance(value, bool | np.bool_) for value in present):
             return None
-        found = numerals_of(float(value) if isinstance(value, bool | np.bool_) else value for value in present)
+        found = numerals_of([float(value) if isinstance(value, bool | np.bool_) else value for value in present])
         if not found.mostly:
             return None
         reader = cls(RegressConfig(**cls.suggest(present)))
@@ -118,7 +118,7 @@ class Regress(ScoringTask):
     @classmethod
     def suggest(cls, values: Sequence[object]) -> dict[str, Any]:
         """How most cells are written, where programs would write them otherwise; nothing of several targets."""
-        found = numerals_of(value for value in values if not isinstance(value, Mapping))
+        found = numerals_of([value for value in values if not isinstance(value, Mapping)])
         if 2 * found.numbers < found.cells or found.notation.plain:
             return {}
         plain = asdict(numerals.PLAIN)

@@ -16,6 +16,7 @@ from polymodal.data.tables.table import Table
 from polymodal.schema import Column
 
 _PIECE = 256  # rows whose cells are in memory at a time
+_SMALL = 16  # bytes; a hash of so few costs more than they do
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
     compared: list[int] = []
     measuring = modality if isinstance(modality, Measuring) else None
     comparable = modality if isinstance(modality, Comparable) else None
-    drawn = set(np.random.default_rng(0).permutation(rows)[:compare].tolist())
+    drawn = set() if comparable is None else set(np.random.default_rng(0).permutation(rows)[:compare].tolist())
     for start in range(0, len(rows), _PIECE):
         piece = rows[start : start + _PIECE]
         part = reader.table if len(piece) == reader.table.num_rows else reader.table.take(piece)  # rows ascend
@@ -89,7 +90,7 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
             prints.append(comparable.fingerprints([here[place][1] for place in places]))
             compared += [len(kept) + place for place in places]
         kept += [row for row, _ in here]
-        digests += [digest(array) for _, array in here]
+        digests += [_key(array) for _, array in here]
     joined = None if not prints else sparse.vstack(prints) if sparse.issparse(prints[0]) else np.vstack(prints)
     return AuditProfile(
         rows=np.array(kept, dtype=np.int64),
@@ -103,3 +104,8 @@ def read_profile(table: Table, column: Column, rows: np.ndarray, limits: LimitsC
         notes=notes,
         missing=len(rows) - present - len(rejects),
     )
+
+
+def _key(array: np.ndarray) -> str:
+    """Equal for equal arrays of one type."""
+    return array.tobytes().hex() if array.ndim == 1 and array.nbytes <= _SMALL else digest(array)

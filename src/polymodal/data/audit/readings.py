@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -53,7 +54,10 @@ def reading_of(cells: Sequence[object]) -> NumericCells | None:
     if most(found.numbers, found.cells):
         return _reading("number", cells, partial(_number, notation=found.notation))
     order = dates.order_of(some)
-    if most(sum(_days(cell, order) is not None for cell in some), len(some)):
+    words = Counter(cell for cell in some if isinstance(cell, str))  # each once: categories repeat
+    dated = sum(count for word, count in words.items() if _days(word, order) is not None)
+    dated += sum(_days(cell, order) is not None for cell in some if not isinstance(cell, str))
+    if most(dated, len(some)):
         return _reading("date", cells, partial(_days, order=order))
     return None
 

@@ -19,6 +19,7 @@ from polymodal.data.audit.profile import AuditProfile
 from polymodal.data.audit.readings import NumericCells, reading_of
 from polymodal.data.columns.profile import key_of
 from polymodal.data.split.sides import sides_of
+from polymodal.data.tables import column_data
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
 from polymodal.schema import Column
@@ -64,8 +65,16 @@ class AuditedTable:
     def reading(self, name: str) -> NumericCells | None:
         """The cells of a column as numbers or dates; None where most are neither."""
         if name not in self._readings:
-            self._readings[name] = reading_of(self.cells(name)) if self.has_words(name) else None
+            self._readings[name] = self._read(name) if self.has_words(name) else None
         return self._readings[name]
+
+    def _read(self, name: str) -> NumericCells | None:
+        column = self.table.arrow(name)
+        if column is not None and column_data.is_numeric(column.type):
+            values = column_data.floats(column)
+            if not (np.isinf(values).any() or np.isnan(values).all()):
+                return NumericCells("number", values)
+        return reading_of(self.cells(name))
 
     def keys(self, name: str) -> list[Hashable]:
         """By row, what is equal for equal cells of a column; None where missing."""

@@ -164,8 +164,10 @@ class _Summaries:
     def _numbers(self) -> Float[np.ndarray, "N C"]:
         """The columns of numbers that differ."""
         readings = [self.subject.reading(name) for name in self._names]
-        values = [one.values for one in readings if one is not None and one.kind == "number"]
-        return np.array([one for one in values if np.nanmin(one) < np.nanmax(one)]).reshape(-1, self._num).T
+        numbers = [one.values for one in readings if one is not None and one.kind == "number"]
+        values: np.ndarray = np.array(numbers).reshape(-1, self._num)
+        kept: np.ndarray = values[np.fmin.reduce(values, axis=1) < np.fmax.reduce(values, axis=1)]
+        return kept.T
 
     @cached_property
     def _end(self) -> int:

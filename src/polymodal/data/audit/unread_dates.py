@@ -51,6 +51,8 @@ def _form(cells: list[object]) -> str | None:
     """What nearly all cells look like."""
     if len(cells) < _FEWEST:
         return None
+    if set(map(type, cells)) == {float}:
+        return None
     found = Counter(map(dated_form, cells))
     form, count = found.most_common(1)[0]
     if form is None or count < _MOST * len(cells):

@@ -16,11 +16,13 @@ from typing import Any, TypeAlias, TypeVar, cast
 import numpy as np
 
 from polymodal import registry
+from polymodal.abilities import ReadsNumbers
 from polymodal.codecs import sniffing as formats
 from polymodal.config.run_config import LimitsConfig, Part, part_settings
 from polymodal.data.cells.features import Featured
 from polymodal.data.cells.media import OpenedCell, files_of, lists_media, open_cell
 from polymodal.data.cells.store import FORMAT, CacheEntry, Contents, ContentsWriter, Found, ReadContent, Store
+from polymodal.data.tables import column_data
 from polymodal.data.tables.column_data import as_text
 from polymodal.data.tables.table import Table
 from polymodal.errors import DataError, MissingCellError, UnreadableCellError
@@ -109,6 +111,18 @@ class ColumnReader:
         return ((row, cell) for row, cell in enumerate(self.table.cells(self.column.name)) if cell is not None)
 
     def _read_plain(self) -> ReadColumn:
+        return self._read_numbers() or self._read_cells()
+
+    def _read_numbers(self) -> ReadColumn | None:
+        """The same at once, where the table holds nothing but numbers that can be read so."""
+        column = self.table.arrow(self.column.name)
+        if column is None or not column_data.is_numeric(column.type) or not isinstance(self.modality, ReadsNumbers):
+            return None
+        numbers = column_data.floats(column)
+        read = self.modality.read_numbers(numbers)
+        return None if read is None else ReadColumn(Store.of_matrix(read, ~np.isnan(numbers)), [], Counter())
+
+    def _read_cells(self) -> ReadColumn:
         writer, rejects, notes = ContentsWriter(), [], Counter[str]()
         index = np.full(self.table.num_rows, -1, dtype=np.int64)
         for row, cell in self._items():

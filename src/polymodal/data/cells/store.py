@@ -67,6 +67,15 @@ class Store:
         index = [-1 if array is None else writer.add(array) for array in arrays]
         return cls(writer.contents(), np.array(index, dtype=np.int64))
 
+    @classmethod
+    def of_matrix(cls, values: np.ndarray, present: np.ndarray) -> Store:
+        """A store in memory of the rows of a matrix, less those that are not present."""
+        kept = np.ascontiguousarray(values[present])
+        kept.setflags(write=False)
+        count, width = kept.shape
+        contents = Contents(kept.ravel(), np.arange(count + 1) * width, np.full((count, 1), width))
+        return cls(contents, np.where(present, np.cumsum(present) - 1, -1))
+
     def __len__(self) -> int:
         return len(self._index)
 

@@ -150,7 +150,8 @@ def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]
         return UNREAD, None, f"left out: {why}"
     if all(isinstance(value, bool) or (isinstance(value, str) and is_boolean(value)) for value in values):
         return "boolean", "category", f"all {len(values)} sampled cells are true or false"
-    asked = [(name, registry.load("modalities", name).recognise(seen)) for name in registry.names("modalities")]
+    modalities = [(name, registry.load("modalities", name)) for name in registry.names("modalities")]
+    asked = [(name, one.recognise(seen)) for name, one in modalities if not (one.media and seen.only_numbers)]
     recognised = [(name, recognition) for name, recognition in asked if recognition is not None]
     if not recognised:
         why = why_no_media(seen)

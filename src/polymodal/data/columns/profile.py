@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Hashable
-from functools import cache
+from functools import cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -34,7 +34,8 @@ def profile_column(table: Table, name: str, limits: LimitsConfig) -> Sample:
     values = table.column(name).take(present[places]).values(name)
     if all(isinstance(value, int | float) for value in values):  # they name and hold no file
         return Sample(values, [None] * len(values), distinct, len(present), [[]] * len(values))
-    heads = [media.head(value, table.folder) for value in values]
+    head = cache(partial(media.head, folder=table.folder))
+    heads = [head(value) if isinstance(value, str) else media.head(value, table.folder) for value in values]
     several = [media.heads(value, table.folder) for value in values]
     shown = [_shown(value, limits) for value in values]
     return Sample(shown, heads, distinct=distinct, present=len(present), several=several)

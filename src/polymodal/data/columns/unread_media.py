@@ -25,7 +25,7 @@ _MEDIA = ("image", "audio", "video")
 
 def why_unread(seen: Sample, folder: Path) -> str | None:
     """Why the media of a column cannot be read, and what to do; None where they can, or where it holds none."""
-    return _of_unread_format(seen) or _of_absent_files(seen, folder)
+    return None if seen.only_numbers else _of_unread_format(seen) or _of_absent_files(seen, folder)
 
 
 def why_no_media(seen: Sample) -> str | None:

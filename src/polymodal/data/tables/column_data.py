@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float
 
 from polymodal.errors import TableError
 
@@ -80,6 +81,21 @@ def is_scalar(kind: pa.DataType) -> bool:
     """Whether Arrow holds cells of Python's str, int, float or bool."""
     whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
     return is_string(kind) or bool(whole or pa.types.is_float32(kind) or pa.types.is_float64(kind))
+
+
+def is_numeric(kind: pa.DataType) -> bool:
+    """Whether Arrow holds numbers that are float64 or become it as Python's would."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_float32(kind) or pa.types.is_float64(kind))
+
+
+def floats(column: pa.ChunkedArray) -> Float[np.ndarray, " N"]:
+    """A column of numbers as float64, NaN where missing; integers that it has no room for are rounded."""
+    numbers = column if pa.types.is_float64(column.type) else column.cast(pa.float64(), safe=False)
+    if not numbers.null_count:
+        return _array_of(numbers).astype(np.float64, copy=False)
+    values = np.full(len(numbers), np.nan)
+    values[_array_of(pc.indices_nonzero(numbers.is_valid()))] = _array_of(numbers.drop_null())
+    return values
 
 
 def is_string(kind: pa.DataType) -> bool:

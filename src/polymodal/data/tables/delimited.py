@@ -231,4 +231,6 @@ def _any(words: pa.ChunkedArray, pattern: str) -> bool:
 
 
 def _all(words: pa.ChunkedArray, pattern: str) -> bool:
+    if (first := words[0].as_py()) is not None and not re.search(pattern, first):  # which costs less than all
+        return False
     return bool(pc.all(pc.match_substring_regex(words, pattern)).as_py())

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,8 @@ class Table:
         """The same cells one after the other, without holding them all as Python objects."""
         self.require(name)
         column = self._columns[name]
-        for start in range(0, self.num_rows, _STEP):
-            yield from column_data.cells(column[start : start + _STEP])
+        steps = (column[start : start + _STEP] for start in range(0, self.num_rows, _STEP))
+        return chain.from_iterable(map(column_data.cells, steps))
 
     def arrow(self, name: str) -> pa.ChunkedArray | None:
         """A column of texts, numbers or booleans as Arrow holds it; None for any other."""

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from fakes import Blob
 
@@ -281,3 +282,34 @@ def test_rejects_as_json_lines(table, tmp_path):
     }  # fmt: skip
     write_records([], path)
     assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [1.5, None, -0.0, float("nan"), 2e300],
+        [1, None, -3, 2**53 + 1],
+        [float("inf"), 1.0, 2.0],
+        [1.5, 1e308, None],
+        [None, None],
+        [True, False, None],
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"unit": "kg"}, {"decimal": "comma"}])
+def test_a_column_of_numbers_is_read_at_once_as_it_is_cell_by_cell(cells, settings):
+    column = Column(name="number", kind="number", modality="number", reason="", settings=settings)
+    one_by_one = read(read_table({"number": np.array(cells, dtype=object)}), [column])
+    typed = read_table({"number": pa.chunked_array([cells[:2], cells[2:]], type=_type(cells))})
+    at_once = read(typed, [column])
+    assert _numbers(at_once) == _numbers(one_by_one)
+    assert [(one.row, one.reason) for one in at_once.rejects] == [(one.row, one.reason) for one in one_by_one.rejects]
+
+
+def _type(cells):
+    kinds = {type(cell) for cell in cells if cell is not None} or {float}
+    return {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}[kinds.pop()]
+
+
+def _numbers(prepared):
+    store = prepared.stores["number"]
+    return [None if (array := store[row]) is None else (array.dtype.str, array.tolist()) for row in range(len(store))]

@@ -40,7 +40,7 @@ def side(table: pm.Table, name: str) -> pm.Table:
     return table.take(np.flatnonzero(np.array(table.values("split")) == name))
 
 
-def print_figures(model: pm.Classifier | pm.Regressor, names: Sequence[str]) -> None:
+def print_figures(model: pm.Estimator | pm.Classifier | pm.Regressor | pm.Generator, names: Sequence[str]) -> None:
     """Some metrics over the test rows with 95 % intervals, beside the baselines that every run has."""
     metrics = model.bundle_.metrics
     columns = {"model": metrics.test, **{k: v for k, v in metrics.baselines.shown.items() if names[0] in v}}

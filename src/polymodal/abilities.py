@@ -284,6 +284,11 @@ class Searching(Protocol):
             ConfigError: an unknown search or setting.
         """
 
+
+@runtime_checkable
+class Streaming(Protocol):
+    """What a task may have besides: texts that come piece by piece."""
+
     def stream(self, head: Any, tokens: Mapping[str, Any]) -> Iterator[list[str]]:
         """The next piece of the text of each row, until all have ended.
 

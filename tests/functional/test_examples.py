@@ -33,12 +33,12 @@ def speech(folder):
 
 
 def drawings(folder):
-    """Reddish and bluish pictures, and tags that say which."""
+    """Reddish and bluish pictures, with a name, and tags that say which."""
     rng, rows = np.random.default_rng(0), []
     for k in range(40):
         (folder / f"{k}.png").write_bytes(picture(k % 2, rng))
         tags = [("red", "blue")[k % 2], *(["round"] if k % 3 else [])]
-        rows.append({"image": f"{k}.png", "tags": "|".join(tags)})
+        rows.append({"image": f"{k}.png", "name": f"a {tags[0]} thing", "tags": "|".join(tags)})
     return write_csv(folder / "table.csv", sides(rows))
 
 
@@ -78,7 +78,10 @@ TABLES = {
     "rating_prediction": ratings,
     "action_in_clips": clips,
     "sentiment": None,  # it builds its own
+    "visual_questions": drawings,
+    "word_times": drawings,
 }
+FROM_DRAWINGS = ("visual_questions", "word_times")  # they make rows of those of a table
 
 
 @pytest.fixture
@@ -101,10 +104,11 @@ def test_every_example_is_run_here_and_has_its_page():
 
 @pytest.mark.parametrize("name", TABLES)
 def test_an_example_trains_measures_draws_and_saves(example, name, tmp_path):
-    words = ["--rows", 48]
-    if (make := TABLES[name]) is not None:
+    make = TABLES[name]
+    words = ["--rows", 48] if make is None or name in FROM_DRAWINGS else []
+    if make is not None:
         (tmp_path / "data").mkdir()
-        words = ["--table", make(tmp_path / "data")]
+        words += ["--table", make(tmp_path / "data")]
     out = example(name, *words, "--epochs", 2, "--output", tmp_path / "output")
     assert re.search(r"^metric +model", out, re.MULTILINE) and re.search(r"\d\.\d{3} \[-?\d\.\d{3}, -?\d\.\d{3}]", out)
     assert f"Picture: {tmp_path / 'output' / name}" in out

@@ -119,6 +119,36 @@ def test_recordings_are_written_down(
     assert said in done.out
 
 
+def test_a_search_may_be_another_than_in_training(cli: Cli, spoken: tuple, trained: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few.txt"
+    few.write_text("a o\noo\n", encoding="utf-8")
+    done = cli("transcribe", trained, spoken[0], "-o", tmp_path / "out", "--decoding", f"words={few}")
+    assert done.code == 0, done.err
+    lines = [line.partition(": ")[2] for line in done.out.splitlines() if ".vtt: " in line]
+    assert {word for line in lines for word in line.split()} == {"a", "o", "oo"}
+    rates = {}
+    for name in ("usual", "beam", "greedy", "few"):
+        asked = {"usual": [], "beam": ["--decoding", "name=beam"], "greedy": ["--decoding", "name=greedy"],
+                 "few": ["--decoding", f"words={few}"]}[name]  # fmt: skip
+        done = cli("evaluate", trained, spoken[0], "--json", tmp_path / f"{name}.json", *asked)
+        assert done.code == 0, done.err
+        rates[name] = json.loads((tmp_path / f"{name}.json").read_text())["metrics"]["wer"]["value"]
+    assert rates["usual"] == rates["beam"] <= rates["greedy"] < rates["few"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [("name=beem", "beam"), ("widht=8", "width"), ("width=0", "width"), ("words=absent.txt", "absent.txt"),
+     ("n_best=99", "width")],
+)  # fmt: skip
+def test_a_wrong_search_is_named(
+    cli: Cli, spoken: tuple, trained: Path, tmp_path: Path, setting: str, named: str
+) -> None:
+    done = cli("transcribe", trained, spoken[0], "-o", tmp_path / "out", "--decoding", setting)
+    assert (done.code, named in done.err) == (2, True), done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_wrong_uses_are_named(cli: Cli, spoken: tuple, trained: Path, run: Path, table: Path, tmp_path: Path) -> None:
     done = cli("align", trained, spoken[0], "--text", "sayd", "-o", tmp_path / "out")
     assert (done.code, "said" in done.err) == (2, True)
@@ -130,3 +160,18 @@ def test_wrong_uses_are_named(cli: Cli, spoken: tuple, trained: Path, run: Path,
     assert (done.code, "task=generate" in done.err) == (2, True)
     with pytest.raises(UsageError, match="transcribe"):
         Timing(load(run / "bundle"))
+
+
+def test_recordings_are_kept_whole_for_their_texts(cli: Cli, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with (tmp_path / "table.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["voice", "said"])
+        for row in range(40):
+            text = " ".join(rng.choice(list(TONES), 60 if row == 7 else 2))
+            sound(text, tmp_path / f"{row}.wav", rng)
+            writer.writerow([f"{row}.wav", text])
+    for task, is_cut in (("transcribe", False), ("generate", True)):
+        settings = ["train.epochs=1", "encoders.audio.width=8", f"task={task}"]
+        done = cli("train", tmp_path / "table.csv", "--target", "said", "-o", tmp_path / task, settings=settings)
+        assert (done.code, " cut to " in done.out + done.err) == (0, is_cut), done.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,6 +50,14 @@ DropOption = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="A run.yaml; options and --set overrule it.")
+]
+DecodingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--decoding",
+        metavar="NAME=VALUE",
+        help="Of a model that writes: another search, or its setting: name=beam, width=8. May be repeated.",
+    ),
 ]
 RepeatsOption = Annotated[int, typer.Option("--repeats", help="Repeat the folds with other seeds.")]
 SeedOption = Annotated[int | None, typer.Option("--seed", help="Decides everything that is random.")]
@@ -133,3 +141,20 @@ def check_output(path: Path, table: Path, *, what: str) -> None:
         raise UsageError(f"Cannot write {what} to {path}: there is no folder {path.parent}.")
     if path.exists() and table.exists() and path.samefile(table):
         raise UsageError(f"{path} is the table itself; choose another file for {what}.")
+
+
+def decoding_of(settings: Sequence[str] | None, n_best: int | None = None) -> dict[str, Any] | None:
+    """What is asked of the search for texts; None: what the model does.
+
+    Raises:
+        UsageError: a setting is not NAME=VALUE.
+    """
+    import yaml
+
+    asked: dict[str, Any] = {} if n_best is None else {"n_best": n_best}
+    for setting in settings or ():
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--decoding {setting}: give NAME=VALUE, such as width=8.")
+        asked[name] = yaml.safe_load(value)
+    return asked or None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from polymodal.cli.arguments import BundleArgument, JsonOption, TableArgument, check_output
+from polymodal.cli.arguments import BundleArgument, DecodingOption, JsonOption, TableArgument, check_output, decoding_of
 from polymodal.cli.terminal import print_metrics, say, tabulate, write_figures
 from polymodal.errors import UsageError
 
@@ -27,6 +27,7 @@ def evaluate(
             "--subsets", help="Also measure it with inputs masked: every subset of them, and at random from 0 to 100 %."
         ),
     ] = False,
+    decoding: DecodingOption = None,
     json_file: JsonOption = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --subsets: also draw what they give, to an .svg file.")
@@ -34,13 +35,15 @@ def evaluate(
 ) -> None:
     """Measure a trained model on a table that has the target."""
     from polymodal.bundles.bundle import load
+    from polymodal.inference.generation import searching
 
     if json_file is not None:
         check_output(json_file, table, what="the figures")
     if plot is not None:
         _check_plot(plot, table, subsets=subsets)
     trained = load(bundle)
-    measured = _measure(trained, table, subsets=subsets)
+    with searching(trained, decoding_of(decoding)):
+        measured = _measure(trained, table, subsets=subsets)
     rows, found = measured.rows, measured.subsets
     if measured.seen:
         say(f"Warning: {_of_seen(measured)}")

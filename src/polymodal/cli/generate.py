@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from polymodal.cli.arguments import BundleArgument, TableArgument, check_output
+from polymodal.cli.arguments import BundleArgument, DecodingOption, TableArgument, check_output, decoding_of
 from polymodal.cli.terminal import complain, say
 from polymodal.errors import UsageError
 
@@ -27,10 +27,7 @@ def generate(
     n_best: Annotated[
         int | None, typer.Option("--n-best", min=1, help="Texts for each row, the best first; needs an output.")
     ] = None,
-    decoding: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Another search, or its setting: name=sampling, width=8. Repeatable."),
-    ] = None,
+    decoding: DecodingOption = None,
 ) -> None:
     """Write a text for every row of a table: captions, answers, translations."""
     from polymodal.bundles.bundle import load
@@ -38,7 +35,7 @@ def generate(
     from polymodal.inference.predictions import check_ending
     from polymodal.inference.predictor import Predictor
 
-    asked = _asked(decoding or [], n_best)
+    asked = decoding_of(decoding, n_best)
     if output is None:
         if n_best is not None:
             raise UsageError("Several texts for each row need a file: add -o OUT.jsonl.")
@@ -53,19 +50,6 @@ def generate(
     for sentence in predictions.warnings:
         complain(f"Warning: {sentence}")
     say(f"{output}: {len(predictions)} rows")
-
-
-def _asked(settings: list[str], n_best: int | None) -> dict[str, Any] | None:
-    """What is asked of the search; None: what the model does."""
-    import yaml
-
-    asked: dict[str, Any] = {} if n_best is None else {"n_best": n_best}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--decoding {setting}: give NAME=VALUE, such as width=8.")
-        asked[name] = yaml.safe_load(value)
-    return asked or None
 
 
 def _show(pieces: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from polymodal.cli.arguments import BundleArgument
+from polymodal.cli.arguments import BundleArgument, DecodingOption, decoding_of
 from polymodal.cli.terminal import say
 
 FormatOption = Annotated[
@@ -21,16 +21,25 @@ SourceArgument = Annotated[
 ]
 
 
-def transcribe(bundle: BundleArgument, table: SourceArgument, output: FolderOption, kind: FormatOption = "vtt") -> None:
+def transcribe(
+    bundle: BundleArgument,
+    table: SourceArgument,
+    output: FolderOption,
+    kind: FormatOption = "vtt",
+    decoding: DecodingOption = None,
+) -> None:
     """Write down what is said in recordings, and when."""
     from polymodal.bundles.bundle import load
+    from polymodal.inference.generation import searching
     from polymodal.inference.timed_files import check_format, source_of, write
     from polymodal.inference.timing import Timing
 
     check_format(kind)
     model = load(bundle)
     source = source_of(model, table)
-    found = Timing(model).transcribed(source)
+    timing = Timing(model)
+    with searching(model, decoding_of(decoding)):
+        found = timing.transcribed(source)
     written = write([text for _, text in found], output, kind, refused=True)
     for (said, _), path in zip(found, written, strict=True):
         say(f"{path.name}: {said}")

@@ -7,7 +7,8 @@ the standard library is imported, so the process starts in milliseconds.
     python _espeak.py LIBRARY DATA < utterances.json > speech
 
 Speech is a sequence of little-endian numbers: the sample rate (uint32), then for each utterance the number of samples
-(uint32) and the samples (int16).
+(uint32), the samples (int16), the number of words (uint32), and of each word (3 x uint32) its place in the text, its
+length, both in characters, and when it begins, in milliseconds.
 """
 
 from __future__ import annotations
@@ -23,8 +24,24 @@ SYNCHRONOUS = 2  # espeak_Synth returns when everything is said
 DONT_EXIT = 0x8000
 RATE, PITCH = 1, 3
 UTF8 = 1
+WORD, LAST = 1, 0  # types of events
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+
+class Event(ctypes.Structure):
+    """espeak_EVENT of espeak-ng/speak_lib.h."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),  # from 1
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # milliseconds
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
 
 
 class Espeak:
@@ -46,12 +63,13 @@ class Espeak:
         if self.sample_rate <= 0:
             sys.exit(f"no voices in {data}")
         self._heard = bytearray()
+        self._words: list[tuple[int, int, int]] = []
         self._callback = Callback(self._hear)  # the library keeps a bare pointer to it: it must outlive the calls
         self._library.espeak_SetSynthCallback(self._callback)
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # of the noise in breathy voices
 
-    def say(self, text: str, *, voice: str, rate: int, pitch: int) -> bytes:
-        """Samples (int16) of a text.
+    def say(self, text: str, *, voice: str, rate: int, pitch: int) -> tuple[bytes, list[tuple[int, int, int]]]:
+        """Samples (int16) of a text, and place, length and beginning of each word.
 
         Args:
             text: what to say.
@@ -60,6 +78,7 @@ class Espeak:
             pitch: 0 to 99, 50 is the voice's own.
         """
         self._heard.clear()
+        self._words.clear()
         if self._library.espeak_SetVoiceByName(voice.encode()) != 0:
             sys.exit(f"no voice is called {voice!r}")
         self._library.espeak_SetParameter(RATE, rate, 0)
@@ -67,11 +86,16 @@ class Espeak:
         words = text.encode()
         if self._library.espeak_Synth(words, len(words) + 1, 0, 0, 0, UTF8, None, None) != 0:
             sys.exit(f"{text!r} could not be said")
-        return bytes(self._heard)
+        return bytes(self._heard), list(self._words)
 
-    def _hear(self, samples: int | None, count: int, _events: int | None) -> int:
+    def _hear(self, samples: int | None, count: int, events: int | None) -> int:
         if samples is not None:
             self._heard += ctypes.string_at(samples, 2 * count)
+        place = events
+        while place is not None and (event := Event.from_address(place)).type != LAST:
+            if event.type == WORD:
+                self._words.append((event.text_position - 1, event.length, event.audio_position))
+            place += ctypes.sizeof(Event)
         return 0  # go on
 
 
@@ -82,8 +106,10 @@ def main(library: str, data: str) -> None:
     out = sys.stdout.buffer
     out.write(struct.pack("<I", espeak.sample_rate))
     for utterance in utterances:
-        samples = espeak.say(**utterance)
-        out.write(struct.pack("<I", len(samples) // 2) + samples)
+        samples, spoken = espeak.say(**utterance)
+        out.write(struct.pack("<I", len(samples) // 2) + samples + struct.pack("<I", len(spoken)))
+        for word in spoken:
+            out.write(struct.pack("<3I", *word))
 
 
 if __name__ == "__main__":

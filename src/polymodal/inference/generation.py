@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from polymodal.abilities import Searching
+from polymodal.abilities import Searching, Streaming
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.tables.table import read_table
 from polymodal.errors import UsageError
@@ -28,7 +28,7 @@ def searching(bundle: Bundle, settings: Mapping[str, Any] | None) -> Iterator[No
     if settings is None:
         yield
         return
-    task, network = _writing(bundle)
+    task, network = _writing(bundle, Searching)
     task.search(network.head, settings)
     try:
         yield
@@ -51,7 +51,7 @@ def stream(
         ConfigError: an unknown search or setting, or one that cannot go piece by piece.
         ColumnError: a column that the model uses is absent.
     """
-    task, network = _writing(predictor.bundle)
+    task, network = _writing(predictor.bundle, Streaming)
     table = read_table(source, text=predictor.bundle.config.table)
     with searching(predictor.bundle, {"name": "greedy"} if settings is None else settings):
         for start, dataset in predictor.in_chunks(table):
@@ -63,8 +63,8 @@ def stream(
                             yield start + place, piece
 
 
-def _writing(bundle: Bundle) -> tuple[Searching, Model]:
-    if not isinstance(bundle.task, Searching) or not isinstance(bundle.model, Model):
+def _writing(bundle: Bundle, ability: type[Any]) -> tuple[Any, Model]:
+    if not isinstance(bundle.task, ability) or not isinstance(bundle.model, Model):
         raise UsageError(
             f"This model predicts {bundle.config.target!r} by the task {bundle.config.task.name!r}, which writes no "
             "texts. Train one with --set task=generate."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -134,6 +135,8 @@ def choose(
     num_rows = len(split.train)
     config = complete(config, part, task, num_rows=num_rows)
     suggested = suggest_settings(table, columns, config.limits, profile)
+    if task.needs().time:  # of a recording that is cut, the text is not what is heard
+        suggested = {name: _whole(one, config.limits.seconds) for name, one in suggested.items()}
     given = () if warm_start is None else warm_start.columns
     preset = PresetEncoders(config)
     columns, inputs = complete_inputs(
@@ -143,6 +146,11 @@ def choose(
     warnings = tuple(preset.warnings(inputs))
     alerts = (*alerts, *alerts_of(odd))
     return Choices(table, config, columns, inputs, values, task, split, warm_start, target, alerts, warnings)
+
+
+def _whole(suggested: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Suggested settings of a modality, with recordings up to so many seconds kept whole."""
+    return {**suggested, **({"max_seconds": seconds} if "max_seconds" in suggested else {})}
 
 
 def with_target(source: object, y: object, config: RunConfig, *, several: bool) -> tuple[Table, RunConfig]:

@@ -19,12 +19,13 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Texts
 from polymodal.config.node import settings
+from polymodal.config.run_config import Part, part_settings
 from polymodal.ctc import ngrams
 from polymodal.ctc.alignment import STAR
 from polymodal.ctc.guides import WordGuide
 from polymodal.ctc.search import BeamSearch
 from polymodal.data.target.class_names import is_missing
-from polymodal.errors import ConfigError, DataError
+from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.layers.pooling import zero_masked
 from polymodal.layers.texts import numbered
 from polymodal.metrics.edits import edit_distance
@@ -33,6 +34,10 @@ from polymodal.protocols import Advice, Needs, Task
 from polymodal.types import Cells, Sequences, Tokens, full_precision
 
 _BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training rows lack, the first one
+_SETTINGS = {  # of a search, and what the task calls them
+    "name": "search",
+    **{name: name for name in ("width", "n_best", "words", "ngrams", "ngram_weight", "word_bonus")},
+}
 _REPLACEMENT = "\ufffd"
 _SILENT = frozenset('.,;:!?"()[]{}…“”„«»–—-')  # marks that nobody speaks
 
@@ -97,7 +102,7 @@ class Transcribe(Task):
             )
         if statistics is None:
             return
-        self.search = _search(config, statistics)
+        self._statistics = statistics
         self.characters: list[str] = statistics["characters"]
         self.places = {character: place for place, character in enumerate(self.characters, start=_FIRST)}
         self.prior = _prior(statistics["counts"])
@@ -135,7 +140,7 @@ class Transcribe(Task):
             "counts": [counts[character] for character in characters],
             "commonest": Counter(texts).most_common(1)[0][0],
             "words": self._words(texts),
-            "ngrams": None if self.config.ngrams is None else ngrams.read_text(Path(self.config.ngrams)),
+            "ngrams": self._ngrams(),
             "notes": [f"{words}not learned"] if rare else [],
         }
 
@@ -159,7 +164,32 @@ class Transcribe(Task):
 
     def head(self, widths: Mapping[str, int]) -> TranscribeHead:
         (width,) = widths.values()
-        return TranscribeHead(width, self.prior, dropout=self.config.dropout, search=self.search)
+        return TranscribeHead(
+            width, self.prior, dropout=self.config.dropout, search=_search(self.config, self._statistics)
+        )
+
+    def search(self, head: Any, settings: Mapping[str, Any] | None) -> None:
+        """Makes a head search otherwise: `name` is greedy or beam, the other settings are those of the task."""
+        config, statistics = self.config, self._statistics
+        if settings is not None:
+            given = {_SETTINGS.get(name, name): value for name, value in settings.items()}
+            if unknown := set(given) - set(_SETTINGS.values()):
+                name = min(unknown)
+                known = ", ".join(_SETTINGS)
+                raise ConfigError(f"decoding: unknown setting {name!r}.{did_you_mean(name, _SETTINGS)} Known: {known}.")
+            if given.get("words") == "training" and config.words not in ("any", "training"):
+                raise ConfigError(
+                    f"decoding: the model keeps the words of {config.words}, not those of its training rows. "
+                    "Give the path of a list of words, or train with task.words=training."
+                )
+            merged = {**{name: getattr(config, name) for name in _SETTINGS.values()}, **given}
+            config = part_settings("tasks", Part(name="transcribe", **merged))
+            other = type(self)(config)
+            if config.words not in ("any", "training", self.config.words):
+                statistics = {**statistics, "words": other._words([])}
+            if config.ngrams != self.config.ngrams:
+                statistics = {**statistics, "ngrams": other._ngrams()}
+        head.search = _search(config, statistics)
 
     def rows(self, prediction: Sequences, target: Cells | None) -> dict[str, np.ndarray]:
         """Of each row the edits [N] from predicted to true characters, and how many true ones; the same of words."""
@@ -247,6 +277,9 @@ class Transcribe(Task):
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"task.words: cannot read the list of words {self.config.words}: {error}.") from error
         return sorted({self._text(line, "words") for line in lines})
+
+    def _ngrams(self) -> str | None:
+        return None if self.config.ngrams is None else ngrams.read_text(Path(self.config.ngrams))
 
     def _texts(self, ids: Int[Tensor, "B L"], lengths: Int[Tensor, " B"], *, unknown: str = "") -> list[str]:
         """The text of each row."""

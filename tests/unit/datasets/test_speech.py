@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from polymodal.datasets._speech import Utterance, speak
+from polymodal.datasets._speech import Utterance, speak, speak_words
 from polymodal.errors import MissingExtraError, PolymodalError
 
 pytest.importorskip("espeakng_loader")
@@ -40,6 +40,16 @@ def test_speech_is_resampled():
 def test_rate_is_words_a_minute():
     slow, fast = speak([Utterance("nine", "en-us", rate=rate) for rate in (120, 240)], sample_rate=RATE)
     assert len(slow) > 1.4 * len(fast)
+
+
+def test_words_begin_where_sound_begins_after_a_pause():
+    text = "one, two"  # the comma is a pause
+    ((wave, words),) = speak_words([Utterance(text, "en-us")], sample_rate=RATE)
+    assert [text[word.place :][: word.length] for word in words] == ["one", "two"]
+    assert words[0].start == 0
+    begin = int(words[1].start * RATE)
+    before, after = wave[begin - RATE // 20 : begin], wave[begin : begin + RATE // 10]
+    assert np.abs(before).max() < 0.02 < np.abs(after).max()
 
 
 def test_pitch_is_heard():

@@ -213,6 +213,13 @@ def test_classes_without_test_rows_are_named():
     assert any("no test row: 'c'" in finding.what for finding in findings)
 
 
+def test_texts_without_test_rows_are_no_classes():
+    cells = table(("train", "test"))
+    cells["label"] = [f"a text of row {k}" for k in range(ROWS)]
+    findings = inspect(cells, config=make({"target": "label"})).findings
+    assert not any("no test row" in finding.what for finding in findings)
+
+
 def test_a_column_that_is_left_out_and_tells_the_target_is_noted():
     cells = table(("train", "test"))
     cells["id"] = [f"{label}__{k:03d}" for k, label in enumerate(cells["label"])]

@@ -12,7 +12,7 @@ from polymodal.data.target.null_classes import ADVICE, null_classes
 
 _OUT_OF_BALANCE = 10  # times as many rows of the commonest class as of the rarest
 _NAMED = 5
-_OF_NUMBERS = "regress"
+_WITHOUT_CLASSES = ("regress", "generate", "transcribe")  # tasks
 _SIDES = ("train", "validation", "test")
 
 
@@ -38,8 +38,8 @@ def check(subject: AuditedTable) -> Iterator[Finding]:
 
 
 def _classes(subject: AuditedTable, target: str) -> list[str] | None:
-    """By row; None where the task is known to learn numbers."""
-    return None if subject.config.task.name == _OF_NUMBERS else subject.classes(target)
+    """By row; None where the task is known to learn numbers or texts."""
+    return None if subject.config.task.name in _WITHOUT_CLASSES else subject.classes(target)
 
 
 def _null(subject: AuditedTable, target: str, classes: Sequence[str], counts: Counter[str]) -> Iterator[Finding]:

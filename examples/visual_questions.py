@@ -72,13 +72,13 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def answering(epochs: int | None) -> pm.Generator:
     """A model whose picture is a grid of tokens, and whose answers are written word by word."""
-    vit = {"name": "vit", "patch": 12, "width": 96, "layers": 2, "spatial_tokens": True}
+    vit = {"name": "vit", "patch": 24, "width": 96, "layers": 2, "spatial_tokens": True}
     config = {
         "split": {"column": "split"},
         "modalities": {"image": {"size": SIDE}},
         "encoders": {"image": vit},
         "task": {"name": "generate", "decoder": {"name": "transformer", "layers": 1, "width": 96}},
-        "train": {"augment": False},  # a picture that is mirrored has other corners
+        "train": {"augment": False, "modality_dropout": 0.0, "optimizer": {"lr": 0.002}},
     }
     return pm.Generator(epochs=epochs or 30, config=config, verbose=True)
 

@@ -50,7 +50,11 @@ TABLE = (
 )
 FUSION = "concat"
 FUSION_IN_TIME = Part(name="cross_attention", pool="none")  # of tasks whose output lies along the time of an input
-ENCODERS_IN_TIME = {"audio": Part(name="rnn"), "video": Part(name="frames")}  # one token a cell will not do there
+_HIDDEN = {"name": "log_mel", "band_masks": 1, "time_masks": 2}  # SpecAugment: a few hours of speech are soon known
+ENCODERS_IN_TIME = {  # one token a cell will not do there
+    "audio": Part(name="rnn", cell="lstm", width=192, features=_HIDDEN),
+    "video": Part(name="frames"),
+}
 FUSION_OF_TOKENS = Part(name="attention", pool="none")  # of tasks that read all tokens of all inputs
 ENCODERS_OF_TOKENS = {
     **ENCODERS_IN_TIME,

@@ -91,7 +91,7 @@ class Transcribe(Task):
         "wer": "word error rate: edits for each word of the true texts",
         "exact_match": "share of rows whose text is right as a whole",
     }
-    advice: ClassVar[Advice] = Advice(lr=2.5)
+    advice: ClassVar[Advice] = Advice(epochs=2.0, lr=2.5)
     baseline_rows: ClassVar[int] = 20_000
 
     def __init__(self, config: TranscribeConfig, statistics: Mapping[str, Any] | None = None) -> None:

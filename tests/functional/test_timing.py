@@ -133,7 +133,8 @@ def test_a_search_may_be_another_than_in_training(cli: Cli, spoken: tuple, train
         done = cli("evaluate", trained, spoken[0], "--json", tmp_path / f"{name}.json", *asked)
         assert done.code == 0, done.err
         rates[name] = json.loads((tmp_path / f"{name}.json").read_text())["metrics"]["wer"]["value"]
-    assert rates["usual"] == rates["beam"] <= rates["greedy"] < rates["few"]
+    assert rates["usual"] == rates["beam"]
+    assert max(rates["beam"], rates["greedy"]) < 0.2 < rates["few"]
 
 
 @pytest.mark.parametrize(

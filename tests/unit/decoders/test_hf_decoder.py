@@ -21,7 +21,7 @@ from polymodal.errors import ConfigError
 from polymodal.layers.search import Bounds
 from polymodal.layers.sequence_head import SequenceHead, Teaching
 from polymodal.tokenizers import reversible
-from polymodal.types import Tokens
+from polymodal.types import Cells, Tokens
 
 transformers = pytest.importorskip("transformers")
 
@@ -181,6 +181,35 @@ def test_memory_begins_as_large_as_what_the_network_reads(kind: str) -> None:
     assert (read.square().mean() / usual.square().mean()).sqrt().item() == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.parametrize(("kind", "wider"), [("gpt2", {"n_embd": 64}), ("bart", {"d_model": 64})])
+def test_it_learns_to_write_what_the_memory_holds(kind: str, wider: dict, tmp_path: Path) -> None:
+    place = tiny.save(tmp_path / kind, kind, deviation=0.05, **wider)
+    given = part_settings("decoders", Part(name="hf", checkpoint=str(place), train="full"))
+    tokenizer = reversible.load(Hf.tokenizer(given))
+    torch.manual_seed(0)
+    decoder = Hf(given, memory_width=16, vocabulary_size=tokenizer.size)
+    bounds = Bounds(tokenizer.end, max_length=20, never=tokenizer.never, prefix=tokenizer.encode(""))
+    head = SequenceHead(decoder, search=Greedy(GreedyConfig()), bounds=bounds, begin=tokenizer.begin,
+                        prior=torch.zeros(1), teaching=Teaching(20)).train()  # fmt: skip
+    lines = [torch.tensor(tokenizer.encode(text)) for text in tiny.TEXTS]
+    target = Cells(torch.nn.utils.rnn.pad_sequence(lines, batch_first=True), torch.tensor(list(map(len, lines))))
+    words = torch.randn(3, 3, 16)  # by place, three words each
+    rows = [torch.stack([words[0][a], words[1][b], words[2][c]]) for a in range(3) for b in range(3) for c in range(3)]
+    tokens = {"": Tokens(torch.stack(rows), torch.ones(27, 3, dtype=torch.bool))}
+    optimizer = torch.optim.Adam(head.parameters(), lr=0.003)
+    for _ in range(150):
+        optimizer.zero_grad()
+        head.loss(head(tokens, target), target).mean().backward()
+        optimizer.step()
+    with torch.no_grad():
+        found = head.eval().predict(tokens)
+    written = [
+        tokenizer.decode(ids[:length])
+        for ids, length in zip(found.ids[:, 0].tolist(), found.lengths[:, 0], strict=True)
+    ]
+    assert sum(one == text for one, text in zip(written, tiny.TEXTS, strict=True)) >= 25
+
+
 # --- its search against transformers' own
 
 
@@ -311,7 +340,9 @@ def test_a_tokenizer_with_a_regular_expression_is_refused(copy: Path) -> None:
         learned(copy)
 
 
-@pytest.mark.parametrize(("kind", "message"), [("gpt2", "the inputs' tokens and the text"), ("bart", "a text would be")])
+@pytest.mark.parametrize(
+    ("kind", "message"), [("gpt2", "the inputs' tokens and the text"), ("bart", "a text would be")]
+)
 def test_a_text_longer_than_the_network_reads(kind: str, message: str) -> None:
     decoder, tokens = build(kind), memory()
     room = 64 - (0 if decoder.attends else 6)

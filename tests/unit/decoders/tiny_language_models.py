@@ -35,12 +35,15 @@ RESERVED = {
 }
 
 
-def save(folder: Path, kind: str, *, deviation: float = 0.1, dropout: bool = True) -> Path:
-    """A checkpoint with its tokenizer; the more its weights deviate from zero, the surer it is of what it says."""
+def save(folder: Path, kind: str, *, deviation: float = 0.1, **others: object) -> Path:
+    """A checkpoint with its tokenizer; the more its weights deviate from zero, the surer it is of what it says.
+
+    Others are settings of its architecture in place of those of `KINDS`.
+    """
     import transformers
 
     written = tokenizer(kind)
-    name, settings = KINDS[kind]
+    name, settings = KINDS[kind][0], {**KINDS[kind][1], **others}
     if kind not in RESERVED:
         settings = {**settings, "bos_token_id": 1, "eos_token_id": 0}
     config = getattr(transformers, f"{name}Config")(vocab_size=written.get_vocab_size(), **settings)
@@ -64,7 +67,9 @@ def tokenizer(kind: str) -> Tokenizer:
     if kind in ("t5", "t5_untied", "mt5"):
         made = Tokenizer(models.Unigram())
         made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(vocab_size=60, special_tokens=reserved, unk_token="<unk>", show_progress=False)
+        trainer = trainers.UnigramTrainer(
+            vocab_size=60, special_tokens=reserved, unk_token="<unk>", show_progress=False
+        )
     else:
         made = Tokenizer(models.BPE())
         made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

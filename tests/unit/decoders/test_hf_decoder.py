@@ -350,6 +350,8 @@ def test_a_text_longer_than_the_network_reads(kind: str, message: str) -> None:
         decoder(tokens, pieces(decoder, room))
         with pytest.raises(ConfigError, match=rf"{message}.*65 tokens long, and the network has 64 positions. Lower"):
             decoder(tokens, pieces(decoder, room + 1))
+        if not decoder.attends:  # padding takes no position
+            decoder(tokens.rows(torch.tensor([1, 2, 3, 3])), pieces(decoder, 60))
 
 
 # --- its tokenizer

@@ -84,6 +84,13 @@ def test_every_search_writes_the_same_of_rows_together_alone_and_piece_by_piece(
     assert list(pieces.values()) == loaded.predict(NEW, decoding={"name": "greedy", "max_length": 9}).tolist()
 
 
+@pytest.mark.parametrize(("kind", "begin", "end"), [("gpt2", 1, 0), ("t5", 0, 1)])
+def test_texts_begin_and_end_as_the_network_knows(kind: str, begin: int, end: int, tmp_path: Path) -> None:
+    head = fit(tiny.save(tmp_path / "checkpoint", kind)).bundle_.model.head
+    assert (head.begin, head.bounds.end) == (begin, end)
+    assert begin in head.bounds.never
+
+
 def test_texts_begin_as_asked_and_are_as_long_as_asked(tmp_path: Path) -> None:
     model = fit(tiny.save(tmp_path / "checkpoint", "bart", deviation=0.3))
     for text in model.predict(NEW, decoding={"name": "beam", "prefix": "two red", "max_length": 20})[1:]:

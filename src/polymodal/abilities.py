@@ -170,8 +170,27 @@ class Repairing(Protocol):
 
 
 @runtime_checkable
+class WithTokenizer(Protocol):
+    """What the class of a decoder may have besides: pieces in which alone it can write."""
+
+    @classmethod
+    def tokenizer(cls, config: Any) -> Mapping[str, Any]:
+        """What the tokenizer of such a decoder is made of, as JSON values: see `tokenizers.reversible.load`."""
+        ...
+
+
+@runtime_checkable
+class Outside(Protocol):
+    """What a head may have besides: it started from a checkpoint, which the settings of its task name."""
+
+    def portable(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Settings of the task (JSON values) from which the same head can be built without any file outside."""
+        ...
+
+
+@runtime_checkable
 class Merging(Protocol):
-    """What an encoder may have besides: weights that are saved otherwise than they learn, such as those of adapters."""
+    """What an encoder or a decoder may have besides: weights that are saved otherwise than they learn (adapters)."""
 
     def portable_state(self) -> dict[str, Tensor]:
         """Tensors by name that fit the module which `portable` describes, and give the same tokens."""

@@ -9,8 +9,8 @@
     NAME/..., NAME.json  members: what registered parts add, such as an index; see `bundles.members`
 
 A string in these files is only ever compared with the names of registered parts: none names something to import, to
-fetch or to open. An encoder that starts from an outside file calls that setting `checkpoint` or `vectors`; here it is
-null, and the encoder's `portable` settings say all that is needed to build it again.
+fetch or to open. An encoder or decoder that starts from an outside file calls that setting `checkpoint` or `vectors`;
+here it is null, and the part's `portable` settings say all that is needed to build it again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from polymodal import registry
-from polymodal.abilities import Merging
+from polymodal.abilities import Merging, Outside
 from polymodal.bundles import files as bundle_files
 from polymodal.bundles import members
 from polymodal.bundles.card import checkpoint_of
@@ -150,13 +150,17 @@ def _files(bundle: Bundle) -> dict[str, Content]:
 
 
 def _portable(bundle: Bundle) -> Schema:
-    """The schema with settings from which every encoder can be built without a file outside."""
+    """The schema with settings from which every part can be built without a file outside."""
     encoders = bundle.model.encoders
     inputs = tuple(
         entry.model_copy(update={"settings": strict_json.parse(strict_json.dump(encoders[entry.name].portable))})
         for entry in bundle.schema.inputs
     )
-    return bundle.schema.model_copy(update={"inputs": inputs})
+    target = bundle.schema.target
+    if target is not None and isinstance(bundle.model.head, Outside):
+        settings = strict_json.dump(bundle.model.head.portable(target.settings))
+        target = target.model_copy(update={"settings": strict_json.parse(settings)})
+    return bundle.schema.model_copy(update={"inputs": inputs, "target": target})
 
 
 def _state(model: Network) -> dict[str, Tensor]:
@@ -255,6 +259,8 @@ def _read_schema(value: object) -> Schema:
             raise ValueError(f"input {entry.name!r} depends on a checkpoint outside the bundle")
         parts += [("encoders", entry.modality), (f"encoders/{entry.modality}", entry.encoder)]
     if schema.target is not None:
+        if checkpoint_of(schema.target.settings) is not None:
+            raise ValueError(f"target {schema.target.name!r} depends on a checkpoint outside the bundle")
         parts.append(("tasks", schema.target.task))
     for kind, name in parts:
         if name not in registry.names(kind):

@@ -100,11 +100,13 @@ def _details(schema: Schema, config: RunConfig, metrics: Results) -> str:
             lines.append(
                 f"The input {_cell(entry.name)} starts from {_cell(str(checkpoint))}, whose own licence holds."
             )
+    if schema.target is not None and (checkpoint := checkpoint_of(schema.target.settings)) is not None:
+        lines.append(f"The decoder starts from {_cell(str(checkpoint))}, whose own licence holds.")
     return "\n".join(f"- {line}" for line in lines)
 
 
 def checkpoint_of(settings: object) -> object:
-    """The file outside that an encoder, or one inside of it, starts from; None for random weights."""
+    """The file outside that a part, or one inside of it, starts from; None for random weights."""
     if isinstance(settings, dict):
         candidates = [settings.get("checkpoint"), settings.get("vectors"), *map(checkpoint_of, settings.values())]
     elif isinstance(settings, list | tuple):

@@ -141,6 +141,11 @@ class SequenceHead(nn.Module):
         logits, after = self.decoder.step(state, ids)
         return full_precision(logits).log_softmax(dim=1), after
 
+    def portable(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The task's settings, of which those of a decoder that started from a checkpoint no longer name it."""
+        inside = getattr(self.decoder, "portable", None)
+        return {**settings, "decoder": {**settings["decoder"], **inside}} if inside else dict(settings)
+
     def _search(self, tokens: Tokens) -> Found:
         begins = torch.full((len(tokens.mask),), self.begin, device=tokens.mask.device)
         found: Found = self.search(self.step, self.decoder.start(tokens), self.bounds, begins=begins)

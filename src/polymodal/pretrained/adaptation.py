@@ -19,17 +19,18 @@ _ADAPTER = "default"  # what peft calls the only one
 
 @settings
 class Train:
-    """How the weights of a pretrained network learn, shared by all encoders that start from a checkpoint.
+    """How the weights of a pretrained network learn, shared by all encoders and decoders that start from a checkpoint.
 
     Attributes:
-        name: `frozen`, not at all, so that every cell is encoded only once; `full`, all of them; `top`, those of the
-            last layers; `lora`, low-rank adapters beside weights that stay. `train: lora` says the same.
+        name: `frozen`, not at all, so that an encoder encodes every cell only once; `full`, all of them; `top`, those
+            of the last layers; `lora`, low-rank adapters beside weights that stay. `train: lora` says the same.
         layers: of `top`: so many of the last layers, with what follows them.
         rank: of `lora`: of the matrices that are learned.
         alpha: of `lora`: they count alpha / rank.
         dropout: of `lora`: probability, before the adapters.
         targets: of `lora`: ends of the names of the layers that get one; null: every linear layer, or where a network
-            has none, every convolution.
+            has none, every convolution. The output layer of a language model, which may share its weights with the
+            embeddings, gets none.
         lr_scale: the learning rate of these weights, as a share of `train.optimizer.lr`; null: 0.02 for `full`, 0.05
             for `top`, 0.2 for `lora`.
     """
@@ -55,10 +56,10 @@ def _train(value: object) -> object:
 
 
 FROZEN = Train()
-"""What an encoder does unless told otherwise."""
+"""What a pretrained network does unless told otherwise."""
 
 TrainField = Annotated[Train, BeforeValidator(_train)]
-"""A setting of an encoder: `{name: lora, rank: 4}`, or just `lora`; `true` and `false` mean `full` and `frozen`."""
+"""A setting of a part: `{name: lora, rank: 4}`, or just `lora`; `true` and `false` mean `full` and `frozen`."""
 
 Layers = Callable[[nn.Module], Sequence[Sequence[str]]]
 """A network -> the names of its parameters by layer, first to last; the last holds what follows the layers, too."""
@@ -135,8 +136,14 @@ def _add_adapters(network: nn.Module, train: Train, who: str) -> None:
     if not targets:
         wanted = "linear layer or convolution" if train.targets is None else " or ".join(train.targets)
         raise ConfigError(f"{who}: the network has no {wanted} for an adapter of train.targets.")
+    modules = dict(network.named_modules())
     settings: Any = LoraConfig(
-        r=train.rank, lora_alpha=train.alpha, lora_dropout=train.dropout, target_modules=targets, bias="none"
+        r=train.rank,
+        lora_alpha=train.alpha,
+        lora_dropout=train.dropout,
+        target_modules=targets,
+        bias="none",
+        fan_in_fan_out=all(_is_transposed(modules[name]) for name in targets),
     )
     inject_adapter_in_model(settings, network, adapter_name=_ADAPTER)
     for name, parameter in network.named_parameters():
@@ -145,8 +152,19 @@ def _add_adapters(network: nn.Module, train: Train, who: str) -> None:
 
 def _targets(network: nn.Module, endings: Sequence[str] | None) -> list[str]:
     """Names of the layers that get an adapter: all linear ones, as Dettmers et al. 2023 (arXiv 2305.14314) advise."""
-    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    outermost: Any = network
+    output = outermost.get_output_embeddings() if hasattr(network, "get_output_embeddings") else None
+    linear = [
+        name
+        for name, module in network.named_modules()
+        if (isinstance(module, nn.Linear) or _is_transposed(module)) and module is not output
+    ]
     convolutions = [n for n, module in network.named_modules() if isinstance(module, nn.Conv2d) and module.groups == 1]
     if endings is None:
         return linear or convolutions
     return [name for name in linear + convolutions if name.endswith(tuple(endings))]
+
+
+def _is_transposed(module: nn.Module) -> bool:
+    """GPT-2's linear layers, whose weights are "in out"."""
+    return type(module).__name__ == "Conv1D"

@@ -28,9 +28,10 @@ Settings = dict[str, JsonValue]
 Reshape = Callable[[str, Tensor], Tensor]
 
 _WORDS = (
-    "activation", "activation_function", "feat_extract_activation", "feat_extract_norm", "hidden_act", "layer_type",
-    "model_type", "pos_att_type", "position_biased_input", "position_embedding_type",
+    "activation", "activation_function", "feat_extract_activation", "feat_extract_norm", "feed_forward_proj",
+    "hidden_act", "layer_type", "model_type", "pos_att_type", "position_biased_input", "position_embedding_type",
 )  # fmt: skip
+_ROTARY, _ROTARY_WORDS = ("rope_parameters", "rope_scaling"), ("rope_type", "type")  # of rotary position embeddings
 _REFUSED = ("auto_map", "custom_pipelines", "quantization_config", "trust_remote_code")
 _PREPROCESSING = "preprocessor_config.json"
 _SEEING = "vision_model."  # what the tensors of CLIP's half that sees begin with
@@ -40,10 +41,10 @@ UNUSED = ("mask_token", "masked_spec_embed")  # parameters that only pretraining
 
 @dataclass(frozen=True)
 class Family:
-    """The checkpoints that an encoder takes.
+    """The checkpoints that an encoder or a decoder takes.
 
     Attributes:
-        what: the encoder, for messages: "text encoder".
+        what: the part, for messages: "text encoder".
         model_types: as `config.json` calls them.
         files: beside the weights, so many must be there.
         example: what such a folder may be.
@@ -56,7 +57,7 @@ class Family:
 
     @property
     def who(self) -> str:
-        """The encoder at the beginning of a message: "Text encoder 'hf'"."""
+        """The part at the beginning of a message: "Text encoder 'hf'"."""
         return f"{self.what.capitalize()} 'hf'"
 
     @property
@@ -71,7 +72,7 @@ class Family:
 
 @runtime_checkable
 class Described(Protocol):
-    """Settings of an encoder that say where its checkpoint is, or, once it is saved, what that said."""
+    """Settings of a part that say where its checkpoint is, or, once it is saved, what that said."""
 
     @property
     def checkpoint(self) -> str | None: ...
@@ -88,7 +89,7 @@ class Checkpoint:
         family: whose checkpoint it is.
         architecture: what its `config.json` says, checked.
         preprocessing: numbers and switches of its `preprocessor_config.json`; empty where the family needs none.
-        folder: with its weights; None in a saved encoder, whose weights lie in its bundle.
+        folder: with its weights; None in a saved model, whose weights lie in its bundle.
     """
 
     family: Family
@@ -120,7 +121,7 @@ class Checkpoint:
                     setattr(config, key, off)
         return config
 
-    def network(self, *, part: str | None = None, reshape: Reshape | None = None) -> Any:
+    def network(self, *, part: str | None = None, reshape: Reshape | None = None, language_model: bool = False) -> Any:
         """The network with its weights, every one of which must be there; without a folder with random ones.
 
         It comes without the pooler that some have behind it. transformers renames the tensors of older checkpoints; it
@@ -129,6 +130,7 @@ class Checkpoint:
         Args:
             part: of an encoder-decoder the half that is wanted: `encoder`.
             reshape: changes a tensor, given its name, before it is loaded.
+            language_model: with the layer on top that gives the logits of the next token.
 
         Raises:
             ConfigError: transformers cannot build it; no safetensors, damaged ones, or others than the architecture
@@ -137,7 +139,7 @@ class Checkpoint:
         """
         config = self.config()
         with _building(self.family):
-            cls = _class_of(config, part)
+            cls = _language_model_of(config) if language_model else _class_of(config, part)
             if self.folder is None:
                 return _without_pooler(cls(config))
         tensors = _read_tensors(self.folder, self.family)
@@ -233,7 +235,12 @@ def checked(values: Mapping[str, JsonValue], family: Family, *, source: str) -> 
     if kind not in family.model_types:
         known = ", ".join(family.model_types)
         raise ConfigError(f"{source}: model_type {kind!r} is not a known {family.what}: {known}.")
-    return {key: value for key, value in values.items() if key in _WORDS or _is_plain(value)}
+    found = {key: value for key, value in values.items() if key in _WORDS or _is_plain(value)}
+    return found | {key: _rotary(values[key]) for key in _ROTARY if isinstance(values.get(key), dict)}
+
+
+def _rotary(values: Any) -> Settings:
+    return {key: value for key, value in values.items() if key in _ROTARY_WORDS or _is_plain(value)}
 
 
 def width_of(network: Any) -> int:
@@ -251,6 +258,19 @@ def _class_of(config: Any, part: str | None) -> Any:
         return cls
     with torch.device("meta"):  # where no memory is taken
         return type(getattr(cls(config), part))
+
+
+def _language_model_of(config: Any) -> Any:
+    """The class in transformers of the network with the layer that gives the logits of the next token."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    )
+
+    sequence_to_sequence = config.is_encoder_decoder
+    return (MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING if sequence_to_sequence else MODEL_FOR_CAUSAL_LM_MAPPING)[
+        type(config)
+    ]
 
 
 def _without_pooler(network: Any) -> Any:

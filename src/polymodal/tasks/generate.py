@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from polymodal import registry
-from polymodal.abilities import InputFeatures, Texts
+from polymodal.abilities import InputFeatures, Texts, WithTokenizer
 from polymodal.baselines.nearest import nearest_rows
 from polymodal.codecs.notation import numerals_of
 from polymodal.config.node import settings
@@ -30,11 +30,11 @@ from polymodal.metrics import generation
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.tokenizers import reversible
-from polymodal.tokenizers.reversible import BEGIN_ID, END_ID, PADDING_ID, Reversible
 from polymodal.types import Cells, Sequences, Tokens
 
 _REPLACEMENT = "\ufffd"
 _LONGER = 1.5  # than the longest training text: what is written at most
+_SHOWN = 40  # letters of a text in a message
 _WORDS = 1.5  # a free text has more words than that on average
 _WORD = re.compile(r"[^\W\d_]{2,}")  # two letters or more: no units of numbers
 
@@ -49,11 +49,12 @@ class GenerateConfig:
     """Settings of generation.
 
     Attributes:
-        decoder: the network that writes, with its settings: `transformer` or `lstm`.
+        decoder: the network that writes, with its settings: `transformer` or `lstm`; `hf`, a pretrained language model.
         decoding: the search for a text, with its settings: `beam`, `greedy` or `sampling`.
         tokenizer: what a text is written in: `words` and marks; `bpe`, groups of bytes that are frequent in the
-            training texts; `characters`. What was not learned is written byte by byte.
-        vocabulary_size: most pieces; the 256 bytes are always among them.
+            training texts; `characters`. What was not learned is written byte by byte. null: that of the decoder's
+            checkpoint, or, where it has none, `words`.
+        vocabulary_size: most pieces that are learned; the 256 bytes are always among them.
         max_length: pieces of a training text that are learned; what is behind them is cut, and counted.
         lower: learn and write lower case only.
         label_smoothing: share of the target's probability that is spread over all pieces.
@@ -63,7 +64,7 @@ class GenerateConfig:
 
     decoder: Annotated[PartField, _or_default("transformer")] = Part(name="transformer")
     decoding: Annotated[PartField, _or_default("beam")] = Part(name="beam")
-    tokenizer: reversible.Kind = "words"
+    tokenizer: reversible.Kind | None = None
     vocabulary_size: Annotated[int, Field(ge=300)] = 4_000
     max_length: Annotated[int, Field(ge=1)] = 256
     lower: bool = False
@@ -103,7 +104,7 @@ class Generate(Task):
         self.config = config
         if statistics is None:
             return
-        self.tokenizer = Reversible(statistics["tokenizer"])
+        self.tokenizer = reversible.load(statistics["tokenizer"])
         self.longest: int = statistics["longest"]
         self.commonest: str = statistics["commonest"]
         self.column: str = statistics["column"]
@@ -138,6 +139,7 @@ class Generate(Task):
 
         Raises:
             DataError: a value that is no text, or no text at all.
+            ConfigError: a decoder whose checkpoint has no tokenizer that fits, or another one asked for.
         """
         config = self.config
         texts = [text for value in values if not is_missing(value) and (text := self._text(value, column))]
@@ -146,16 +148,23 @@ class Generate(Task):
                 f"The target column {column!r} holds no text in the {len(values)} training rows; there is nothing to "
                 "learn. Choose another target."
             )
-        learned = reversible.learn(texts, kind=config.tokenizer, vocabulary_size=config.vocabulary_size)
-        tokenizer = Reversible(learned)
+        learned = self._learned(texts)
+        tokenizer = reversible.load(learned)
         lines = [tokenizer.encode(text) for text in texts]
         counts = Counter(place for line in lines for place in line[: config.max_length])
-        counts[END_ID] = len(lines)
+        counts[tokenizer.end] = len(lines)
         cut = sum(len(line) > config.max_length for line in lines)
         notes = [
             f"{column}: {cut} of {len(lines)} training texts are longer than task.max_length = {config.max_length} "
             "pieces; what is behind them is not learned"
         ] if cut else []  # fmt: skip
+        written = [tokenizer.decode(line) for line in lines] if learned["kind"] == reversible.CHECKPOINT else texts
+        changed = [(text, other) for text, other in zip(texts, written, strict=True) if text != other]
+        if changed:
+            notes.append(
+                f"{column}: the checkpoint's tokenizer cannot write {len(changed)} of {len(lines)} training texts as "
+                f"they are: {changed[0][0][:_SHOWN]!r} becomes {changed[0][1][:_SHOWN]!r}; metrics compare with that"
+            )
         return {
             "column": column,
             "tokenizer": learned,
@@ -177,7 +186,7 @@ class Generate(Task):
     def collate(self, arrays: Sequence[np.ndarray | None]) -> Cells:
         """Int "B L", padded."""
         lengths = torch.tensor([0 if array is None else len(array) for array in arrays])
-        values = np.full((len(arrays), max(1, int(lengths.max()))), PADDING_ID, dtype=np.int64)
+        values = np.full((len(arrays), max(1, int(lengths.max()))), self.tokenizer.padding, dtype=np.int64)
         for row, array in enumerate(arrays):
             if array is not None:
                 values[row, : len(array)] = array
@@ -193,7 +202,7 @@ class Generate(Task):
             decoder,
             search=self._search(config.decoding),
             bounds=self._bounds(config.decoding),
-            begin=BEGIN_ID,
+            begin=self.tokenizer.begin,
             prior=self._prior(),
             teaching=Teaching(config.max_length, config.label_smoothing, config.scheduled_sampling),
         )
@@ -223,7 +232,7 @@ class Generate(Task):
         for ids in head.stream(only):
             pieces = []
             for row, place in enumerate(ids.tolist()):
-                ended[row] = ended[row] or place == END_ID
+                ended[row] = ended[row] or place == self.tokenizer.end
                 if not ended[row]:
                     said[row].append(place)
                 text = self.tokenizer.decode(said[row])
@@ -279,6 +288,20 @@ class Generate(Task):
             found["nearest"] = _said(target.rows(torch.from_numpy(nearest_rows(features, num_rows))))
         return found
 
+    def _learned(self, texts: Sequence[str]) -> dict[str, Any]:
+        """What the tokenizer is made of: the decoder's own, or one that is learned from these texts."""
+        config, part = self.config, self.config.decoder
+        cls = registry.load("decoders", part.name or "")
+        if not isinstance(cls, WithTokenizer):
+            kind = config.tokenizer or "words"
+            return reversible.learn(texts, kind=kind, vocabulary_size=config.vocabulary_size)
+        if config.tokenizer is not None:
+            raise ConfigError(
+                f"Decoder {part.name!r} writes the pieces of its checkpoint's tokenizer, and task.tokenizer asks for "
+                f"{config.tokenizer!r}. Leave task.tokenizer out, or choose another decoder."
+            )
+        return dict(cls.tokenizer(part_settings("decoders", part)))
+
     def _text(self, value: object, column: str) -> str:
         if not isinstance(value, str):
             raise DataError(
@@ -301,12 +324,12 @@ class Generate(Task):
         chosen = part_settings("decoding", part)
         longest = math.ceil(_LONGER * self.longest) + 1
         return Bounds(
-            end=END_ID,
-            never=(PADDING_ID, BEGIN_ID),
+            end=self.tokenizer.end,
+            never=self.tokenizer.never,
             max_length=chosen.max_length or longest,
             min_length=min(chosen.min_length, (chosen.max_length or longest) - 1),
             no_repeat_ngram=chosen.no_repeat_ngram,
-            prefix=tuple(self.tokenizer.encode(self._text(chosen.prefix, self.column))) if chosen.prefix else (),
+            prefix=tuple(self.tokenizer.encode(self._text(chosen.prefix, self.column))),
         )
 
     def _prior(self) -> Tensor:

@@ -35,6 +35,13 @@ def test_help_loads_nothing_heavy(command):
     assert "Usage: polymodal" in done.stdout
 
 
+def test_it_is_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "polymodal", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"polymodal {__version__}"
+    wrong = subprocess.run([sys.executable, "-m", "polymodal", "trian"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, "train" in wrong.stderr) == (2, True)
+
+
 def test_without_words_it_gives_help(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out

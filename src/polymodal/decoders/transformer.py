@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from polymodal.layers.activation import activation
 from polymodal.layers.memory import WithNothing
 from polymodal.layers.positions import SinusoidalPositions
+from polymodal.layers.stochastic_depth import StochasticDepth, rising
 from polymodal.layers.transformer import BlockSettings, MultiHeadAttention, require_heads
 from polymodal.types import Tokens
 
@@ -22,10 +23,7 @@ _DEVIATION = 0.05  # of embeddings at first; small, so that what training adds c
 
 @dataclass(frozen=True)
 class TransformerConfig(BlockSettings):
-    """Settings of `Transformer`, besides those of its blocks.
-
-    `drop_path` has no effect here.
-    """
+    """Settings of `Transformer`, besides those of its blocks."""
 
     width: PositiveInt = 128
     layers: PositiveInt = 2
@@ -78,7 +76,9 @@ class Transformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=_DEVIATION)
         self.positions = SinusoidalPositions(config.width, deviation=_DEVIATION)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks: Sequence[_Block] = nn.ModuleList(_Block(config) for _ in range(config.layers))  # type: ignore[assignment] # torch knows Module
+        self.blocks: Sequence[_Block] = nn.ModuleList(  # type: ignore[assignment] # torch knows Module
+            _Block(config, drop_path) for drop_path in rising(config.drop_path, config.layers)
+        )
         self.norm = nn.LayerNorm(config.width)
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
@@ -114,7 +114,7 @@ class Transformer(nn.Module):
 class _Block(nn.Module):
     """Attention to the tokens before, attention to the memory, then a feed-forward network on each token."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: TransformerConfig, drop_path: float) -> None:
         super().__init__()
         width, dropout = config.width, config.dropout
         self.own_norm, self.cross_norm = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -129,6 +129,7 @@ class _Block(nn.Module):
             nn.Dropout(dropout),
         )
         self.dropout = nn.Dropout(dropout)
+        self.drop_path = StochasticDepth(drop_path)
 
     def forward(
         self,
@@ -144,10 +145,11 @@ class _Block(nn.Module):
             keys, gathered = torch.cat([past[0], keys], dim=2), torch.cat([past[1], gathered], dim=2)
         steps, new = keys.shape[2], values.shape[1]
         seen = torch.ones(new, steps, dtype=torch.bool, device=values.device).tril(steps - new)
-        values = values + self.dropout(self.own.attend(normed, keys, gathered, seen[None, None] if new > 1 else None))
+        attended = self.own.attend(normed, keys, gathered, seen[None, None] if new > 1 else None)
+        values = values + self.drop_path(self.dropout(attended))
         found = self.cross.attend(self.cross_norm(values), *memory, mask[:, None, None, :])
-        values = values + self.dropout(found)
-        result: Tensor = values + self.feed_forward(values)
+        values = values + self.drop_path(self.dropout(found))
+        result: Tensor = values + self.drop_path(self.feed_forward(values))
         return result, (keys, gathered)
 
 

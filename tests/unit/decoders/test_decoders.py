@@ -115,6 +115,16 @@ def test_the_transformer_is_that_of_torch() -> None:
         torch.testing.assert_close(ours(tokens, ids), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_blocks_are_left_out_for_some_rows_while_training() -> None:
+    settings = {"width": 16, "heads": 2, "layers": 1, "hidden": 32, "dropout": 0.0}
+    some, none = build("transformer", drop_path=0.5, **settings), build("transformer", **settings)
+    tokens, ids = memory(1).rows(torch.zeros(64, dtype=torch.long)), torch.zeros(64, 3, dtype=torch.long)
+    with torch.no_grad():
+        torch.testing.assert_close(some(tokens, ids), none(tokens, ids))
+        assert len(torch.unique(some.train()(tokens, ids), dim=0)) == 2**3
+        assert len(torch.unique(none.train()(tokens, ids), dim=0)) == 1
+
+
 @pytest.mark.parametrize("coverage", [False, True])
 def test_the_attention_of_the_lstm_is_that_of_a_loop(coverage: bool) -> None:
     decoder = build("lstm", width=8, coverage=coverage)

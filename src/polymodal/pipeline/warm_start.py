@@ -30,6 +30,8 @@ from polymodal.pretrained.adaptation import merged_names
 from polymodal.protocols import Encoder, Module
 from polymodal.schema import Column, Input, Schema, Target
 
+_MEANINGS = ("classes", "tokenizer", "characters")  # of a target's statistics: what its scores are of
+
 
 @dataclass(frozen=True)
 class WarmStart:
@@ -111,7 +113,8 @@ class WarmStart:
         if target is None or before is None or (target.task, target.settings) != (before.task, before.settings):
             return False
         columns = (target.columns, before.columns) if len(target.columns) > 1 else ((), ())  # one may have another name
-        return columns[0] == columns[1] and target.statistics.get("classes") == before.statistics.get("classes")
+        now, then = target.statistics, before.statistics
+        return columns[0] == columns[1] and all(now.get(name) == then.get(name) for name in _MEANINGS)
 
 
 def start_from(

@@ -114,6 +114,17 @@ def test_other_classes_leave_only_the_head_behind(trained, folder):
     assert "warm_start: fresh: the head" in run.notes
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_other_words_leave_the_decoder_behind(other, tmp_path):
+    def told(first, second):
+        return {"size": OLD["size"], "side": SIDES, "label": [f"{first} is {second}", f"{second} is {first}"] * 12}
+
+    task = {"task": "generate", "fusion": {"name": "attention", "pool": "none", "width": 8, "heads": 1, "hidden": 8}}
+    bundle.save(train(told("red", "big"), make({**SMALL, **task, "columns": {}})).bundle, tmp_path / "bundle")
+    run = start(tmp_path / "bundle", told("low", "far") if other else told("red", "big"), task="generate")
+    assert other == any("fresh: the head" in note for note in run.notes)
+
+
 def test_columns_by_another_name(trained, folder):
     table = {{"note": "text", "photo": "picture"}.get(key, key): value for key, value in NEW.items()}
     run = start(folder, table, there={"text": "note", "picture": "photo"})

@@ -44,10 +44,10 @@ def print_figures(model: pm.Estimator | pm.Classifier | pm.Regressor | pm.Genera
     """Some metrics over the test rows with 95 % intervals, beside the baselines that every run has."""
     metrics = model.bundle_.metrics
     columns = {"model": metrics.test, **{k: v for k, v in metrics.baselines.shown.items() if names[0] in v}}
-    print("".join(f"{word:24}" for word in ("metric", *columns)).rstrip())
+    print(" ".join(f"{word:23}" for word in ("metric", *columns)).rstrip())
     for name in names:
         cells = [f"{of[name].value:.3f} [{of[name].low:.3f}, {of[name].high:.3f}]" for of in columns.values()]
-        print("".join(f"{word:24}" for word in (name, *cells)).rstrip())
+        print(" ".join(f"{word:23}" for word in (name, *cells)).rstrip())
 
 
 def _built(recipe: str) -> Path:

@@ -184,8 +184,8 @@ def draw_shares(path: Path, shares: dict[str, list[float]]) -> None:
     for place, (who, values) in enumerate(shares.items()):
         axis.bar(np.arange(len(KINDS)) + 0.27 * (place - 1), values, 0.25, label=who)
     axis.set_xticks(range(len(KINDS)), labels=KINDS)
-    axis.set(ylabel="share of right answers", ylim=(0, 1.05))
-    axis.legend()
+    axis.set(ylabel="share of right answers", ylim=(0, 1.25))
+    axis.legend(loc="upper center", ncols=3)
     figure.savefig(path)
 
 

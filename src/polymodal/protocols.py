@@ -44,7 +44,7 @@ class Sample:
 
     @property
     def only_numbers(self) -> bool:
-        """Whether there is nothing but numbers and truth values of Python, which modalities of words and media see."""
+        """Whether all values are Python numbers or truth values: no words and no media."""
         return self.types <= {float, int, bool}
 
 

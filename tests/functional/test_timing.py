@@ -157,6 +157,8 @@ def test_wrong_uses_are_named(cli: Cli, spoken: tuple, trained: Path, run: Path,
     assert (done.code, "vtt" in done.err) == (2, True)
     done = cli("transcribe", run / "bundle", table, "-o", tmp_path / "out")
     assert (done.code, "task=transcribe" in done.err) == (2, True)
+    done = cli("generate", trained, spoken[0])
+    assert (done.code, "-o FILE" in done.err) == (2, True)
     done = cli("generate", run / "bundle", table)
     assert (done.code, "task=generate" in done.err) == (2, True)
     with pytest.raises(UsageError, match="transcribe"):

@@ -36,7 +36,7 @@ from polymodal.cli.update import update
 from polymodal.errors import PolymodalError
 
 _DEBUG = "--debug"
-_COLLECT_AFTER = 20_000  # objects; imports make hundreds of thousands that stay, and each look at them costs time
+_COLLECT_AFTER = 20_000  # objects
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 app = typer.Typer(rich_markup_mode=None)
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _collecting_seldom() -> Iterator[None]:
-    """Python looks for garbage less often than by default, which saves a sixth of the time until a command starts."""
+    """Python looks for garbage less often than by default: what imports make stays, and would be looked at in vain."""
     before = gc.get_threshold()
     gc.set_threshold(_COLLECT_AFTER, *before[1:])
     try:

@@ -64,6 +64,11 @@ def stream(
 
 
 def _writing(bundle: Bundle, ability: type[Any]) -> tuple[Any, Model]:
+    if ability is Streaming and isinstance(bundle.task, Searching) and not isinstance(bundle.task, Streaming):
+        raise UsageError(
+            f"The task {bundle.config.task.name!r} finds whole texts, and cannot go piece by piece. Write them to a "
+            "file: -o FILE."
+        )
     if not isinstance(bundle.task, ability) or not isinstance(bundle.model, Model):
         raise UsageError(
             f"This model predicts {bundle.config.target!r} by the task {bundle.config.task.name!r}, which writes no "

@@ -22,9 +22,11 @@ from polymodal.types import Tokens
 LARGEST_LOSS = 1.5
 """Nats for each character: a text whose path is so much less probable than the best of any text is not what is said."""
 
-_SURE_AFTER = 0.04
-"""Seconds from where a word begins to where the network is sure of its first character, on other speech: CTC answers
-late (Zeyer et al. 2021, arXiv 2105.14849). Never more than half of the pause before the word."""
+_PEAK_AFTER = 0.04
+"""Seconds from where a word begins to the peak of its first character; at most half of the pause before it is taken.
+
+CTC does not learn where in a character its short peak lies (Zeyer et al. 2021, arXiv 2105.14849); this is the median
+over training sentences of `examples/word_times.py`."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Timing:
         for (word, _), place in zip(words, places, strict=True):
             one = self._word(word, ids[place], found, place)
             pause = one.start - (timed[-1].end if timed else 0.0)
-            timed.append(replace(one, start=one.start - min(_SURE_AFTER, pause / 2)))
+            timed.append(replace(one, start=one.start - min(_PEAK_AFTER, pause / 2)))
         return TimedText(tuple(timed), found.loss)
 
     def _word(self, text: str, ids: Sequence[int], found: Alignment, place: slice) -> TimedWord:

@@ -50,9 +50,9 @@ TABLE = (
 )
 FUSION = "concat"
 FUSION_IN_TIME = Part(name="cross_attention", pool="none")  # of tasks whose output lies along the time of an input
-_HIDDEN = {"name": "log_mel", "band_masks": 1, "time_masks": 2}  # SpecAugment: a few hours of speech are soon known
+_SPEC_AUGMENT = {"name": "log_mel", "band_masks": 1, "time_masks": 2}  # Park et al. 2019
 ENCODERS_IN_TIME = {  # one token a cell will not do there
-    "audio": Part(name="rnn", cell="lstm", width=192, features=_HIDDEN),
+    "audio": Part(name="rnn", cell="lstm", width=192, features=_SPEC_AUGMENT),
     "video": Part(name="frames"),
 }
 FUSION_OF_TOKENS = Part(name="attention", pool="none")  # of tasks that read all tokens of all inputs

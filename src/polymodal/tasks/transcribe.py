@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from polymodal.abilities import InputFeatures, Texts
 from polymodal.config.node import settings
-from polymodal.config.run_config import Part, part_settings
+from polymodal.config.run_config import Part, part_settings, plain
 from polymodal.ctc import ngrams
 from polymodal.ctc.alignment import STAR
 from polymodal.ctc.guides import WordGuide
@@ -169,7 +169,11 @@ class Transcribe(Task):
         )
 
     def search(self, head: Any, settings: Mapping[str, Any] | None) -> None:
-        """Makes a head search otherwise: `name` is greedy or beam, the other settings are those of the task."""
+        """Makes a head search otherwise: `name` is greedy or beam, the other settings are those of the task.
+
+        Raises:
+            ConfigError: an unknown setting, a wrong value, or a file that cannot be read.
+        """
         config, statistics = self.config, self._statistics
         if settings is not None:
             given = {_SETTINGS.get(name, name): value for name, value in settings.items()}
@@ -182,8 +186,7 @@ class Transcribe(Task):
                     f"decoding: the model keeps the words of {config.words}, not those of its training rows. "
                     "Give the path of a list of words, or train with task.words=training."
                 )
-            merged = {**{name: getattr(config, name) for name in _SETTINGS.values()}, **given}
-            config = part_settings("tasks", Part(name="transcribe", **merged))
+            config = part_settings("tasks", Part(name="transcribe", **{**plain(config), **given}))
             other = type(self)(config)
             if config.words not in ("any", "training", self.config.words):
                 statistics = {**statistics, "words": other._words([])}

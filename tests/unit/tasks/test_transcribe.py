@@ -51,6 +51,16 @@ def test_keeps_the_protocols() -> None:
     assert Transcribe.recognise(TEXTS) is None
 
 
+def test_another_search_keeps_the_case_of_the_model(tmp_path) -> None:
+    (tmp_path / "words.txt").write_text("Yes", encoding="utf-8")
+    task = fitted(["Yes", "No", "no", "yes"], lower=False)
+    network = head(task)
+    tokens = Tokens(4 * torch.randn(8, 20, 4), torch.ones(8, 20, dtype=torch.bool))
+    task.search(network, {"name": "beam", "words": str(tmp_path / "words.txt")})
+    found = task.decode(network.predict({"": tokens}))["prediction"].tolist()
+    assert {word for text in found for word in text.split()} == {"Yes"}
+
+
 # --- the target
 
 

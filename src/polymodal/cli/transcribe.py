@@ -36,8 +36,8 @@ def transcribe(
 
     check_format(kind)
     model = load(bundle)
-    source = source_of(model, table)
     timing = Timing(model)
+    source = source_of(model, table)
     with searching(model, decoding_of(decoding)):
         found = timing.transcribed(source)
     written = write([text for _, text in found], output, kind, refused=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polymodal.bundles.bundle import Bundle
 from polymodal.data.tables.table import Table, read_table
-from polymodal.errors import UsageError, did_you_mean
+from polymodal.errors import TableError, UsageError, did_you_mean
 from polymodal.inference.subtitles import ENDINGS, WRITERS
 from polymodal.inference.timing import TimedText
 
@@ -28,10 +28,13 @@ def source_of(bundle: Bundle, path: Path) -> Table:
     """A table; of one recording, the table of one row that the model reads it from.
 
     Raises:
+        TableError: no such file.
         UsageError: a recording, and the model reads none, or several.
     """
     if path.suffix.lower() not in _SOUNDS:
         return read_table(path, text=bundle.config.table)
+    if not path.is_file():
+        raise TableError(f"{path}: no such file.")
     columns = [column.name for column in bundle.schema.features()]
     sounds = [column.name for column in bundle.schema.features() if column.modality == "audio"]
     if len(sounds) != 1:

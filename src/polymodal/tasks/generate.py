@@ -27,6 +27,7 @@ from polymodal.layers.search import Bounds
 from polymodal.layers.sequence_head import SequenceHead, Teaching
 from polymodal.layers.texts import numbered
 from polymodal.metrics import generation
+from polymodal.metrics.edits import ERROR_RATES, edit_statistics, error_rates, single_blanks
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.tokenizers import reversible
@@ -88,6 +89,8 @@ class Generate(Task):
         "bleu": True,
         "rouge_l": True,
         "cider": True,
+        "cer": False,
+        "wer": False,
         "exact_match": True,
     }
     metric_words: ClassVar[Mapping[str, str]] = {
@@ -95,6 +98,7 @@ class Generate(Task):
         "bleu": "BLEU: shared groups of 1 to 4 words, 0 to 100",
         "rouge_l": "ROUGE-L: longest common run of words, gaps allowed, 0 to 1",
         "cider": "CIDEr-D: shared groups of words, rare ones count more, 0 to 10",
+        **ERROR_RATES,
         "exact_match": "share of rows whose text is right as a whole",
     }
     advice: ClassVar[Advice] = Advice(epochs=1.5, lr=0.5, auxiliary_loss=0.0)
@@ -248,21 +252,24 @@ class Generate(Task):
         assert target is not None, "a text is a target"
         predicted = self._texts(prediction.ids[:, 0], prediction.lengths[:, 0])
         true = self._texts(target.values, target.lengths)
+        spaced = [[single_blanks(text) for text in texts] for texts in (predicted, true)]
         return {
             "chrf": generation.chrf_statistics(predicted, true),
             "bleu": generation.bleu_statistics(predicted, true),
             "rouge_l": generation.rouge_l(predicted, true),
             "cider": generation.cider(predicted, true),
+            **edit_statistics(*spaced),
             "exact": np.array([one == other for one, other in zip(predicted, true, strict=True)]),
         }
 
     def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
-        """Those of all rows together: chrF and BLEU of the corpus, means of the others."""
+        """Those of all rows together: chrF, BLEU and error rates of the corpus, means of the others."""
         return {
             "chrf": generation.chrf(weights @ rows["chrf"]),
             "bleu": generation.bleu(weights @ rows["bleu"]),
             "rouge_l": mean(rows["rouge_l"], weights),
             "cider": mean(rows["cider"], weights),
+            **error_rates(rows, weights),
             "exact_match": mean(rows["exact"].astype(float), weights),
         }
 

@@ -247,6 +247,22 @@ class Generate(Task):
             if all(ended):
                 return
 
+    def attention(self, head: Any, tokens: Mapping[str, Tokens]) -> list[tuple[list[str], np.ndarray]] | None:
+        """The words of each row's best text, which stand between blanks, and what each attended to."""
+        (only,) = tokens.values()
+        prediction = head.predict(tokens)
+        weights = head.attention(only, prediction)
+        if weights is None:
+            return None
+        found = []
+        for ids, length, row in zip(
+            prediction.ids[:, 0].tolist(), prediction.lengths[:, 0].tolist(), weights, strict=True
+        ):
+            words = self._words(ids[:length])
+            means = [row[places].mean(dim=0).double().cpu().numpy() for _, places in words]
+            found.append(([word for word, _ in words], np.array(means).reshape(len(words), row.shape[1])))
+        return found
+
     def rows(self, prediction: Sequences, target: Cells | None) -> dict[str, np.ndarray]:
         """Of each row, what the metrics are made of: counts of shared groups of words and characters, and scores."""
         assert target is not None, "a text is a target"
@@ -322,6 +338,16 @@ class Generate(Task):
         """The text of each row."""
         rows = zip(ids.tolist(), lengths.tolist(), strict=True)
         return [self.tokenizer.decode(row[:length]) for row, length in rows]
+
+    def _words(self, ids: Sequence[int]) -> list[tuple[str, list[int]]]:
+        """The words of the text that some ids write, and the places of the ids that write each."""
+        ends = [len(self.tokenizer.decode(ids[: place + 1])) for place in range(len(ids))]
+        found = []
+        for word in re.finditer(r"\S+", self.tokenizer.decode(ids)):
+            places = [place for place, end in enumerate(ends) if word.start() < end <= word.end()]
+            if places:  # else a piece that goes beyond this word wrote it
+                found.append((word.group(), places))
+        return found
 
     def _search(self, part: Part) -> Any:
         return registry.load("decoding", part.name or "")(part_settings("decoding", part))

@@ -85,7 +85,7 @@ def alignment(subject: ReportedRun) -> Section | None:
 
 
 def _of_text(outcome: Texts, place: int) -> tuple[str, str, str]:
-    return outcome.predicted[place] or "(empty)", outcome.target[place], outcome.notes[place]
+    return outcome.predicted[place].strip() or "(empty)", outcome.target[place], outcome.notes[place]
 
 
 def _drawn(

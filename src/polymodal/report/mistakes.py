@@ -83,7 +83,7 @@ def _right(outcome: Texts, place: int) -> bool:
 
 
 def _of_text(outcome: Texts, place: int) -> Mistake:
-    said = outcome.predicted[place] or "(empty)"
+    said = outcome.predicted[place].strip() or "(empty)"
     return Mistake(int(outcome.rows[place]), [(said, outcome.notes[place])], [(outcome.target[place], "")])
 
 

@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from polymodal.protocols import Advice, Prediction
-from polymodal.types import Cells, Meaning, Scores
+from polymodal.types import Cells, Meaning, Scores, Tokens
 
 Features: TypeAlias = np.ndarray | sparse.csr_matrix
 """[rows, features]; one kind for all rows of an input."""
@@ -180,6 +180,18 @@ class WithTokenizer(Protocol):
 
 
 @runtime_checkable
+class CrossAttending(Protocol):
+    """What a decoder may have besides: weights by which it attends to the inputs' tokens while it writes."""
+
+    def cross_attention(self, tokens: Tokens, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L U"] | None:
+        """How much each step counts when the token after each of these is written, of which the first is the begin.
+
+        U = T + 1: the first step stands for nothing, the others are the tokens. Weights sum to 1, and those of masked
+        tokens are 0. None: with these settings the decoder has no such weights.
+        """
+
+
+@runtime_checkable
 class Outside(Protocol):
     """What a head may have besides: it started from a checkpoint, which the settings of its task name."""
 
@@ -224,6 +236,19 @@ class Anchored(Protocol):
     @property
     def anchor(self) -> str | None:
         """Name of the input; None: the result is that of no single input."""
+
+
+@runtime_checkable
+class Sourced(Protocol):
+    """What a fusion may have besides: the inputs whose tokens come out, one for each of theirs.
+
+    Rows that have all of these inputs then have the tokens of the first of them in their order, those of the next, ...
+    """
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the inputs, in the order of their tokens; none: what comes out is no input's."""
+        ...
 
 
 @runtime_checkable
@@ -313,6 +338,17 @@ class Streaming(Protocol):
 
         Raises:
             ConfigError: the search finds whole texts only.
+        """
+
+
+@runtime_checkable
+class Attending(Protocol):
+    """What a task may have besides: texts whose words attended to the fused tokens while they were written."""
+
+    def attention(self, head: Any, tokens: Mapping[str, Tokens]) -> list[tuple[list[str], np.ndarray]] | None:
+        """Of each row, the L words of its text, and [L, 1 + T] how much each attended to nothing and to the tokens.
+
+        The weights of a word are the mean over its pieces, and sum to 1. None: the head knows none.
         """
 
 

@@ -188,6 +188,16 @@ class AnchorIsNoInput(Fused):
     anchor = "voise"
 
 
+class SourceIsNoInput(Fused):
+    sources = ("voise",)
+
+
+class SourcesAreTooMany(Kept):
+    """Names two inputs, and gives the tokens of one."""
+
+    sources = ("note", "voice")
+
+
 @pytest.mark.parametrize("part", [Fused, Kept])
 def test_the_correct_fusion_passes(part):
     check_fusion(part)
@@ -212,6 +222,8 @@ def test_the_correct_fusion_passes(part):
         (RandomInEval, "in eval"),
         (AnchorsAnother, "is not the anchor's"),
         (AnchorIsNoInput, "the anchor 'voise' is no input"),
+        (SourceIsNoInput, "are not all inputs"),
+        (SourcesAreTooMany, "as many tokens as its sources"),
     ],
 )
 def test_broken_fusions_are_caught(part, words):

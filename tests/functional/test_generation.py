@@ -56,7 +56,7 @@ def test_sentences_are_learned_from_cells(cli: Cli, told: Path, trained: Path, t
     metrics = json.loads((trained / "metrics.json").read_text())
     found, common = metrics["test"]["chrf"], metrics["baselines"]["commonest"]["chrf"]
     assert found["low"] > common["high"]
-    assert set(metrics["test"]) >= {"chrf", "bleu", "rouge_l", "cider", "exact_match"}
+    assert set(metrics["test"]) >= {"chrf", "bleu", "rouge_l", "cider", "cer", "wer", "exact_match"}
     assert "nearest" in metrics["baselines"]
     assert metrics["rows"]["unlabelled"] == 1
 

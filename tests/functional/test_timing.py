@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,25 @@ def test_texts_that_are_not_spoken_are_refused(cli: Cli, spoken: tuple, trained:
     assert "row 4" in done.err
     done = cli("align", trained, wrong, "--text", "text", "-o", tmp_path / "vtt")
     assert sorted(path.name for path in (tmp_path / "vtt").iterdir()) == ["1.vtt", "3.vtt"]
+
+
+def test_the_report_draws_words_over_their_recordings(spoken: tuple, trained: Path) -> None:
+    page = (trained.parent / "report.html").read_text()
+    section = page[page.index('<section id="alignment">') :].split("</section>")[0]
+    drawn = re.findall(r'<figure class="spoken">.*?</figure>', section, re.DOTALL)
+    assert 1 <= len(drawn) <= 4
+    with spoken[0].open() as file:
+        rows = list(csv.DictReader(file))
+    for figure in drawn:
+        assert figure.count('src="data:image/jpeg;base64,') == 1
+        row = rows[int(re.findall(r"row (\d+)", figure)[0])]
+        ((text, timed),) = Timing(load(trained)).transcribed({"voice": [str(spoken[0].parent / row["voice"])]})
+        seconds = soundfile.info(spoken[0].parent / row["voice"]).duration
+        found = re.findall(r'style="left:([\d.]+)%;width:([\d.]+)%"[^>]*><bdi>(\w+)</bdi>', figure)
+        assert [word for *_, word in found] == text.split() == [word.text for word in timed.words]
+        for (left, width, _), word in zip(found, timed.words, strict=True):
+            assert float(left) / 100 * seconds == pytest.approx(word.start, abs=2e-3)
+            assert (float(left) + float(width)) / 100 * seconds == pytest.approx(word.end, abs=2e-3)
 
 
 @pytest.mark.parametrize(("kind", "ending"), [("vtt", ".vtt"), ("srt", ".srt"), ("textgrid", ".TextGrid")])

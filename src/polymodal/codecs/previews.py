@@ -57,13 +57,17 @@ def picture(image: Pillow.Image, *, note: str = "") -> str:
     small = image.copy()
     strip = image.width >= 3 * image.height
     small.thumbnail((3 * LARGEST_SIDE if strip else LARGEST_SIDE, LARGEST_SIDE))
-    file = io.BytesIO()
-    small.convert("RGB").save(file, "JPEG", quality=82)
     larger = max(1, _SMALLEST_SIDE // max(small.size))  # of a tiny picture every pixel is shown as a square
     width, height = (side * larger for side in small.size)
     style = ' style="image-rendering:pixelated"' if larger > 1 else ""
-    source = data_uri("image/jpeg", file.getvalue())
-    return f'<img width="{width}" height="{height}"{style} alt="{escaped(note)}" src="{source}">'
+    return f'<img width="{width}" height="{height}"{style} alt="{escaped(note)}" src="{jpeg(small)}">'
+
+
+def jpeg(image: Pillow.Image) -> str:
+    """The address of a picture as JPEG, which holds it."""
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "JPEG", quality=82)
+    return data_uri("image/jpeg", file.getvalue())
 
 
 def strip(pictures: Sequence[UInt8[np.ndarray, "H W 3"]], *, note: str) -> str:

@@ -134,6 +134,25 @@ class Hf(nn.Module):
             logits = self._causal(torch.cat([memory.values, embedded], dim=1), mask, use_cache=False)
         return logits[:, -ids.shape[1] :]
 
+    def cross_attention(self, tokens: Tokens, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L U"] | None:
+        """Mean over layers and heads of an encoder-decoder; None of a causal model, which has no such attention."""
+        if not self.attends:
+            return None
+        memory = self.memory(tokens)
+        usual = self.network.config._attn_implementation
+        self.network.set_attn_implementation("eager")  # the others do not give their weights
+        try:
+            found = self.network(
+                encoder_outputs=_outputs(memory.values),
+                attention_mask=memory.mask.long(),
+                decoder_input_ids=ids,
+                output_attentions=True,
+                use_cache=False,
+            )
+        finally:
+            self.network.set_attn_implementation(usual)
+        return torch.stack(found.cross_attentions).mean(dim=0).mean(dim=1)
+
     def start(self, tokens: Tokens) -> HfState:
         """The state in which nothing was written."""
         memory = self.memory(tokens)
@@ -169,11 +188,9 @@ class Hf(nn.Module):
         use_cache: bool = True,
     ) -> Tensor:
         """Logits of an encoder-decoder; the text is `length` tokens long by then."""
-        from transformers.modeling_outputs import BaseModelOutput
-
         self._check_length(ids.shape[1] if length is None else length)
         found = self.network(
-            encoder_outputs=BaseModelOutput(last_hidden_state=memory),
+            encoder_outputs=_outputs(memory),
             attention_mask=mask.long(),
             decoder_input_ids=ids,
             use_cache=use_cache,
@@ -227,6 +244,13 @@ class Hf(nn.Module):
         nn.init.normal_(linear.weight, std=size / linear.in_features**0.5)
         nn.init.zeros_(linear.bias)
         nn.init.normal_(self.memory.nothing, std=size)
+
+
+def _outputs(memory: Float[Tensor, "B T D"]) -> Any:
+    """The memory in place of what an encoder gives."""
+    from transformers.modeling_outputs import BaseModelOutput
+
+    return BaseModelOutput(last_hidden_state=memory)
 
 
 def _drop_encoder(network: Any) -> None:

@@ -150,6 +150,15 @@ class Lstm(nn.Module):
         )
         return nn.functional.linear(self.dropout(fed), self.embedding.weight, self.bias), after
 
+    def cross_attention(self, tokens: Tokens, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L U"]:
+        """The weights w_t of every step."""
+        state, steps = self.start(tokens), []
+        for place in range(ids.shape[1]):
+            _, after = self.step(state, ids[:, place])
+            steps.append(self._weights(state, after.hidden[:, -1]))
+            state = after
+        return torch.stack(steps, dim=1)
+
     def _weights(self, state: LstmState, hidden: Float[Tensor, "B D"]) -> Float[Tensor, "B T"]:
         """How much each step of the memory counts."""
         summed = state.keys + self.query(hidden).unsqueeze(1)

@@ -85,7 +85,7 @@ class Transformer(nn.Module):
     def forward(self, tokens: Tokens, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L V"]:
         """Logits of the token after each of these, of which the first is the begin."""
         memory = self.memory(tokens)
-        values = self.dropout(self.positions(self.embedding(ids)))
+        values = self._embedded(ids)
         for block in self.blocks:
             values, _ = block(values, None, block.cross.keys_and_values(memory.values), memory.mask)
         return self._logits(values)
@@ -106,6 +106,20 @@ class Transformer(nn.Module):
             values, after = block(values, before, state.memory[place], state.mask)
             past.append(after)
         return self._logits(values)[:, 0], TransformerState(tuple(past), state.memory, state.mask)
+
+    def cross_attention(self, tokens: Tokens, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L U"]:
+        """Mean over blocks and heads of the weights of the attention to the memory."""
+        memory = self.memory(tokens)
+        values, found = self._embedded(ids), []
+        for block in self.blocks:
+            pairs = block.cross.keys_and_values(memory.values)
+            found.append(block.weights(values, pairs[0], memory.mask))
+            values, _ = block(values, None, pairs, memory.mask)
+        return torch.stack(found).mean(dim=0).mean(dim=1)
+
+    def _embedded(self, ids: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+        embedded: Tensor = self.dropout(self.positions(self.embedding(ids)))
+        return embedded
 
     def _logits(self, values: Float[Tensor, "B L D"]) -> Float[Tensor, "B L V"]:
         return nn.functional.linear(self.norm(values), self.embedding.weight, self.bias)
@@ -139,6 +153,23 @@ class _Block(nn.Module):
         mask: Bool[Tensor, "B T"],
     ) -> tuple[Float[Tensor, "B L D"], tuple[Tensor, Tensor]]:
         """The values, and keys and values of all tokens so far."""
+        values, pairs = self._own(values, past)
+        found = self.cross.attend(self.cross_norm(values), *memory, mask[:, None, None, :])
+        values = values + self.drop_path(self.dropout(found))
+        result: Tensor = values + self.drop_path(self.feed_forward(values))
+        return result, pairs
+
+    def weights(
+        self, values: Float[Tensor, "B L D"], keys: Float[Tensor, "B M T W"], mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B M L T"]:
+        """By head, how much each of these tokens attends to each step of the memory."""
+        values, _ = self._own(values, None)
+        return self.cross.weights(self.cross_norm(values), keys, mask[:, None, None, :])
+
+    def _own(
+        self, values: Float[Tensor, "B L D"], past: tuple[Tensor, Tensor] | None
+    ) -> tuple[Float[Tensor, "B L D"], tuple[Tensor, Tensor]]:
+        """The values after the attention to the tokens before, and keys and values of all tokens so far."""
         normed = self.own_norm(values)
         keys, gathered = self.own.keys_and_values(normed)
         if past is not None:
@@ -146,11 +177,7 @@ class _Block(nn.Module):
         steps, new = keys.shape[2], values.shape[1]
         seen = torch.ones(new, steps, dtype=torch.bool, device=values.device).tril(steps - new)
         attended = self.own.attend(normed, keys, gathered, seen[None, None] if new > 1 else None)
-        values = values + self.drop_path(self.dropout(attended))
-        found = self.cross.attend(self.cross_norm(values), *memory, mask[:, None, None, :])
-        values = values + self.drop_path(self.dropout(found))
-        result: Tensor = values + self.drop_path(self.feed_forward(values))
-        return result, (keys, gathered)
+        return values + self.drop_path(self.dropout(attended)), (keys, gathered)
 
 
 def _rows(pairs: tuple[tuple[Tensor, Tensor], ...], index: Int[Tensor, " M"]) -> tuple[tuple[Tensor, Tensor], ...]:

@@ -63,6 +63,11 @@ class Attention(nn.Module):
         """All tokens come out, with the setting `pool: none`."""
         return self.pool == "none"
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All inputs, where all tokens come out."""
+        return tuple(self.inputs.names) if self.keeps_time else ()
+
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)
         row = in_one_row(inputs)

@@ -86,6 +86,11 @@ class Bottleneck(nn.Module):
         """All tokens of the inputs come out, with the setting `pool: none`."""
         return self.pool == "none"
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All inputs, where all tokens come out."""
+        return tuple(self.inputs.names) if self.keeps_time else ()
+
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)
         present = torch.stack([model_input.present for model_input in inputs], dim=1)

@@ -82,6 +82,11 @@ class CrossAttention(nn.Module):
         """The anchor's tokens come out, with the setting `pool: none`."""
         return self.pool == "none"
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The anchor, where its tokens come out."""
+        return (self.anchor,) if self.keeps_time and self.anchor else ()
+
     def forward(self, tokens: Mapping[str, Tokens]) -> Tokens:
         inputs = self.inputs(tokens)
         anything = torch.stack([model_input.present for model_input in inputs]).any(dim=0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from polymodal.abilities import Timed
 from polymodal.bundles.bundle import Bundle
@@ -71,6 +72,9 @@ class Timing:
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         largest_loss: texts that fit worse are refused, in nats for each character.
 
+    Attributes:
+        anchor: the input that lies along the time.
+
     Raises:
         UsageError: the model knows no time: it is not one of speech to text.
     """
@@ -84,8 +88,8 @@ class Timing:
         self._predictor, self._task, self._network = Predictor(bundle, device), bundle.task, bundle.model
         self._largest_loss = largest_loss
         fusion = next(iter(bundle.model.towers.values())).fusion
-        anchor = getattr(fusion, "anchor", None) or next(iter(bundle.model.encoders))
-        self._span = bundle.model.encoders[anchor].token_span or math.nan
+        self.anchor: str = getattr(fusion, "anchor", None) or next(iter(bundle.model.encoders))
+        self._span = bundle.model.encoders[self.anchor].token_span or math.nan
 
     def __call__(self, source: object, *, text: str) -> list[TimedText]:
         """The times of a column's texts, one result a row.
@@ -108,6 +112,16 @@ class Timing:
         predicted = [str(one) for one in self._predictor(table).columns["prediction"].tolist()]
         scored = self._scored(table)
         return [(predicted[row], self._timed(predicted[row], scores, any_loss=True)) for row, scores in scored]
+
+    def sounds(self, source: object) -> list[Float[np.ndarray, " S"]]:
+        """The samples of each row's recording in [-1, 1], as the model receives them; none where it is missing."""
+        table = read_table(source, text=self._predictor.bundle.config.table)
+        (column,), found = self._network.columns[self.anchor], []
+        for _, dataset in self._predictor.in_chunks(table):
+            for batch in loader_for(self._network, dataset, batch_size=1).epoch(0):
+                cells = batch.cells[column]
+                found.append(cells.values[0, : int(cells.lengths)].numpy())
+        return found
 
     def _scored(self, table: Table) -> Iterator[tuple[int, np.ndarray]]:
         """The log-probabilities "T V" of every row's steps."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.export import register_dataclass
 from torch.nn import functional
 
+from polymodal.abilities import CrossAttending
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.search import Bounds, Found
 from polymodal.types import Cells, Sequences, Tokens, full_precision
@@ -135,6 +136,15 @@ class SequenceHead(nn.Module):
         begins = torch.full((len(tokens.mask),), self.begin, device=tokens.mask.device)
         for ids, _ in self.search.stream(self.step, self.decoder.start(tokens), self.bounds, begins=begins):
             yield ids
+
+    def attention(self, tokens: Tokens, prediction: Sequences) -> Float[Tensor, "B L U"] | None:
+        """How much each token of the best sequences attended to nothing, and to each of these; None: not known."""
+        if not isinstance(self.decoder, CrossAttending):
+            return None
+        ids, lengths = prediction.ids[:, 0], prediction.lengths[:, 0]
+        written = torch.where(lengths_to_mask(lengths, ids.shape[1]), ids, self.begin)
+        weights = self.decoder.cross_attention(tokens, functional.pad(written[:, :-1], (1, 0), value=self.begin))
+        return None if weights is None else full_precision(weights)
 
     def step(self, state: Any, ids: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B V"], Any]:
         """Log-probabilities of the token after this one, and the state in which it was said."""

@@ -99,6 +99,20 @@ class MultiHeadAttention(nn.Module):
             dropout_p=self.dropout if self.training else 0.0,
         )
 
+    def weights(
+        self,
+        queries: Float[Tensor, "B Q D"],
+        keys: Float[Tensor, "B M T W"],
+        allowed: Bool[Tensor, "#B 1 #Q T"] | None = None,
+    ) -> Float[Tensor, "B M Q T"]:
+        """By head, how much each step of the memory counts in what a query gathers: softmax(q k / sqrt(W))."""
+        queries = self._heads(self.query(queries))
+        scores = queries @ keys.transpose(2, 3) / queries.shape[3] ** 0.5
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed, -torch.inf)
+        result: Tensor = scores.softmax(dim=3)
+        return result
+
     def _heads(self, values: Float[Tensor, "B T D"]) -> Float[Tensor, "B M T W"]:
         """Each head's share of the width, one of M heads: the layout that torch's attention takes."""
         return values.view(*values.shape[:2], self.num_heads, -1).transpose(1, 2)

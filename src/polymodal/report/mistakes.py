@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polymodal.abilities import Classes, Labels, Numbers, Outcome, Texts
+from polymodal.report.attention import attention_tables
 from polymodal.report.drawing import evenly
 from polymodal.report.formatting import figure, number
 from polymodal.report.subject import ReportedRun, Section
@@ -41,20 +42,28 @@ def mistakes(subject: ReportedRun) -> Section | None:
     each = max(2, _SHOWN // len(subject.outcomes))
     found = [mistake for outcome in subject.outcomes for mistake in worst(outcome)[:each]][: 2 * _SHOWN]
     previews = subject.previewer.rows([mistake.row for mistake in found])
-    cards = [(subject.where(mistake.row), mistake, preview) for mistake, preview in zip(found, previews, strict=True)]
+    cards = [
+        (subject.where(mistake.row), mistake, preview, None) for mistake, preview in zip(found, previews, strict=True)
+    ]
     context = {"side": subject.results.side, "cards": cards, "left_out": subject.previewer.left_out}
     return Section("mistakes", "Worst mistakes", context)
 
 
 def texts(subject: ReportedRun) -> Section | None:
-    """Texts beside the true ones, evenly spread from the nearest to the farthest; nothing for other targets."""
+    """Texts beside the true ones, evenly spread from the nearest to the farthest, with what their words attended to;
+    nothing for other targets.
+    """
     outcome = next((one for one in subject.outcomes if isinstance(one, Texts)), None)
     if outcome is None:
         return None
     order = np.argsort(-outcome.scores, kind="stable")
     chosen = [_of_text(outcome, int(n)) for n in order[evenly(len(order), _SHOWN_TEXTS)]]
     previews = subject.previewer.rows([one.row for one in chosen])
-    cards = [(subject.where(one.row), one, preview) for one, preview in zip(chosen, previews, strict=True)]
+    shown = attention_tables(subject, [one.row for one in chosen])
+    cards = [
+        (subject.where(one.row), one, preview, attention)
+        for one, preview, attention in zip(chosen, previews, shown, strict=True)
+    ]
     context = {"side": subject.results.side, "cards": cards, "left_out": subject.previewer.left_out}
     return Section("texts", "Texts, from the nearest to the farthest", context)
 
@@ -74,7 +83,7 @@ def _right(outcome: Texts, place: int) -> bool:
 
 
 def _of_text(outcome: Texts, place: int) -> Mistake:
-    said = outcome.predicted[place] or "(empty)"
+    said = outcome.predicted[place].strip() or "(empty)"
     return Mistake(int(outcome.rows[place]), [(said, outcome.notes[place])], [(outcome.target[place], "")])
 
 

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from polymodal.abilities import Outcome, Reported
 from polymodal.codecs.previews import escaped, words
 from polymodal.errors import UsageError, needs_extra
+from polymodal.report.alignment import alignment
 from polymodal.report.classes import classes, labels
 from polymodal.report.data import data, examples
 from polymodal.report.drawing import Pen, require_matplotlib
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
 
 _SECTIONS: tuple[Callable[[ReportedRun], Section | None], ...] = (
-    results, classes, labels, numbers, inputs, subsets, texts, mistakes, rejects, training, data, examples,
+    results, classes, labels, numbers, inputs, subsets, texts, alignment, mistakes, rejects, training, data, examples,
     construction, usage,
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ from polymodal.layers.search import Bounds
 from polymodal.layers.sequence_head import SequenceHead, Teaching
 from polymodal.layers.texts import numbered
 from polymodal.metrics import generation
+from polymodal.metrics.edits import ERROR_RATES, edit_statistics, error_rates, single_blanks
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.tokenizers import reversible
@@ -88,6 +89,8 @@ class Generate(Task):
         "bleu": True,
         "rouge_l": True,
         "cider": True,
+        "cer": False,
+        "wer": False,
         "exact_match": True,
     }
     metric_words: ClassVar[Mapping[str, str]] = {
@@ -95,6 +98,7 @@ class Generate(Task):
         "bleu": "BLEU: shared groups of 1 to 4 words, 0 to 100",
         "rouge_l": "ROUGE-L: longest common run of words, gaps allowed, 0 to 1",
         "cider": "CIDEr-D: shared groups of words, rare ones count more, 0 to 10",
+        **ERROR_RATES,
         "exact_match": "share of rows whose text is right as a whole",
     }
     advice: ClassVar[Advice] = Advice(epochs=1.5, lr=0.5, auxiliary_loss=0.0)
@@ -243,26 +247,45 @@ class Generate(Task):
             if all(ended):
                 return
 
+    def attention(self, head: Any, tokens: Mapping[str, Tokens]) -> list[tuple[list[str], np.ndarray]] | None:
+        """The words of each row's best text, which stand between blanks, and what each attended to."""
+        (only,) = tokens.values()
+        prediction = head.predict(tokens)
+        weights = head.attention(only, prediction)
+        if weights is None:
+            return None
+        found = []
+        for ids, length, row in zip(
+            prediction.ids[:, 0].tolist(), prediction.lengths[:, 0].tolist(), weights, strict=True
+        ):
+            words = self._words(ids[:length])
+            means = [row[places].mean(dim=0).double().cpu().numpy() for _, places in words]
+            found.append(([word for word, _ in words], np.array(means).reshape(len(words), row.shape[1])))
+        return found
+
     def rows(self, prediction: Sequences, target: Cells | None) -> dict[str, np.ndarray]:
         """Of each row, what the metrics are made of: counts of shared groups of words and characters, and scores."""
         assert target is not None, "a text is a target"
         predicted = self._texts(prediction.ids[:, 0], prediction.lengths[:, 0])
         true = self._texts(target.values, target.lengths)
+        spaced = [[single_blanks(text) for text in texts] for texts in (predicted, true)]
         return {
             "chrf": generation.chrf_statistics(predicted, true),
             "bleu": generation.bleu_statistics(predicted, true),
             "rouge_l": generation.rouge_l(predicted, true),
             "cider": generation.cider(predicted, true),
+            **edit_statistics(*spaced),
             "exact": np.array([one == other for one, other in zip(predicted, true, strict=True)]),
         }
 
     def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
-        """Those of all rows together: chrF and BLEU of the corpus, means of the others."""
+        """Those of all rows together: chrF, BLEU and error rates of the corpus, means of the others."""
         return {
             "chrf": generation.chrf(weights @ rows["chrf"]),
             "bleu": generation.bleu(weights @ rows["bleu"]),
             "rouge_l": mean(rows["rouge_l"], weights),
             "cider": mean(rows["cider"], weights),
+            **error_rates(rows, weights),
             "exact_match": mean(rows["exact"].astype(float), weights),
         }
 
@@ -315,6 +338,16 @@ class Generate(Task):
         """The text of each row."""
         rows = zip(ids.tolist(), lengths.tolist(), strict=True)
         return [self.tokenizer.decode(row[:length]) for row, length in rows]
+
+    def _words(self, ids: Sequence[int]) -> list[tuple[str, list[int]]]:
+        """The words of the text that some ids write, and the places of the ids that write each."""
+        ends = [len(self.tokenizer.decode(ids[: place + 1])) for place in range(len(ids))]
+        found = []
+        for word in re.finditer(r"\S+", self.tokenizer.decode(ids)):
+            places = [place for place, end in enumerate(ends) if word.start() < end <= word.end()]
+            if places:  # else a piece that goes beyond this word wrote it
+                found.append((word.group(), places))
+        return found
 
     def _search(self, part: Part) -> Any:
         return registry.load("decoding", part.name or "")(part_settings("decoding", part))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,8 +27,8 @@ from polymodal.data.target.class_names import is_missing
 from polymodal.errors import ConfigError, DataError, did_you_mean
 from polymodal.layers.pooling import zero_masked
 from polymodal.layers.texts import numbered
-from polymodal.metrics.edits import edit_distance
-from polymodal.metrics.weighted import Values, Weights, ratio
+from polymodal.metrics.edits import ERROR_RATES, edit_statistics, error_rates, single_blanks
+from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Task
 from polymodal.types import Cells, Sequences, Tokens, full_precision
 
@@ -87,8 +86,7 @@ class Transcribe(Task):
     monitor: ClassVar[str] = "cer"
     greater_is_better: ClassVar[Mapping[str, bool]] = {"cer": False, "wer": False, "exact_match": True}
     metric_words: ClassVar[Mapping[str, str]] = {
-        "cer": "character error rate: edits for each character of the true texts",
-        "wer": "word error rate: edits for each word of the true texts",
+        **ERROR_RATES,
         "exact_match": "share of rows whose text is right as a whole",
     }
     advice: ClassVar[Advice] = Advice(epochs=2.0, lr=2.5)
@@ -199,21 +197,14 @@ class Transcribe(Task):
         assert target is not None, "a transcript is a target"
         predicted = self._texts(prediction.ids[:, 0], prediction.lengths[:, 0])
         true = self._texts(target.values, target.lengths, unknown=_REPLACEMENT)  # not learned: never predicted
-        pairs = list(zip(predicted, true, strict=True))
-        return {
-            "edits": np.array([edit_distance(one, other) for one, other in pairs]),
-            "characters": np.array([len(text) for text in true]),
-            "word_edits": np.array([edit_distance(one.split(), other.split()) for one, other in pairs]),
-            "words": np.array([len(text.split()) for text in true]),
-            "exact": np.array([one == other for one, other in pairs]),
-        }
+        exact = np.array([one == other for one, other in zip(predicted, true, strict=True)])
+        return {**edit_statistics(predicted, true), "exact": exact}
 
     def metrics(self, rows: Mapping[str, np.ndarray], weights: Weights) -> dict[str, Values]:
         """Character and word error rate: edits of all rows / true characters (words) of all rows; exact match."""
         return {
-            "cer": ratio(weights @ rows["edits"].astype(float), weights @ rows["characters"].astype(float)),
-            "wer": ratio(weights @ rows["word_edits"].astype(float), weights @ rows["words"].astype(float)),
-            "exact_match": ratio(weights @ rows["exact"].astype(float), weights.sum(axis=1)),
+            **error_rates(rows, weights),
+            "exact_match": mean(rows["exact"].astype(float), weights),
         }
 
     def decode(self, prediction: Sequences) -> dict[str, np.ndarray]:
@@ -268,7 +259,7 @@ class Transcribe(Task):
                 f"The target column {column!r} holds {value!r}, which is no text. Empty the cell (its row is then left "
                 "out), or choose another task."
             )
-        text = " ".join(unicodedata.normalize("NFC", value).split())
+        text = single_blanks(value)
         return text.lower() if self.config.lower else text
 
     def _words(self, texts: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from polymodal.abilities import Anchored
+from polymodal.abilities import Anchored, Sourced
 from polymodal.testing.rules import (
     Settings,
     check_gradients,
@@ -87,6 +87,7 @@ def _check_fused(fusion: Any, tokens: dict[str, Tokens]) -> None:
         "masked positions change the result: the mask of an input is ignored",
     )
     _check_anchor(fusion, tokens)
+    _check_sources(fusion, tokens, fused)
 
 
 def _anchor(fusion: nn.Module) -> str | None:
@@ -105,3 +106,15 @@ def _check_anchor(fusion: nn.Module, tokens: dict[str, Tokens]) -> None:
     same = fused.mask.shape == of_anchor.mask.shape
     same = same and torch.equal(fused.mask[of_anchor.present], of_anchor.mask[of_anchor.present])
     expect(same, f"where the anchor {anchor!r} is present, the mask of the result is not the anchor's")
+
+
+def _check_sources(fusion: Any, tokens: Mapping[str, Tokens], fused: Tokens) -> None:
+    """Rows that have all the sources have as many tokens as these together."""
+    sources = fusion.sources if isinstance(fusion, Sourced) else ()
+    if not sources:
+        return
+    expect(set(sources) <= set(tokens), f"sources: {sources} are not all inputs")
+    whole = torch.stack([tokens[name].present for name in sources]).all(dim=0)
+    counts = torch.stack([tokens[name].mask.sum(dim=1) for name in sources]).sum(dim=0)
+    same = torch.equal(fused.mask.sum(dim=1)[whole], counts[whole])
+    expect(same, f"a row does not have as many tokens as its sources {sources} together")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from polymodal import registry
+from polymodal.abilities import CrossAttending
 from polymodal.decoders.lstm import Lstm
 from polymodal.decoders.transformer import Transformer
 from polymodal.decoding.greedy import Greedy, GreedyConfig
@@ -113,6 +116,47 @@ def test_the_transformer_is_that_of_torch() -> None:
         states = theirs(values, read.values, tgt_mask=causal, memory_key_padding_mask=~read.mask)
         expected = states @ ours.embedding.weight.T + ours.bias
         torch.testing.assert_close(ours(tokens, ids), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "settings"), DECODERS)
+def test_attention_is_what_the_decoder_computes(name: str, settings: dict) -> None:
+    decoder, tokens, ids = build(name, **settings), memory(), torch.randint(0, V, (4, 6))
+    assert isinstance(decoder, CrossAttending)
+    with torch.no_grad():
+        found = decoder.cross_attention(tokens, ids)
+        assert found is not None
+        scores = scores_of(decoder, lambda: decoder(tokens, ids))
+    real = np.concatenate([np.ones((4, 1), bool), tokens.mask.numpy()], axis=1)
+    weights = np.exp(scores) * real[:, None]
+    weights /= weights.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(found.numpy(), weights.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found.sum(dim=2).numpy(), 1, atol=1e-6)
+    assert (found[2, :, 0] == 1).all()  # it has no memory
+    assert found[0].std(dim=0).max() > 1e-3  # another one at each step
+
+
+def scores_of(decoder: nn.Module, run: Callable[[], object]) -> np.ndarray:
+    """Scores "N B L U" of each block and head, from what enters the softmax while a decoder runs."""
+    seen: dict[nn.Module, list[np.ndarray]] = {}
+
+    def keep(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        seen.setdefault(module, []).append(output.double().numpy())
+
+    blocks = decoder.blocks if isinstance(decoder, Transformer) else []
+    parts = [one for block in blocks for one in (block.cross.query, block.cross.key)] or [decoder.score]
+    hooks = [part.register_forward_hook(keep) for part in parts]
+    run()
+    for hook in hooks:
+        hook.remove()
+    if not blocks:
+        return np.stack(seen[decoder.score], axis=1)[None, ..., 0]
+    found = []
+    for block in blocks:
+        (queries,), (keys,) = seen[block.cross.query], seen[block.cross.key]
+        for head in range(block.cross.num_heads):
+            part = slice(head * 8, head * 8 + 8)  # 2 heads of 8
+            found.append(np.einsum("bqw,btw->bqt", queries[..., part], keys[..., part]) / math.sqrt(8))
+    return np.stack(found)
 
 
 def test_blocks_are_left_out_for_some_rows_while_training() -> None:

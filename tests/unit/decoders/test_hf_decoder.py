@@ -93,6 +93,26 @@ def test_logits_are_those_of_transformers_for_each_row_by_itself(kind: str) -> N
     assert float((found[0] - found[1]).abs().max()) > 0.01
 
 
+@pytest.mark.parametrize("kind", tiny.RESERVED)
+def test_attention_is_that_of_transformers_for_each_row_by_itself(kind: str) -> None:
+    decoder, network, tokens = build(kind), original(kind), memory()
+    ids = pieces(decoder, 5)
+    network.set_attn_implementation("eager")
+    with torch.no_grad():
+        before, read = decoder(tokens, ids), decoder.memory(tokens)
+        found = decoder.cross_attention(tokens, ids)
+        assert build("gpt2").cross_attention(tokens, ids) is None
+        torch.testing.assert_close(decoder(tokens, ids), before, atol=0, rtol=0)
+        for row in range(ROWS):
+            real = read.mask[row]
+            outputs = encoder_outputs(read.values[row : row + 1, real])
+            said = network(encoder_outputs=outputs, decoder_input_ids=ids[row : row + 1], output_attentions=True)
+            expected = sum(layer[0].mean(dim=0) for layer in said.cross_attentions) / len(said.cross_attentions)
+            torch.testing.assert_close(found[row][:, real], expected, atol=1e-5, rtol=1e-5)
+            assert not found[row][:, ~real].any()
+    torch.testing.assert_close(found.sum(dim=2), torch.ones(ROWS, 5).double())
+
+
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_step_by_step_as_all_at_once(kind: str) -> None:
     decoder, tokens = build(kind), memory()

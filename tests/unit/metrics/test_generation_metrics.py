@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from polymodal.config.run_config import make, part_settings
 from polymodal.metrics import generation
 from polymodal.metrics.edits import edit_distance
+from polymodal.metrics.rows import RowStatistics
+from polymodal.tasks.generate import Generate
+from polymodal.types import Sequences
 
 sacrebleu = pytest.importorskip("sacrebleu")
 jiwer = pytest.importorskip("jiwer")
@@ -97,9 +102,26 @@ def test_cider_is_that_of_pycocoevalcap(predicted: list[str], true: list[str]) -
     assert found.mean() == pytest.approx(mean)
 
 
-def test_edits_are_those_of_jiwer() -> None:
-    predicted, true = drawn(4, 30)
-    words = sum(edit_distance(one.split(), other.split()) for one, other in zip(predicted, true, strict=True))
-    letters = sum(edit_distance(one, other) for one, other in zip(predicted, true, strict=True))
-    assert words / sum(len(text.split()) for text in true) == pytest.approx(jiwer.wer(true, predicted))
-    assert letters / sum(map(len, true)) == pytest.approx(jiwer.cer(true, predicted))
+@pytest.mark.parametrize(("predicted", "true"), EVERY)
+def test_error_rates_of_a_task_are_those_of_jiwer(predicted: list[str], true: list[str]) -> None:
+    config = make({"target": "said", "task": {"name": "generate", "tokenizer": "characters"}})
+    settings = part_settings("tasks", config.task)
+    task = Generate(settings, Generate(settings).fit([*true, *predicted], column="said"))
+    spaced = [text.replace(" ", "  ", 1) for text in predicted]  # a blank more is no error
+    target, found = (task.collate([task.encode(text) for text in texts]) for texts in (true, spaced))
+    every = torch.ones(len(true), 1)
+    prediction = Sequences(found.values.unsqueeze(1), found.lengths.unsqueeze(1), -every, every[:, 0] > 0)
+    metrics = RowStatistics.of(task, prediction, target).values()
+    assert metrics["cer"] == pytest.approx(jiwer.cer(true, predicted), abs=1e-12)
+    assert metrics["wer"] == pytest.approx(jiwer.wer(true, predicted), abs=1e-12)
+    assert not task.greater_is_better["cer"] and not task.greater_is_better["wer"]
+    assert {"cer", "wer"} <= set(task.metric_words)
+
+
+@pytest.mark.parametrize(("predicted", "true"), EVERY)
+def test_edits_of_single_rows_are_those_of_jiwer(predicted: list[str], true: list[str]) -> None:
+    for one, other in zip(predicted, true, strict=True):
+        assert edit_distance(one, other) / len(other) == pytest.approx(jiwer.cer(other, one))
+        words = other.split()
+        assert edit_distance(one.split(), words) / len(words) == pytest.approx(jiwer.wer(other, one))
+        assert edit_distance(other, one) == edit_distance(one, other)

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from torchaudio.functional import edit_distance as reference_distance
 
 from polymodal.errors import DataError
+from polymodal.metrics.edits import edit_distance
 from polymodal.metrics.rows import RowStatistics
 from polymodal.protocols import Head, Needs, Task
-from polymodal.tasks.transcribe import FrameLogits, Transcribe, TranscribeConfig, TranscribeHead, edit_distance
+from polymodal.tasks.transcribe import FrameLogits, Transcribe, TranscribeConfig, TranscribeHead
 from polymodal.types import Cells, Sequences, Tokens
 
 TEXTS = ["yes", "no", "a no", "say", "no", "yes", "on"]

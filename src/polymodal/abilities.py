@@ -318,6 +318,16 @@ class Baselined(Protocol):
 
 
 @runtime_checkable
+class HasTargetFeatures(Protocol):
+    """What a task may have besides: features of its target, where that is no score. An input that says something of the
+    target predicts some of them.
+    """
+
+    def target_features(self, target: Cells) -> Features:
+        """[N, F] of rows whose target is known; like targets have like features."""
+
+
+@runtime_checkable
 class Searching(Protocol):
     """What a task may have besides: predictions that a search finds, which may be another one than in training."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -255,15 +255,18 @@ def write(config: RunConfig, path: Path) -> None:
 def override(config: RunConfig, assignments: list[str]) -> RunConfig:
     """The configuration with `path.to.key=value` assignments applied; values are YAML.
 
+    A whole is set before its parts, whatever the order: `fusion.width=8` is not lost by a later `fusion=gated`.
+
     >>> override(RunConfig(), ["train.epochs=3", "fusion=gated"]).train.epochs
     3
     """
     values = config.model_dump(mode="json")
     problems: list[str] = []
+    parsed: list[tuple[str, object]] = []
     for assignment in assignments:
         with collecting_errors(problems):
-            path, value = _assignment(assignment)
-            assign(values, path, value)
+            parsed.append(_assignment(assignment))
+    assign_all(values, parsed)
     with collecting_errors(problems):
         config = make(values, source="--set")
     if problems:
@@ -306,6 +309,12 @@ def assign(values: dict[str, Any], path: str, value: object) -> None:
         node[key] = dict(child) if isinstance(child, dict) else {}
         node = node[key]
     node[last] = value
+
+
+def assign_all(values: dict[str, Any], assignments: Iterable[tuple[str, object]]) -> None:
+    """Sets keys of plain configuration values in place, a whole before its parts; the last of equal paths counts."""
+    for path, value in sorted(assignments, key=lambda one: len(split_path(one[0]))):
+        assign(values, path, value)
 
 
 def part_settings(kind: str, part: Part) -> Any:

@@ -155,8 +155,7 @@ class Parameters(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
             named["columns"] = {str(label): said for label, said in labels.items()}  # labels of pandas, too
         if isinstance(labels := named.get("drop"), list | tuple):
             named["drop"] = list(map(str, labels))
-        for path, value in {**named, **self._settings()}.items():
-            configuration.assign(values, path, value)
+        configuration.assign_all(values, {**named, **self._settings()}.items())
         if "test" not in values.get("split", {}):
             configuration.assign(values, "split.test", 0.0)
         config = configuration.make(values, source=type(self).__name__)

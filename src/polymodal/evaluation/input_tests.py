@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from polymodal.abilities import HasTargetFeatures, Scoring
+from polymodal.baselines.scaling import components
 from polymodal.data.cells.dataset import Dataset
 from polymodal.evaluation.baselines import input_features
 from polymodal.metrics.independence import (
@@ -21,7 +23,7 @@ from polymodal.types import Cells
 
 FEWEST_ROWS = 50  # fewer tell too little: a useful input would look like a dead one
 MOST_ROWS = 1_000  # of more some are drawn
-_MOST_ROWS_TOGETHER = 300
+_MOST_ROWS_TOGETHER = 600
 _MOST_OTHERS = 20  # with which an input is tested: those of the smallest p-values
 _RATE, _RATE_TOGETHER = 0.01, 0.01  # of false discoveries: by itself, and together with others
 
@@ -31,23 +33,19 @@ def test_inputs(
     inputs: Mapping[str, Sequence[str]],
     rows: Int[np.ndarray, " N"],
     *,
-    num_scores: int,
     seed: int,
 ) -> dict[str, InputTest]:
     """Tests every input, first by itself, then those that failed together with the others.
 
     Args:
-        dataset: the table's cells and its target.
+        dataset: the table's cells and its target, of a task that gives scores or has features of its target.
         inputs: by input, its columns.
         rows: numbers of training rows of known target; of many some are drawn.
-        num_scores: K, of a task that gives scores.
         seed: of the draw and the permutations.
     """
     rng = np.random.default_rng(seed)
     rows = rng.permutation(rows)[:MOST_ROWS]
-    cells = dataset.target(rows)
-    assert cells is not None, "a task that gives scores has a target"
-    target = _as_numbers(cells, num_scores)
+    target = _as_numbers(dataset, rows)
     kernels, alone = {}, {}
     few = slice(0, _MOST_ROWS_TOGETHER)
     for name, columns in inputs.items():
@@ -74,7 +72,19 @@ def test_inputs(
     }
 
 
-def _as_numbers(target: Cells, num_scores: int) -> Float[np.ndarray, "N K"]:
+def _as_numbers(dataset: Dataset, rows: Int[np.ndarray, " N"]) -> Float[np.ndarray, "N K"]:
+    """What is to be predicted of these rows: of a text the principal components of its features, else the scores."""
+    task, target = dataset.task, dataset.target(rows)
+    assert target is not None, "what is tested is whether inputs predict it"
+    if not isinstance(task, HasTargetFeatures):
+        assert isinstance(task, Scoring), "others have nothing to be predicted"
+        return _scores(target, len(task.prior))
+    features = task.target_features(target)
+    directions = components(features)
+    return np.asarray(features if directions is None else features @ directions, dtype=np.float64)
+
+
+def _scores(target: Cells, num_scores: int) -> Float[np.ndarray, "N K"]:
     """Classes as indicators, labels as they are, numbers as normal scores of their ranks, whatever their outliers."""
     if not target.values.is_floating_point():
         classes: np.ndarray = np.eye(num_scores)[target.values[:, 0].numpy()]

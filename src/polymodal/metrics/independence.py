@@ -69,10 +69,13 @@ def p_of_interaction(
     residual = _few_columns(residual)
     own, alike = _centred(kernel), residual @ residual.T
     left = np.stack([(_centred(other) * alike).ravel() for other in others], axis=1)
-    orders = [np.arange(len(own)), *(rng.permutation(len(own)) for _ in range(_PERMUTATIONS))]
-    explained = np.stack([own[np.ix_(order, order)].ravel() @ left for order in orders])
-    spread = explained[1:].std(axis=0)
-    standing_out = ((explained - explained[1:].mean(axis=0)) / np.where(spread > 0, spread, 1)).max(axis=1)
+    true, drawn = own.ravel() @ left, np.zeros((0, len(others)))
+    standing_out = np.zeros(1)
+    while len(drawn) < _PERMUTATIONS and (standing_out[1:] >= standing_out[0]).sum() < _ENOUGH:
+        orders = [rng.permutation(len(own)) for _ in range(_AT_ONCE)]
+        drawn = np.vstack([drawn, [own[np.ix_(order, order)].ravel() @ left for order in orders]])
+        spread = drawn.std(axis=0)
+        standing_out = ((np.vstack([true, drawn]) - drawn.mean(axis=0)) / np.where(spread > 0, spread, 1)).max(axis=1)
     return _p_value(float(standing_out[0]), standing_out[1:])
 
 

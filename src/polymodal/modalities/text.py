@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeGuard
 
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from pydantic import Field
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix
 
 from polymodal.codecs import previews
 from polymodal.codecs.padding import pad
@@ -25,6 +25,7 @@ from polymodal.protocols import Modality, Recognition, Sample
 from polymodal.tokenizers import subwords, vocabulary
 from polymodal.tokenizers.character_ngrams import CharacterNgrams
 from polymodal.tokenizers.subwords import Subwords
+from polymodal.tokenizers.text_features import text_features
 from polymodal.tokenizers.vocabulary import Words
 from polymodal.types import Cells
 
@@ -188,16 +189,8 @@ class Text(Modality):
         return pad([tokens.get(row) for row in range(len(arrays))], torch.int64, fill=self.padding_id)
 
     def handcrafted_features(self, arrays: Sequence[np.ndarray | None]) -> csr_matrix:
-        """Sparse [rows, 16384], rows of length 1, zero where the cell is missing.
-
-        Log(1 + n) of how often each word, and each group of 2 to 4 letters, occurs; both hashed, both of equal weight.
-        """
-        from sklearn import config_context
-
-        texts = ["" if array is None else _decode(array) for array in arrays]
-        with config_context(skip_parameter_validation=True):  # which takes longer than a short text
-            blocks = [_unit_rows(vectorizer.transform(texts).log1p()) for vectorizer in _vectorizers()]
-        return _unit_rows(csr_matrix(hstack(blocks, format="csr")))
+        """Those of `text_features`; zero where the cell is missing."""
+        return text_features(["" if array is None else _decode(array) for array in arrays])
 
     def measures(self, array: np.ndarray) -> dict[str, float]:
         return {"characters": float(len(_decode(array)))}
@@ -228,24 +221,6 @@ class Text(Modality):
 
 _CHARACTER_NGRAMS, _WORDS = "character_ngrams", "words"
 _PRINTABLE = (int, float, Decimal, date, time, np.bool_, np.integer, np.floating)
-
-
-@cache
-def _vectorizers() -> tuple[Any, Any]:
-    """Of words, and of groups of letters."""
-    from sklearn.feature_extraction.text import HashingVectorizer
-
-    counts = {"n_features": 2**13, "alternate_sign": False, "norm": None, "dtype": np.float32}
-    words = HashingVectorizer(token_pattern=r"(?u)\b\w+\b", **counts)  # noqa: S106 - no password
-    return words, HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), **counts)
-
-
-def _unit_rows(counts: csr_matrix) -> csr_matrix:
-    """The same with every row divided by its length; rows of zeros stay."""
-    squares = np.concatenate([[0.0], np.cumsum(counts.data.astype(np.float64) ** 2)])[counts.indptr]
-    lengths = np.sqrt(np.maximum(np.diff(squares), 0))
-    shares = np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(counts.indptr))
-    return csr_matrix(((counts.data / shares).astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
 
 
 def _is_list(cell: object) -> TypeGuard[list[str]]:

@@ -134,12 +134,12 @@ def _findings(choices: Choices, selection: Selection, num_rows: int) -> Iterator
                 f"does not predict {', '.join(choices.config.targets)!r}, by permutation tests on {num_rows} training "
                 f"rows: {_of_p(found)}."
             )
-        if none:
-            advice = "No other input does either: the model may be no better than chance."
-        elif one.name in kept:
-            advice = "Your settings keep it in the model."
-        else:
+        if one.name not in kept:
             advice = "A training leaves it out; inputs.keep would keep it."
+        elif none:
+            advice = "No other input does either: the model may be no better than chance."
+        else:
+            advice = "Your settings keep it in the model."
         yield Finding("input_tests", "warning", what, advice, one.columns)
 
 

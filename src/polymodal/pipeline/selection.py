@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from polymodal.abilities import Scoring
+from polymodal.abilities import HasTargetFeatures, Scoring
 from polymodal.config.run_config import RunConfig
 from polymodal.data.cells.dataset import Dataset
 from polymodal.errors import ConfigError, did_you_mean
@@ -47,8 +47,11 @@ class Selection:
 def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np.ndarray) -> Selection:
     """Tests the inputs on the training rows, and leaves out copies of others and those that do not predict the target.
 
-    All stay where the user says so, of one input alone, of too few rows, where none is found useful, and for tasks that
-    do not give scores. An input stays that a setting names, or that shares its encoder.
+    All stay where the user says so, of one input alone, of too few rows, where none is found useful, and for tasks
+    whose target has neither scores nor features. An input stays that a setting names, or that shares its encoder.
+
+    Where the target is a text, a medium is only ever found useful: handcrafted features of a recording say little of
+    its words. One that fails the test stays, and counts as not tested.
 
     Raises:
         ConfigError: `inputs.keep` names an input that there is not.
@@ -58,15 +61,17 @@ def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np
         if name not in names:
             raise ConfigError(f"inputs.keep: no input is called {name!r}.{did_you_mean(name, names)}")
     rows = dataset.known(train)
-    if keep == "all" or len(names) < 2 or len(rows) < FEWEST_ROWS or not isinstance(task, Scoring):
+    if keep == "all" or len(names) < 2 or len(rows) < FEWEST_ROWS or not isinstance(task, Scoring | HasTargetFeatures):
         return Selection(schema)
     copies = _copies(schema, dataset, rows)
     inputs = {one.name: one.columns for one in schema.inputs if one.name not in copies}
-    tests = test_inputs(dataset, inputs, rows, num_scores=len(task.prior), seed=config.seed)
+    tests = test_inputs(dataset, inputs, rows, seed=config.seed)
     tests |= {
         name: tests[first].model_copy(update={"useful": False, "copy_of": first}) for name, first in copies.items()
     }
-    if not any(found.useful for found in tests.values()):
+    media = {name for name in inputs if isinstance(task, HasTargetFeatures) and _has_media(dataset, inputs[name])}
+    tests = {name: found for name, found in tests.items() if found.useful or name not in media}
+    if not media and not any(found.useful for found in tests.values()):
         return Selection(schema, tests, (_NONE_PREDICTS,))
     staying = {
         *(() if isinstance(keep, str) else keep),
@@ -81,6 +86,10 @@ def select_inputs(schema: Schema, config: RunConfig, dataset: Dataset, train: np
         warnings.append(_of_dead(dead, schema))
     reasons = {name: _COPY.format(copies[name]) if name in copies else _REASON for name in gone}
     return Selection(_without(schema, reasons), tests, tuple(warnings))
+
+
+def _has_media(dataset: Dataset, columns: Sequence[str]) -> bool:
+    return any(dataset.modalities[name].media for name in columns)
 
 
 def _copies(schema: Schema, dataset: Dataset, rows: np.ndarray) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from pydantic import AfterValidator, Field
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from polymodal import registry
@@ -31,6 +32,7 @@ from polymodal.metrics.edits import ERROR_RATES, edit_statistics, error_rates, s
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.tokenizers import reversible
+from polymodal.tokenizers.text_features import text_features
 from polymodal.types import Cells, Sequences, Tokens
 
 _REPLACEMENT = "\ufffd"
@@ -310,6 +312,10 @@ class Generate(Task):
         if features and target is not None:
             found["nearest"] = _said(target.rows(torch.from_numpy(nearest_rows(features, num_rows))))
         return found
+
+    def target_features(self, target: Cells) -> csr_matrix:
+        """The words of each text, and their groups of letters."""
+        return text_features(self._texts(target.values, target.lengths))
 
     def _learned(self, texts: Sequence[str]) -> dict[str, Any]:
         """What the tokenizer is made of: the decoder's own, or one that is learned from these texts."""

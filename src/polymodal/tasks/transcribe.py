@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.export import register_dataclass
 from torch.nn import functional as F
@@ -30,6 +31,7 @@ from polymodal.layers.texts import numbered
 from polymodal.metrics.edits import ERROR_RATES, edit_statistics, error_rates, single_blanks
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Task
+from polymodal.tokenizers.text_features import text_features
 from polymodal.types import Cells, Sequences, Tokens, full_precision
 
 _BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training rows lack, the first one
@@ -228,6 +230,10 @@ class Transcribe(Task):
         ids = torch.from_numpy(self.encode(self.commonest)).expand(num_rows, 1, -1)
         every = torch.ones(num_rows, 1)
         return {"commonest": Sequences(ids, ids.shape[2] * every.long(), 0 * every, every[:, 0] > 0)}
+
+    def target_features(self, target: Cells) -> csr_matrix:
+        """The words of each text, and their groups of letters."""
+        return text_features(self._texts(target.values, target.lengths))
 
     @property
     def between(self) -> int | None:

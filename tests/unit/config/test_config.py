@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import yaml
 
@@ -120,6 +122,13 @@ class TestOverride:
         made = config.override(RunConfig(), ["fusion=concat", "fusion.width=8", "encoders.image.name=cnn"])
         assert made.fusion == Part(name="concat", width=8)
         assert made.encoders["image"].name == "cnn"
+
+    def test_a_setting_of_a_part_is_kept_whether_the_part_is_named_before_or_after(self):
+        words = ["task=generate", "task.decoder=lstm", "task.decoder.width=48", "task.label_smoothing=0"]
+        expected = {"decoder": {"name": "lstm", "width": 48}, "label_smoothing": 0}
+        for order in itertools.permutations(words):
+            made = config.override(RunConfig(), list(order))
+            assert (made.task.name, made.task.settings) == ("generate", expected)
 
     @pytest.mark.parametrize("assignment", ["train.epochs", "=3", "x=[", "train.epoch=3", "seed=2024-13-45"])
     def test_what_cannot_be_set_is_refused(self, assignment):

@@ -61,3 +61,12 @@ def test_parameters_of_an_estimator_take_the_same_paths():
     assert {column.name: column.modality for column in fitted.bundle_.schema.features()}["user.id"] == "category"
     with pytest.raises(ConfigError, match=r'columns\."user\.id"\.modality'):
         pm.Classifier().set_params(**{"columns.user.id.modality": "category"})
+
+
+@pytest.mark.parametrize("names", [("train.balance", "train.balance.alpha"), ("train.balance.alpha", "train.balance")])
+def test_parameters_may_be_set_in_any_order(names):
+    values = {"train.balance": "ogm_ge", "train.balance.alpha": 0.25}
+    model = pm.Classifier(epochs=1).set_params(**{name: values[name] for name in names})
+    table = {"note": ["red ball", "blue cube"] * 10, "size": [1.0, 9.0] * 10, "kind": ["a", "b"] * 10}
+    model.fit(table, y="kind")
+    assert model.bundle_.config.train.balance.alpha == 0.25

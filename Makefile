@@ -5,13 +5,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready-dev
 DEMO_READY := $(VENV)/.ready-demo
 
-.PHONY: demo test check format bench docs wheel clean
+.PHONY: demo test test-slow check format bench docs wheel clean
 
 demo: $(DEMO_READY)
 	$(BIN)/polymodal demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+# Keeps its log: the date, the machine, and what was compared.
+test-slow: $(READY)
+	{ echo "$$(date -u +%F), $$(uname -srm), $$(nproc --all) cores" && $(BIN)/python -m pytest -m slow -q -rP \
+		--show-capture=stdout --color=no --no-header; } > tests/slow.log || { cat tests/slow.log; false; }
+	cat tests/slow.log
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -5,6 +5,8 @@
 - `cache`: decoding 128 tokens greedily with cached keys and values against reading all tokens every time.
 - `training`: rows a second of a step of the head (teacher forcing, loss, backward, AdamW) against the same decoder of
   torch's own modules.
+- `beam`: beam search (width 4, 64 tokens) on a tiny GPT-2 of random weights, as decoder `hf`, against `generate` of
+  transformers on the same network, which gives the same sequences.
 - `ctc`: seconds of speech that prefix beam search (width 16, 40 characters, a step of 40 ms) decodes in a second.
 
 Writes `generation.json`.
@@ -20,12 +22,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers
 from goal import Goal
 from torch import nn
 
 from polymodal.ctc.guides import WordGuide
 from polymodal.ctc.prefix_beam import prefix_beam
+from polymodal.decoders.hf import Hf, HfConfig
 from polymodal.decoders.transformer import Transformer, TransformerConfig
+from polymodal.decoding.beam import Beam, BeamConfig
 from polymodal.decoding.greedy import Greedy, GreedyConfig
 from polymodal.layers.search import Bounds
 from polymodal.layers.sequence_head import SequenceHead, Teaching
@@ -33,13 +38,15 @@ from polymodal.types import Cells, Tokens
 
 RESULTS = Path(__file__).with_suffix(".json")
 _ROWS, _STEPS, _WIDTH, _VOCABULARY, _LENGTH = 16, 20, 128, 1_000, 128
+_BEAM, _WRITTEN = 4, 64
 _REPEATS = 3
+_GREEDY, _BOUNDS = Greedy(GreedyConfig()), Bounds(end=2, max_length=_LENGTH)
 
 
 def main() -> int:
     """The exit code: 1 where a goal is missed."""
     torch.set_num_threads(1)
-    goals = [cache(), training(), ctc()]
+    goals = [cache(), training(), beam(), ctc()]
     RESULTS.write_text(json.dumps([goal.record() for goal in goals], indent=2) + "\n")
     for goal in goals:
         print(goal)
@@ -91,6 +98,37 @@ def training() -> Goal:
     return _ratio("training, rows a second / those of torch's modules", 0.9, other, own)
 
 
+def beam() -> Goal:
+    """Tokens a second of our beam search / of transformers' `generate`."""
+    marks = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+    config = transformers.GPT2Config(
+        vocab_size=_VOCABULARY, n_embd=_WIDTH, n_layer=2, n_head=4, initializer_range=0.2, **marks
+    )
+    torch.manual_seed(0)
+    architecture = HfConfig(architecture=config.to_dict())
+    decoder = Hf(architecture, memory_width=_WIDTH, vocabulary_size=_VOCABULARY).eval()
+    tokens, bounds = _tokens(), Bounds(end=2, max_length=_WRITTEN, min_length=_WRITTEN)
+    head = _head(decoder, Beam(BeamConfig(width=_BEAM)), bounds)
+    asked = {"max_new_tokens": _WRITTEN, "min_new_tokens": _WRITTEN, "num_beams": _BEAM, "early_stopping": "never"}
+
+    def own() -> torch.Tensor:
+        return head.predict({"": tokens}).ids[:, 0]
+
+    def theirs() -> torch.Tensor:
+        read = decoder.memory(tokens)
+        begins = decoder.network.get_input_embeddings()(torch.ones(_ROWS, 1, dtype=torch.long))
+        prefix = torch.cat([read.values, begins], dim=1)
+        mask = torch.cat([read.mask, read.mask.new_ones(_ROWS, 1)], dim=1).long()
+        found: torch.Tensor = decoder.network.generate(
+            inputs_embeds=prefix, attention_mask=mask, do_sample=False, pad_token_id=2, **asked
+        )
+        return found
+
+    with torch.inference_mode():
+        assert torch.equal(own(), theirs()), "the searches should find the same"
+        return _ratio("beam search, tokens a second / those of transformers", 1.0, theirs, own)
+
+
 def ctc() -> Goal:
     """Seconds of speech decoded in a second, with a list of words."""
     rng = np.random.default_rng(0)
@@ -139,11 +177,11 @@ def _decoder() -> Transformer:
     return Transformer(TransformerConfig(width=_WIDTH), memory_width=_WIDTH, vocabulary_size=_VOCABULARY).eval()
 
 
-def _head(decoder: Transformer) -> SequenceHead:
+def _head(decoder: nn.Module, search: object = _GREEDY, bounds: Bounds = _BOUNDS) -> SequenceHead:
     return SequenceHead(
         decoder,
-        search=Greedy(GreedyConfig()),
-        bounds=Bounds(end=2, max_length=_LENGTH),
+        search=search,
+        bounds=bounds,
         begin=1,
         prior=torch.zeros(_VOCABULARY),
         teaching=Teaching(_LENGTH, label_smoothing=0.1),

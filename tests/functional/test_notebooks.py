@@ -42,7 +42,6 @@ def test_there_are_three_and_each_begins_with_a_title():
         assert first.cell_type == "markdown" and first.source.startswith("# ")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_and_shows_what_it_holds(name, executed):
     stored = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)

@@ -76,7 +76,6 @@ print(json.dumps({"seconds": time.process_time(), "lines": lines}))
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [pm.Classifier, pm.Regressor])
 def test_check_estimator(estimator, capsys):
     expected = EXPECTED_FAILED_CHECKS[estimator]

@@ -52,6 +52,15 @@ def tables(tmp_path, monkeypatch) -> None:
         colour, label = ["red", "blue", "green"][rng.integers(3)], ["cheap", "dear"][dear]
         lines.append(",".join([f"media/{row}.png", note, price, colour, label]))
     header = "photo,note,price,colour,label"
+    about = [["dark", "light"][row % 2] for row in range(48)]
+    captions = [f"media/{row}.png,a {shade} picture with grains of number {row}" for row, shade in enumerate(about)]
+    asked = [f"media/{row}.png,is it dark or light?,{shade}" for row, shade in enumerate(about)]
+    asked += [f"media/{row}.png,is it light?,{['no', 'yes'][shade == 'light']}" for row, shade in enumerate(about)]
+    for name, columns, cells in (
+        ("captions", "photo,caption", captions),
+        ("questions", "photo,question,answer", asked),
+    ):
+        Path(f"{name}.csv").write_text("\n".join([columns, *cells]) + "\n")
     Path("speech").mkdir()
     tones = {"a": 400.0, "o": 800.0, "e": 1_600.0}
     said = ["voice,text"]

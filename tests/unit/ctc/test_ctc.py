@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import defaultdict
 
 import numpy as np
 import pytest
 import torch
 import torchaudio.functional as reference
-from scipy.special import log_softmax, logsumexp
+from all_paths import ARPA, LETTERS, all_texts, best_path, drawn, guided_texts
 
 from polymodal.ctc.alignment import STAR, align
 from polymodal.ctc.guides import WordGuide
 from polymodal.ctc.ngrams import read
 from polymodal.ctc.prefix_beam import prefix_beam
 from polymodal.errors import ConfigError, DataError
-
-ARPA = r"""
-\data\
-ngram 1=5
-ngram 2=3
-
-\1-grams:
--1.0 <s> -0.5
--0.7 </s>
--0.4 a -0.3
--0.9 ba -0.2
--1.5 <unk> 0.0
-
-\2-grams:
--0.2 <s> ba
--0.6 ba a
--0.1 a </s>
-
-\end\
-""".splitlines()
-
-
-def drawn(steps: int, size: int, seed: int) -> np.ndarray:
-    return log_softmax(np.random.default_rng(seed).normal(size=(steps, size)) * 2, axis=1)
-
-
-def all_texts(scores: np.ndarray) -> dict[tuple[int, ...], float]:
-    """Every text and its log-probability, path by path."""
-    found = defaultdict(list)
-    for path in itertools.product(range(scores.shape[1]), repeat=len(scores)):
-        text = tuple(one for one, before in zip(path, (0, *path), strict=False) if one != before and one)
-        found[text].append(float(scores[range(len(scores)), path].sum()))
-    return {text: float(logsumexp(logs)) for text, logs in found.items()}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -77,9 +42,6 @@ def test_ids_that_never_come_do_not() -> None:
     assert all(2 not in one.ids for one in found)
 
 
-LETTERS = {1: "a", 2: "b", 3: " "}
-
-
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("with_ngrams", [False, True])
 @pytest.mark.parametrize("words", [None, ["a", "ba"]])
@@ -87,19 +49,10 @@ def test_guided_search_finds_the_best_of_the_texts_that_may_be(seed: int, with_n
     scores = drawn(5, 4, seed)
     ngrams = read(ARPA, source="test") if with_ngrams else None
     guide = WordGuide(LETTERS, words=words, ngrams=ngrams, weight=0.7, bonus=0.4)
-    expected = []
-    for ids, score in all_texts(scores).items():
-        text = "".join(LETTERS[place] for place in ids)
-        parts = text.split(" ")
-        if text and ("" in parts or (words and not set(parts) <= set(words))):
-            continue
-        parts = parts if text else []
-        added = 0.4 * len(parts) + (0.7 * ngrams.sentence(parts) if ngrams else 0.0)
-        expected.append((score + added, ids))
-    expected.sort(key=lambda one: -one[0])
+    expected = guided_texts(scores, words=words, ngrams=ngrams, weight=0.7, bonus=0.4)[:3]
     found = prefix_beam(scores, width=10_000, n_best=3, least=0.0, guide=guide)
-    assert [one.ids for one in found] == [ids for _, ids in expected[:3]]
-    assert [one.score for one in found] == pytest.approx([score for score, _ in expected[:3]])
+    assert [one.ids for one in found] == [ids for _, ids in expected]
+    assert [one.score for one in found] == pytest.approx([score for score, _ in expected])
 
 
 def test_words_that_hold_letters_the_model_lacks_are_never_heard() -> None:
@@ -154,14 +107,7 @@ def test_the_path_is_that_of_torchaudio(seed: int, ids: list[int]) -> None:
 @pytest.mark.parametrize("ids", [[1, STAR, 2], [STAR, 1], [2, STAR]])
 def test_a_star_takes_what_the_text_leaves_out(ids: list[int]) -> None:
     scores = drawn(6, 4, 3)
-    with_star = np.concatenate([scores, np.zeros((6, 1))], axis=1)
-    places = [4 if place == STAR else place for place in ids]
-    best = -math.inf
-    for path in itertools.product(range(5), repeat=6):
-        text = [one for one, before in zip(path, (0, *path), strict=False) if one != before and one]
-        if text == places:
-            best = max(best, float(with_star[range(6), path].sum()))
-    assert align(scores, ids).log_probability == pytest.approx(best)
+    assert align(scores, ids).log_probability == pytest.approx(best_path(scores, ids)[0])
 
 
 def test_the_right_text_fits_better_than_a_wrong_one() -> None:

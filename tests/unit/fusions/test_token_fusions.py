@@ -365,7 +365,6 @@ class AsTensors(nn.Module):
         return fused.values, fused.mask
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"),
     [("attention", {"pool": "none"}), ("cross_attention", {"anchor": "voice", "pool": "none"}), ("bottleneck", {})],

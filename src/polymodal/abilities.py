@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from polymodal.protocols import Advice, Prediction
-from polymodal.types import Cells, Meaning, Scores, Tokens
+from polymodal.types import Cells, Meaning, Outcome, Scores, Tokens
 
 Features: TypeAlias = np.ndarray | sparse.csr_matrix
 """[rows, features]; one kind for all rows of an input."""
@@ -30,67 +30,6 @@ class InputFeatures:
     test: Features
     in_train: Bool[np.ndarray, " N"]
     in_test: Bool[np.ndarray, " M"]
-
-
-@dataclass(frozen=True)
-class Classes:
-    """One of K classes a row."""
-
-    labels: list[str]
-    probabilities: Float[np.ndarray, "N K"]
-    target: Int[np.ndarray, " N"]
-    rows: Int[np.ndarray, " N"]
-
-    @property
-    def predicted(self) -> Int[np.ndarray, " N"]:
-        found: np.ndarray = self.probabilities.argmax(axis=1)
-        return found
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Any number of K labels a row.
-
-    Attributes:
-        predicted: whether the model gives the row the label.
-        target: whether the row has it.
-    """
-
-    labels: list[str]
-    probabilities: Float[np.ndarray, "N K"]
-    predicted: Bool[np.ndarray, "N K"]
-    target: Bool[np.ndarray, "N K"]
-    rows: Int[np.ndarray, " N"]
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """A number a row, in the target's own unit."""
-
-    name: str  # of the target
-    predicted: Float[np.ndarray, " N"]
-    target: Float[np.ndarray, " N"]
-    rows: Int[np.ndarray, " N"]
-
-
-@dataclass(frozen=True)
-class Texts:
-    """A text a row.
-
-    Attributes:
-        scores: how near each predicted text is to the true one; more is better.
-        notes: the same in words, such as "chrF 41".
-    """
-
-    predicted: list[str]
-    target: list[str]
-    scores: Float[np.ndarray, " N"]
-    notes: list[str]
-    rows: Int[np.ndarray, " N"]
-
-
-Outcome: TypeAlias = Classes | Labels | Numbers | Texts
-"""Predicted beside true; `rows` are their numbers in the table."""
 
 
 @runtime_checkable

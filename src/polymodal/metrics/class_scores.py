@@ -8,9 +8,8 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Float
 
-from polymodal.abilities import Classes
 from polymodal.metrics import classification
-from polymodal.types import Cells, Scores
+from polymodal.types import Cells, Classes, Scores
 
 
 class ClassScores(Protocol):

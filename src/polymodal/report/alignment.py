@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from PIL import Image as Pillow
 
-from polymodal.abilities import Texts, Timed
+from polymodal.abilities import Timed
 from polymodal.codecs import previews
 from polymodal.data.cells.prepare import modality_of
 from polymodal.inference.timing import TimedText, TimedWord, Timing
@@ -19,6 +19,7 @@ from polymodal.models.model import Model
 from polymodal.report.drawing import evenly
 from polymodal.report.formatting import tick
 from polymodal.report.subject import ReportedRun, Section
+from polymodal.types import Texts
 
 _SHOWN = 4
 _NUM_MELS = 64

@@ -17,13 +17,13 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from polymodal.abilities import Classes, Labels
 from polymodal.codecs.previews import escaped
 from polymodal.metrics.weighted import ratio
 from polymodal.report.confusion import confusion
 from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen, evenly, short
 from polymodal.report.formatting import figure, number
 from polymodal.report.subject import ReportedRun, Section
+from polymodal.types import Classes, Labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,10 @@ from collections import Counter
 
 import numpy as np
 
-from polymodal.abilities import Classes, Labels, Numbers, Texts
 from polymodal.report.drawing import evenly
 from polymodal.report.formatting import number
 from polymodal.report.subject import ReportedRun, Section
+from polymodal.types import Classes, Labels, Numbers, Texts
 
 _MOST_COLUMNS = 100
 _SHOWN_ROWS = 12

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polymodal.abilities import Classes, Labels, Numbers, Outcome, Texts
 from polymodal.report.attention import attention_tables
 from polymodal.report.drawing import evenly
 from polymodal.report.formatting import figure, number
 from polymodal.report.subject import ReportedRun, Section
+from polymodal.types import Classes, Labels, Numbers, Outcome, Texts
 
 _SHOWN = 12
 _SHOWN_TEXTS = 6

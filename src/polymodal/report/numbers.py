@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from polymodal.abilities import Numbers
 from polymodal.report.drawing import ACCENT, MUTED, WARM, Drawing, Pen, evenly
 from polymodal.report.formatting import number
 from polymodal.report.subject import ReportedRun, Section
+from polymodal.types import Numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from polymodal.abilities import Outcome, Reported
+from polymodal.abilities import Reported
 from polymodal.codecs.previews import escaped, words
 from polymodal.errors import UsageError, needs_extra
 from polymodal.report.alignment import alignment
@@ -28,6 +28,7 @@ from polymodal.report.subject import Previewer, ReportedRun, Section
 from polymodal.report.subsets import subsets
 from polymodal.report.summary import results, summary
 from polymodal.report.warnings import rejects, warnings
+from polymodal.types import Outcome
 
 if TYPE_CHECKING:
     from polymodal.pipeline.run import Run

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from polymodal.abilities import Outcome
 from polymodal.config.run_config import LimitsConfig
 from polymodal.data.cells.media import file_of, lists_media, open_cell
 from polymodal.data.cells.prepare import modality_of
@@ -19,6 +18,7 @@ from polymodal.metrics.results import Results
 from polymodal.protocols import Modality
 from polymodal.report.drawing import Pen
 from polymodal.schema import Column
+from polymodal.types import Outcome
 
 if TYPE_CHECKING:
     from polymodal.pipeline.run import Run

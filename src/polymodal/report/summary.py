@@ -6,7 +6,7 @@ from itertools import islice
 
 import numpy as np
 
-from polymodal.abilities import Classes, Explaining, Named, Numbers, Texts
+from polymodal.abilities import Explaining, Named
 from polymodal.metrics.bootstrap import Interval
 from polymodal.metrics.direction import greater_is_better
 from polymodal.metrics.results import Report
@@ -14,6 +14,7 @@ from polymodal.protocols import Task
 from polymodal.report.formatting import ends, number
 from polymodal.report.intervals import interval_chart
 from polymodal.report.subject import ReportedRun, Section
+from polymodal.types import Classes, Numbers, Texts
 
 _MOST_ROWS = 24  # of the figure
 _MOST_NAMES = 8  # of classes without a row

@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from polymodal import registry
-from polymodal.abilities import InputFeatures, Texts, WithTokenizer
+from polymodal.abilities import InputFeatures, WithTokenizer
 from polymodal.baselines.nearest import nearest_rows
 from polymodal.codecs.notation import numerals_of
 from polymodal.config.node import settings
@@ -33,7 +33,7 @@ from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Recognition, Task
 from polymodal.tokenizers import reversible
 from polymodal.tokenizers.text_features import text_features
-from polymodal.types import Cells, Sequences, Tokens
+from polymodal.types import Cells, Sequences, Texts, Tokens
 
 _REPLACEMENT = "\ufffd"
 _LONGER = 1.5  # than the longest training text: what is written at most

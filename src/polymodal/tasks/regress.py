@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polymodal.abilities import InputFeatures, Numbers
+from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import number_baselines
 from polymodal.codecs import numerals
 from polymodal.codecs.notation import numerals_of
@@ -29,7 +29,7 @@ from polymodal.layers.scores_head import ScoringTask
 from polymodal.metrics import regression
 from polymodal.metrics.weighted import Values, Weights
 from polymodal.protocols import Recognition
-from polymodal.types import Cells, Meaning, Scores
+from polymodal.types import Cells, Meaning, Numbers, Scores
 
 _LIMIT = 1e150  # beyond it the square of a number, and so the spread of the target, is infinite
 

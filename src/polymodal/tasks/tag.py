@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from polymodal.abilities import InputFeatures, Labels
+from polymodal.abilities import InputFeatures
 from polymodal.baselines.linear import label_baselines
 from polymodal.config.node import settings
 from polymodal.data.target.class_names import factors_of, is_missing, name_of
@@ -22,7 +22,7 @@ from polymodal.layers.scores_head import ScoringTask
 from polymodal.metrics import tagging
 from polymodal.metrics.weighted import Values, Weights
 from polymodal.protocols import Advice, Recognition
-from polymodal.types import Cells, Meaning, Scores
+from polymodal.types import Cells, Labels, Meaning, Scores
 
 _SEPARATORS = ("|", ";", ",", "\n")  # the surest first
 _LONGEST = 3.0  # words of a part on average; longer ones are clauses of a sentence

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.export import register_dataclass
 from torch.nn import functional as F
 
-from polymodal.abilities import InputFeatures, Texts
+from polymodal.abilities import InputFeatures
 from polymodal.config.node import settings
 from polymodal.config.run_config import Part, part_settings, plain
 from polymodal.ctc import ngrams
@@ -32,7 +32,7 @@ from polymodal.metrics.edits import ERROR_RATES, edit_statistics, error_rates, s
 from polymodal.metrics.weighted import Values, Weights, mean
 from polymodal.protocols import Advice, Needs, Task
 from polymodal.tokenizers.text_features import text_features
-from polymodal.types import Cells, Sequences, Tokens, full_precision
+from polymodal.types import Cells, Sequences, Texts, Tokens, full_precision
 
 _BLANK, _UNKNOWN, _FIRST = 0, 1, 2  # ids: no character, one that the training rows lack, the first one
 _SETTINGS = {  # of a search, and what the task calls them

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from polymodal.abilities import Classes, Labels, Numbers, Outcome
 from polymodal.config.run_config import make
 from polymodal.evaluation.evaluate import EvaluatedRows
 from polymodal.metrics.classification import ece
@@ -24,7 +23,7 @@ from polymodal.schema import Target
 from polymodal.tasks.classify import Classify, ClassifyConfig
 from polymodal.tasks.regress import Regress, RegressConfig
 from polymodal.tasks.tag import Tag, TagConfig
-from polymodal.types import Cells, Scores
+from polymodal.types import Cells, Classes, Labels, Numbers, Outcome, Scores
 
 RNG = np.random.default_rng(0)
 

@@ -79,7 +79,7 @@ def languages(data: Path | None) -> list[Goal]:
     """Character error rate of one model of five languages."""
     with tempfile.TemporaryDirectory() as folder:
         path = _written(Path(folder), "prompts", data, lambda row: row["text"])
-        run, seconds = _timed(path, {**_SPEECH, "budget": "58m"})
+        run, seconds = _timed(path, {**_SPEECH, "budget": "40m", "train": {"epochs": 110}})
         spoken = [row["language"] for row in _rows("prompts", data) if row["split"] == "test"]
     assert run.measured is not None, "the table has test rows"
     found = RowStatistics.of(run.bundle.task, run.measured.prediction, run.measured.target)
@@ -93,7 +93,7 @@ def drawings(data: Path | None) -> list[Goal]:
     """chrF of the names of emoji from their pictures, with pretrained features of the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         path = _written(Path(folder), "emoji", data, lambda row: row["name"])
-        run, seconds = _timed(path, {**_TEXTS, "preset": "pretrained", "train": {"epochs": 80}})
+        run, seconds = _timed(path, {**_TEXTS, "preset": "pretrained", "train": {"epochs": 80, "ema": 0.99}})
     exact = run.bundle.metrics.test["exact_match"].value
     return [_gain("names of drawings", _verdict(run), {"exact match": exact, "seconds": seconds})]
 

@@ -22,6 +22,7 @@ from polymodal.device import pick_device
 from polymodal.errors import DataError
 from polymodal.inference.forward import forward_batches, joined, loader_for
 from polymodal.inference.predictions import Predictions
+from polymodal.models.model import Model
 from polymodal.protocols import Prediction
 
 _CHUNK_ROWS = 512  # media of so many rows are in memory at a time
@@ -96,7 +97,9 @@ class Predictor:
             for sentence in (*of_table, *sentences(*notes)):
                 on_message(sentence)
         prediction = joined(parts)
-        status = _status(prediction.present.numpy(), rejects)
+        towers = self.network.towers.values() if isinstance(self.network, Model) else ()
+        along = next((tower.along for tower in towers if tower.along is not None), "input")
+        status = _status(prediction.present.numpy(), rejects, along)
         warnings = self._warnings(table, rejects, read_cells)
         return Predictions(self.task.decode(prediction), status, prediction, tuple(rejects), warnings)
 
@@ -146,7 +149,8 @@ def predict(
     return Predictor(bundle, device)(source, batch_size=batch_size, bad_cells=bad_cells, on_message=on_message)
 
 
-def _status(present: np.ndarray, rejects: Iterable[Reject]) -> list[str]:
+def _status(present: np.ndarray, rejects: Iterable[Reject], needed: str) -> list[str]:
+    """What a row was predicted from: all it has, not its cells that cannot be read, or nothing that is needed."""
     reasons: defaultdict[int, list[str]] = defaultdict(list)
     for reject in rejects:
         reasons[reject.row].append(f"{reject.column} unreadable ({reject.reason})")
@@ -154,7 +158,7 @@ def _status(present: np.ndarray, rejects: Iterable[Reject]) -> list[str]:
     for row, found in enumerate(present.tolist()):
         words = "; ".join(reasons.get(row, ()))
         if not found:
-            status.append(f"prior: no input present; {words}".removesuffix("; "))
+            status.append(f"prior: no {needed} present; {words}".removesuffix("; "))
         else:
             status.append(f"partial: {words}" if words else "ok")
     return status

@@ -123,18 +123,33 @@ class Encoders(nn.Module):
 
 
 class Tower(Encoders):
-    """Batch -> encoders -> fusion, which combines the tokens of all inputs -> Tokens: one side of a model."""
+    """Batch -> encoders -> fusion, which combines the tokens of all inputs -> Tokens: one side of a model.
 
-    def __init__(self, encoders: Mapping[str, Encoder], columns: Mapping[str, Sequence[str]], fusion: Fusion) -> None:
+    Args:
+        encoders: by input.
+        columns: by input, the columns that its encoder receives, in order.
+        fusion: of their tokens.
+        along: the input whose time the result lies along; a row without it has no tokens, whatever else it has.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        columns: Mapping[str, Sequence[str]],
+        fusion: Fusion,
+        *,
+        along: str | None = None,
+    ) -> None:
         super().__init__(encoders, columns)
-        self.fusion = fusion
+        self.fusion, self.along = fusion, along
 
     def forward(self, batch: Batch) -> Tokens:
         return self.fuse(self.encode(batch))
 
     def fuse(self, tokens: Mapping[str, Tokens]) -> Tokens:
         """The tokens of this side's inputs as one."""
-        return self.fusion(tokens)
+        fused = self.fusion(tokens)
+        return fused if self.along is None else fused.where_present(tokens[self.along].present)
 
 
 def only(name: str, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool
 
 from polymodal import registry
-from polymodal.abilities import Scoring
+from polymodal.abilities import Anchored, Scoring
 from polymodal.baselines.scaling import Block
 from polymodal.config.run_config import Part, RunConfig, part_settings
 from polymodal.errors import ConfigError
@@ -65,8 +65,12 @@ class Parts:
     def tower(self, side: str, fusion: Fusion) -> Tower:
         """The encoders of a side, with a fusion of their tokens."""
         names = self.sides[side]
+        along = fusion.anchor if self.task.needs().time and isinstance(fusion, Anchored) else None
         return Tower(
-            {name: self.encoders[name] for name in names}, {name: self.columns[name] for name in names}, fusion
+            {name: self.encoders[name] for name in names},
+            {name: self.columns[name] for name in names},
+            fusion,
+            along=along,
         )
 
 

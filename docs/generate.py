@@ -11,7 +11,7 @@ import json
 import re
 import runpy
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,16 @@ def wide_table() -> str:
     return _table(("command", "CPU seconds before", "now", "MB before", "now"), rows)
 
 
+def texts() -> str:
+    """Texts as outputs on real tables, as `benchmarks/texts.py` left them."""
+    return _goals(goal for goals in _figures("texts.json").values() for goal in goals)
+
+
+def generation() -> str:
+    """Speed of writing texts, as `benchmarks/generation.py` left it."""
+    return _goals(_figures("generation.json"))
+
+
 def commands() -> str:
     """Every command of the command line with its arguments and options."""
     from polymodal.cli.main import app
@@ -236,7 +246,20 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "public_tables": public_tables,
     "default_speed": default_speed,
     "wide_table": wide_table,
+    "texts": texts,
+    "generation": generation,
 }
+
+
+def _goals(goals: Iterable[Json]) -> str:
+    """What was measured against a goal, and the figures that belong to it."""
+    rows = []
+    for goal in goals:
+        detail = ", ".join(f"{name} {value:,.3g}" for name, value in goal["detail"].items())
+        bound = f"{'at most' if goal['at_most'] else 'at least'} {goal['bound']:,.3g}"
+        missed = "" if goal["passed"] else ": missed"
+        rows.append((goal["name"], f"**{goal['value']:,.3g}**", bound + missed, detail))
+    return _table(("what", "measured", "goal", "beside it"), rows)
 
 
 def _summary(part: Any) -> str:

@@ -37,31 +37,26 @@ def main(words: Sequence[str] | None = None) -> None:
     rows = given.rows or 20_000
     drawings = read(given.table, None)
     folder = given.output / "visual_questions_scenes"
-    path = build(folder, {name: _files(side(drawings, name)) for name in ("train", "test")}, rows)
+    path = build(folder, {name: files(side(drawings, name)) for name in ("train", "test")}, rows)
     table = pm.read_table(path)
     print(f"{table.num_rows} questions, for example: {table.values('question')[0]} {table.values('answer')[0]}")
 
     # Train twice: on pictures and questions, and on questions alone. The tokens of both inputs are kept, so that the
     # decoder can attend to the words of the question and to the places of the picture.
     asked = table.without(["kind"])
-    model = answering(given.epochs).fit(asked, y="answer")
-    blind = answering(given.epochs).fit(asked.without(["picture"]), y="answer")
+    model = answering(given.epochs or 20).fit(asked, y="answer")
+    blind = answering(given.epochs or 20).fit(asked.without(["picture"]), y="answer")
 
     # Evaluate: chrF of all answers, then the share of right answers to each kind of question.
     print_figures(model, ["chrf", "exact_match"])
     test = side(table, "test")
     true, kinds = test.values("answer"), np.array(test.values("kind"))
     answers = {"picture and question": model.predict(test), "question alone": blind.predict(test)}
-    shares = {}
-    for who, said in answers.items():
-        right = np.array([one == other for one, other in zip(said, true, strict=True)])
-        shares[who] = [float(right[kinds == kind].mean()) for kind in KINDS]
+    shares = {who: shares_right(said, true, kinds, KINDS) for who, said in answers.items()}
     shares["chance"] = [1 / len(NUMBERS), 1 / len(CORNERS), 1 / len(COLOURS)]
-    print("\n" + "".join(f"{word:24}" for word in ("kind of question", *shares)).rstrip())
-    for place, kind in enumerate(KINDS):
-        print("".join(f"{word:24}" for word in (kind, *(f"{of[place]:.3f}" for of in shares.values()))).rstrip())
+    print_shares("kind of question", shares, KINDS)
     chart = given.output / "visual_questions.svg"
-    draw_shares(chart, shares)
+    draw_shares(chart, shares, KINDS)
     print(f"Picture: {chart}")
 
     picture = given.output / "visual_questions.png"
@@ -75,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"\nSaved in {size / 1e6:.1f} MB; asked again: {row.values('question')[0]} {again.predict(row)[0]}")
 
 
-def answering(epochs: int | None) -> pm.Generator:
+def answering(epochs: int, side: int = SIDE) -> pm.Generator:
     """A model whose picture is a grid of tokens, and whose answers are written word by word.
 
     Such answers are exact: they are learned sooner without what is meant against memorising, dropout, masked inputs and
@@ -85,7 +80,7 @@ def answering(epochs: int | None) -> pm.Generator:
     decoder = {"name": "transformer", "layers": 1, **exact}
     config = {
         "split": {"column": "split"},
-        "modalities": {"image": {"size": SIDE}},
+        "modalities": {"image": {"size": side}},
         "encoders": {
             "image": {"name": "vit", "patch": TILE, "layers": 1, "spatial_tokens": True, **exact},
             "text": {"name": "embedding", "dropout": 0.0},
@@ -94,7 +89,7 @@ def answering(epochs: int | None) -> pm.Generator:
         "task": {"name": "generate", "label_smoothing": 0.0, "decoder": decoder},
         "train": {"augment": False, "modality_dropout": 0.0, "optimizer": {"lr": 0.0015}, "final": "best"},
     }
-    return pm.Generator(epochs=epochs or 20, config=config, verbose=True)
+    return pm.Generator(epochs=epochs, config=config, verbose=True)
 
 
 def build(folder: Path, drawings: dict[str, list[Path]], rows: int, seed: int = 0) -> Path:
@@ -146,11 +141,17 @@ def colour(rng: np.random.Generator, places: Sequence[int], never: str | None = 
     return {place: str(rng.choice([name for name in COLOURS if name != never])) for place in places}
 
 
-def draw(scene: dict[int, str], drawings: Sequence[Path], rng: np.random.Generator) -> Image.Image:
+def draw(
+    scene: dict[int, str],
+    drawings: Sequence[Path],
+    rng: np.random.Generator,
+    places: Sequence[tuple[int, int]] = PLACES,
+) -> Image.Image:
     """The scene on white; which drawings are on its tiles is drawn at random."""
-    canvas = Image.new("RGB", (SIDE, SIDE), "white")
+    side = TILE * (1 + max(max(place) for place in places))
+    canvas = Image.new("RGB", (side, side), "white")
     for place, name in scene.items():
-        row, column = PLACES[place]
+        row, column = places[place]
         canvas.paste(COLOURS[name], (column * TILE, row * TILE, (column + 1) * TILE, (row + 1) * TILE))
         with Image.open(drawings[int(rng.integers(len(drawings)))]) as opened:
             drawing = opened.convert("RGB").resize((DRAWING, DRAWING), Image.Resampling.LANCZOS)
@@ -177,19 +178,33 @@ def show(path: Path, table: pm.Table, answers: Sequence[str]) -> None:
     figure.savefig(path, dpi=90)
 
 
-def draw_shares(path: Path, shares: dict[str, list[float]]) -> None:
+def shares_right(said: Sequence[str], true: Sequence[object], kinds: np.ndarray, names: Sequence[str]) -> list[float]:
+    """The share of right answers to each kind of question."""
+    right = np.array([one == other for one, other in zip(said, true, strict=True)])
+    return [float(right[kinds == name].mean()) for name in names]
+
+
+def print_shares(title: str, shares: dict[str, list[float]], names: Sequence[str]) -> None:
+    """Shares of right answers, a line for each kind of question and a column for each who answered."""
+    print("\n" + "".join(f"{word:24}" for word in (title, *shares)).rstrip())
+    for place, name in enumerate(names):
+        print("".join(f"{word:24}" for word in (name, *(f"{of[place]:.3f}" for of in shares.values()))).rstrip())
+
+
+def draw_shares(path: Path, shares: dict[str, list[float]], names: Sequence[str]) -> None:
     """Shares of right answers, by kind of question and by who answered."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     axis = figure.subplots()
     for place, (who, values) in enumerate(shares.items()):
-        axis.bar(np.arange(len(KINDS)) + 0.27 * (place - 1), values, 0.25, label=who)
-    axis.set_xticks(range(len(KINDS)), labels=KINDS)
+        axis.bar(np.arange(len(names)) + 0.27 * (place - 1), values, 0.25, label=who)
+    axis.set_xticks(range(len(names)), labels=names)
     axis.set(ylabel="share of right answers", ylim=(0, 1.25))
     axis.legend(loc="upper center", ncols=3)
     figure.savefig(path)
 
 
-def _files(table: pm.Table) -> list[Path]:
+def files(table: pm.Table) -> list[Path]:
+    """The drawings of a table."""
     return [table.folder / str(name) for name in table.values("image")]
 
 

@@ -79,9 +79,10 @@ TABLES = {
     "action_in_clips": clips,
     "sentiment": None,  # it builds its own
     "visual_questions": drawings,
+    "dialogue_about_pictures": drawings,
     "word_times": drawings,
 }
-FROM_DRAWINGS = ("visual_questions", "word_times")  # they make rows of those of a table
+FROM_DRAWINGS = ("visual_questions", "dialogue_about_pictures", "word_times")  # they make rows of those of a table
 
 
 @pytest.fixture

@@ -42,7 +42,10 @@ def cache_of(pairs: Pairs) -> Any:
     """In which a network finds keys and values, and adds new ones."""
     from transformers import DynamicCache
 
-    return DynamicCache(pairs) if pairs else DynamicCache()
+    cache: Any = DynamicCache([(keys[:, :, :0], values[:, :, :0]) for keys, values in pairs])
+    for layer, (keys, values) in zip(cache.layers, pairs, strict=True):
+        layer.keys, layer.values = keys, values  # handed over whole they would be copied
+    return cache
 
 
 def two_caches_of(past: Pairs, cross: Pairs) -> Any:
@@ -58,4 +61,4 @@ def pairs_of(cache: Any) -> Pairs:
 
 
 def _rows(pairs: Pairs, index: Int[Tensor, " M"]) -> Pairs:
-    return tuple((keys[index], values[index]) for keys, values in pairs)
+    return tuple((keys.index_select(0, index), values.index_select(0, index)) for keys, values in pairs)

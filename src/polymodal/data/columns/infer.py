@@ -167,7 +167,9 @@ def _identifies(table: Table, name: str, seen: Sample) -> str | None:
     """Why the column looks like a key of its rows; None where it does not."""
     if seen.present < _FEWEST_IDENTIFIERS or not most(seen.distinct, seen.present):
         return None
-    return _counts_rows(table, name) if numerals_of(seen.values).mostly else _names_rows(name, seen)
+    if not numerals_of(seen.values).mostly:
+        return _names_rows(name, seen)
+    return None if any(isinstance(value, float) for value in seen.values) else _counts_rows(table, name)
 
 
 def _names_rows(name: str, seen: Sample) -> str | None:

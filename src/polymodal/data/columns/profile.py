@@ -30,8 +30,11 @@ def column_profiler(table: Table, limits: LimitsConfig) -> Profiler:
 def profile_column(table: Table, name: str, limits: LimitsConfig) -> Sample:
     """Looks at the column of that name; the cells are evenly spread over it, the same for the same column."""
     present, distinct = _counted(table, name)
-    places = np.linspace(0, len(present) - 1, min(SAMPLE, len(present))).astype(np.int64)
-    values = table.column(name).take(present[places]).values(name)
+    if len(present) == table.num_rows <= SAMPLE:
+        values = table.values(name)
+    else:
+        places = np.linspace(0, len(present) - 1, min(SAMPLE, len(present))).astype(np.int64)
+        values = table.column(name).take(present[places]).values(name)
     if all(isinstance(value, int | float) for value in values):  # they name and hold no file
         return Sample(values, [None] * len(values), distinct, len(present), [[]] * len(values))
     head = cache(partial(media.head, folder=table.folder))

@@ -105,16 +105,15 @@ def is_string(kind: pa.DataType) -> bool:
 
 def present_rows(column: pa.ChunkedArray) -> np.ndarray:
     """Numbers of the rows where `cells` gives something else than None, ascending, of a column of scalars."""
-    if is_string(column.type):
-        return _array_of(pc.indices_nonzero(pc.binary_length(column)))
-    known = pc.invert(pc.is_nan(column)) if pa.types.is_floating(column.type) else pc.is_valid(column)
-    return _array_of(pc.indices_nonzero(known))
+    if pa.types.is_floating(column.type):
+        return np.flatnonzero(~np.isnan(floats(column)))
+    return _array_of(pc.indices_nonzero(pc.binary_length(column) if is_string(column.type) else pc.is_valid(column)))
 
 
 def num_distinct(column: pa.ChunkedArray) -> int:
     """How many different cells `cells` gives, of a column of scalars."""
     if pa.types.is_floating(column.type):
-        values = _array_of(pc.drop_null(column))
+        values = floats(column)
         return len(np.unique(values[~np.isnan(values)]))  # to which -0.0 and 0.0 are one, as to Python
     empty = is_string(column.type) and len(present_rows(column)) < pc.count(column).as_py()
     return int(pc.count_distinct(column).as_py()) - empty

@@ -16,7 +16,7 @@ import pyarrow.csv as pa_csv
 from polymodal.codecs.numerals import NULL_WORDS
 from polymodal.config.table import DELIMITERS, TableConfig
 from polymodal.data.tables.dialect import Dialect, Source, dialect_of
-from polymodal.data.tables.excel import without_marks
+from polymodal.data.tables.excel import MARKS, without_marks
 from polymodal.data.tables.firstline import doubtful_header, quoted_rows
 from polymodal.data.tables.quotes import escaped_quote, num_breaks, text_after_quote, unclosed_quote
 from polymodal.data.tables.remedies import remedy
@@ -64,8 +64,9 @@ def read_delimited(file: TextFile, text: TableConfig, delimiter: str | None) -> 
     lines = cache(lambda: [line for line, _ in source.records()][1:])  # less the header
     warnings = (doubtful_header(source, cells, table), swallowed_rows(source, table, lines))
     columns, notes = [], source.dialect.notes
+    marked = any(map(source.holds, MARKS))  # a look at the file costs less than one at each of many columns
     for name, column in zip(names, table, strict=True):
-        plain, note = without_marks(column)
+        plain, note = without_marks(column) if marked else (column, None)
         notes = notes if note is None else (*notes, f"{name}: {note}")
         columns.append((name, plain if name in text.verbatim else typed(plain, decimal=text.decimal)))
     if (found := escaped_quote(source) or text_after_quote(source)) is not None:

@@ -99,13 +99,20 @@ class Source:
     @cached_property
     def fault(self) -> int | None:
         """The line on which quotes are at fault, as `Dialect.fault` finds it."""
-        if not self.dialect.quote:
+        if not self.quoted:
             return None
         with self.file.open() as file:
-            if not any(self.dialect.quote in block for block in iter(partial(file.read, 1 << 20), "")):
-                return None
-        with self.file.open() as file:
             return self.dialect.fault(file)
+
+    @cached_property
+    def quoted(self) -> bool:
+        """Whether there is a quote; where not, every line is one record."""
+        return bool(self.dialect.quote) and self.holds(self.dialect.quote)
+
+    def holds(self, mark: str) -> bool:
+        """Whether a character stands anywhere in the file."""
+        with self.file.open() as file:
+            return any(mark in block for block in iter(partial(file.read, 1 << 20), ""))
 
 
 def dialect_of(file: TextFile, text: TableConfig, delimiter: str | None) -> Dialect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+MARKS = ("=", "'")  # a table without these characters has no marks
 _FORMULA = r'^\s*="([^"]*)"\s*$'
 _MARKED = r"^'([-+]?[0-9][0-9.,]*)$"
 _NUMBER = r"^'?[-+]?[0-9][0-9.,]*$"

@@ -59,7 +59,7 @@ def swallowed_rows(source: Source, columns: Sequence[pa.ChunkedArray], lines: Ca
         lines: gives the line of each row.
     """
     width = len(columns)
-    if not source.dialect.quote or width < 2:
+    if not source.quoted or width < 2:
         return None
     cells = list(_cells(source.dialect.delimiter, columns))
     if not cells:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polymodal.pipeline.run import Run
     from polymodal.schema import Column
 
+_BY_CONTENT = ("constant", "identifier", "unknown", "unread")  # kinds of columns that no modality reads
 _SHOWN_COLUMNS = 10
 
 
@@ -59,10 +60,14 @@ def of_truth(truth: Truth, *, new_are_wrong: bool = False) -> tuple[str, ...]:
 
 
 def _left_out(run: Run) -> Iterator[str]:
-    """Names the columns that were left out though nobody asked for it, and why."""
+    """Names the columns that were left out by their content, though nobody asked for it, and why.
+
+    Of inputs that say nothing, or the same as another, a note of the run tells.
+    """
     config = run.bundle.config
     asked = {*config.targets, *config.drop, config.weight, config.split.column, config.split.by}
-    columns = [one for one in run.bundle.schema.columns if one.modality is None and one.name not in asked]
+    gone = [one for one in run.bundle.schema.columns if one.modality is None and one.name not in asked]
+    columns = [one for one in gone if one.kind in _BY_CONTENT]
     if not columns:
         return
     named = "; ".join(f"{one.name} ({one.reason.removeprefix('left out: ')})" for one in columns[:_SHOWN_COLUMNS])

@@ -208,3 +208,14 @@ def test_a_report_is_written_of_what_fit_learned_from(model, tmp_path):
     with pytest.raises(UsageError, match="call it after fit"):
         found.partial_fit(X, KIND).report(tmp_path / "again.html")
     assert not (tmp_path / "again.html").exists()
+
+
+def test_an_input_that_says_nothing_is_told_of_once():
+    rng = np.random.default_rng(1)
+    size = rng.normal(size=200)
+    noise = [" ".join(rng.choice(["of", "to", "in", "at"], 12)) for _ in range(200)]  # a text is an input of its own
+    table = pd.DataFrame({"size": size, "noise": noise, "kind": np.where(size > 0, "large", "small")})
+    table.loc[::9, "kind"] = "small"
+    found = pm.Classifier(epochs=1, config={"train": {"final": "best"}})
+    sentences = told(lambda: found.fit(table, y="kind"))
+    assert [sentence.partition(":")[0] for sentence in sentences if "noise" in sentence] == ["noise"]

@@ -1,4 +1,4 @@
-"""Numbers and dates that stand for missing cells: `-999`, `99999`, `9999-12-31`, repeated and far from all others."""
+"""Values that stand for missing cells: `-999`, `99999`, `-1`, `9999-12-31`, repeated and far from all others."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _FEWEST, _FEWEST_OTHERS = 2, 20  # cells
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.5
 _EPOCH = date(1970, 1, 1).toordinal()
 _NINES = [sign * float("9" * digits) for digits in range(2, 16) for sign in (1, -1)]
+_BELOW, _FAR_BELOW = -1.0, 10.0  # -1 is one where all others are so much larger, such as ages of adults
 _DATES = [
     float(day.toordinal() - _EPOCH)
     for day in (date(9999, 12, 31), date(9999, 1, 1), date(2999, 12, 31), date(1900, 1, 1), date(1, 1, 1))
@@ -62,13 +63,21 @@ def _sentinels(reading: NumericCells) -> list[tuple[float, np.ndarray]]:
     values = reading.values
     there = ~np.isnan(values)
     found: list[tuple[float, np.ndarray]] = []
-    if reading.kind == "number" and not (np.abs(values[there]) >= min(map(abs, _NINES))).any():
+    candidates = _DATES if reading.kind == "date" else [*_NINES, _BELOW]
+    if reading.kind == "number" and not ((np.abs(values) >= min(map(abs, _NINES))) | (values == _BELOW)).any():
         return found
-    for value in _DATES if reading.kind == "date" else _NINES:
+    for value in candidates:
         rows = np.flatnonzero(values == value)
         if not max(_FEWEST, _LEAST_SHARE * there.sum()) <= len(rows) <= _MOST_SHARE * there.sum():
             continue
-        others = values[there & ~np.isin(values, _DATES if reading.kind == "date" else _NINES)]
-        if len(others) >= _FEWEST_OTHERS and is_beyond(np.array([value]), others, log=reading.kind == "number")[0]:
+        others = values[there & ~np.isin(values, candidates)]
+        if len(others) >= _FEWEST_OTHERS and _is_far(value, others, reading):
             found.append((value, rows))
     return found
+
+
+def _is_far(value: float, others: np.ndarray, reading: NumericCells) -> bool:
+    """Whether a value is far from all others."""
+    if value == _BELOW and reading.kind == "number":
+        return bool(others.min() - value >= _FAR_BELOW)
+    return bool(is_beyond(np.array([value]), others, log=reading.kind == "number")[0])

@@ -68,7 +68,14 @@ def with_every(step, value, cells):
 
 @pytest.mark.parametrize("step", [5, 10, 20])
 @pytest.mark.parametrize(
-    ("value", "cells"), [(-999, SOME.tolist()), (99999, SOME.tolist()), ("9999-12-31", DAYS), ("1900-01-01", DAYS)]
+    ("value", "cells"),
+    [
+        (-999, SOME.tolist()),
+        (99999, SOME.tolist()),
+        (-1, RNG.integers(18, 90, 100).tolist()),
+        ("9999-12-31", DAYS),
+        ("1900-01-01", DAYS),
+    ],
 )
 def test_a_value_for_missing_cells_is_named_whatever_its_share(step, value, cells):
     (found,) = of(audited({"it": with_every(step, value, cells)}), "outliers")
@@ -88,6 +95,8 @@ def test_a_target_of_numbers_with_a_value_for_missing_cells_is_named():
         with_every(4, 99.0, RNG.integers(20, 120, 100).tolist()),
         with_every(4, 999.0, RNG.lognormal(5, 1.2, 100).tolist()),
         with_every(4, 0.0, SOME.tolist()),
+        with_every(4, -1, RNG.integers(1, 20, 100).tolist()),  # floors
+        with_every(4, -1.0, RNG.normal(30, 20, 100).round(1).tolist()),
         with_every(2, "1900-01-01", [f"{1890 + k % 20}-01-01" for k in range(100)]),
     ],
 )

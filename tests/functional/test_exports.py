@@ -79,3 +79,60 @@ def test_words_for_missing_cells_among_categories_are_named(tmp_path: Path) -> N
     rows = "".join(f"{['x', 'y', 'z', '(null)'][row % 4]},{LABELS[row // 3 % 2]}\n" for row in range(60))
     found = findings(tmp_path / "t.csv", f"it,label\n{rows}")
     assert any(one.columns == ("it",) and "(null)" in one.what for one in found)
+
+
+@pytest.mark.parametrize("others", [[], ["1234", "77"]])
+def test_codes_with_an_e_among_digits_are_no_numbers(tmp_path: Path, others: list[str]) -> None:
+    codes = [*(f"{100 + 7 * row}E{row % 4 + 1}" for row in range(40)), *others]
+    path = tmp_path / "t.csv"
+    path.write_text(
+        "sku,size,label\n" + "".join(f"{code},{row},{LABELS[row // 3 % 2]}\n" for row, code in enumerate(codes))
+    )
+    for table in (read_table(path), read_table({"sku": codes, "size": [*range(len(codes))]})):
+        column = inspect(table, config=make({})).columns[0].column
+        assert column.modality != "number"
+        assert table.values("sku") == codes
+
+
+@pytest.mark.parametrize("cells", [["1e3", "2E5", "3e10"], ["1.5E3", "20E4", "3.25E1"], ["1e-05", "12e-3", "9e+10"]])
+def test_numbers_with_exponents_are_numbers(tmp_path: Path, cells: list[str]) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,y\n" + "".join(f"{cells[row % 3]},{row * 0.1:.1f}\n" for row in range(30)))
+    assert read_table(path).values("x")[:3] == [float(cell) for cell in cells]
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Training", "Testdaten"), ("entraînement", "test"), ("Entrenamiento", "Prueba"), ("Trainingsmenge", "Testmenge")],
+)
+def test_a_split_column_in_other_languages_is_the_split(tmp_path: Path, train: str, test: str) -> None:
+    rows = "".join(f"{row * 0.37:.2f},{test if row % 4 == 0 else train},{LABELS[row // 3 % 2]}\n" for row in range(60))
+    path = tmp_path / "t.csv"
+    path.write_text(f"x,Menge,label\n{rows}", encoding="utf-8")
+    found = {one.column.name: one.column.kind for one in inspect(path, config=make({"target": "label"})).columns}
+    assert found["Menge"] == "split"
+
+
+def test_points_beside_decimal_commas_are_in_doubt(tmp_path: Path) -> None:
+    rows = "".join(f"{row},{10 + row};{row % 9 + 1}.{100 + 13 * row};{LABELS[row // 3 % 2]}\n" for row in range(60))
+    (found,) = [
+        one for one in findings(tmp_path / "t.csv", f"a;b;label\n{rows}") if "table.decimal=comma" in one.advice
+    ]
+    assert found.severity == "warning" and found.what.startswith("b:")
+    settings = override(make({"target": "label"}), ["table.decimal=comma"])
+    read = inspect(tmp_path / "t.csv", config=settings)
+    assert not [one for one in read.findings if one.columns == ("b",)]
+    assert not [
+        one
+        for one in findings(tmp_path / "u.csv", f"a;b;label\n{rows.replace('.', '.1')}")
+        if "decimal" in one.advice and one.columns != ("a",)
+    ]
+
+
+def test_texts_in_a_wrong_encoding_are_named(tmp_path: Path) -> None:
+    towns = ["MÃ¼nchen", "KÃ¶ln", "ZÃ¼rich", "Bern"]
+    rows = "".join(f"{towns[row % 4]},{row * 0.37:.2f},{LABELS[row // 3 % 2]}\n" for row in range(60))
+    (found,) = [one for one in findings(tmp_path / "t.csv", f"town,x,label\n{rows}") if "München" in one.what]
+    assert (found.columns, found.count) == (("town",), 45)
+    right = rows.replace("Ã¼", "ü").replace("Ã¶", "ö").replace("Bern", "São José")
+    assert not [one for one in findings(tmp_path / "u.csv", f"town,x,label\n{right}") if "UTF-8" in one.what]

@@ -40,6 +40,7 @@ _CANDIDATES = (  # of equals the first: a lone comma before three digits stands 
 )
 _MOST_PLAIN = 2_000  # plain numerals that are tried in other notations
 _LIST = re.compile(r"[0-9]+(?:,\s?[0-9]+){2,}")
+_WITH_EXPONENT = re.compile(r"[0-9]{2,}[eE][0-9]{1,3}")  # programs write one digit before an exponent without sign
 _PADDED = re.compile(r"[+-]?0[0-9]+")
 _MAJORITY = 2 / 3  # of the cells, read in the notation of most, make numbers where the others are numbers in another
 _LONG_CODE = 9  # digits; grouped numbers of one length, all so long, are codes, such as of telephones
@@ -133,6 +134,8 @@ def numerals_of(cells: Sequence[object]) -> Numerals:
     padded = sum(count for text, count in plain.items() if _PADDED.fullmatch(text.strip()))
     lengths = {len(text.strip()) for text in plain}
     as_codes = padded > (1 - MOST) * max(plain.total(), 1) or (padded > 0 and len(lengths) == 1 and len(plain) > 1)
+    if not typed and any(map(_WITH_EXPONENT.fullmatch, plain)):  # 573E6 beside 1234, but no 1.5E3
+        as_codes |= all(re.fullmatch(r"[0-9]+([eE][0-9]+)?", text.strip()) for text in plain)
     bodies = [
         *(text.strip().lstrip("+-") for text in plain),
         *(body for one in written.values() for body, _ in one.parts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,8 +129,17 @@ def truth_of(task: Task, target: Target, table: Table, values: Sequence[object] 
     labelled = np.array([value is not None for value in found], dtype=bool)
     unreadable = sum(found[row] is None for row in {one.row for one in read.unreadable})
     named = (f"{table.where(one.row)}, target unreadable: {one.reason}" for one in read.unreadable[:_NAMED])
-    notes = (*(f"{target.name}: {note}" for note in read.notes), *named)
+    notes = (*(f"{target.name}: {note}" for note in read.notes), *_unknown(found, known, target), *named)
     return Truth(task.collate(arrays), known, labelled, unreadable, notes, arrays)
+
+
+def _unknown(values: Sequence[object], known: np.ndarray, target: Target) -> tuple[str, ...]:
+    """Names the classes that the model does not know."""
+    counts = Counter(name_of(value) for value, one in zip(values, known, strict=True) if value is not None and not one)
+    if not counts or "classes" not in target.statistics:
+        return ()
+    shown = ", ".join(f"{name!r} ({count:,})" for name, count in counts.most_common(_NAMED))
+    return (f"{target.name}: classes that training did not have: {shown}{', ...' if len(counts) > _NAMED else ''}",)
 
 
 def _both(values: Sequence[object], target: Target) -> str:

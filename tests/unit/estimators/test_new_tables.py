@@ -87,3 +87,12 @@ def test_a_new_training_tells_again():
     found = quick()
     first = told(lambda: found.fit(X, KIND))
     assert told(lambda: found.fit(X, KIND)) == first
+
+
+def test_a_class_that_is_a_number_is_known_however_a_table_writes_it():
+    graded = quick().fit(X, pd.Series(np.where(KIND == "large", 2, 1), name="grade"))
+    new, written = X.iloc[:4], pd.Series(["1.00", "2.0", "1", "one"], name="grade")
+    sentences = told(lambda: graded.evaluate(new, written))
+    assert any("measured: 3" in sentence for sentence in sentences)
+    plain = graded.evaluate(new.iloc[:3], pd.Series([1, 2, 1], name="grade"))
+    assert graded.evaluate(new, written)["accuracy"] == plain["accuracy"]

@@ -16,6 +16,7 @@ from polymodal.data.audit import (
     drift,
     duplicates,
     layout,
+    mojibake,
     outliers,
     sentinels,
     summary_rows,
@@ -50,6 +51,7 @@ CHECKS: tuple[Callable[[AuditedTable], Iterable[Finding]], ...] = (
     date_order.check,
     unread_dates.check,
     writing.check,
+    mojibake.check,
     summary_rows.check,
 )
 

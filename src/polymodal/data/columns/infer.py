@@ -135,9 +135,15 @@ def _column(table: Table, name: str, config: RunConfig, roles: Mapping[str, _Lef
         kind, modality, reason = _infer(table, name, profile(name))
     if name not in roles and said.name is None and (meant := modality_with(said.settings, name, modality)) != modality:
         kind, modality, reason = str(meant), meant, f"said by the configuration: {', '.join(said.settings)}"
-    decimal = {"decimal": "comma"} if modality == "number" and config.table.decimal == "comma" else {}
+    decimal = _with_comma(profile(name)) if modality == "number" and config.table.decimal == "comma" else {}
     settings = {} if modality is None else {**decimal, **config.modalities.get(modality, {}), **said.settings}
     return Column(name=name, kind=kind, modality=modality, reason=reason, settings=settings)
+
+
+def _with_comma(seen: Sample) -> dict[str, str]:
+    """How numbers are written where the table says that its decimal mark is a comma."""
+    points = any(isinstance(value, str) and "." in value for value in seen.values)
+    return {"decimal": "comma", "thousands": "point"} if points else {"decimal": "comma"}
 
 
 def _infer(table: Table, name: str, seen: Sample) -> tuple[str, str | None, str]:

@@ -12,9 +12,15 @@ from polymodal.data.tables.table import Table
 from polymodal.errors import DataError
 
 _WORDS = {
-    "train": ("train", "training", "trn", "tr", "learn", "learning"),
-    "validation": ("validation", "val", "valid", "validate", "validating", "vld", "va", "dev"),
-    "test": ("test", "testing", "tst", "te", "ts", "holdout", "heldout"),
+    "train": (
+        *("train", "training", "trn", "tr", "learn", "learning"),
+        *("entrainement", "entraînement", "apprentissage", "entrenamiento", "addestramento", "treino"),
+    ),
+    "validation": (
+        *("validation", "val", "valid", "validate", "validating", "vld", "va", "dev"),
+        *("validierung", "validación", "validacion", "convalida", "validazione", "validação", "validacao"),
+    ),
+    "test": ("test", "testing", "tst", "te", "ts", "holdout", "heldout", "prueba", "teste"),
 }
 SIDES = {word: side for side, words in _WORDS.items() for word in words}
 """Word -> `train`, `validation` or `test`. Words are lower case, without blanks, hyphens and underscores."""
@@ -32,7 +38,7 @@ _TRUTH |= {"0": False, "false": False, "no": False, "n": False, "f": False}
 
 _WHOLE = {"1.0": "1", "0.0": "0"}
 _BETWEEN = re.compile(r"(?<=[a-z])[\s_-]+(?=[a-z])")  # of `hold-out`
-_ENDING = re.compile(r"(?<=.)(?:set|data|split|rows)$")  # of `train set`, `test_data`
+_ENDING = re.compile(r"(?<=.)(?:set|data|split|rows|s?daten|s?satz|s?menge)$")  # of `train set`, `test_data`
 _IN_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _AROUND = {"is", "in", "for", "set", "data", "split", "mask", "subset", "row", "rows", "sample", "flag", "indicator"}
 _MARKS = {"is", "set", "split", "mask", "subset"}  # beside which the word can hardly be about something else

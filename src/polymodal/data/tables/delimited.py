@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 
 from polymodal.codecs.numerals import NULL_WORDS
 from polymodal.config.table import DELIMITERS, TableConfig
+from polymodal.data.tables.decimal_marks import doubtful_points
 from polymodal.data.tables.dialect import Dialect, Source, dialect_of
 from polymodal.data.tables.excel import MARKS, without_marks
 from polymodal.data.tables.firstline import doubtful_header, quoted_rows
@@ -32,6 +33,8 @@ _INTEGER = r"^-?(0|[1-9][0-9]{0,17})$"
 _FLOAT = r"^(-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|Inf|infinity|Infinity))$"
 _PERHAPS_THOUSANDS = r"^-?([0-9]{1,3}|[1-9][0-9]{0,2}\.[0-9]{3})$"
 _FEWEST_MARKED = 3  # cells with a point that tell how it is meant
+_WHOLE_OR_CODE = r"^[0-9]+([eE][0-9]{1,3})?$"
+_CODE = r"^[0-9]{2,}[eE][0-9]"  # programs write one digit before an exponent that has no sign
 _TOO_LONG_FOR_FLOAT = r"^-?[0-9]{16,}$"
 _WITH_COMMA = r"^(-?[0-9]*),([0-9]+([eE][+-]?[0-9]+)?)$"
 
@@ -71,7 +74,8 @@ def read_delimited(file: TextFile, text: TableConfig, delimiter: str | None) -> 
         columns.append((name, plain if name in text.verbatim else typed(plain, decimal=text.decimal)))
     if (found := escaped_quote(source) or text_after_quote(source)) is not None:
         notes = (*notes, found)
-    return DelimitedTable(columns, lines, notes, tuple(filter(None, warnings)))
+    points = None if text.decimal == "comma" else doubtful_points(names, table, [column for _, column in columns])
+    return DelimitedTable(columns, lines, notes, tuple(filter(None, (*warnings, points))))
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,8 @@ def typed(column: pa.ChunkedArray, *, decimal: str = "point") -> pa.ChunkedArray
         return pc.match_substring_regex(pc.utf8_lower(words), "^true$")
     if _all(words, _INTEGER):
         return words.cast(pa.int64())
-    if _perhaps_thousands(words) or (decimal == "comma" and _any(words, r"\.")):  # floats would no longer tell
+    codes = _all(words, _WHOLE_OR_CODE) and _any(words, _CODE)  # keys such as 573E6
+    if codes or _perhaps_thousands(words) or (decimal == "comma" and _any(words, r"\.")):  # floats no longer tell
         return column
     if decimal == "comma":
         words = pc.replace_substring_regex(words, _WITH_COMMA, r"\1.\2")

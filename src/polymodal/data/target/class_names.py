@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -13,6 +14,8 @@ from jaxtyping import Float, Int
 
 from polymodal.codecs.blanks import trimmed
 from polymodal.errors import ConfigError, did_you_mean
+
+_NUMERAL = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+")
 
 TYPES: dict[str, Callable[[str], Any]] = {"bool": "true".__eq__, "int": int, "float": float, "str": str}
 """By what `kind_of` says: a class's name -> the class as the column held it."""
@@ -95,12 +98,15 @@ class ClassNames:
         for place, name in enumerate(names):  # earlier versions kept the blanks around them
             self._places.setdefault(name_of(name), np.array([place]))
         self._columns = [f"p_{name}" for name in names]
+        self._numbers = kind in ("int", "float")
 
     def __len__(self) -> int:
         return len(self.values)
 
     def encode(self, name: str) -> Int[np.ndarray, " 1"] | None:
-        """Place of a class; None where there is no such class."""
+        """Place of a class; None where there is no such class. Where classes are numbers, `1.00` is 1."""
+        if name not in self._places and self._numbers and _NUMERAL.fullmatch(name):
+            name = name_of(float(name))
         return self._places.get(name)
 
     def decode(self, best: Int[np.ndarray, " N"], probabilities: Float[np.ndarray, "N K"]) -> dict[str, np.ndarray]:

@@ -26,6 +26,8 @@ VARIANTS = [
     ),
     ("generate", {"decoder": {"name": "lstm", "coverage": True}, "decoding": "sampling", "tokenizer": "characters"}),
     ("generate", {"scheduled_sampling": 0.5, "max_length": 2, "decoding": "greedy"}),
+    ("generate", {"decoding": {"name": "mbr", "samples": 4, "n_best": 2}, "decoder": "lstm"}),
+    ("generate", {"decoding": {"name": "mbr", "samples": 4, "neighbours": 3}}),
 ]
 SEVERAL = [{"a": float(row), "b": None if row % 3 else 2.0 * row} for row in range(12)]
 

@@ -38,9 +38,11 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
     return rows
 
 
-@pytest.fixture(scope="module", params=["transformer", "lstm", "transcribe"])
+@pytest.fixture(scope="module", params=["transformer", "lstm", "neighbours", "transcribe"])
 def trained(request: pytest.FixtureRequest, cells: dict[str, list[object]]) -> Bundle:
     task = {"name": "generate", "decoder": {"name": request.param}, "tokenizer": "characters"}
+    if request.param == "neighbours":
+        task |= {"decoder": "transformer", "decoding": {"name": "mbr", "samples": 4, "neighbours": 6}}
     if request.param == "transcribe":
         task = {"name": "transcribe"}
     settings = {

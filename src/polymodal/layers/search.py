@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, runtime_checkable
 
@@ -60,6 +60,7 @@ class Bounds:
         min_length: fewest tokens before the end mark.
         no_repeat_ngram: no group of so many tokens comes twice; 0: any may.
         prefix: the first tokens of every sequence.
+        text: what tokens write, for a search that compares texts.
     """
 
     end: int
@@ -68,6 +69,7 @@ class Bounds:
     min_length: int = 0
     no_repeat_ngram: int = 0
     prefix: Sequence[int] = ()
+    text: Callable[[Sequence[int]], str] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +14,7 @@ from torch.export import register_dataclass
 from torch.nn import functional
 
 from polymodal.abilities import CrossAttending
+from polymodal.layers.datastore import Datastore, Neighbours
 from polymodal.layers.pooling import lengths_to_mask
 from polymodal.layers.search import Bounds, Found
 from polymodal.types import Cells, Sequences, Tokens, full_precision
@@ -44,6 +46,19 @@ class Teaching:
     scheduled_sampling: float = 0.0
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A head that may hold the texts of training rows, and finds those of the nearest ones."""
+
+    datastore: Datastore | None
+
+    def drafting(self) -> Any:
+        """A context in which a quick search stands in for a slow one: while it learns."""
+
+    def weighted(self, tokens: Tokens, weights: Sequence[float]) -> list[Sequences]:
+        """Predictions with each of several weights of the nearest training rows' texts."""
+
+
 class SequenceHead(nn.Module):
     """Fused tokens -> a sequence, whose probability is the product of those of its tokens.
 
@@ -59,6 +74,7 @@ class SequenceHead(nn.Module):
         begin: id before every sequence.
         prior: "V", log frequencies of the tokens: what the decoder says at first.
         teaching: how it learns.
+        datastore: texts of training rows, for a search that looks at those of the nearest ones.
     """
 
     in_batch = False
@@ -72,11 +88,13 @@ class SequenceHead(nn.Module):
         begin: int,
         prior: Float[Tensor, " V"],
         teaching: Teaching,
+        datastore: Datastore | None = None,
     ) -> None:
         super().__init__()
         self.decoder: Any = decoder
         self.search, self.bounds, self.begin = search, bounds, begin
         self.teaching = teaching
+        self.datastore, self._drafts = datastore, False
         bias = getattr(decoder, "bias", None)
         if isinstance(bias, nn.Parameter):  # from zero, training first unlearns what hardly ever occurs
             bias.data.copy_(prior)
@@ -118,18 +136,26 @@ class SequenceHead(nn.Module):
     def predict(self, tokens: Mapping[str, Tokens]) -> Sequences:
         """The best sequences of each row; empty ones of rows without any input."""
         (only,) = tokens.values()
-        present = only.present
-        some = present.nonzero().squeeze(1)
-        if len(some) == 0:
-            return _empty(present, getattr(self.search.config, "n_best", 1))
-        found = self._search(only.rows(some))
-        shape = (len(present), *found.ids.shape[1:])
-        return Sequences(
-            ids=found.ids.new_zeros(shape).index_copy(0, some, found.ids),
-            lengths=found.lengths.new_zeros(shape[:2]).index_copy(0, some, found.lengths),
-            log_probability=found.log_probability.new_zeros(shape[:2]).index_copy(0, some, found.log_probability),
-            present=present,
-        )
+        return self._spread(only.present, [self._search(some)] if (some := _some(only)) is not None else [])[0]
+
+    def weighted(self, tokens: Tokens, weights: Sequence[float]) -> list[Sequences]:
+        """Those of each weight of the nearest training rows' texts, from the same draws."""
+        some = _some(tokens)
+        if some is None:
+            return [self._spread(tokens.present, [])[0] for _ in weights]
+        start, begins = self._begin(some)
+        near = self._nearest(some)
+        found = self.search.weighted(self.step, start, self.bounds, begins=begins, neighbours=near, weights=weights)
+        return self._spread(tokens.present, found)
+
+    @contextmanager
+    def drafting(self) -> Iterator[None]:
+        """Meanwhile the quick search of a slow one, its `draft`, stands in for it."""
+        self._drafts = hasattr(self.search, "draft")
+        try:
+            yield
+        finally:
+            self._drafts = False
 
     def stream(self, tokens: Tokens) -> Iterator[Int[Tensor, " B"]]:
         """The next token of each row, by a search that goes token by token; behind the end it means nothing."""
@@ -157,9 +183,44 @@ class SequenceHead(nn.Module):
         return {**settings, "decoder": {**settings["decoder"], **inside}} if inside else dict(settings)
 
     def _search(self, tokens: Tokens) -> Found:
-        begins = torch.full((len(tokens.mask),), self.begin, device=tokens.mask.device)
-        found: Found = self.search(self.step, self.decoder.start(tokens), self.bounds, begins=begins)
+        start, begins = self._begin(tokens)
+        search = self.search.draft if self._drafts else self.search
+        near = None if self._drafts else self._nearest(tokens)
+        further = {} if near is None else {"neighbours": near}
+        found: Found = search(self.step, start, self.bounds, begins=begins, **further)
         return found
+
+    def _begin(self, tokens: Tokens) -> tuple[Any, Int[Tensor, " B"]]:
+        return self.decoder.start(tokens), torch.full((len(tokens.mask),), self.begin, device=tokens.mask.device)
+
+    def _nearest(self, tokens: Tokens) -> Neighbours | None:
+        """The nearest training rows' texts, where the search looks at them and there are any."""
+        if self.datastore is None or not len(self.datastore) or tokens.features is None:
+            return None
+        number = getattr(self.search.config, "neighbours", 0)
+        return self.datastore.nearest(tokens.features, number) if number else None
+
+    def _spread(self, present: Tensor, found: Sequence[Found]) -> list[Sequences]:
+        """What was found for the rows that are present, among the empty sequences of the others."""
+        if not found:
+            return [_empty(present, getattr(self.search.config, "n_best", 1))]
+        some = present.nonzero().squeeze(1)
+        spread = []
+        for one in found:
+            shape = (len(present), *one.ids.shape[1:])
+            spread.append(Sequences(
+                ids=one.ids.new_zeros(shape).index_copy(0, some, one.ids),
+                lengths=one.lengths.new_zeros(shape[:2]).index_copy(0, some, one.lengths),
+                log_probability=one.log_probability.new_zeros(shape[:2]).index_copy(0, some, one.log_probability),
+                present=present,
+            ))  # fmt: skip
+        return spread
+
+
+def _some(tokens: Tokens) -> Tokens | None:
+    """The rows that are present; None where there is none."""
+    some = tokens.present.nonzero().squeeze(1)
+    return tokens.rows(some) if len(some) else None
 
 
 def _empty(present: Tensor, number: int) -> Sequences:

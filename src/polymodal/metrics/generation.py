@@ -78,6 +78,29 @@ def chrf(sums: Float[np.ndarray, "S 18"]) -> Float[np.ndarray, " S"]:
     return 100 * ratio((1 + weight) * precision * recall, weight * precision + recall, undefined=0.0)
 
 
+def chrf_table(texts: Sequence[str]) -> Float[np.ndarray, "N N"]:
+    """chrF2 of each text (rows) as the prediction of each other one (columns), 0 to 100."""
+    sums = np.zeros((len(texts), len(texts), 3 * _CHRF_ORDER))
+    letters = ["".join(text.split()) for text in texts]
+    for place in range(_CHRF_ORDER):
+        groups = [_groups(text, place + 1) for text in letters]
+        places = {group: number for number, group in enumerate(dict.fromkeys(g for one in groups for g in one))}
+        counts = np.zeros((len(texts), len(places)), dtype=np.float32)
+        for row, found in zip(counts, groups, strict=True):
+            row[[places[group] for group in found]] = list(found.values())
+        totals = counts.sum(axis=1)
+        matches = np.zeros((len(texts), len(texts)))
+        level = 1
+        while (reached := counts >= level).any():  # min(a, b) is the number of levels that both reach
+            some = reached[:, reached.any(axis=0)].astype(np.float32)
+            matches += some @ some.T
+            level += 1
+        sums[:, :, 3 * place] = totals[:, None] * (totals > 0)[None, :]
+        sums[:, :, 3 * place + 1] = totals[None, :]
+        sums[:, :, 3 * place + 2] = matches
+    return chrf(sums.reshape(-1, 3 * _CHRF_ORDER)).reshape(len(texts), len(texts))
+
+
 def rouge_l(predicted: Sequence[str], true: Sequence[str]) -> Float[np.ndarray, " N"]:
     """Of each row, F of the longest common subsequence of words, 0 to 1 (Lin 2004), in lower case, without marks."""
     scores = np.zeros(len(predicted))

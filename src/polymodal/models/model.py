@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from polymodal.layers.by_name import ByName
+from polymodal.layers.datastore import pooled_inputs
+from polymodal.layers.sequence_head import Remembering
 from polymodal.protocols import Encoder, Fusion, Head, Module, Prediction
 from polymodal.types import Batch, Tokens
 
@@ -65,25 +68,45 @@ class Model(nn.Module):
     def columns(self) -> dict[str, tuple[str, ...]]:
         return {name: columns for tower in self.towers.values() for name, columns in tower.columns.items()}
 
-    takes_features: ClassVar[bool] = False
+    @property
+    def takes_features(self) -> bool:
+        """Its head looks for similar training rows."""
+        return isinstance(self.head, Remembering) and self.head.datastore is not None
 
     def forward(self, batch: Batch) -> Prediction:
         return self.combine(self.encode(batch))
 
     def encode(self, batch: Batch) -> dict[str, Tokens]:
-        return {name: tokens for tower in self.towers.values() for name, tokens in tower.encode(batch).items()}
+        return {
+            name: self._with_features(name, tokens, batch)
+            for tower in self.towers.values()
+            for name, tokens in tower.encode(batch).items()
+        }
 
     def encode_input(self, name: str, batch: Batch) -> Tokens:
-        return next(tower for tower in self.towers.values() if name in tower.columns).encode_input(name, batch)
+        tower = next(tower for tower in self.towers.values() if name in tower.columns)
+        return self._with_features(name, tower.encode_input(name, batch), batch)
 
     def fuse(self, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
-        """Tokens of every input -> fused tokens by side."""
-        return {
+        """Tokens of every input -> fused tokens by side.
+
+        A head that looks for similar training rows finds what the inputs look like beside them, as their features.
+        """
+        fused = {
             side: tower.fuse({name: tokens[name] for name in tower.encoders}) for side, tower in self.towers.items()
         }
+        if not self.takes_features:
+            return fused
+        pooled = pooled_inputs({name: tokens[name] for name in self.columns})
+        return {side: replace(of_side, features=pooled) for side, of_side in fused.items()}
 
     def combine(self, tokens: Mapping[str, Tokens]) -> Prediction:
         return self.head.predict(self.fuse(tokens))
+
+    def _with_features(self, name: str, tokens: Tokens, batch: Batch) -> Tokens:
+        """With the handcrafted features of its cells, where the batch brings them: in training it does not."""
+        found = [batch.features[column] for column in self.columns[name] if column in batch.features]
+        return replace(tokens, features=torch.cat(found, dim=1)) if found and self.takes_features else tokens
 
 
 class Encoders(nn.Module):

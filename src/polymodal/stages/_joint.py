@@ -16,6 +16,7 @@ from polymodal.models.ensemble import UNIMODAL, Ensemble
 from polymodal.models.model import Model, Network
 from polymodal.models.stage import FitResult, Fitter, Parts, Stage
 from polymodal.protocols import Fusion
+from polymodal.stages._datastore import learning, remember
 from polymodal.stages._ensemble_weights import Evidence, learn_weights, understands
 from polymodal.stages._feature_members import (
     affords_folds,
@@ -76,12 +77,16 @@ class JointStage(Stage, Protocol):
         """
         if before is not None:
             network = copy.deepcopy(before.network)
-            history = refit(fitter, network, rows, before.histories["train"])
+            with learning(network):
+                history = refit(fitter, network, rows, before.histories["train"])
+            remember(fitter, network, rows, validation)
             if isinstance(network, Ensemble):
                 fit_feature_members(fitter, network, rows)
             return FitResult(network, {"refit": history})
         network = fitter.build()
-        history = fitter.fit(network, rows, validation, phase="train")
+        with learning(network):
+            history = fitter.fit(network, rows, validation, phase="train")
+        remember(fitter, network, rows, validation)
         found = None
         if isinstance(network, Ensemble):
             fit_feature_members(fitter, network, rows)

@@ -24,6 +24,7 @@ from polymodal.config.node import settings
 from polymodal.config.run_config import Part, PartField, part_settings
 from polymodal.data.target.class_names import is_missing
 from polymodal.errors import ConfigError, DataError
+from polymodal.layers.datastore import Datastore
 from polymodal.layers.search import Bounds
 from polymodal.layers.sequence_head import SequenceHead, Teaching
 from polymodal.layers.texts import numbered
@@ -53,7 +54,7 @@ class GenerateConfig:
 
     Attributes:
         decoder: the network that writes, with its settings: `transformer` or `lstm`; `hf`, a pretrained language model.
-        decoding: the search for a text, with its settings: `beam`, `greedy` or `sampling`.
+        decoding: the search for a text, with its settings: `beam`, `greedy`, `sampling` or `mbr`.
         tokenizer: what a text is written in: `words` and marks; `bpe`, groups of bytes that are frequent in the
             training texts; `characters`. What was not learned is written byte by byte. null: that of the decoder's
             checkpoint, or, where it has none, `words`.
@@ -171,6 +172,8 @@ class Generate(Task):
                 f"{column}: the checkpoint's tokenizer cannot write {len(changed)} of {len(lines)} training texts as "
                 f"they are: {changed[0][0][:_SHOWN]!r} becomes {changed[0][1][:_SHOWN]!r}; metrics compare with that"
             )
+        if _neighbours(config.decoding):
+            notes.append(f"{column}: the model, and its bundle, hold all training texts, for task.decoding.neighbours")
         return {
             "column": column,
             "tokenizer": learned,
@@ -211,6 +214,7 @@ class Generate(Task):
             begin=self.tokenizer.begin,
             prior=self._prior(),
             teaching=Teaching(config.max_length, config.label_smoothing, config.scheduled_sampling),
+            datastore=Datastore(self.tokenizer.size) if _neighbours(config.decoding) else None,
         )
 
     def search(self, head: Any, settings: Mapping[str, Any] | None) -> None:
@@ -222,6 +226,11 @@ class Generate(Task):
             name = settings.get("name") or usual.name
             known = usual.settings if name == usual.name else {}
             part = Part(name=name, **{**known, **{key: value for key, value in settings.items() if key != "name"}})
+        if _neighbours(part) and head.datastore is None:
+            raise ConfigError(
+                "decoding: neighbours are asked for, and this model holds no training texts. Set neighbours to 0, or "
+                "train with task.decoding.name=mbr and task.decoding.neighbours=16."
+            )
         head.search, head.bounds = self._search(part), self._bounds(part)
 
     def stream(self, head: Any, tokens: Mapping[str, Tokens]) -> Iterator[list[str]]:
@@ -369,12 +378,18 @@ class Generate(Task):
             min_length=min(chosen.min_length, (chosen.max_length or longest) - 1),
             no_repeat_ngram=chosen.no_repeat_ngram,
             prefix=tuple(self.tokenizer.encode(self._text(chosen.prefix, self.column))),
+            text=self.tokenizer.decode,
         )
 
     def _prior(self) -> Tensor:
         """Log frequencies of the pieces; of those that training lacks, as if they came half a time."""
         shares = self.counts.clamp_min(0.5)
         return (shares / shares.sum()).log().float()
+
+
+def _neighbours(part: Part) -> int:
+    """Training rows that a search looks at for each row."""
+    return int(getattr(part_settings("decoding", part), "neighbours", 0))
 
 
 def _said(cells: Cells) -> Sequences:

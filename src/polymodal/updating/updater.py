@@ -23,6 +23,7 @@ from polymodal.device import pick_device
 from polymodal.errors import BundleError, DataError
 from polymodal.evaluation.evaluate import report
 from polymodal.inference.forward import loader_for, predict_loader
+from polymodal.layers.sequence_head import Remembering
 from polymodal.metrics.history import History
 from polymodal.metrics.results import Report, UpdateResults, UpdateRows
 from polymodal.metrics.rows import RowStatistics
@@ -79,6 +80,11 @@ class Updater:
             raise BundleError(
                 f"This model {what}; only one that learns as a whole can go on learning. Train it again, with the old "
                 "and the new rows in one table."
+            )
+        if isinstance(self.model.head, Remembering) and self.model.head.datastore is not None:
+            raise BundleError(
+                "This model finds similar training rows (task.decoding.neighbours) by what its encoders made of them, "
+                "which an update would change. Train it again, with the old and the new rows in one table."
             )
         self.target, self.task, self.columns = target, bundle.task, bundle.schema.features()
         self.modalities = {column.name: modality_of(column) for column in self.columns}

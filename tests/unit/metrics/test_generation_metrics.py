@@ -125,3 +125,13 @@ def test_edits_of_single_rows_are_those_of_jiwer(predicted: list[str], true: lis
         words = other.split()
         assert edit_distance(one.split(), words) / len(words) == pytest.approx(jiwer.wer(other, one))
         assert edit_distance(other, one) == edit_distance(one, other)
+
+
+def test_a_table_of_chrf_holds_that_of_each_pair() -> None:
+    rng = np.random.default_rng(3)
+    texts = ["", " ", "aaaaaaaaa aa", "aaa", "Über 3.5 cats", *(" ".join(rng.choice(WORDS, 5)) for _ in range(6))]
+    table = generation.chrf_table(texts)
+    measured = sacrebleu.CHRF()
+    for row, predicted in enumerate(texts):
+        for column, true in enumerate(texts):
+            assert table[row, column] == pytest.approx(measured.corpus_score([predicted], [[true]]).score, abs=1e-9)
